@@ -1,0 +1,3 @@
+//! Getting artifacts: download, verify, store, unpack.
+
+pub mod store;

@@ -1,0 +1,332 @@
+//! The command line: definitions only. `command` does the work with resolved [`Settings`].
+
+mod settings;
+
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+pub use settings::{Dirs, Environment, Settings};
+
+use crate::failure::{Failure, Result};
+use crate::model::{ArtifactName, LabAddress};
+
+/// A reproducible service-mesh lab: real Consul, Nomad and Envoy, pinned, cached, offline.
+#[derive(Debug, Parser)]
+#[command(
+    name = "meshlab",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct GlobalArgs {
+    /// Never open a socket to the outside
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Refuse what would need deps.lock to change
+    #[arg(long, global = true)]
+    pub locked: bool,
+    /// Data on stdout and events on stderr as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only errors and data
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// More detail (-vv for still more)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Ask nothing, wait for no Enter
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// How many downloads and unpackings run at once
+    #[arg(short, long, global = true, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Work as if started in this folder
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    pub directory: Option<Utf8PathBuf>,
+    /// The loopback address the lab lives on
+    #[arg(long, global = true, value_name = "IP")]
+    pub address: Option<LabAddress>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// A deps.lock other than ./deps.lock or the built-in one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub lock: Option<Utf8PathBuf>,
+    /// Where components run
+    #[arg(long, global = true, value_enum, value_name = "RUNTIME")]
+    pub runtime: Option<RuntimeChoice>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Where components run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeChoice {
+    /// Docker where a daemon answers, else host
+    Auto,
+    /// Containers
+    Docker,
+    /// Processes of this machine
+    Host,
+}
+
+impl RuntimeChoice {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        <Self as ValueEnum>::from_str(text, false).map_err(|_| {
+            Failure::usage(format!("no runtime is called {text:?}")).hint("use auto, docker or host")
+        })
+    }
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Download, verify and unpack pinned tools
+    Provision(ProvisionArgs),
+    /// Take down what runs, and whatever an interrupted run left
+    Down(DownArgs),
+    /// Every component: state, address, version, uptime
+    Status,
+    /// What components wrote
+    Logs(LogsArgs),
+    /// A shell, or one command, with the lab's PATH and addresses
+    Shell(ShellArgs),
+    /// Run a numbered lab, or look into one
+    Lab(LabArgs),
+    /// The package repository on its own
+    #[command(subcommand)]
+    Repo(RepoCommand),
+    /// What is pinned, and why
+    #[command(subcommand)]
+    Deps(DepsCommand),
+    /// What this machine can do, and how to mend what it can't
+    Doctor,
+    /// Remove what meshlab stored
+    Clean(CleanArgs),
+    /// Completions for a shell, on stdout
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The labs' sample services and small clients
+    #[command(subcommand, hide = true)]
+    Svc(SvcCommand),
+}
+
+/// `meshlab provision`
+#[derive(Debug, Args)]
+pub struct ProvisionArgs {
+    /// Artifacts; without any, those of the profile
+    pub names: Vec<ArtifactName>,
+    /// A set of artifacts
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub profile: Option<ProfileChoice>,
+    /// Which kinds of source may be used
+    #[arg(long, value_enum, default_value = "auto", value_name = "SOURCE")]
+    pub source: SourceChoice,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The profiles as the command line names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileChoice {
+    /// What the numbered labs need
+    Core,
+    /// Load generation
+    Bench,
+    /// Runtimes for services in several languages
+    Hybrid,
+    /// The Elastic stack
+    Elk,
+    /// Everything
+    All,
+}
+
+/// Which kinds of source may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SourceChoice {
+    /// All, in the lock's order
+    Auto,
+    /// Only the projects' own release files (and MESHLAB_MIRROR)
+    Upstream,
+    /// Only package managers (and MESHLAB_MIRROR)
+    Registry,
+}
+
+/// `meshlab down`
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Labs on every address, not only on --address
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `meshlab logs`
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// One component; without it, all of them
+    pub service: Option<String>,
+    /// Go on as lines are written
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many of the last lines
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
+    pub lines: usize,
+}
+
+/// `meshlab shell`
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// One command instead of an interactive shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `meshlab lab`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct LabArgs {
+    /// Look into labs instead of running one
+    #[command(subcommand)]
+    pub verb: Option<LabVerb>,
+    /// Run one
+    #[command(flatten)]
+    pub run: LabRunArgs,
+}
+
+/// `meshlab lab list|show`
+#[derive(Debug, Subcommand)]
+pub enum LabVerb {
+    /// All labs
+    List,
+    /// What a lab teaches, and its steps
+    Show {
+        /// The lab, shortened to what is unique
+        name: String,
+    },
+}
+
+/// `meshlab lab NAME`
+#[derive(Debug, Args)]
+pub struct LabRunArgs {
+    /// The lab, shortened to what is unique (`1`, `tcp-echo`)
+    pub name: Option<String>,
+    /// Leave everything running at the end
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `meshlab repo`
+#[derive(Debug, Subcommand)]
+pub enum RepoCommand {
+    /// Serve the store over HTTP until Ctrl-C
+    Serve {
+        /// Where to listen
+        #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDR")]
+        listen: std::net::SocketAddr,
+    },
+}
+
+/// `meshlab deps`
+#[derive(Debug, Subcommand)]
+pub enum DepsCommand {
+    /// Every pinned artifact
+    List,
+    /// Hash everything stored and unpacked again, and compare it with the lock
+    Verify {
+        /// Artifacts; without any, all that are installed
+        names: Vec<ArtifactName>,
+    },
+    /// Who needs an artifact, and where it comes from
+    Why {
+        /// The artifact
+        name: ArtifactName,
+    },
+    /// Where an artifact is unpacked
+    Path {
+        /// The artifact
+        name: ArtifactName,
+    },
+    /// Fetch, measure and write digests and sizes: the only thing that does
+    Lock {
+        /// Artifacts; without any, all
+        names: Vec<ArtifactName>,
+        /// Write nothing; fail if something would change
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+/// `meshlab clean`
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct CleanArgs {
+    /// Downloaded files
+    #[arg(long)]
+    pub cache: bool,
+    /// Unpacked tools
+    #[arg(long)]
+    pub tools: bool,
+    /// Logs and progress (never of a running lab)
+    #[arg(long)]
+    pub state: bool,
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Sample services and small clients that the labs' commands use.
+#[derive(Debug, Subcommand)]
+pub enum SvcCommand {
+    /// Send back what comes in
+    Echo {
+        /// Where to listen
+        #[arg(long)]
+        listen: std::net::SocketAddr,
+    },
+    /// Connect, send standard input, print what comes back
+    Nc {
+        /// The host's address
+        host: std::net::IpAddr,
+        /// The port
+        port: u16,
+    },
+    /// Get a URL and print the answer; JSON is printed readably
+    Get {
+        /// The address
+        url: url::Url,
+        /// Keep only these members (dots go deeper) of every object of a JSON answer
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Keep only lines that contain one of these texts
+        #[arg(long, value_delimiter = ',')]
+        matching: Vec<String>,
+    },
+}

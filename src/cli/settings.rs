@@ -1,0 +1,229 @@
+//! What holds for one run: flag before variable before file.
+//!
+//! Invariant: the process environment is read here and nowhere else.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use url::Url;
+
+use super::{ColorChoice, GlobalArgs, RuntimeChoice};
+use crate::failure::{Failure, Result};
+use crate::model::LabAddress;
+
+/// The environment variables of this process, read once.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Reads the process's environment; variables that are not UTF-8 are left out.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// For tests.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// All variables, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether a variable is set to something that means yes.
+    fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.var(name) {
+            None => Ok(None),
+            Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+            Some(other) => Err(Failure::usage(format!("{name} is {other:?}")).hint("set it to 1 or 0")),
+        }
+    }
+}
+
+/// The folders meshlab writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dirs {
+    /// Downloaded files by digest.
+    pub cache: Utf8PathBuf,
+    /// Unpacked tools.
+    pub data: Utf8PathBuf,
+    /// Running labs, logs, progress.
+    pub state: Utf8PathBuf,
+    /// The settings file.
+    pub config: Utf8PathBuf,
+}
+
+/// Everything that flags, variables and the settings file decide together.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub struct Settings {
+    /// The folders meshlab writes to.
+    pub dirs: Dirs,
+    /// Never open a socket to the outside.
+    pub offline: bool,
+    /// Refuse what would need the lock to change.
+    pub locked: bool,
+    /// Data on stdout and events on stderr as JSON.
+    pub json: bool,
+    /// Only errors and data.
+    pub quiet: bool,
+    /// More detail.
+    pub verbose: u8,
+    /// Ask nothing.
+    pub yes: bool,
+    /// How many downloads and unpackings run at once.
+    pub jobs: usize,
+    /// Where the lab listens.
+    pub address: LabAddress,
+    /// When to use colour.
+    pub color: ColorChoice,
+    /// Where components run.
+    pub runtime: RuntimeChoice,
+    /// A lock other than the one in the working directory or the built-in one.
+    pub lock: Option<Utf8PathBuf>,
+    /// A base URL that is tried first for every file.
+    pub mirror: Option<Url>,
+    /// The working directory (`-C`).
+    pub work_dir: Utf8PathBuf,
+    /// The process's environment.
+    pub environment: Environment,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    offline: Option<bool>,
+    locked: Option<bool>,
+    jobs: Option<usize>,
+    mirror: Option<Url>,
+    runtime: Option<RuntimeChoice>,
+    address: Option<LabAddress>,
+}
+
+impl Settings {
+    /// Joins flags, variables and the settings file.
+    pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Self> {
+        let start = current_dir()?;
+        let work_dir = flags.directory.as_ref().map_or_else(|| start.clone(), |given| start.join(given));
+        if !work_dir.is_dir() {
+            return Err(Failure::usage(format!("-C {work_dir}: no such folder")));
+        }
+        let dirs = dirs(&environment, &start)?;
+        let file = read_file(&dirs.config.join("config.toml"))?;
+        let jobs = match (flags.jobs, environment.var("MESHLAB_JOBS")) {
+            (Some(jobs), _) => Some(jobs),
+            (None, Some(text)) => Some(text.parse().map_err(|_| {
+                Failure::usage(format!("MESHLAB_JOBS is {text:?}")).hint("set it to a number from 1 to 64")
+            })?),
+            (None, None) => file.jobs,
+        };
+        let runtime = match (flags.runtime, environment.var("MESHLAB_RUNTIME")) {
+            (Some(runtime), _) => Some(runtime),
+            (None, Some(text)) => Some(RuntimeChoice::parse(text)?),
+            (None, None) => file.runtime,
+        };
+        let mirror = match environment.var("MESHLAB_MIRROR") {
+            Some(text) => Some(Url::parse(text).map_err(|error| {
+                Failure::usage(format!("MESHLAB_MIRROR is {text:?}"))
+                    .seen(&error)
+                    .hint("set it to a base URL")
+            })?),
+            None => file.mirror,
+        };
+        Ok(Self {
+            dirs,
+            offline: flags.offline || environment.flag("MESHLAB_OFFLINE")?.or(file.offline).unwrap_or(false),
+            locked: flags.locked || environment.flag("MESHLAB_LOCKED")?.or(file.locked).unwrap_or(false),
+            json: flags.json,
+            quiet: flags.quiet,
+            verbose: flags.verbose,
+            yes: flags.yes,
+            jobs: jobs.unwrap_or(DEFAULT_JOBS).clamp(1, MOST_JOBS),
+            address: flags.address.or(file.address).unwrap_or(LabAddress::DEFAULT),
+            color: flags.color,
+            runtime: runtime.unwrap_or(RuntimeChoice::Auto),
+            lock: flags.lock.as_ref().map(|path| start.join(path)),
+            mirror,
+            work_dir,
+            environment,
+        })
+    }
+}
+
+const DEFAULT_JOBS: usize = 4;
+const MOST_JOBS: usize = 64;
+
+fn current_dir() -> Result<Utf8PathBuf> {
+    let path = std::env::current_dir()
+        .map_err(|error| Failure::failed("cannot tell the working directory").seen(&error))?;
+    Utf8PathBuf::from_path_buf(path).map_err(|path| {
+        Failure::usage(format!("the working directory's name is not UTF-8: {}", path.display()))
+    })
+}
+
+fn dirs(environment: &Environment, start: &Utf8Path) -> Result<Dirs> {
+    let home = environment.var("HOME").map(Utf8PathBuf::from);
+    let one =
+        |own: &str, xdg: &str, below_home: &str| match (environment.var(own), environment.var(xdg), &home) {
+            (Some(own), _, _) => Ok(start.join(own)),
+            // A relative XDG folder is to be ignored, says its specification.
+            (None, Some(xdg), _) if xdg.starts_with('/') => Ok(Utf8Path::new(xdg).join("meshlab")),
+            (None, _, Some(home)) => Ok(start.join(home).join(below_home).join("meshlab")),
+            (None, _, None) => Err(Failure::usage(format!("neither {own} nor HOME is set"))
+                .hint(format!("set {own} to the folder meshlab may use"))),
+        };
+    Ok(Dirs {
+        cache: one("MESHLAB_CACHE_DIR", "XDG_CACHE_HOME", ".cache")?,
+        data: one("MESHLAB_DATA_DIR", "XDG_DATA_HOME", ".local/share")?,
+        state: one("MESHLAB_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
+        config: one("MESHLAB_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
+    })
+}
+
+fn read_file(path: &Utf8Path) -> Result<File> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) => return Err(Failure::usage(format!("cannot read {path}")).seen(&error)),
+    };
+    toml::from_str(&text).map_err(|error| {
+        let (line, column) = crate::lockfile::position(&text, error.span().map_or(0, |span| span.start));
+        Failure::usage(format!("{path}:{line}:{column}: {}", error.message().trim()))
+            .hint("known settings: offline, locked, jobs, mirror, runtime, address")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_follow_own_variable_then_xdg_then_home() {
+        let start = Utf8Path::new("/start");
+        let environment = Environment::from_pairs([
+            ("HOME", "/home/u"),
+            ("XDG_DATA_HOME", "/xdg"),
+            ("XDG_STATE_HOME", "relative"),
+            ("MESHLAB_CACHE_DIR", "c"),
+        ]);
+        let found = dirs(&environment, start).unwrap();
+        assert_eq!(found.cache, "/start/c");
+        assert_eq!(found.data, "/xdg/meshlab");
+        assert_eq!(found.state, "/home/u/.local/state/meshlab");
+        assert_eq!(found.config, "/home/u/.config/meshlab");
+        let nowhere = dirs(&Environment::default(), start).unwrap_err();
+        assert!(nowhere.message().contains("MESHLAB_CACHE_DIR"), "{nowhere}");
+    }
+}

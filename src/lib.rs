@@ -1,0 +1,10 @@
+//! meshlab: a reproducible service-mesh lab.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+pub mod artifact;
+pub mod cli;
+pub mod event;
+pub mod failure;
+pub mod lockfile;
+pub mod model;
+pub mod nearest;

@@ -1,0 +1,85 @@
+use super::*;
+
+const GOOD: &str = r#"version = 1
+
+[[artifact]]
+name = "tool"
+version = "1.0"
+license = "MIT"
+summary = "a tool"
+profiles = ["core"]
+commands = { tool = "tool" }
+
+[[artifact.source]]
+kind = "url"
+platform = "linux-x86_64"
+
+[[artifact.source.file]]
+url = "https://example.org/tool-1.0.zip"
+sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+size = 10
+archive = "zip"
+unpacked_limit = 100
+unpack = { "tool" = "tool", "share/" = "./" }
+"#;
+
+#[test]
+fn a_good_lock_is_read_whole() {
+    let lock = Lock::parse(GOOD, "deps.lock").unwrap();
+    let source = &lock.artifacts[0].sources[0];
+    assert_eq!(source.files[0].name.as_str(), "tool-1.0.zip");
+    assert_eq!(source.files[0].size.exact(), Some(10));
+    let Content::Archive(unpack) = &source.files[0].content else { panic!("an archive") };
+    assert_eq!(unpack.rules.len(), 2);
+}
+
+#[test]
+fn the_embedded_lock_is_good() {
+    let lock = Lock::parse(EMBEDDED, "built in").unwrap();
+    for name in ["consul", "envoy", "nomad", "wrk"] {
+        assert!(lock.artifact(&name.parse().unwrap()).is_ok(), "{name}");
+    }
+}
+
+/// Every way a lock can be wrong, with the place and the expectation that are shown.
+#[test]
+fn errors_name_line_column_and_expectation() {
+    let cases = [
+        ("version = 1", "version = 2"),
+        ("version = 1\n", "version = 1\nflavour = 2\n"),
+        ("name = \"tool\"", "name = \"Tool\""),
+        ("sha256 = \"e3b0", "sha256 = \"e3b"),
+        ("size = 10", "size = -1"),
+        ("size = 10", ""),
+        ("linux-x86_64", "windows"),
+        ("https://example.org", "ftp://example.org"),
+        ("\"tool\" = \"tool\"", "\"../tool\" = \"tool\""),
+        ("\"share/\" = \"./\"", "\"share/\" = \"x\""),
+        ("kind = \"url\"", "kind = \"go\""),
+        ("kind = \"url\"", "kind = \"ftp\""),
+        ("archive = \"zip\"", "archive = \"rar\""),
+        ("license = \"MIT\"\n", ""),
+        ("\"core\"", "\"score\""),
+        ("unpack = {", "unpack = ["),
+    ];
+    let shown: Vec<String> = cases
+        .into_iter()
+        .map(|(from, to)| {
+            let text = GOOD.replacen(from, to, 1);
+            assert_ne!(text, GOOD, "{from}");
+            Lock::parse(&text, "deps.lock").unwrap_err().message().to_owned()
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn identity_follows_digest_and_rules() {
+    let identity = |text: &str| {
+        let lock = Lock::parse(text, "x").unwrap();
+        lock.artifacts[0].sources[0].identity(&lock.artifacts[0])
+    };
+    assert_eq!(identity(GOOD), identity(GOOD));
+    assert_ne!(identity(GOOD), identity(&GOOD.replace("e3b0c", "f3b0c")));
+    assert_ne!(identity(GOOD), identity(&GOOD.replace("\"tool\" = \"tool\"", "\"tool2\" = \"tool\"")));
+}

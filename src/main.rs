@@ -1,0 +1,2 @@
+//! The meshlab command.
+fn main() {}
