@@ -3,12 +3,15 @@
 
 pub mod artifact;
 pub mod cli;
+pub mod command;
 pub mod event;
 pub mod failure;
 pub mod http;
+pub mod lab;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
 pub mod runtime;
+pub mod signals;
 pub mod state;
 pub mod svc;
