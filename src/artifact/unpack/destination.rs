@@ -132,13 +132,11 @@ impl<'a> Destination<'a> {
             );
         }
         let Some(place) = self.add_leaf(member, &path, &Node::File)? else { return Ok(()) };
-        match self.placing.leaf(&original).map_err(|seen| self.refuse(member, seen))? {
-            Some(original) => self.hard_links.push(HardLink { place, original, member: path }),
-            None => {
-                let seen = format!("{path} is taken, but is a hard link to {original}, which no rule takes");
-                return Err(lock_mismatch(self.archive, seen));
-            }
-        }
+        let Some(original) = self.placing.leaf(&original).map_err(|seen| self.refuse(member, seen))? else {
+            let seen = format!("{path} is taken, but is a hard link to {original}, which no rule takes");
+            return Err(lock_mismatch(self.archive, seen));
+        };
+        self.hard_links.push(HardLink { place, original, member: path });
         Ok(())
     }
 

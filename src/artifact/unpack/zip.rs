@@ -3,13 +3,14 @@
 use std::io::{BufReader, Read, Seek};
 use std::ops::Range;
 
-use ::zip::unstable::read::ZipIterable;
 use ::zip::read::{ArchiveOffset, Config, ZipFileEntry, ZipReadOptions};
 use ::zip::result::ZipError;
+use ::zip::unstable::read::ZipIterable;
 
 use super::destination::{Destination, MOST_ENTRIES};
 use super::refusal::{refuse, refuse_member, unreadable};
 use crate::failure::{Failure, Result};
+use crate::model::RelativePath;
 
 /// The directory is read in small steps with a seek before each, which empties the buffer.
 const DIRECTORY_CHUNK: usize = 512;
@@ -26,6 +27,9 @@ const FOLDER: u32 = 0o040_000;
 const LINK: u32 = 0o120_000;
 
 /// Gives every member to `destination`. `directory` and `content` are the same file, opened twice.
+///
+/// All members are checked before the first is written. That also keeps what lives long apart, in memory, from the
+/// decompressors of ten thousand small files, between which it would hold on to megabytes.
 pub(super) fn read<F: Read + Seek>(
     directory: F,
     content: F,
@@ -43,11 +47,22 @@ pub(super) fn read<F: Read + Seek>(
         return Err(refuse(archive, format!("{} members, at most {MOST_ENTRIES} are taken", members.len())));
     }
     let mut extents = Vec::with_capacity(members.len());
+    let mut places = Vec::with_capacity(members.len());
     for entry in members.files().map_err(broken)? {
-        extents.push(member(entry.map_err(broken)?, &mut content, destination)?);
+        let entry = entry.map_err(broken)?;
+        extents.push(extent(&entry));
+        places.push(check(entry, &mut content, destination)?);
     }
     if overlap(extents) {
         return Err(refuse(archive, "members that share bytes, as in a zip bomb"));
+    }
+    let mut members = members.enforce_header_consistency(false);
+    for (entry, place) in members.files().map_err(broken)?.zip(places) {
+        let (entry, Some(place)) = (entry.map_err(broken)?, place) else { continue };
+        let (name, size) = (entry.name_raw().to_vec(), entry.size());
+        let run_right = entry.unix_mode().unwrap_or(0) & 0o111 != 0;
+        let mut bytes = open(entry, &mut content, destination)?;
+        destination.write(&name, place, run_right, size, &mut bytes)?;
     }
     Ok(())
 }
@@ -59,37 +74,30 @@ fn extent(entry: &ZipFileEntry<'_>) -> Range<u64> {
     begin..begin.saturating_add(length).saturating_add(entry.compressed_size())
 }
 
-/// Takes one member and gives the bytes of the archive that it occupies.
-fn member(
+/// Checks one member. Gives its place, if it is a file that a rule takes.
+fn check(
     entry: ZipFileEntry<'_>,
     content: &mut (impl Read + Seek),
     destination: &mut Destination<'_>,
-) -> Result<Range<u64>> {
+) -> Result<Option<RelativePath>> {
     let name = entry.name_raw().to_vec();
-    let (mode, size) = (entry.unix_mode().unwrap_or(REGULAR), entry.size());
-    let extent = extent(&entry);
     let named_folder = name.ends_with(b"/");
-    match mode & KIND_OF_FILE {
-        0 | REGULAR | FOLDER if named_folder && size == 0 => destination.folder(&name)?,
-        0 | REGULAR if !named_folder => {
-            if let Some(place) = destination.file(&name)? {
-                let mut bytes = open(entry, content, destination)?;
-                destination.write(&name, place, mode & 0o111 != 0, size, &mut bytes)?;
-            }
-        }
+    match entry.unix_mode().unwrap_or(REGULAR) & KIND_OF_FILE {
+        0 | REGULAR | FOLDER if named_folder && entry.size() == 0 => destination.folder(&name)?,
+        0 | REGULAR if !named_folder => return destination.file(&name),
         LINK if !named_folder => {
             let mut target = Vec::new();
-            let bytes = open(entry, content, destination)?;
-            let read = bytes.take(TARGET_LIMIT).read_to_end(&mut target);
+            let read = open(entry, content, destination)?.take(TARGET_LIMIT).read_to_end(&mut target);
             read.map_err(|error| unreadable(destination.archive(), Some(&name), &error))?;
             destination.link(&name, &target)?;
         }
         0 | REGULAR | LINK | FOLDER => {
-            return Err(destination.refuse(&name, "a folder with content, or a file without"));
+            return Err(destination
+                .refuse(&name, "a folder with content, or something else with the name of a folder"));
         }
         _ => return Err(destination.refuse(&name, "a device node, pipe or socket, which is not taken")),
     }
-    Ok(extent)
+    Ok(None)
 }
 
 fn open<'a, F: Read + Seek>(
