@@ -1,3 +1,4 @@
 //! Getting artifacts: download, verify, store, unpack.
 
 pub mod store;
+pub mod unpack;
