@@ -1,3 +1,4 @@
 //! Getting artifacts: download, verify, store, unpack.
 
+pub(crate) mod source;
 pub mod store;
