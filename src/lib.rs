@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod artifact;
+pub(crate) mod assets;
 pub mod cli;
 pub mod command;
 pub mod event;
