@@ -1,3 +1,11 @@
 //! Getting artifacts: download, verify, store, unpack.
 
+mod capacity;
+mod claim;
+mod download;
+pub mod provision;
+mod source;
 pub mod store;
+pub mod tool;
+pub mod unpack;
+mod work;
