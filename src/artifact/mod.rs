@@ -1,5 +1,11 @@
 //! Getting artifacts: download, verify, store, unpack.
 
+mod capacity;
+mod claim;
+mod download;
+pub mod provision;
 pub(crate) mod source;
 pub mod store;
+pub mod tool;
 pub mod unpack;
+mod work;
