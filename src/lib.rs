@@ -8,3 +8,4 @@ pub mod failure;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
+pub mod ui;
