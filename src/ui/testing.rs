@@ -17,24 +17,29 @@ pub(super) fn pipe() -> Look {
 }
 
 impl Look {
-    pub(super) fn colored(self) -> Self {
-        Self { paint: Paint::new(true), ..self }
+    pub(super) fn colored(mut self) -> Self {
+        self.paint = Paint::new(true);
+        self
     }
 
-    pub(super) fn ascii(self) -> Self {
-        Self { symbols: &Symbols::ASCII, ..self }
+    pub(super) fn ascii(mut self) -> Self {
+        self.symbols = &Symbols::ASCII;
+        self
     }
 
-    pub(super) fn json(self) -> Self {
-        Self { surface: Surface::Json, ..self }
+    pub(super) fn json(mut self) -> Self {
+        self.surface = Surface::Json;
+        self
     }
 
-    pub(super) fn quiet(self) -> Self {
-        Self { quiet: true, ..self }
+    pub(super) fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
     }
 
-    pub(super) fn verbose(self) -> Self {
-        Self { verbose: true, ..self }
+    pub(super) fn verbose(mut self) -> Self {
+        self.verbose = true;
+        self
     }
 }
 
