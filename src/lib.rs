@@ -16,3 +16,4 @@ pub mod runtime;
 pub mod signals;
 pub mod state;
 pub mod svc;
+pub mod ui;

@@ -1,3 +1,17 @@
-//! One file per verb: settings in, work done, data or a failure out.
+//! What each verb of the command line does, with settings that are resolved.
 
+pub mod doctor;
+pub mod down;
 pub mod lab;
+pub mod logs;
+pub mod shell;
+pub mod status;
+
+/// What a command has to say on standard output. `main` prints one of the two.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// For people; empty if the events have said everything.
+    pub human: String,
+    /// For programs, with a `schema` number.
+    pub json: serde_json::Value,
+}
