@@ -1,5 +1,5 @@
 //! A small HTTP server on loopback that misbehaves on demand.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -109,7 +109,9 @@ fn try_answer(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         })
     };
     shared.seen.lock().unwrap().push(seen.clone());
-    let Some((body, manner)) = route else { return head(&mut stream, 404, &[("Content-Length", "0".into())]) };
+    let Some((body, manner)) = route else {
+        return head(&mut stream, 404, &[("Content-Length", "0".into())]);
+    };
     let length = body.len();
     let start = match (manner, seen.from) {
         (Manner::Hang, _) => return wait_for_close(stream),

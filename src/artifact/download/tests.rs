@@ -292,10 +292,15 @@ async fn two_at_once_share_the_work() {
     let scene = Scene::new(&[Manner::GateAfter(1000)]);
     let (first, second, ()) = tokio::join!(scene.fetch(), scene.fetch(), async {
         let deadline = Instant::now() + Duration::from_secs(10);
-        let waiting =
-            || scene.events.0.lock().unwrap().iter().any(|event| {
-                matches!(event, Event::Provision(ProvisionEvent::Waiting { .. }))
-            });
+        let waiting = || {
+            scene
+                .events
+                .0
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|event| matches!(event, Event::Provision(ProvisionEvent::Waiting { .. })))
+        };
         while !waiting() && Instant::now() < deadline {
             tokio::task::yield_now().await;
         }
