@@ -17,3 +17,8 @@ pub mod signals;
 pub mod state;
 pub mod svc;
 pub mod ui;
+
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "shared with the integration tests")]
+#[path = "../tests/support/server.rs"]
+mod fixture;

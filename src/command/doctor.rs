@@ -85,7 +85,9 @@ fn output(findings: &[Finding], settings: &Settings) -> Output {
         if let Some(fix) = &finding.fix {
             table.row(["".into(), "".into(), Cell::dim(format!("fix: {fix}"))]);
         }
-        rows.push(json!({"verdict": word, "what": finding.subject, "seen": finding.seen, "fix": finding.fix}));
+        rows.push(
+            json!({"verdict": word, "what": finding.subject, "seen": finding.seen, "fix": finding.fix}),
+        );
     }
     Output { human: table.render(&look), json: json!({"schema": 1, "findings": rows}) }
 }
@@ -133,7 +135,8 @@ fn memory() -> Option<Finding> {
 }
 
 fn disks(settings: &Settings) -> Vec<Finding> {
-    let folders = [("cache", &settings.dirs.cache), ("data", &settings.dirs.data), ("state", &settings.dirs.state)];
+    let folders =
+        [("cache", &settings.dirs.cache), ("data", &settings.dirs.data), ("state", &settings.dirs.state)];
     let mut findings = Vec::new();
     for (name, folder) in folders {
         // The folder may not exist yet; what holds it does.
@@ -161,8 +164,10 @@ fn disks(settings: &Settings) -> Vec<Finding> {
 /// The clients that bring what release servers cannot.
 fn clients(settings: &Settings, lock: &Lock) -> Finding {
     let path = settings.environment.var("PATH").unwrap_or_default();
-    let has = |program: &str| path.split(':').any(|folder| std::path::Path::new(folder).join(program).is_file());
-    let present: Vec<&str> = ["python3", "pip3", "apt-get"].into_iter().filter(|program| has(program)).collect();
+    let has =
+        |program: &str| path.split(':').any(|folder| std::path::Path::new(folder).join(program).is_file());
+    let present: Vec<&str> =
+        ["python3", "pip3", "apt-get"].into_iter().filter(|program| has(program)).collect();
     let pip_only: Vec<&str> = lock
         .artifacts
         .iter()
@@ -173,8 +178,12 @@ fn clients(settings: &Settings, lock: &Lock) -> Finding {
     if has("python3") || has("pip3") {
         Finding::new(Verdict::Good, "package managers", present.join(", "))
     } else {
-        Finding::new(Verdict::Warning, "package managers", format!("no pip, the only way to get {}", pip_only.join(", ")))
-            .fix("install python3-pip, or set MESHLAB_MIRROR to a machine that runs `meshlab repo serve`")
+        Finding::new(
+            Verdict::Warning,
+            "package managers",
+            format!("no pip, the only way to get {}", pip_only.join(", ")),
+        )
+        .fix("install python3-pip, or set MESHLAB_MIRROR to a machine that runs `meshlab repo serve`")
     }
 }
 
@@ -182,7 +191,8 @@ fn tools(settings: &Settings, lock: &Lock) -> Option<Finding> {
     let platform = Platform::current().ok()?;
     let tools = Tools::new(&settings.dirs.data);
     let core = lock.artifacts.iter().filter(|artifact| artifact.profiles.contains(&Profile::Core));
-    let (ready, missing): (Vec<_>, Vec<_>) = core.partition(|artifact| tools.find(artifact, platform).is_some());
+    let (ready, missing): (Vec<_>, Vec<_>) =
+        core.partition(|artifact| tools.find(artifact, platform).is_some());
     let names = |artifacts: &[&crate::lockfile::Artifact]| {
         let named: Vec<String> =
             artifacts.iter().map(|artifact| format!("{} {}", artifact.name, artifact.version)).collect();
@@ -217,7 +227,11 @@ fn lab_ports(settings: &Settings) -> Result<Vec<Finding>> {
         let taken = ports::taken(address, &lab.ports);
         let subject = format!("ports of {id}");
         if taken.is_empty() {
-            findings.push(Finding::new(Verdict::Good, subject, format!("all {} free on {address}", lab.ports.len())));
+            findings.push(Finding::new(
+                Verdict::Good,
+                subject.clone(),
+                format!("all {} free on {address}", lab.ports.len()),
+            ));
         }
         for port in taken {
             let seen = format!("{} ({}) is held by {}", port.address, port.purpose, port.reason);

@@ -9,7 +9,8 @@ use crate::state::RunDir;
 /// Takes down the lab on the address, or all labs.
 pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
     let state_dir = &settings.dirs.state;
-    let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![RunDir::new(state_dir, settings.address)] };
+    let mut runs =
+        if args.all { RunDir::all(state_dir)? } else { vec![RunDir::new(state_dir, settings.address)] };
     if args.all {
         // Processes whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();

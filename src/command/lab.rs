@@ -11,9 +11,9 @@ use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::{Catalog, Components, Lab, Session};
 use crate::lockfile::Lock;
+use crate::model::ArtifactName;
 use crate::runtime::{host, ports};
 use crate::signals::interrupted;
-use crate::model::ArtifactName;
 use crate::state::{RunDir, RunLock};
 use crate::ui::{Answer, Cell, Console, Look, Table};
 
@@ -60,12 +60,8 @@ pub fn show(name: &str, settings: &Settings) -> Result<Output> {
 }
 
 /// Runs a lab from its first step to its last and, unless it is to be kept, takes everything down again.
-pub async fn run(
-    args: &LabRunArgs,
-    settings: &Settings,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<()> {
+pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+    let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let name = args.name.as_deref().unwrap_or_default();
     let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
     if settings.runtime == RuntimeChoice::Docker {
@@ -170,7 +166,12 @@ pub(crate) async fn take_down(run: &RunDir, run_lock: RunLock, reporter: &Shared
     Ok(())
 }
 
-async fn components(lab: &Lab, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<Components> {
+async fn components(
+    lab: &Lab,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<Components> {
     let request = Request { names: lab.tools.clone(), ..Request::default() };
     let provisioned = provision(&request, settings, lock, reporter).await?;
     let mut components = Components::default();

@@ -25,14 +25,17 @@ pub async fn run(settings: &Settings) -> Result<Output> {
     for run in RunDir::all(&settings.dirs.state)? {
         let Some(state) = run.load() else { continue };
         let (table, json) = lab(&run, &state).await;
-        let tools: Vec<String> = state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
+        let tools: Vec<String> =
+            state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
         human.push_str(&format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", ")));
         human.push_str(&table.render(&look));
         human.push('\n');
         labs.push(json);
     }
     if labs.is_empty() {
-        human.push_str("no lab is running; `meshlab lab 1-tcp-echo --keep` starts one and leaves it running\n");
+        human.push_str(
+            "no lab is running; `meshlab lab 1-tcp-echo --keep` starts one and leaves it running\n",
+        );
     }
     Ok(Output { human, json: json!({"schema": 1, "labs": labs}) })
 }
@@ -54,7 +57,10 @@ async fn lab(run: &RunDir, state: &RunState) -> (Table, Value) {
             Cell::strong(service.name.clone()),
             cell,
             pid.map(|pid| pid.to_string()).unwrap_or_default().into(),
-            uptime.map(|seconds| crate::ui::duration(std::time::Duration::from_secs(seconds))).unwrap_or_default().into(),
+            uptime
+                .map(|seconds| crate::ui::duration(std::time::Duration::from_secs(seconds)))
+                .unwrap_or_default()
+                .into(),
             service.listens.join(", ").into(),
         ]);
         components.push(json!({

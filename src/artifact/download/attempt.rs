@@ -71,8 +71,7 @@ impl Downloader {
         first: bool,
     ) -> Result<Response, Trouble> {
         // A compressed transfer would be other bytes than those the lock knows.
-        let mut request =
-            self.http.client()?.get(wanted.url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = self.http.client()?.get(wanted.url.clone()).header(ACCEPT_ENCODING, "identity");
         if sink.length() > 0 {
             request = request.header(RANGE, format!("bytes={}-", sink.length()));
             if let Some(tag) = &progress.tag {
@@ -152,7 +151,8 @@ fn head(wanted: &Wanted<'_>, sink: &mut Sink, response: &Response) -> Result<Bod
             Some((Some(start), total)) if start == position => Ok(Body::Continues { total }),
             other => {
                 sink.restart();
-                let found = other.map_or("no range that can be read".to_owned(), |range| format!("{range:?}"));
+                let found =
+                    other.map_or("no range that can be read".to_owned(), |range| format!("{range:?}"));
                 Err(Trouble::Again(answered().detail("seen", format!("{found} when asked from {position}"))))
             }
         },

@@ -283,7 +283,10 @@ impl<'a> Engine<'a> {
         };
         if is_toolchain(artifact) {
             // Waiting for itself, or in a circle, would never end.
-            return Err(Failure::failed(format!("{} is a toolchain and can't be built by one", artifact.name)));
+            return Err(Failure::failed(format!(
+                "{} is a toolchain and can't be built by one",
+                artifact.name
+            )));
         }
         self.ensure(self.lock.artifact(name)?).await
     }
@@ -318,8 +321,7 @@ impl<'a> Engine<'a> {
         let length = fs_err::metadata(&path).map_or(0, |found| found.len());
         let failure = self.store.reject(&path, file, &digest, length);
         let kept = failure.details().last().map(|fact| format!("; {} {}", fact.label, fact.text));
-        let text =
-            format!("{} changed in the cache and is not used{}", file.name, kept.unwrap_or_default());
+        let text = format!("{} changed in the cache and is not used{}", file.name, kept.unwrap_or_default());
         self.reporter.report(Event::Warning { text });
         Ok(false)
     }

@@ -45,9 +45,9 @@ pub(super) fn not_cached(missing: &[(&Artifact, &LockedFile)]) -> Failure {
 pub(super) fn no_source(artifact: &Artifact, earlier: &[SourceFailure], failures: Vec<Failure>) -> Failure {
     let what = format!("{} {} could not be had", artifact.name, artifact.version);
     let Some(gravest) = gravest(failures) else { return Failure::failed(what) };
-    let failure = earlier
-        .iter()
-        .fold(Failure::new(gravest.kind(), what), |failure, tried| failure.detail(&tried.from, &tried.reason));
+    let failure = earlier.iter().fold(Failure::new(gravest.kind(), what), |failure, tried| {
+        failure.detail(&tried.from, &tried.reason)
+    });
     let failure = if gravest.kind() == FailureKind::Untrusted {
         gravest.details().iter().fold(failure, |failure, fact| failure.detail(&fact.label, &fact.text))
     } else {

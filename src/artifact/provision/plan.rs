@@ -92,8 +92,7 @@ fn lacking<'a>(
 pub(super) fn allowed(artifact: &Artifact, sources: Sources, platform: Platform) -> Result<Vec<&Source>> {
     let all: Vec<&Source> = artifact.sources_for(platform).collect();
     if all.is_empty() {
-        let known: BTreeSet<&str> =
-            artifact.sources.iter().map(|source| source.platform.name()).collect();
+        let known: BTreeSet<&str> = artifact.sources.iter().map(|source| source.platform.name()).collect();
         return Err(Failure::failed(format!("{} {} is not locked for {platform}", artifact.name, artifact.version))
             .detail("locked for", known.into_iter().collect::<Vec<_>>().join(", "))
             .hint("no file of it with a published digest is known for this platform; name the artifacts you need instead of a profile"));

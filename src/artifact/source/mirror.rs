@@ -22,12 +22,7 @@ pub(crate) async fn fetch(mirror: &Url, job: &Job<'_>, downloader: &Downloader) 
     gravest(results.into_iter().filter_map(Result::err).collect()).map_or(Ok(()), Err)
 }
 
-async fn fetch_one(
-    mirror: &Url,
-    job: &Job<'_>,
-    downloader: &Downloader,
-    file: &LockedFile,
-) -> Result<()> {
+async fn fetch_one(mirror: &Url, job: &Job<'_>, downloader: &Downloader, file: &LockedFile) -> Result<()> {
     let mut failures = Vec::new();
     for url in candidates(mirror, file) {
         let wanted = Wanted {

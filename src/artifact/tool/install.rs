@@ -18,7 +18,12 @@ use crate::model::{ArtifactName, Digest, DigestAlgorithm, RelativePath};
 impl Tools {
     /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.
     /// The caller holds the claim on [`Tools::lock_path`].
-    pub(crate) fn install(&self, artifact: &Artifact, source: &Source, store: &Store) -> Result<InstalledTool> {
+    pub(crate) fn install(
+        &self,
+        artifact: &Artifact,
+        source: &Source,
+        store: &Store,
+    ) -> Result<InstalledTool> {
         fs::create_dir_all(&self.root)?;
         self.sweep_unfinished(&artifact.name)?;
         let staging = Staging::create(&self.root, &artifact.name)?;
@@ -200,7 +205,8 @@ pub(super) fn launcher(artifact: &Artifact, target: &RelativePath) -> Option<Str
     if artifact.environment.is_empty() {
         return None;
     }
-    let mut script = String::from("#!/bin/sh\nself=$(readlink -f -- \"$0\") || exit 127\nhome=${self%/*/*}\n");
+    let mut script =
+        String::from("#!/bin/sh\nself=$(readlink -f -- \"$0\") || exit 127\nhome=${self%/*/*}\n");
     for (variable, folder) in &artifact.environment {
         script.push_str(&format!("export {variable}=\"$home\"/{TREE}/{}\n", quoted(folder)));
     }

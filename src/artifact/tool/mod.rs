@@ -83,7 +83,8 @@ impl Tools {
             && marker.commands.iter().all(|(name, command)| {
                 let target = folder.join(TREE).join(command.target.as_path());
                 let reachable = fs::symlink_metadata(folder.join(BIN).join(name.as_str())).is_ok();
-                reachable && fs::metadata(target).is_ok_and(|found| found.is_file() && found.len() == command.size)
+                reachable
+                    && fs::metadata(target).is_ok_and(|found| found.is_file() && found.len() == command.size)
             });
         sound.then(|| Self::tool(artifact, source, folder))
     }

@@ -30,7 +30,10 @@ impl InstalledTool {
         let list = match FileList::read(&self.folder) {
             Ok(list) => list,
             Err(failure) => {
-                return Ok(vec![Deviation { path: self.folder.join(super::FILES), what: failure.to_string() }]);
+                return Ok(vec![Deviation {
+                    path: self.folder.join(super::FILES),
+                    what: failure.to_string(),
+                }]);
             }
         };
         let mut deviations = Vec::new();

@@ -70,7 +70,9 @@ pub fn marked_addresses(state_dir: &Utf8Path) -> Result<Vec<LabAddress>> {
     let mut addresses: Vec<LabAddress> = processes
         .flatten()
         .filter_map(|process| process.environ().ok()?.remove(OsStr::new(RUN_DIR_VARIABLE)))
-        .filter_map(|mark| Utf8PathBuf::from(mark.into_string().ok()?).strip_prefix(&labs).ok()?.as_str().parse().ok())
+        .filter_map(|mark| {
+            Utf8PathBuf::from(mark.into_string().ok()?).strip_prefix(&labs).ok()?.as_str().parse().ok()
+        })
         .collect();
     addresses.sort();
     addresses.dedup();

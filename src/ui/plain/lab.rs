@@ -16,12 +16,11 @@ const BETWEEN_WAITS: Duration = Duration::from_secs(10);
 pub(super) struct Lab {
     waits: Pace,
     steps: usize,
-    service: Option<String>,
 }
 
 impl Default for Lab {
     fn default() -> Self {
-        Self { waits: Pace::new(BETWEEN_WAITS), steps: 0, service: None }
+        Self { waits: Pace::new(BETWEEN_WAITS), steps: 0 }
     }
 }
 
@@ -39,8 +38,7 @@ impl Lab {
                 screen.line(&paint.strong(&format!("step {number}/{of}: {}", one_line(title))));
                 explain(text, &look, screen);
             }
-            LabEvent::Command { command, service } => {
-                self.service = service.as_deref().map(one_line);
+            LabEvent::Command { command, .. } => {
                 for (number, line) in text::clean(command).trim_end().lines().enumerate() {
                     screen.line(&format!("  {} {line}", if number == 0 { "$" } else { " " }));
                 }
@@ -51,13 +49,13 @@ impl Lab {
             }
             LabEvent::OutputCut { lines } => {
                 let gutter = look.symbols.gutter;
-                screen.line(&format!("  {gutter} ({} more in the log)", text::count(*lines, "line")));
+                screen.line(&format!("  {gutter} ({} more, not shown)", text::count(*lines, "line")));
             }
-            LabEvent::CommandFinished { took, ready } => {
-                let service = self.service.take().unwrap_or_else(|| "service".to_owned());
-                if let Some(ready) = ready {
+            LabEvent::CommandFinished { took, service, ready } => {
+                if let (Some(service), Some(ready)) = (service, ready) {
                     screen.line(&format!(
-                        "  {service} is up: {} ({})",
+                        "  {} is up: {} ({})",
+                        one_line(service),
                         one_line(ready),
                         text::duration(*took)
                     ));

@@ -50,14 +50,16 @@ impl Lab {
             LabEvent::Output { line, error } => output(line, *error, screen),
             LabEvent::OutputCut { lines } => {
                 let said = format!(
-                    "{} {} more in the log",
+                    "{} {} more, not shown",
                     screen.look.symbols.ellipsis,
                     text::count(*lines, "line")
                 );
                 let gutter = screen.look.paint.dim(screen.look.symbols.gutter);
                 screen.line(&format!("{MARGIN}{gutter} {}", screen.look.paint.dim(&said)));
             }
-            LabEvent::CommandFinished { took, ready } => self.finished(*took, ready.as_deref(), screen),
+            LabEvent::CommandFinished { took, service, ready } => {
+                self.finished(*took, service.as_deref().zip(ready.as_deref()), screen);
+            }
             LabEvent::CheckStarted { claim } => {
                 self.start_of_check(screen);
                 self.live = vec![spinner(text::clean(claim), screen)];
@@ -120,14 +122,13 @@ impl Lab {
         self.go_on(screen);
     }
 
-    fn finished(&mut self, took: Duration, ready: Option<&str>, screen: &mut Screen) {
+    fn finished(&mut self, took: Duration, up: Option<(&str, &str)>, screen: &mut Screen) {
         self.hold();
-        let doing = self.running.take();
+        self.running = None;
         let look = screen.look;
         let time = look.paint.dim(&text::duration(took));
-        if let Some(ready) = ready {
-            let service = doing.as_deref().and_then(|doing| doing.strip_prefix("starting ")).unwrap_or("it");
-            let said = format!("{} is up: {}", service, text::clean(ready));
+        if let Some((service, ready)) = up {
+            let said = format!("{} is up: {}", text::clean(service), text::clean(ready));
             screen.lines(marked(&look.paint.good(look.symbols.up), &said, &time, &look));
         } else if took >= NOTICED {
             screen.line(&text::spread("", &time, look.prose()));

@@ -202,7 +202,7 @@ fn act(act: &Act) -> Vec<Event> {
         Act::Run(command, output) => {
             let mut told = vec![LabEvent::Command { command: (*command).into(), service: None }];
             told.extend(lines(output).into_iter().map(|line| LabEvent::Output { line, error: false }));
-            told.push(LabEvent::CommandFinished { took: ms(11), ready: None });
+            told.push(LabEvent::CommandFinished { took: ms(11), service: None, ready: None });
             told
         }
         Act::Serve(name, command, output, ready, took) => {
@@ -213,7 +213,11 @@ fn act(act: &Act) -> Vec<Event> {
                     .into_iter()
                     .map(|line| LabEvent::Output { error: line.contains("warning"), line }),
             );
-            told.push(LabEvent::CommandFinished { took: ms(*took), ready: Some((*ready).into()) });
+            told.push(LabEvent::CommandFinished {
+                took: ms(*took),
+                service: Some((*name).into()),
+                ready: Some((*ready).into()),
+            });
             told
         }
         Act::Holds(claim, evidence, took) => {
