@@ -8,11 +8,11 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use super::marker::{Command, FileList, FileRecord, Marker};
-use super::{BIN, InstalledTool, STAGING, STALE, TREE, Tools};
+use super::{BIN, InstalledTool, PART, STAGING, STALE, TREE, Tools};
 use crate::artifact::store::{Store, hash_file};
 use crate::artifact::unpack::{UnpackedFile, unpack};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::{Artifact, Content, LockedFile, Source};
+use crate::lockfile::{Artifact, Content, LockedFile, Source, Unpack};
 use crate::model::{ArtifactName, Digest, DigestAlgorithm, RelativePath};
 
 impl Tools {
@@ -31,7 +31,7 @@ impl Tools {
         fs::create_dir(&tree)?;
         let mut files = Vec::new();
         for file in &source.files {
-            files.extend(place(file, store, &tree)?);
+            files.extend(place(file, store, &staging.path)?);
         }
         let records = files.into_iter().map(|file| record(file, &tree)).collect::<Result<Vec<_>>>()?;
         let commands = commands(artifact, &tree)?;
@@ -117,10 +117,11 @@ impl Drop for Staging {
 }
 
 /// Puts a stored file's content into the tree.
-fn place(file: &LockedFile, store: &Store, tree: &Utf8Path) -> Result<Vec<UnpackedFile>> {
+fn place(file: &LockedFile, store: &Store, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
     let stored = store.path_of(&file.digest);
+    let tree = &staging.join(TREE);
     match &file.content {
-        Content::Archive(rules) => unpack(&stored, rules, tree).map_err(|failure| match failure.kind() {
+        Content::Archive(rules) => place_archive(&stored, rules, staging).map_err(|failure| match failure.kind() {
             FailureKind::Untrusted => {
                 failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
             }
@@ -141,6 +142,26 @@ fn place(file: &LockedFile, store: &Store, tree: &Utf8Path) -> Result<Vec<Unpack
             Ok(vec![UnpackedFile { path: install.clone(), size, sha256, executable: true, link: None }])
         }
     }
+}
+
+/// Unpacks into a folder of its own, where nothing can be written through, and moves the result into the tree.
+fn place_archive(archive: &Utf8Path, rules: &Unpack, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
+    let (part, tree) = (staging.join(PART), staging.join(TREE));
+    fs::create_dir(&part)?;
+    let files = unpack(archive, rules, &part)?;
+    for file in &files {
+        let (from, to) = (file.path.below(&part), file.path.below(&tree));
+        if fs::symlink_metadata(&to).is_ok() {
+            return Err(Failure::failed(format!("two files of this artifact bring {}", file.path))
+                .hint("correct `unpack` of this artifact in deps.lock"));
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(from, to)?;
+    }
+    fs::remove_dir_all(&part)?;
+    Ok(files)
 }
 
 fn record(file: UnpackedFile, tree: &Utf8Path) -> Result<FileRecord> {
