@@ -78,7 +78,7 @@ impl Lab {
             }
             LabEvent::Finished { .. } => {
                 self.hold();
-                summary::draw(event, self.address, screen);
+                summary::draw(event, self.steps, self.address, screen);
             }
         }
     }
@@ -245,16 +245,18 @@ fn failed(claim: &str, expected: &str, observed: &str, screen: &mut Screen) {
 
 /// A sentence after a symbol, wrapped, with a time at the right edge of its last line.
 fn marked(symbol: &str, sentence: &str, time: &str, look: &Look) -> Vec<String> {
-    // Room for the time, so that sentences end where the column of times begins.
-    let room = look.prose().saturating_sub(MARGIN.len() + 2 + 11);
+    let room = look.prose().saturating_sub(MARGIN.len() + 2);
+    let beside_time = room.saturating_sub(text::width(time) + 2);
     let mut lines = text::wrap(sentence, Some(room));
-    let last = lines.pop().unwrap_or_default();
-    let mark = |number: usize| if number == 0 { symbol.to_owned() } else { " ".to_owned() };
-    let mut shown: Vec<String> =
-        lines.iter().enumerate().map(|(number, line)| format!("{MARGIN}{} {line}", mark(number))).collect();
-    let last = format!("{MARGIN}{} {last}", mark(lines.len()));
-    shown.push(text::spread(&last, time, look.prose()));
-    shown
+    if lines.last().is_some_and(|last| text::width(last) > beside_time) {
+        lines = text::wrap(sentence, Some(beside_time));
+    }
+    let last = lines.len().saturating_sub(1);
+    let line = |(number, line): (usize, &String)| {
+        let line = format!("{MARGIN}{} {line}", if number == 0 { symbol } else { " " });
+        text::spread(&line, if number == last { time } else { "" }, look.prose())
+    };
+    lines.iter().enumerate().map(line).collect()
 }
 
 fn spinner(doing: String, screen: &Screen) -> LiveLine {
