@@ -137,6 +137,7 @@ mod tests {
             rate: 9_812_345.0,
             left: Duration::from_secs(5),
             elapsed: Duration::from_millis(125_300),
+            clock: Duration::from_millis(125_300),
         }
     }
 
