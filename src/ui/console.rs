@@ -120,6 +120,7 @@ impl<'a> Asking<'a> {
         let Stage { screen, view, question } = &mut *stage;
         view.hold();
         screen.ask(prompt);
+        pause::forget_what_was_typed();
         *question = Some(prompt.to_owned());
         Self { console, answered_by_line: false }
     }
@@ -140,4 +141,36 @@ struct Quiet;
 
 impl View for Quiet {
     fn show(&mut self, _: &Event, _: &mut Screen) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressDrawTarget;
+
+    use super::*;
+    use crate::ui::testing::{Paper, look, pipe};
+
+    #[test]
+    fn a_question_stays_below_what_happens_meanwhile_and_is_gone_at_the_end() {
+        let paper = Paper::default();
+        let screen = Screen::new(look(80), Box::new(paper.clone()), ProgressDrawTarget::hidden());
+        let console = Console::on(screen, true);
+        let mut asking = Asking::start(&console, "Enter runs it");
+        console.report(Event::Note { text: "one".into() });
+        asking.answered_by_line = true;
+        drop(asking);
+        console.report(Event::Note { text: "two".into() });
+        assert_eq!(
+            paper.text(),
+            "  Enter runs it \r\u{1b}[2Knote: one\n  Enter runs it \u{1b}[1A\r\u{1b}[2Knote: two\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_terminal_nothing_is_asked() {
+        let paper = Paper::default();
+        let screen = Screen::new(pipe(), Box::new(paper.clone()), ProgressDrawTarget::hidden());
+        assert_eq!(Console::on(screen, false).pause("Enter runs it").await, Answer::GoOn);
+        assert_eq!(paper.text(), "");
+    }
 }

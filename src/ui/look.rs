@@ -154,8 +154,9 @@ mod tests {
     fn surface_and_colour_follow_stream_flags_and_variables() {
         use ColorChoice::{Always, Auto, Never};
         use Surface::{Plain, Terminal};
+        type Case<'a> = (ColorChoice, Stream, &'a [(&'a str, &'a str)], Surface, bool);
         let tty = Stream::Fixed { rows: 24, columns: 80 };
-        let cases: [(ColorChoice, Stream, &[(&str, &str)], Surface, bool); 10] = [
+        let cases: [Case; 10] = [
             (Auto, tty, &[], Terminal, true),
             (Auto, Stream::Pipe, &[], Plain, false),
             (Auto, tty, &[("TERM", "dumb")], Plain, false),

@@ -34,6 +34,12 @@ pub(super) fn stdin_answers() -> bool {
     std::io::stdin().is_terminal()
 }
 
+/// Drops what was typed before the question was there: it was no answer, and its line's end is on the screen already.
+pub(super) fn forget_what_was_typed() {
+    // Where that fails, an early Enter counts as an answer.
+    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
 /// Reads one line from the terminal.
 ///
 /// On a thread of its own that only reads when there is something to read: a blocking read could not be given up, and

@@ -40,7 +40,7 @@ fn table(rows: &[ProvisionRow]) -> Table {
     table
 }
 
-/// The sources that could not deliver, and why; for a tool that could not be had at all, its own reason as well.
+/// The sources that could not deliver, and why; for a tool that had none, its own reason.
 fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
     let mut reasons: Vec<(&str, &str, &str)> = Vec::new();
     for row in rows {
@@ -48,7 +48,7 @@ fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
         reasons
             .extend(row.earlier.iter().map(|failure| (name, failure.from.as_str(), failure.reason.as_str())));
         if let ProvisionOutcome::Failed { reason } = &row.outcome
-            && row.earlier.iter().all(|failure| failure.reason != *reason)
+            && row.earlier.is_empty()
         {
             reasons.push((name, "", reason));
         }
@@ -58,7 +58,7 @@ fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
     }
     let names = reasons.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0);
     let sources = reasons.iter().map(|(_, from, _)| text::width(from)).max().unwrap_or(0);
-    let mut lines = vec![String::new(), format!("{margin}{}", look.paint.dim("not to be had from"))];
+    let mut lines = vec![String::new(), format!("{margin}{}", look.paint.dim("sources that failed"))];
     for (name, from, reason) in reasons {
         let start = format!("{margin}{}  {}  ", text::pad(name, names), text::pad(from, sources));
         let wrapped = text::hanging(&start, &text::clean(reason), look.columns());

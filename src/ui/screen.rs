@@ -3,7 +3,7 @@
 //! Invariant: lines that stay go through one `Write`; only this file knows the library that draws the others.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -20,6 +20,7 @@ pub(super) struct Screen {
     out: Box<dyn Write + Send>,
     live: MultiProgress,
     ends_blank: bool,
+    began: Instant,
 }
 
 /// How far a live line's work is.
@@ -31,6 +32,8 @@ pub(super) struct Progress {
     pub(super) rate: f64,
     pub(super) left: Duration,
     pub(super) elapsed: Duration,
+    /// Since the screen was opened: what turns, turns together.
+    pub(super) clock: Duration,
 }
 
 impl Screen {
@@ -44,7 +47,13 @@ impl Screen {
     }
 
     pub(super) fn new(look: Look, out: Box<dyn Write + Send>, target: ProgressDrawTarget) -> Self {
-        Self { look, out, live: MultiProgress::with_draw_target(target), ends_blank: true }
+        Self {
+            look,
+            out,
+            live: MultiProgress::with_draw_target(target),
+            ends_blank: true,
+            began: Instant::now(),
+        }
     }
 
     /// Writes a line that stays.
@@ -97,7 +106,7 @@ impl Screen {
     where
         D: Fn(&Progress) -> String + Clone + Send + Sync + 'static,
     {
-        LiveLine::start(&self.live.add(ProgressBar::no_length()), draw)
+        LiveLine::start(&self.live.add(ProgressBar::no_length()), self.began, draw)
     }
 
     /// Adds a live line above another.
@@ -105,7 +114,7 @@ impl Screen {
     where
         D: Fn(&Progress) -> String + Clone + Send + Sync + 'static,
     {
-        LiveLine::start(&self.live.insert_before(&below.bar, ProgressBar::no_length()), draw)
+        LiveLine::start(&self.live.insert_before(&below.bar, ProgressBar::no_length()), self.began, draw)
     }
 }
 
@@ -115,14 +124,14 @@ pub(super) struct LiveLine {
 }
 
 impl LiveLine {
-    fn start<D>(bar: &ProgressBar, draw: D) -> Self
+    fn start<D>(bar: &ProgressBar, began: Instant, draw: D) -> Self
     where
         D: Fn(&Progress) -> String + Clone + Send + Sync + 'static,
     {
         let write = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             if state.elapsed() >= UNNOTICED {
                 // Formatting into indicatif's own string cannot fail.
-                let _ = out.write_str(&draw(&Progress::of(state)));
+                let _ = out.write_str(&draw(&Progress::of(state, began)));
             }
         };
         let style = ProgressStyle::with_template("{line}");
@@ -141,6 +150,11 @@ impl LiveLine {
         self.bar.reset_eta();
     }
 
+    /// Corrects the time that is shown.
+    pub(super) fn has_run_for(&self, elapsed: Duration) {
+        self.bar.set_elapsed(elapsed);
+    }
+
     pub(super) fn advance(&self, done: u64, total: Option<u64>) {
         if let Some(total) = total {
             self.bar.set_length(total);
@@ -156,19 +170,20 @@ impl Drop for LiveLine {
 }
 
 impl Progress {
-    fn of(state: &ProgressState) -> Self {
+    fn of(state: &ProgressState, began: Instant) -> Self {
         Self {
             done: state.pos(),
             total: state.len(),
             rate: state.per_sec(),
             left: state.eta(),
             elapsed: state.elapsed(),
+            clock: began.elapsed(),
         }
     }
 
     /// The frame of a spinner that turns ten times a second.
     pub(super) fn frame<'a>(&self, frames: &[&'a str]) -> &'a str {
-        let tick = usize::try_from(self.elapsed.as_millis() / TICK.as_millis()).unwrap_or(0);
+        let tick = usize::try_from(self.clock.as_millis() / TICK.as_millis()).unwrap_or(0);
         frames.get(tick % frames.len().max(1)).copied().unwrap_or(" ")
     }
 }

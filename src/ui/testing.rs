@@ -1,4 +1,7 @@
-//! Looks for tests, and escape codes made readable.
+//! Looks for tests, paper to write on, and escape codes made readable.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 use super::look::{Look, Stream, Surface};
 use super::paint::{Paint, Symbols};
@@ -59,4 +62,24 @@ pub(super) fn shown(text: &str) -> String {
     let shown = CODES.iter().fold(text.to_owned(), |text, (code, name)| text.replace(code, name));
     assert!(!shown.contains('\u{1b}'), "an escape code without a name in {shown:?}");
     shown
+}
+
+/// What was written.
+#[derive(Clone, Default)]
+pub(super) struct Paper(Arc<Mutex<Vec<u8>>>);
+
+impl Paper {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Paper {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -29,22 +29,28 @@ pub(super) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// Breaks one line wherever it reaches `columns`, for text whose shape matters more than its words.
+/// Breaks one line of output at spaces, and words that are still too wide wherever they reach `columns`.
 pub(super) fn fold(line: &str, columns: Option<usize>) -> Vec<String> {
-    let mut lines = vec![String::new()];
+    let Some(columns) = columns else { return vec![line.to_owned()] };
+    let lines: Vec<String> = wrap(line, Some(columns)).iter().flat_map(|line| chop(line, columns)).collect();
+    if lines.is_empty() { vec![String::new()] } else { lines }
+}
+
+fn chop(line: &str, columns: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
     let mut used = 0;
     for character in line.chars() {
         let wide = width(character.encode_utf8(&mut [0; 4]));
-        if columns.is_some_and(|columns| used + wide > columns) && used > 0 {
-            lines.push(String::new());
+        if used + wide > columns && used > 0 {
+            pieces.push(String::new());
             used = 0;
         }
-        if let Some(last) = lines.last_mut() {
+        if let Some(last) = pieces.last_mut() {
             last.push(character);
         }
         used += wide;
     }
-    lines
+    pieces
 }
 
 /// The lines as one text, each with its end.
@@ -84,6 +90,21 @@ pub(super) fn clean(text: &str) -> String {
 /// The text cut to `columns`, with the ellipsis where something is missing.
 pub(super) fn clip(text: &str, columns: usize, ellipsis: &str) -> String {
     console::truncate_str(text, columns, ellipsis).into_owned()
+}
+
+/// The text cut at its start, for paths, whose end says most.
+pub(super) fn clip_start(text: &str, columns: usize, ellipsis: &str) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(width(ellipsis));
+    let mut kept = text;
+    while width(kept) > room {
+        let mut rest = kept.chars();
+        rest.next();
+        kept = rest.as_str();
+    }
+    if columns == 0 { String::new() } else { format!("{ellipsis}{kept}") }
 }
 
 /// The text filled with spaces on its right up to `columns`.
@@ -153,7 +174,7 @@ mod tests {
             ["  one", "  two-three", "  --four"].map(str::to_owned)
         );
         assert_eq!(wrap("a b", None), ["a b"]);
-        assert_eq!(fold("abcdef", Some(4)), ["abcd", "ef"]);
+        assert_eq!(fold("a bc abcdef", Some(4)), ["a bc", "abcd", "ef"]);
         assert_eq!(fold("", Some(4)), [""]);
     }
 }

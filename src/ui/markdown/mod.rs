@@ -101,6 +101,7 @@ impl<'a> Page<'a> {
             }
             Tag::BlockQuote(_) => {
                 self.flush();
+                self.fill_gap();
                 let bar = format!("{} ", self.look.symbols.gutter);
                 self.margins.push(Margin { first: None, rest: self.look.paint.dim(&bar) });
             }
@@ -268,11 +269,16 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn line(&mut self, content: &str) {
+    /// Writes the blank line that is due.
+    fn fill_gap(&mut self) {
         if std::mem::take(&mut self.gap) && !self.lines.is_empty() {
             let margin: String = self.margins.iter().map(|margin| margin.rest.as_str()).collect();
             self.lines.push(margin.trim_end().to_owned());
         }
+    }
+
+    fn line(&mut self, content: &str) {
+        self.fill_gap();
         let margin: String = self
             .margins
             .iter_mut()

@@ -74,7 +74,10 @@ impl Provision {
                 if !self.ticks.is_due(artifact.as_str(), now) {
                     return None;
                 }
-                format!("{artifact}: building, {done} of {total} packages: {}", one_line(doing))
+                match total {
+                    0 => format!("{artifact}: {}", one_line(doing)),
+                    _ => format!("{artifact}: building, {done} of {total} packages: {}", one_line(doing)),
+                }
             }
             ProvisionEvent::Waiting { artifact, reason } => {
                 format!("{artifact}: waiting: {}", one_line(reason))

@@ -80,7 +80,7 @@ impl Lab {
             }
             LabEvent::Finished { .. } => {
                 self.hold();
-                summary::draw(event, self.address, screen);
+                summary::draw(event, self.steps, self.address, screen);
             }
         }
     }
@@ -110,11 +110,7 @@ impl Lab {
         self.hold();
         let look = screen.look;
         screen.blank();
-        // Never wrapped: a line that a person copies has to stay one line.
-        for (number, line) in text::clean(command).trim_end().lines().enumerate() {
-            let prompt = if number == 0 { look.paint.dim("$") } else { " ".to_owned() };
-            screen.line(format!("{MARGIN}{prompt} {}", look.paint.strong(line)).trim_end());
-        }
+        screen.lines(command_lines(&text::clean(command), &look));
         self.above = Above::Output;
         self.running = Some(
             service.map_or_else(|| "running".to_owned(), |name| format!("starting {}", text::clean(name))),
@@ -209,6 +205,36 @@ pub(super) fn page(markdown: &str, look: &Look) -> Vec<String> {
         .collect()
 }
 
+/// The command after a prompt, so that it can be copied. The text of a here-document is not set in bold.
+fn command_lines(command: &str, look: &Look) -> Vec<String> {
+    let mut in_document = false;
+    let line = |(number, line): (usize, String)| {
+        let prompt = if number == 0 { look.paint.dim("$") } else { " ".to_owned() };
+        let painted = if in_document { line.clone() } else { look.paint.strong(&line) };
+        in_document |= line.contains("<<");
+        format!("{MARGIN}{prompt} {painted}").trim_end().to_owned()
+    };
+    continued(command.trim_end(), look).into_iter().enumerate().map(line).collect()
+}
+
+/// Breaks a command that is too long as a person would in a shell. Where that could change its meaning it stays as it is,
+/// and the terminal breaks it.
+fn continued(command: &str, look: &Look) -> Vec<String> {
+    const INDENT: usize = 4;
+    let room = look.columns().unwrap_or(usize::MAX).saturating_sub(MARGIN.len() + 2);
+    if text::width(command) <= room || command.contains(['\n', '\'', '"', '`', '\\', '#']) {
+        return command.lines().map(str::to_owned).collect();
+    }
+    let mut lines = text::wrap(command, Some(room.saturating_sub(INDENT + 2)));
+    let last = lines.len().saturating_sub(1);
+    for (number, line) in lines.iter_mut().enumerate() {
+        let indent = if number == 0 { "" } else { "    " };
+        let end = if number == last { "" } else { " \\" };
+        *line = format!("{indent}{line}{end}");
+    }
+    lines
+}
+
 fn output(line: &str, error: bool, screen: &mut Screen) {
     let look = screen.look;
     let gutter = if error { look.symbols.gutter_error } else { look.symbols.gutter };
@@ -246,26 +272,30 @@ fn failed(claim: &str, expected: &str, observed: &str, screen: &mut Screen) {
 
 /// A sentence after a symbol, wrapped, with a time at the right edge of its last line.
 fn marked(symbol: &str, sentence: &str, time: &str, look: &Look) -> Vec<String> {
-    // Room for the time, so that sentences end where the column of times begins.
-    let room = look.prose().saturating_sub(MARGIN.len() + 2 + 11);
+    let room = look.prose().saturating_sub(MARGIN.len() + 2);
+    let beside_time = room.saturating_sub(text::width(time) + 2);
     let mut lines = text::wrap(sentence, Some(room));
-    let last = lines.pop().unwrap_or_default();
-    let mark = |number: usize| if number == 0 { symbol.to_owned() } else { " ".to_owned() };
-    let mut shown: Vec<String> =
-        lines.iter().enumerate().map(|(number, line)| format!("{MARGIN}{} {line}", mark(number))).collect();
-    let last = format!("{MARGIN}{} {last}", mark(lines.len()));
-    shown.push(text::spread(&last, time, look.prose()));
-    shown
+    if lines.last().is_some_and(|last| text::width(last) > beside_time) {
+        lines = text::wrap(sentence, Some(beside_time));
+    }
+    let last = lines.len().saturating_sub(1);
+    let line = |(number, line): (usize, &String)| {
+        let line = format!("{MARGIN}{} {line}", if number == 0 { symbol } else { " " });
+        text::spread(&line, if number == last { time } else { "" }, look.prose())
+    };
+    lines.iter().enumerate().map(line).collect()
 }
 
 fn spinner(doing: String, screen: &Screen) -> LiveLine {
     let look = screen.look;
     screen.live(move |progress: &Progress| {
         let spinner = look.paint.code(progress.frame(look.symbols.spinner));
-        let room = look.prose().saturating_sub(14);
+        // One column less, or some terminals would begin a new line.
+        let edge = look.prose().min(look.columns().unwrap_or(usize::MAX).saturating_sub(1));
+        let room = edge.saturating_sub(14);
         let doing = text::clip(&doing, room, look.symbols.ellipsis);
         let time = look.paint.dim(&text::clock(progress.elapsed));
-        clip(&text::spread(&format!("{MARGIN}{spinner} {doing}"), &time, look.prose()), &look)
+        clip(&text::spread(&format!("{MARGIN}{spinner} {doing}"), &time, edge), &look)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::MARGIN;
 use super::task::{self, Doing};
@@ -31,7 +31,7 @@ struct Task {
     /// What is done to the artifact as a whole has no file.
     file: Option<FileName>,
     doing: Arc<Mutex<Doing>>,
-    from: u64,
+    began: Instant,
     done: u64,
     total: Option<u64>,
     line: Option<LiveLine>,
@@ -149,7 +149,7 @@ impl Provision {
                 artifact: artifact.clone(),
                 file: file.cloned(),
                 doing: Arc::new(Mutex::new(doing.clone())),
-                from: 0,
+                began: Instant::now(),
                 done: 0,
                 total: None,
                 line: None,
@@ -231,7 +231,7 @@ impl Provision {
 
 impl Task {
     fn start(&mut self, from: u64, total: Option<u64>) {
-        (self.from, self.done, self.total) = (from, from, total);
+        (self.done, self.total) = (from, total);
         if let Some(line) = &self.line {
             line.count_from(from, total);
         }
@@ -254,8 +254,9 @@ impl Task {
             Some(footer) => screen.live_above(footer, draw),
             None => screen.live(draw),
         };
-        line.count_from(self.from, self.total);
-        line.advance(self.done, self.total);
+        // What came before it had a line says nothing about the rate.
+        line.count_from(self.done, self.total);
+        line.has_run_for(self.began.elapsed());
         self.line = Some(line);
     }
 }

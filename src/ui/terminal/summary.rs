@@ -10,13 +10,18 @@ use crate::ui::look::Look;
 use crate::ui::screen::Screen;
 use crate::ui::text;
 
-/// One line with the verdict and the time.
+/// One line with the verdict and the time: `✔ step 2 of 7 passed`.
 pub(super) fn verdict(passed: bool, what: &str, took: Duration, screen: &mut Screen) {
+    let sentence = format!("{what} {}", if passed { "passed" } else { "failed" });
+    verdict_line(passed, &sentence, took, screen);
+}
+
+fn verdict_line(passed: bool, sentence: &str, took: Duration, screen: &mut Screen) {
     let look = screen.look;
     let verdict = if passed {
-        look.paint.good(&format!("{} {what} passed", look.symbols.pass))
+        look.paint.good(&format!("{} {sentence}", look.symbols.pass))
     } else {
-        look.paint.bad(&format!("{} {what} failed", look.symbols.fail))
+        look.paint.bad(&format!("{} {sentence}", look.symbols.fail))
     };
     screen.blank();
     screen.line(&text::spread(
@@ -26,8 +31,8 @@ pub(super) fn verdict(passed: bool, what: &str, took: Duration, screen: &mut Scr
     ));
 }
 
-/// The end of a lab.
-pub(super) fn draw(event: &LabEvent, address: Option<LabAddress>, screen: &mut Screen) {
+/// The end of a lab of this many steps.
+pub(super) fn draw(event: &LabEvent, of: usize, address: Option<LabAddress>, screen: &mut Screen) {
     let LabEvent::Finished { id, steps, passed, learned, kept, took } = event else { return };
     let look = screen.look;
     screen.blank();
@@ -35,7 +40,13 @@ pub(super) fn draw(event: &LabEvent, address: Option<LabAddress>, screen: &mut S
     screen.blank();
     screen.lines(steps.iter().map(|step| step_line(step, &look)));
     let held = steps.iter().filter(|step| step.passed).count();
-    verdict(*passed, &format!("lab {id}: {held} of {}", text::count(steps.len(), "step")), *took, screen);
+    let all = text::count(of.max(steps.len()), "step");
+    let sentence = if *passed {
+        format!("lab {id} passed: {held} of {all}")
+    } else {
+        format!("lab {id} failed: {held} of {all} passed")
+    };
+    verdict_line(*passed, &sentence, *took, screen);
     if *passed && !learned.is_empty() {
         heading("What you have seen", screen);
         let list = text::ended(learned.iter().map(|item| format!("- {}", item.trim().replace('\n', "\n  "))));
@@ -62,7 +73,7 @@ fn heading(title: &str, screen: &mut Screen) {
 fn step_line(step: &StepSummary, look: &Look) -> String {
     let symbol =
         if step.passed { look.paint.good(look.symbols.pass) } else { look.paint.bad(look.symbols.fail) };
-    let checks = text::pad_left(&text::count(step.checks, "check"), 9);
+    let checks = if step.checks == 0 { String::new() } else { text::count(step.checks, "check") };
     let right = look.paint.dim(&format!("{checks}  {}", text::pad_left(&text::duration(step.took), 9)));
     let room = look.prose().saturating_sub(text::width(&right) + 11);
     let title = text::clip(&text::clean(&step.title), room, look.symbols.ellipsis);
@@ -88,12 +99,12 @@ fn next(id: &LabId, passed: bool, kept: bool, address: Option<LabAddress>) -> Ve
     let again = meshlab(&format!("lab {id} --keep"));
     if passed {
         vec![
-            (again, "run it again and leave it up, to try things yourself"),
+            (again, "run it and leave it up, to try things"),
             ("meshlab lab list".to_owned(), "the other labs"),
         ]
     } else {
         vec![
-            (again, "run it again and leave it up, to see what is wrong"),
+            (again, "run it and leave it up, to look into it"),
             ("meshlab doctor".to_owned(), "what this machine can do"),
         ]
     }

@@ -9,6 +9,9 @@ use super::MARGIN;
 
 const WIDEST_BAR: usize = 32;
 const NARROWEST_BAR: usize = 6;
+const MOST_WORDS: usize = 72;
+/// With less room, which package is compiled is left out.
+const LEAST_WITH_PACKAGE: usize = 50;
 
 /// What is being done.
 #[derive(Debug, Clone)]
@@ -30,58 +33,74 @@ pub(super) fn draw(name: &str, names: usize, doing: &Doing, progress: &Progress,
     let rest = match doing {
         Doing::Fetching { from } => fetching(from, progress, room, look),
         Doing::Building { last } => building(last, progress, room, look),
-        Doing::Busy { words } => {
-            text::spread(words, &look.paint.dim(&text::clock(progress.elapsed)), room.min(WIDEST_BAR + 40))
-        }
+        Doing::Busy { words } => words_and_time(words, progress, room, look),
     };
     text::clip(&format!("{start}{rest}"), columns, look.symbols.ellipsis)
 }
 
 /// `pip  ━━━━╸────  12.3 MB / 62.4 MB  9.8 MB/s  5 s`
 fn fetching(from: &str, progress: &Progress, room: usize, look: &Look) -> String {
-    let source = look.paint.dim(&text::pad(from, 6));
-    let done = ByteSize(progress.done);
-    let bytes = match progress.total {
-        Some(total) => format!("{} / {}", done, ByteSize(total)),
-        None => done.to_string(),
-    };
-    let bytes = text::pad_left(&bytes, 17);
-    let rate = text::pad_left(&rate(progress), 9);
-    let left = progress
-        .total
-        .map(|_| text::clock(progress.left))
-        .filter(|_| progress.rate > 0.0)
-        .unwrap_or_default();
-    let facts = [bytes, look.paint.dim(&rate), look.paint.dim(&text::pad_left(&left, 9))];
-    format!("{source}  {}", bar_and_facts(progress, &facts, room.saturating_sub(8), look))
+    let done = ByteSize(progress.done).to_string();
+    let bytes = progress.total.map_or_else(|| done.clone(), |total| format!("{done} / {}", ByteSize(total)));
+    let left = progress.total.filter(|_| progress.rate > 0.0).map(|_| text::clock(progress.left));
+    let facts = [
+        text::pad_left(&bytes, 17),
+        look.paint.dim(&text::pad_left(&rate(progress), 9)),
+        look.paint.dim(&text::pad_left(&left.unwrap_or_default(), 9)),
+    ];
+    format!("{}{}", source(from, look), bar_and_facts(progress, &facts, room.saturating_sub(SOURCE), look))
 }
 
 /// `go  ━━━━╸────  412 / 1093  2 m 05 s  github.com/hashicorp/nomad/client`
 fn building(last: &str, progress: &Progress, room: usize, look: &Look) -> String {
-    let source = look.paint.dim(&text::pad("go", 6));
-    let time = look.paint.dim(&text::pad_left(&text::clock(progress.elapsed), 9));
-    let rest = room.saturating_sub(8);
-    let packages = match progress.total {
-        Some(total) if total > 0 => text::pad_left(&format!("{} / {total}", progress.done), 11),
+    let room = room.saturating_sub(SOURCE);
+    let rest = match progress.total.filter(|total| *total > 0) {
         // Nothing is counted yet: what is being done says it all.
-        _ => return format!("{source}  {}", text::spread(last, &time, rest.min(WIDEST_BAR + 32))),
+        None => words_and_time(last, progress, room, look),
+        Some(total) => {
+            let packages = text::pad_left(&format!("{} / {total}", progress.done), 11);
+            let time = look.paint.dim(&text::pad_left(&text::clock(progress.elapsed), 9));
+            let for_last =
+                if room < LEAST_WITH_PACKAGE { 0 } else { room.saturating_sub(24 + WIDEST_BAR / 2).max(16) };
+            let bar = bar_and_facts(progress, &[packages, time], room.saturating_sub(for_last + 2), look);
+            let last = text::clip_start(last, for_last, look.symbols.ellipsis);
+            format!("{bar}  {}", look.paint.dim(&last))
+        }
     };
-    let facts = [packages, time];
-    let wide = rest.saturating_sub(24 + WIDEST_BAR.min(rest / 3) + 2);
-    let last = look.paint.dim(&text::clip(last, wide, look.symbols.ellipsis));
-    let bar = bar_and_facts(progress, &facts, rest.saturating_sub(wide), look);
-    if wide > 12 { format!("{source}  {bar}  {last}") } else { format!("{source}  {bar}") }
+    format!("{}{}", source("go", look), rest.trim_end())
 }
 
-/// A bar in what room the facts leave; where there is too little, the last facts go first.
+/// Columns of the name of the source.
+const SOURCE: usize = 8;
+
+fn source(from: &str, look: &Look) -> String {
+    look.paint.dim(&text::pad(from, SOURCE))
+}
+
+fn words_and_time(words: &str, progress: &Progress, room: usize, look: &Look) -> String {
+    let time = text::pad_left(&text::clock(progress.elapsed), 9);
+    let words = text::clip(words, room.saturating_sub(text::width(&time) + 2), look.symbols.ellipsis);
+    text::spread(&words, &look.paint.dim(&time), room.min(MOST_WORDS))
+}
+
+/// A bar in what room the facts leave. Where there is too little, the last facts go first, then all but the share.
 fn bar_and_facts(progress: &Progress, facts: &[String], room: usize, look: &Look) -> String {
-    let mut facts = facts;
-    let width = |facts: &[String]| facts.iter().map(|fact| text::width(fact) + 2).sum::<usize>();
-    while facts.len() > 1 && room < width(facts) + NARROWEST_BAR {
-        facts = facts.split_last().map_or(facts, |(_, others)| others);
-    }
-    let bar = bar(progress, room.saturating_sub(width(facts)).clamp(NARROWEST_BAR, WIDEST_BAR), look);
+    let columns = |facts: &[String]| facts.iter().map(|fact| text::width(fact) + 2).sum::<usize>();
+    let fitting = (1..=facts.len())
+        .rev()
+        .filter_map(|number| facts.get(..number))
+        .find(|facts| room >= columns(facts) + NARROWEST_BAR);
+    let share = [text::pad_left(&share(progress), 7)];
+    let facts = fitting.unwrap_or(&share);
+    let bar = bar(progress, room.saturating_sub(columns(facts)).min(WIDEST_BAR), look);
     format!("{bar}  {}", facts.join("  "))
+}
+
+fn share(progress: &Progress) -> String {
+    match progress.total.filter(|total| *total > 0) {
+        Some(total) => format!("{} %", u128::from(progress.done.min(total)) * 100 / u128::from(total)),
+        None => ByteSize(progress.done).to_string(),
+    }
 }
 
 fn bar(progress: &Progress, columns: usize, look: &Look) -> String {
@@ -92,7 +111,7 @@ fn bar(progress: &Progress, columns: usize, look: &Look) -> String {
     let share = u128::from(progress.done.min(total)) * columns as u128 / u128::from(total);
     let full = usize::try_from(share).unwrap_or(columns).min(columns);
     let done = symbols.bar_done.repeat(full);
-    if full == columns {
+    if full >= columns {
         return look.paint.code(&done);
     }
     let left = symbols.bar_left.repeat(columns - full - 1);
@@ -118,6 +137,7 @@ mod tests {
             rate: 9_812_345.0,
             left: Duration::from_secs(5),
             elapsed: Duration::from_millis(125_300),
+            clock: Duration::from_millis(125_300),
         }
     }
 

@@ -2,9 +2,6 @@
 
 mod script;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use indicatif::ProgressDrawTarget;
 
 use super::console::Console;
@@ -12,29 +9,9 @@ use super::failure;
 use super::look::Look;
 use super::screen::Screen;
 use super::table::{Cell, Table};
-use super::testing::{look, pipe, shown};
+use super::testing::{Paper, look, pipe, shown};
 use crate::event::{Event, Reporter};
 use crate::failure::Failure;
-
-/// What was written.
-#[derive(Clone, Default)]
-struct Paper(Arc<Mutex<Vec<u8>>>);
-
-impl Paper {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Paper {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The lines that stay after these events, and after the failure, if there is one.
 fn draw(look: Look, events: Vec<Event>, failure: Option<&Failure>) -> String {

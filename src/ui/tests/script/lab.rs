@@ -1,20 +1,8 @@
-//! What a run says, made up but as the real thing says it.
+//! Lab 1, once as it should go and once as it should not.
 
-use std::time::Duration;
-
-use crate::event::{
-    Event, LabEvent, ProvisionEvent, ProvisionOutcome, ProvisionRow, RuntimeEvent, SourceFailure, StepSummary,
-};
-use crate::failure::{Failure, FailureKind};
-use crate::model::{ByteSize, LabAddress, Platform};
-
-fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines().map(str::to_owned).collect()
-}
+use super::{lines, ms};
+use crate::event::{Event, LabEvent, RuntimeEvent, StepSummary};
+use crate::model::LabAddress;
 
 /// A step as it is told: its explanation, its commands, its proofs.
 struct Step {
@@ -34,6 +22,7 @@ enum Act {
     Holds(&'static str, &'static str, u64),
 }
 
+#[allow(clippy::too_many_lines, reason = "it is data")]
 fn steps() -> Vec<Step> {
     use Act::{Holds, Run, Serve};
     vec![
@@ -277,7 +266,7 @@ fn taken_down() -> Vec<Event> {
 }
 
 /// Lab 1 from its title to the end, all well.
-pub(super) fn lab(kept: bool) -> Vec<Event> {
+pub(in crate::ui::tests) fn lab(kept: bool) -> Vec<Event> {
     let steps = steps();
     let mut told = vec![started()];
     for (index, step) in steps.iter().enumerate() {
@@ -304,7 +293,7 @@ pub(super) fn lab(kept: bool) -> Vec<Event> {
 }
 
 /// Lab 1 up to its sixth step, where the echo does not come back.
-pub(super) fn failing_lab() -> Vec<Event> {
+pub(in crate::ui::tests) fn failing_lab() -> Vec<Event> {
     let mut steps = steps();
     steps.truncate(6);
     let (last, before) = steps.split_last().unwrap();
@@ -335,144 +324,4 @@ pub(super) fn failing_lab() -> Vec<Event> {
     }));
     told.extend(taken_down());
     told
-}
-
-/// What follows the failing lab.
-pub(super) fn check_failure() -> Failure {
-    Failure::new(FailureKind::CheckFailed, "step 6 (echo-through-mesh) of lab 1-tcp-echo: 32 random bytes did not come back")
-        .detail("expected", "the same 32 bytes within 10 s")
-        .detail("observed", "127.0.0.1:9191 accepted the connection and closed it after 0 bytes")
-        .detail("log of envoy-client", "[2026-03-02 10:12:09.127][4211][warning][config] gRPC config stream to local_agent closed: 14, connection refused\n[2026-03-02 10:12:10.131][4211][warning][config] still no route to local_agent\n")
-        .hint("is Consul still running? `meshlab lab 1-tcp-echo --keep`, then `meshlab status` and `meshlab logs consul`")
-}
-
-pub(super) fn port_failure() -> Failure {
-    Failure::failed("cannot start consul: port 8500 is in use")
-        .detail("holder", "python3 -m http.server 8500 (pid 4121, user u)")
-        .hint("stop it, or run the lab elsewhere: `meshlab lab 1-tcp-echo --address 127.0.0.2`")
-}
-
-pub(super) fn digest_failure() -> Failure {
-    Failure::new(FailureKind::Untrusted, "consul_1.22.7_linux_amd64.zip from url is not what deps.lock pins")
-        .detail("expected", "sha256:7b2b4c1f6d1f1e5a8c7b9a0d3e4f5061728394a5b6c7d8e9f00112233445566f")
-        .detail("found", "sha256:0000000000000000000000000000000000000000000000000000000000000000")
-        .detail("kept", "/home/u/.cache/meshlab/quarantine/consul_1.22.7_linux_amd64.zip")
-        .hint("nothing was installed; compare with the project's own checksums before you trust either")
-}
-
-/// Four tools: one in place, one at once, one by a package manager after two sources failed, one by building.
-pub(super) fn provisioning() -> Vec<Event> {
-    let name = |text: &str| text.parse().unwrap();
-    let refused = "cannot resolve releases.hashicorp.com";
-    let fallback = |artifact: &str, reason: &str| {
-        Event::Provision(ProvisionEvent::SourceFailed {
-            artifact: name(artifact),
-            from: "url".into(),
-            reason: reason.into(),
-        })
-    };
-    let fetch = |artifact: &str, file: &str, from: &str, size: u64| {
-        [
-            ProvisionEvent::FetchStarted {
-                artifact: name(artifact),
-                file: file.parse().unwrap(),
-                from: from.into(),
-                size: Some(ByteSize(size)),
-                resumed: ByteSize(size / 10),
-            },
-            ProvisionEvent::FetchProgress {
-                artifact: name(artifact),
-                file: file.parse().unwrap(),
-                done: ByteSize(size / 2),
-            },
-            ProvisionEvent::FetchFinished {
-                artifact: name(artifact),
-                file: file.parse().unwrap(),
-                size: ByteSize(size),
-            },
-            ProvisionEvent::Unpacking { artifact: name(artifact) },
-        ]
-        .map(Event::Provision)
-    };
-    let installed = |artifact: &str, version: &str, from: &str, took: u64| {
-        Event::Provision(ProvisionEvent::Installed {
-            artifact: name(artifact),
-            version: version.into(),
-            from: from.into(),
-            took: ms(took),
-        })
-    };
-    let mut told = vec![Event::Provision(ProvisionEvent::Planned {
-        platform: Platform::LinuxX86_64,
-        ready: 1,
-        wanted: ["consul", "envoy", "nomad"].map(name).into(),
-    })];
-    told.push(fallback("consul", refused));
-    told.extend(fetch("envoy", "envoy-1.36.4-py3-none-manylinux.whl", "pip", 43_340_112));
-    told.push(installed("envoy", "1.36.4", "pip", 2104));
-    told.push(Event::Provision(ProvisionEvent::BuildProgress {
-        artifact: name("consul"),
-        done: 0,
-        total: 0,
-        doing: "fetching modules".into(),
-    }));
-    told.push(Event::Provision(ProvisionEvent::BuildProgress {
-        artifact: name("consul"),
-        done: 412,
-        total: 1093,
-        doing: "github.com/hashicorp/consul/agent/structs".into(),
-    }));
-    told.push(installed("consul", "1.22.7", "go", 192_310));
-    told.push(Event::Provision(ProvisionEvent::Failed {
-        artifact: name("nomad"),
-        reason: "no source could deliver".into(),
-    }));
-    let failure = |from: &str, reason: &str| SourceFailure { from: from.into(), reason: reason.into() };
-    let row = |artifact: &str, version: &str, outcome: ProvisionOutcome, earlier: Vec<SourceFailure>| {
-        ProvisionRow { artifact: name(artifact), version: version.into(), outcome, earlier }
-    };
-    let got = |from: &str, bytes: u64, took: u64| ProvisionOutcome::Installed {
-        from: from.into(),
-        fetched: ByteSize(bytes),
-        took: ms(took),
-    };
-    told.push(Event::Provision(ProvisionEvent::Finished {
-        rows: vec![
-            row("consul", "1.22.7", got("go", 211_004_201, 192_310), vec![failure("mirror", "http://10.0.0.5/pkgs/consul_1.22.7_linux_amd64.zip: 404 Not Found"), failure("url", refused)]),
-            row("envoy", "1.36.4", got("pip", 43_340_112, 2104), vec![]),
-            row("nginx", "1.29.5", ProvisionOutcome::Ready, vec![]),
-            row("nomad", "1.11.3", ProvisionOutcome::Failed { reason: "no source could deliver".into() }, vec![failure("url", refused), failure("go", "the module proxy answered 403 for github.com/hashicorp/nomad/@v/v1.11.3.zip, which usually means that a policy of the network forbids it")]),
-        ],
-        took: ms(194_020),
-    }));
-    told
-}
-
-/// Everything is in place.
-pub(super) fn nothing_to_provision() -> Vec<Event> {
-    let ready = |artifact: &str| ProvisionRow {
-        artifact: artifact.parse().unwrap(),
-        version: "1.0.0".into(),
-        outcome: ProvisionOutcome::Ready,
-        earlier: vec![],
-    };
-    vec![
-        Event::Provision(ProvisionEvent::Planned {
-            platform: Platform::LinuxX86_64,
-            ready: 2,
-            wanted: vec![],
-        }),
-        Event::Provision(ProvisionEvent::Finished {
-            rows: ["consul", "envoy"].map(ready).into(),
-            took: ms(7),
-        }),
-    ]
-}
-
-pub(super) fn notices() -> Vec<Event> {
-    vec![
-        Event::Note { text: "runtime host: no Docker daemon answers at unix:///var/run/docker.sock, and DOCKER_HOST is not set".into() },
-        Event::Warning { text: "a run of lab 1-tcp-echo was interrupted; `meshlab down` takes down what it left".into() },
-        Event::Runtime(RuntimeEvent::TakenDown { removed: vec![], took: ms(1) }),
-    ]
 }
