@@ -3,8 +3,10 @@
 
 pub mod artifact;
 pub mod cli;
+pub mod command;
 pub mod event;
 pub mod failure;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
+pub mod repo;

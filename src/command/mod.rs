@@ -1,0 +1,3 @@
+//! What each verb of the command line does, with resolved settings.
+
+pub mod repo;
