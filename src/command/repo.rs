@@ -60,7 +60,42 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use std::sync::Mutex;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Environment};
+    use crate::event::Reporter;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<Event>>);
+
+    impl Reporter for Recorder {
+        fn report(&self, event: Event) {
+            self.0.lock().unwrap().push(event);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_open_to_the_network_is_warned_about() {
+        let keep = tempfile::tempdir().unwrap();
+        let home = keep.path().to_str().unwrap();
+        let cli = Cli::try_parse_from(["meshlab", "repo", "serve"]).unwrap();
+        let settings = Settings::resolve(&cli.global, Environment::from_pairs([("HOME", home)])).unwrap();
+        let lock = Lock::parse("version = 1\nartifact = []\n", "test").unwrap();
+        for (listen, warned) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
+            let recorder = Arc::new(Recorder::default());
+            serve(&settings, &lock, listen.parse().unwrap(), recorder.clone(), async {}).await.unwrap();
+            let events = recorder.0.lock().unwrap();
+            assert_eq!(events.iter().any(|event| matches!(event, Event::Warning { .. })), warned, "{listen}");
+            assert!(
+                events
+                    .iter()
+                    .any(|event| matches!(event, Event::Repo(RepoEvent::Listening { files: 0, .. })))
+            );
+        }
+    }
 
     #[test]
     fn a_path_cannot_write_to_the_terminal() {

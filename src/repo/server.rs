@@ -21,7 +21,7 @@ use crate::failure::{Failure, FailureKind, Result};
 pub struct Access<'a> {
     /// The method; empty where the request was not understood.
     pub method: &'a str,
-    /// The target of the request line.
+    /// The target of the request line; empty where the request was not understood.
     pub path: &'a str,
     /// The status.
     pub status: u16,

@@ -51,7 +51,7 @@ impl Site {
         let store = Store::new(&root.join("cache"));
         let content = Content {
             small: b"0123456789".to_vec(),
-            big: (0..3_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect(),
+            big: (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect(),
             loose: b"loose".to_vec(),
         };
         for bytes in [&content.small, &content.big, &content.loose, &Vec::new()] {
@@ -133,15 +133,15 @@ impl Answer {
 fn lock_text(content: &Content) -> String {
     let mut text = "version = 1\n".to_owned();
     let mut artifact = |name: &str, files: &[(&str, &str, Digest)]| {
-        text.push_str(&format!(
+        text += &format!(
             "[[artifact]]\nname = \"{name}\"\nversion = \"1.0\"\nlicense = \"MIT\"\nsummary = \"<b>it</b>\"\ncommands = {{}}\n"
-        ));
+        );
         for (platform, file, digest) in files {
-            text.push_str(&format!(
+            text += &format!(
                 "[[artifact.source]]\nkind = \"url\"\nplatform = \"{platform}\"\n[[artifact.source.file]]\n\
                  name = \"{file}\"\nurl = \"https://example.org/x\"\nsha256 = \"{}\"\nsize = 1\ninstall = \"x\"\n",
                 digest.hex()
-            ));
+            );
         }
     };
     artifact("absent", &[("linux-x86_64", "absent.zip", Digest::sha256_of(b"absent"))]);
