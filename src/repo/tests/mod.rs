@@ -3,6 +3,7 @@
 mod answers;
 mod limits;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -133,15 +134,19 @@ impl Answer {
 fn lock_text(content: &Content) -> String {
     let mut text = "version = 1\n".to_owned();
     let mut artifact = |name: &str, files: &[(&str, &str, Digest)]| {
-        text += &format!(
+        write!(
+            text,
             "[[artifact]]\nname = \"{name}\"\nversion = \"1.0\"\nlicense = \"MIT\"\nsummary = \"<b>it</b>\"\ncommands = {{}}\n"
-        );
+        )
+        .unwrap();
         for (platform, file, digest) in files {
-            text += &format!(
+            write!(
+                text,
                 "[[artifact.source]]\nkind = \"url\"\nplatform = \"{platform}\"\n[[artifact.source.file]]\n\
                  name = \"{file}\"\nurl = \"https://example.org/x\"\nsha256 = \"{}\"\nsize = 1\ninstall = \"x\"\n",
                 digest.hex()
-            );
+            )
+            .unwrap();
         }
     };
     artifact("absent", &[("linux-x86_64", "absent.zip", Digest::sha256_of(b"absent"))]);
