@@ -12,6 +12,7 @@ pub mod lab;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
+pub mod repo;
 pub mod runtime;
 pub mod signals;
 pub mod state;

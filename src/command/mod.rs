@@ -7,6 +7,7 @@ pub mod down;
 pub mod lab;
 pub mod logs;
 pub mod provision;
+pub mod repo;
 pub mod shell;
 pub mod status;
 mod table;
