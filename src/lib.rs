@@ -4,6 +4,7 @@
 pub mod artifact;
 pub(crate) mod assets;
 pub mod cli;
+pub mod command;
 pub mod event;
 pub mod failure;
 pub mod lockfile;

@@ -1,4 +1,5 @@
 //! Getting artifacts: download, verify, store, unpack.
 
+pub(crate) mod measure;
 pub(crate) mod source;
 pub mod store;

@@ -63,7 +63,7 @@ mod tests {
         let late = turn(&path, Duration::from_millis(1), || {}).await;
         assert_eq!(late.err().map(|failure| failure.kind()), Some(FailureKind::DeadlinePassed));
         let (tell, told) = tokio::sync::oneshot::channel();
-        let waiter = turn(&path, Duration::from_secs(60), move || tell.send(()).unwrap());
+        let waiter = turn(&path, Duration::from_mins(1), move || tell.send(()).unwrap());
         let release = async {
             told.await.unwrap();
             drop(first);

@@ -1,0 +1,3 @@
+//! What each verb does.
+
+pub mod deps_lock;
