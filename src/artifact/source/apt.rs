@@ -41,7 +41,7 @@ pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
 }
 
 /// Downloads into the work folder. apt verifies against its signed index; that is not what the lock trusts.
-pub(crate) async fn bring<'a>(job: &Job<'a>, _: Pins) -> Result<Vec<Brought<'a>>> {
+pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
     let apt = Apt::find(job)?;
     let mut private: Option<Lists> = None;
     let mut brought = Vec::with_capacity(job.missing.len());
@@ -68,7 +68,9 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, _: Pins) -> Result<Vec<Brought<'a>>
             Some(ended) if ended.success => {
                 let prefix = format!("{package}_");
                 let path = pick(&folder, file, |name| {
-                    name.starts_with(&prefix) && Utf8Path::new(name).extension() == Some("deb")
+                    pins == Pins::Known
+                        && name.starts_with(&prefix)
+                        && Utf8Path::new(name).extension() == Some("deb")
                 })?;
                 brought.push(Brought { file, path });
             }
