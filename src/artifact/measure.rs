@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use reqwest::{Client, Response};
+use reqwest::Response;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 use url::Url;
 
+use super::download::Http;
 use super::source::bring::{Brought, Pins, started, watched};
 use super::source::{Job, apt, go, pip};
 use super::store::{Store, hash_file};
+use super::work::{WorkFolder, blocking};
 use crate::cli::Environment;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
@@ -42,7 +44,7 @@ pub(crate) struct Clients<'a, T> {
     pub(crate) store: &'a Store,
     pub(crate) environment: &'a Environment,
     pub(crate) reporter: &'a SharedReporter,
-    pub(crate) http: &'a Client,
+    pub(crate) http: &'a Http,
     pub(crate) toolchain: T,
 }
 
@@ -51,14 +53,7 @@ where
     T: AsyncFn(&Lock, &ArtifactName) -> Result<Utf8PathBuf>,
 {
     async fn measure(&self, lock: &Lock, artifact: &Artifact, source: &Source) -> Result<Vec<Measured>> {
-        let root = self.store.root().join("work");
-        fs::create_dir_all(&root)?;
-        let folder = tempfile::Builder::new()
-            .prefix("measure-")
-            .tempdir_in(&root)
-            .map_err(|error| Failure::failed(format!("cannot make a folder in {root}")).seen(&error))?;
-        let work = Utf8Path::from_path(folder.path())
-            .ok_or_else(|| Failure::failed(format!("{} is not UTF-8", folder.path().display())))?;
+        let folder = WorkFolder::create(self.store, artifact.name.as_str()).await?;
         let toolchain = match &source.kind {
             SourceKind::Go(build) => Some((self.toolchain)(lock, &build.toolchain).await?),
             _ => None,
@@ -68,7 +63,7 @@ where
             source,
             missing: source.files.iter().collect(),
             store: self.store,
-            work,
+            work: folder.path(),
             environment: self.environment,
             reporter: self.reporter,
             toolchain: toolchain.as_deref(),
@@ -83,12 +78,14 @@ where
         for one in brought {
             measured.push(keep(self.store, one).await?);
         }
+        folder.remove().await?;
         Ok(measured)
     }
 }
 
 impl<T> Clients<'_, T> {
     async fn download<'j>(&self, job: &Job<'j>) -> Result<Vec<Brought<'j>>> {
+        let http = self.http.client()?;
         let mut brought = Vec::with_capacity(job.missing.len());
         for file in job.missing.iter().copied() {
             let Locator::Url(url) = &file.locator else {
@@ -96,7 +93,7 @@ impl<T> Clients<'_, T> {
             };
             started(job, file);
             let path = job.work.join(file.name.as_str());
-            let download = timeout(DOWNLOAD, get(self.http, url, &path));
+            let download = timeout(DOWNLOAD, get(&http, url, &path));
             watched(job, file, job.work, download).await.map_err(|_| {
                 Failure::failed(format!("{url} was not downloaded within {} s", DOWNLOAD.as_secs()))
             })??;
@@ -109,7 +106,7 @@ impl<T> Clients<'_, T> {
 /// Hashes a file and keeps it in the store under what it is, so that it need not be fetched or built again.
 async fn keep(store: &Store, Brought { file, path }: Brought<'_>) -> Result<Measured> {
     let (store, file) = (store.clone(), file.clone());
-    tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let size = fs::metadata(&path)?.len();
         let digest = hash_file(&path, file.digest.algorithm())?;
         let found = LockedFile { digest, ..file };
@@ -117,10 +114,9 @@ async fn keep(store: &Store, Brought { file, path }: Brought<'_>) -> Result<Meas
         Ok(Measured { digest, size })
     })
     .await
-    .map_err(|error| Failure::failed("hashing was cut short").seen(&error))?
 }
 
-async fn get(http: &Client, url: &Url, path: &Utf8Path) -> Result<()> {
+async fn get(http: &reqwest::Client, url: &Url, path: &Utf8Path) -> Result<()> {
     let unreached =
         |error: reqwest::Error| Failure::failed(format!("cannot download {url}")).seen(&error.without_url());
     let silent = || Failure::failed(format!("{url} said nothing for {} s", SILENCE.as_secs()));

@@ -1,5 +1,12 @@
 //! Getting artifacts: download, verify, store, unpack.
 
+mod capacity;
+mod claim;
+pub(crate) mod download;
 pub(crate) mod measure;
+pub mod provision;
 pub(crate) mod source;
 pub mod store;
+pub mod tool;
+pub mod unpack;
+mod work;

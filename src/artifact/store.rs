@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::LockedFile;
+use crate::lockfile::{LockedFile, SizeBound};
 use crate::model::{Digest, DigestAlgorithm, Hasher};
 
 /// How much is read at once when a file is hashed.
@@ -47,6 +47,11 @@ impl Store {
         self.root.join("partial").join(format!("{}-{}.partial", digest.algorithm().name(), digest.hex()))
     }
 
+    /// The file whose lock is the right to bring the file of this digest.
+    pub fn lock_path(&self, digest: &Digest) -> Utf8PathBuf {
+        self.partial_path(digest).with_extension("lock")
+    }
+
     /// Creates the folders a download of this digest needs.
     pub fn prepare(&self, digest: &Digest) -> Result<()> {
         fs::create_dir_all(self.root.join(digest.algorithm().name()))?;
@@ -81,14 +86,30 @@ impl Store {
 
     /// Keeps a file that is not what the lock says, and tells where.
     pub fn reject(&self, path: &Utf8Path, file: &LockedFile, digest: &Digest, length: u64) -> Failure {
-        let folder = self.root.join("rejected");
-        let aside = folder.join(format!("{}-{}", digest.short(), file.name));
-        let kept = fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &aside));
         let failure =
             Failure::new(FailureKind::Untrusted, format!("{} is not the file that is locked", file.name))
                 .detail("expected", file.digest.to_string())
                 .detail("observed", format!("{digest} ({length} bytes)"));
-        match kept {
+        self.keep_aside(path, &format!("{}-{}", digest.short(), file.name), failure)
+    }
+
+    /// Keeps the beginning of a file that is longer than the lock allows, and tells where.
+    pub fn reject_longer(&self, path: &Utf8Path, file: &LockedFile) -> Failure {
+        let expected = match file.size {
+            SizeBound::Exact(size) => format!("{} bytes", size.0),
+            SizeBound::AtMost(limit) => format!("at most {} bytes", limit.0),
+        };
+        let failure =
+            Failure::new(FailureKind::Untrusted, format!("{} is longer than the lock allows", file.name))
+                .detail("expected", expected)
+                .detail("observed", "more; it was cut off there");
+        self.keep_aside(path, &format!("longer-{}", file.name), failure)
+    }
+
+    fn keep_aside(&self, path: &Utf8Path, name: &str, failure: Failure) -> Failure {
+        let folder = self.root.join("rejected");
+        let aside = folder.join(name);
+        match fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &aside)) {
             Ok(()) => failure.detail("kept at", aside.to_string()),
             Err(error) => failure.detail("not kept", error.to_string()),
         }

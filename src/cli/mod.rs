@@ -285,7 +285,7 @@ pub enum DepsCommand {
 }
 
 /// `meshlab clean`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct CleanArgs {
     /// Downloaded files

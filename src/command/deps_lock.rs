@@ -1,16 +1,82 @@
 //! `meshlab deps lock`: the only thing that writes digests.
+//!
+//! Invariant: a digest is written only after the bytes it stands for were fetched or built, here and now.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::Serialize;
+use serde_json::json;
 
-use crate::artifact::measure::{Measure, Measured};
+use super::Output;
+use super::table::table;
+use crate::artifact::download::{Http, Timeouts};
+use crate::artifact::measure::{Clients, Measure, Measured};
+use crate::artifact::provision;
+use crate::artifact::source::{apt, go};
+use crate::artifact::store::Store;
 use crate::assets;
+use crate::cli::Settings;
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::edit::{Change, LockEdit, SourcePlace};
 use crate::lockfile::{Artifact, Lock, Source, SourceKind};
 use crate::model::{ArtifactName, Digest, Platform};
+
+const SCHEMA: u32 = 1;
+
+/// Measures and writes, as the flags say.
+pub async fn run(
+    names: &[ArtifactName],
+    check: bool,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<Output> {
+    let path = lock_path(settings.lock.as_deref(), &settings.work_dir)?;
+    let store = Store::new(&settings.dirs.cache);
+    let http = Http::new(&settings.environment, Timeouts::default());
+    let measure = Clients {
+        store: &store,
+        environment: &settings.environment,
+        reporter,
+        http: &http,
+        toolchain: async |lock: &Lock, name: &ArtifactName| {
+            let request = provision::Request { names: vec![name.clone()], ..provision::Request::default() };
+            let provisioned = provision::provision(&request, settings, lock, reporter).await?;
+            Ok(provisioned.tool(name.as_str())?.tree())
+        },
+    };
+    let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
+    let report = deps_lock(request, &measure, reporter).await?;
+    go::sweep(store.root())?;
+    apt::sweep(store.root())?;
+    Ok(output(&report))
+}
+
+fn output(report: &LockReport) -> Output {
+    let rows: Vec<[String; 3]> = report
+        .changes
+        .iter()
+        .map(|change| [change.place(), change.old.clone(), change.new.clone()])
+        .collect();
+    let changed = match rows.len() {
+        0 => String::new(),
+        _ => format!("{}\n", table(["value", "old", "new"], &rows)),
+    };
+    let kept: Vec<String> = report
+        .kept
+        .iter()
+        .map(|kept| format!("kept: {} {} by {}: {}\n", kept.artifact, kept.platform, kept.kind, kept.reason))
+        .collect();
+    let human = format!(
+        "{changed}{}{}: {} files measured, {} values changed, {} sources kept\n",
+        kept.concat(),
+        report.path,
+        report.measured,
+        report.changes.len(),
+        report.kept.len()
+    );
+    Output { human, json: json!({ "schema": SCHEMA, "report": report }) }
+}
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,7 @@ use fs_err as fs;
 
 use super::bring::{Pins, admit};
 use super::{Job, apt, go, pip};
+use crate::artifact::download::{Http, Timeouts};
 use crate::artifact::measure::Clients;
 use crate::artifact::store::{Store, hash_file};
 use crate::cli::Environment;
@@ -291,9 +292,7 @@ async fn check(
 ) -> Option<LockReport> {
     let path = bench.store.root().join("deps.lock");
     fs::write(&path, EMBEDDED).unwrap();
-    // Nothing is asked by HTTP here.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().tls_certs_only([]).build().unwrap();
+    let http = Http::new(&bench.environment, Timeouts::default());
     let clients = Clients {
         store: &bench.store,
         environment: &bench.environment,

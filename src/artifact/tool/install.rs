@@ -1,0 +1,242 @@
+//! From stored files to a tool in place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use fs_err::os::unix::fs::symlink;
+
+use super::marker::{Command, FileList, FileRecord, Marker};
+use super::{BIN, InstalledTool, PART, STAGING, STALE, TREE, Tools};
+use crate::artifact::store::{Store, hash_file};
+use crate::artifact::unpack::{UnpackedFile, unpack};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::lockfile::{Artifact, Content, LockedFile, Source, Unpack};
+use crate::model::{ArtifactName, Digest, DigestAlgorithm, RelativePath};
+
+impl Tools {
+    /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.
+    /// The caller holds the claim on [`Tools::lock_path`].
+    pub(crate) fn install(
+        &self,
+        artifact: &Artifact,
+        source: &Source,
+        store: &Store,
+    ) -> Result<InstalledTool> {
+        fs::create_dir_all(&self.root)?;
+        self.sweep_unfinished(&artifact.name)?;
+        let staging = Staging::create(&self.root, &artifact.name)?;
+        let tree = staging.path.join(TREE);
+        fs::create_dir(&tree)?;
+        let mut files = Vec::new();
+        for file in &source.files {
+            files.extend(place(file, store, &staging.path)?);
+        }
+        let records = files.into_iter().map(|file| record(file, &tree)).collect::<Result<Vec<_>>>()?;
+        let commands = commands(artifact, &tree)?;
+        write_bin(artifact, &staging.path)?;
+        FileList::new(records).write(&staging.path)?;
+        Marker::new(artifact, source, commands).write(&staging.path)?;
+        let folder = self.folder_of(artifact, source);
+        self.put_away(&folder, &artifact.name)?;
+        staging.rename_to(&folder)?;
+        self.sweep_replaced(artifact)?;
+        Ok(Self::tool(artifact, source, folder))
+    }
+
+    /// Removes what killed runs left of this artifact: with the claim held, nobody is at work on it.
+    fn sweep_unfinished(&self, name: &ArtifactName) -> Result<()> {
+        let ours = format!(".{name}");
+        for entry in self.root.read_dir_utf8()? {
+            let entry = entry?;
+            let unfinished = [STAGING, STALE].iter().any(|prefix| {
+                entry.file_name().strip_prefix(prefix).is_some_and(|rest| rest.ends_with(&ours))
+            });
+            if unfinished {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes other installations of this artifact that no source of the lock would make.
+    fn sweep_replaced(&self, artifact: &Artifact) -> Result<()> {
+        let wanted: BTreeSet<Utf8PathBuf> =
+            artifact.sources.iter().map(|source| self.folder_of(artifact, source)).collect();
+        for entry in self.root.read_dir_utf8()? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_name().starts_with('.') || wanted.contains(path) {
+                continue;
+            }
+            if Marker::read(path).is_some_and(|marker| marker.artifact == artifact.name) {
+                self.put_away(path, &artifact.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a folder with a final name, if there is one. It loses that name first, so that a kill in the middle
+    /// leaves nothing that looks complete.
+    fn put_away(&self, folder: &Utf8Path, name: &ArtifactName) -> Result<()> {
+        if fs::symlink_metadata(folder).is_err() {
+            return Ok(());
+        }
+        let stale = self.root.join(format!("{STALE}{}.{name}", std::process::id()));
+        fs::rename(folder, &stale)?;
+        Ok(fs::remove_dir_all(&stale)?)
+    }
+}
+
+/// A folder in the making; removed unless it gets its final name.
+struct Staging {
+    path: Utf8PathBuf,
+}
+
+impl Staging {
+    fn create(root: &Utf8Path, name: &ArtifactName) -> Result<Self> {
+        // A name has no dot, so that it can be told from the rest.
+        let path = root.join(format!("{STAGING}{}.{name}", std::process::id()));
+        fs::create_dir(&path)?;
+        Ok(Self { path })
+    }
+
+    fn rename_to(self, folder: &Utf8Path) -> Result<()> {
+        fs::rename(&self.path, folder)?;
+        std::mem::forget(self);
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // The next run sweeps what this leaves.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Puts a stored file's content into the tree.
+fn place(file: &LockedFile, store: &Store, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
+    let stored = store.path_of(&file.digest);
+    let tree = &staging.join(TREE);
+    match &file.content {
+        Content::Archive(rules) => {
+            place_archive(&stored, rules, staging).map_err(|failure| match failure.kind() {
+                FailureKind::Untrusted => {
+                    failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
+                }
+                _ => failure,
+            })
+        }
+        Content::Raw { install } => {
+            let target = install.below(tree);
+            if let Some(folder) = target.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            // A copy, not a link: what a tool does to its file must not reach the store.
+            let size = fs::copy(&stored, &target)?;
+            fs::set_permissions(&target, PermissionsExt::from_mode(0o755))?;
+            let sha256 = match file.digest {
+                Digest::Sha256(_) => file.digest,
+                Digest::Sha512(_) => hash_file(&target, DigestAlgorithm::Sha256)?,
+            };
+            Ok(vec![UnpackedFile { path: install.clone(), size, sha256, executable: true, link: None }])
+        }
+    }
+}
+
+/// Unpacks into a folder of its own, where nothing can be written through, and moves the result into the tree.
+fn place_archive(archive: &Utf8Path, rules: &Unpack, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
+    let (part, tree) = (staging.join(PART), staging.join(TREE));
+    fs::create_dir(&part)?;
+    let files = unpack(archive, rules, &part)?;
+    for file in &files {
+        let (from, to) = (file.path.below(&part), file.path.below(&tree));
+        if fs::symlink_metadata(&to).is_ok() {
+            return Err(Failure::failed(format!("two files of this artifact bring {}", file.path))
+                .hint("correct `unpack` of this artifact in deps.lock"));
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::rename(from, to)?;
+    }
+    fs::remove_dir_all(&part)?;
+    Ok(files)
+}
+
+fn record(file: UnpackedFile, tree: &Utf8Path) -> Result<FileRecord> {
+    let mode = fs::symlink_metadata(file.path.below(tree))?.permissions().mode() & 0o7777;
+    Ok(FileRecord {
+        path: file.path,
+        size: file.size,
+        sha256: file.sha256,
+        mode: format!("{mode:03o}"),
+        link: file.link,
+    })
+}
+
+/// Every command must be there and run; a lock that names another file is wrong.
+fn commands(artifact: &Artifact, tree: &Utf8Path) -> Result<BTreeMap<crate::model::FileName, Command>> {
+    let mut commands = BTreeMap::new();
+    for (name, target) in &artifact.commands {
+        let path = target.below(tree);
+        let runs = |found: &std::fs::Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
+        let size = fs::metadata(&path).ok().filter(runs).map(|found| found.len()).ok_or_else(|| {
+            Failure::failed(format!("{} {} has no command {name}", artifact.name, artifact.version))
+                .detail("expected", format!("an executable file {target}"))
+                .hint("correct `commands`, `unpack` or `executable` of this artifact in deps.lock")
+        })?;
+        commands.insert(name.clone(), Command { target: target.clone(), size });
+    }
+    for (variable, folder) in &artifact.environment {
+        if !folder.below(tree).is_dir() {
+            return Err(Failure::failed(format!(
+                "{} {} has no folder {folder} for {variable}",
+                artifact.name, artifact.version
+            ))
+            .hint("correct `environment` or `unpack` of this artifact in deps.lock"));
+        }
+    }
+    Ok(commands)
+}
+
+fn write_bin(artifact: &Artifact, folder: &Utf8Path) -> Result<()> {
+    let bin = folder.join(BIN);
+    fs::create_dir(&bin)?;
+    for (name, target) in &artifact.commands {
+        let entry = bin.join(name.as_str());
+        match launcher(artifact, target) {
+            None => symlink(link_target(target), &entry)?,
+            Some(script) => {
+                fs::write(&entry, script)?;
+                fs::set_permissions(&entry, PermissionsExt::from_mode(0o755))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a command's entry points.
+pub(super) fn link_target(target: &RelativePath) -> String {
+    format!("../{TREE}/{target}")
+}
+
+/// The script that stands for a command with variables. It finds its folder by itself, so tools can be moved.
+pub(super) fn launcher(artifact: &Artifact, target: &RelativePath) -> Option<String> {
+    if artifact.environment.is_empty() {
+        return None;
+    }
+    let mut script =
+        String::from("#!/bin/sh\nself=$(readlink -f -- \"$0\") || exit 127\nhome=${self%/*/*}\n");
+    for (variable, folder) in &artifact.environment {
+        script.push_str(&format!("export {variable}=\"$home\"/{TREE}/{}\n", quoted(folder)));
+    }
+    script.push_str(&format!("exec \"$home\"/{TREE}/{} \"$@\"\n", quoted(target)));
+    Some(script)
+}
+
+fn quoted(path: &RelativePath) -> String {
+    format!("'{}'", path.as_path().as_str().replace('\'', r"'\''"))
+}

@@ -1,0 +1,174 @@
+//! What the tests through the binary share.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+pub mod server;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use meshlab::model::Digest;
+
+/// Folders of its own for one test, and commands that use nothing else.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// `meshlab --json --lock <sandbox>/deps.lock ...` with an environment that holds nothing of the machine's.
+    pub fn meshlab(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshlab"));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path("home"))
+            .env("MESHLAB_CACHE_DIR", self.path("cache"))
+            .env("MESHLAB_DATA_DIR", self.path("data"))
+            .env("MESHLAB_STATE_DIR", self.path("state"))
+            .env("MESHLAB_CONFIG_DIR", self.path("config"))
+            .current_dir(self.folder.path())
+            .arg("--json")
+            .arg("--lock")
+            .arg(self.path("deps.lock"))
+            .args(arguments);
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.meshlab(arguments).output().unwrap())
+    }
+
+    /// Starts it with its standard error in a file.
+    pub fn spawn(&self, arguments: &[&str], log: &str) -> Child {
+        let log = std::fs::File::create(self.path(log)).unwrap();
+        self.meshlab(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
+    /// Names below a folder of the sandbox, sorted; none if it does not exist.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// How a run ended.
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+}
+
+/// Waits until something holds, for ten seconds at most.
+#[track_caller]
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A zip with these members; those that begin with `#!` may be run.
+pub fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, content) in members {
+        let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(mode);
+        zip.start_file(*name, options).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// An artifact of a lock, with one command of its own name.
+pub fn artifact(name: &str, version: &str, sources: &[String]) -> String {
+    format!(
+        "\n[[artifact]]\nname = \"{name}\"\nversion = \"{version}\"\nlicense = \"MIT\"\nsummary = \"a tool\"\nprofiles = [\"core\"]\ncommands = {{ {name} = \"{name}\" }}\n{}",
+        sources.concat()
+    )
+}
+
+/// A source of kind url for this machine, whose file is a zip.
+pub fn zip_source(url: &str, content: &[u8]) -> String {
+    source(
+        "url",
+        &format!("url = \"{url}\""),
+        content,
+        "archive = \"zip\"\nunpacked_limit = 500000000\nunpack = { \"./\" = \"./\" }",
+    )
+}
+
+/// The same for a single file.
+pub fn raw_source(url: &str, name: &str, content: &[u8]) -> String {
+    source("url", &format!("url = \"{url}\""), content, &format!("install = \"{name}\""))
+}
+
+/// A source of another kind, which no test really asks.
+pub fn pip_source(content: &[u8]) -> String {
+    source(
+        "pip",
+        "package = \"no-such-package\"\nversion = \"0\"\nname = \"x.whl\"",
+        content,
+        "archive = \"zip\"\nunpacked_limit = 500000000\nunpack = { \"./\" = \"./\" }",
+    )
+}
+
+fn source(kind: &str, locator: &str, content: &[u8], rest: &str) -> String {
+    let platform = if cfg!(target_arch = "aarch64") { "linux-arm64" } else { "linux-x86_64" };
+    format!(
+        "\n[[artifact.source]]\nkind = \"{kind}\"\nplatform = \"{platform}\"\n\n[[artifact.source.file]]\n{locator}\nsha256 = \"{}\"\nsize = {}\n{rest}\n",
+        Digest::sha256_of(content).hex(),
+        content.len()
+    )
+}
+
+/// A whole lock.
+pub fn lock(artifacts: &[String]) -> String {
+    format!("version = 1\n{}", artifacts.concat())
+}
+
+/// What a command prints.
+pub fn output_of(path: &Path) -> String {
+    String::from_utf8(Command::new(path).output().unwrap().stdout).unwrap()
+}
