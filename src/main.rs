@@ -86,8 +86,7 @@ async fn run_until_interrupted(
             print(&output, settings)
         }
         Command::Deps(DepsCommand::Lock { names, check }) => {
-            let _ = (names, check);
-            Ok(()) // TEMP
+            print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,

@@ -2,6 +2,7 @@
 
 pub mod clean;
 pub mod deps;
+pub mod deps_lock;
 pub mod doctor;
 pub mod down;
 pub mod lab;

@@ -121,12 +121,14 @@ fn place(file: &LockedFile, store: &Store, staging: &Utf8Path) -> Result<Vec<Unp
     let stored = store.path_of(&file.digest);
     let tree = &staging.join(TREE);
     match &file.content {
-        Content::Archive(rules) => place_archive(&stored, rules, staging).map_err(|failure| match failure.kind() {
-            FailureKind::Untrusted => {
-                failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
-            }
-            _ => failure,
-        }),
+        Content::Archive(rules) => {
+            place_archive(&stored, rules, staging).map_err(|failure| match failure.kind() {
+                FailureKind::Untrusted => {
+                    failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
+                }
+                _ => failure,
+            })
+        }
         Content::Raw { install } => {
             let target = install.below(tree);
             if let Some(folder) = target.parent() {
