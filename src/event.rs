@@ -251,6 +251,8 @@ pub enum LabEvent {
         /// Since it was started, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
+        /// For a service: its name. Services that follow one another start together, and end up ready in their order.
+        service: Option<String>,
         /// For a service: what was observed that makes it ready.
         ready: Option<String>,
     },

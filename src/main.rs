@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use meshlab::cli::{Cli, Command, Environment, Settings};
+use meshlab::cli::{Cli, Command, Environment, Settings, SvcCommand};
 use meshlab::command::{self, Output};
 use meshlab::event::{Event, FailureReport, Reporter, SharedReporter};
 use meshlab::failure::{Failure, Result};
@@ -41,12 +41,37 @@ fn run(cli: &Cli) -> Result<Output> {
     };
     let reporter: SharedReporter = Arc::new(Lines);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let work = async {
         match &cli.command {
             Command::Provision(args) => command::provision::run(args, &settings, &lock, &reporter).await,
             Command::Deps(verb) => command::deps::run(verb, &settings, &lock).await,
             Command::Clean(args) => command::clean::run(args, &settings, &reporter).await,
+            Command::Lab(args) => {
+                command::lab::run(&args.run, &settings, &lock, &reporter).await.map(nothing)
+            }
+            Command::Svc(SvcCommand::Echo { listen }) => {
+                meshlab::svc::echo::serve(*listen, |line| println!("{line}")).await.map(nothing)
+            }
+            Command::Svc(SvcCommand::Nc { host, port }) => {
+                meshlab::svc::nc::run((*host, *port).into()).await.map(nothing)
+            }
+            Command::Svc(SvcCommand::Get { url, only, matching }) => {
+                meshlab::svc::get::run(url, only, matching).await.map(|text| println!("{text}")).map(nothing)
+            }
             _ => Err(Failure::usage("this build has no such command")),
         }
-    })
+    };
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            interruption = meshlab::signals::interrupted() => Err(interruption),
+        }
+    });
+    // What still blocks a thread is abandoned, as a kill would do: it may take seconds, and all of it can be redone.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn nothing((): ()) -> Output {
+    Output { human: String::new(), json: serde_json::Value::Null }
 }

@@ -13,7 +13,7 @@ use fs_err as fs;
 use crate::failure::{Failure, FailureKind, Result};
 
 /// A Go build takes minutes on a fast machine; another process is given the time of a slow one.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PATIENCE: Duration = Duration::from_mins(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 

@@ -4,7 +4,7 @@ mod capacity;
 mod claim;
 mod download;
 pub mod provision;
-mod source;
+pub(crate) mod source;
 pub mod store;
 pub mod tool;
 pub mod unpack;

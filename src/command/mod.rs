@@ -1,7 +1,8 @@
-//! What each verb of the command line does, with settings that are resolved.
+//! What each verb of the command line does: settings in, work done, data or a failure out.
 
 pub mod clean;
 pub mod deps;
+pub mod lab;
 pub mod provision;
 mod table;
 

@@ -108,6 +108,8 @@ pub struct GoBuild {
     pub inputs: Digest,
     /// The artifact that holds the toolchain, with a `go` command.
     pub toolchain: ArtifactName,
+    /// Go string variables that the linker sets, by qualified name: what a project's own build script does.
+    pub variables: BTreeMap<String, String>,
 }
 
 impl SourceKind {
@@ -277,11 +279,10 @@ impl Artifact {
 impl Source {
     /// What tells this source's tree from any other: the digest over its files' digests and what becomes of them.
     pub fn identity(&self, artifact: &Artifact) -> Digest {
-        let mut text = String::new();
-        for file in &self.files {
-            text.push_str(&format!("{} {:?}\n", file.digest, file.content));
-        }
-        text.push_str(&format!("{:?} {:?}", artifact.commands, artifact.environment));
+        let mut lines: Vec<String> =
+            self.files.iter().map(|file| format!("{} {:?}", file.digest, file.content)).collect();
+        lines.push(format!("{:?} {:?}", artifact.commands, artifact.environment));
+        let text = lines.join("\n");
         Digest::sha256_of(text.as_bytes())
     }
 }

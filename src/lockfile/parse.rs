@@ -47,6 +47,8 @@ struct RawSource {
     wrapper: Option<Slug>,
     inputs: Option<Digest>,
     toolchain: Option<ArtifactName>,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
     file: Vec<Spanned<RawFile>>,
 }
 
@@ -68,12 +70,12 @@ struct RawFile {
     version: Option<String>,
     sha256: Option<Spanned<String>>,
     sha512: Option<Spanned<String>>,
-    size: Option<u64>,
-    size_limit: Option<u64>,
+    size: Option<Spanned<i64>>,
+    size_limit: Option<Spanned<i64>>,
     archive: Option<ArchiveKind>,
     install: Option<RelativePath>,
-    unpacked_limit: Option<u64>,
-    unpack: Option<BTreeMap<String, String>>,
+    unpacked_limit: Option<Spanned<i64>>,
+    unpack: Option<BTreeMap<String, Spanned<String>>>,
     #[serde(default)]
     executable: Vec<RelativePath>,
 }
@@ -92,7 +94,7 @@ impl Fault {
 
 pub(super) fn parse(text: &str, origin: &str) -> Result<Lock, Failure> {
     let raw: RawLock = toml::from_str(text).map_err(|error| {
-        failure(text, origin, &Fault::new(error.span().unwrap_or(0..0), error.message().trim()))
+        failure(text, origin, &Fault::new(error.span().unwrap_or(0..0), expectation(error.message())))
     })?;
     lock(raw, origin).map_err(|fault| failure(text, origin, &fault))
 }
@@ -103,6 +105,15 @@ fn failure(text: &str, origin: &str, fault: &Fault) -> Failure {
     Failure::usage(format!("{origin}:{line}:{column}: {}", fault.what))
         .detail("line", source_line)
         .hint("`meshlab deps lock` writes digests and sizes; names, versions and rules are yours to edit")
+}
+
+/// What the TOML reader says, beginning with what was expected as every other message does.
+fn expectation(message: &str) -> String {
+    let message = message.trim();
+    match message.strip_prefix("missing field ") {
+        Some(field) => format!("expected the field {field}, which is missing here"),
+        None => message.to_owned(),
+    }
 }
 
 /// Line and column, both from 1, of a byte offset.
@@ -186,17 +197,33 @@ fn source(raw: Spanned<RawSource>) -> Result<Source, Fault> {
     let raw = raw.into_inner();
     let kind = match (raw.kind, raw.wrapper, raw.inputs, raw.toolchain) {
         (RawKind::Go, Some(wrapper), Some(inputs), Some(toolchain)) => {
-            SourceKind::Go(GoBuild { wrapper, inputs, toolchain })
+            // They become words of one linker argument, which Go splits at spaces and quotes.
+            let plain = |text: &str| {
+                !text.is_empty()
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./-_+~".contains(&byte))
+            };
+            if let Some((name, value)) =
+                raw.variables.iter().find(|(name, value)| !plain(name) || !plain(value))
+            {
+                let what = format!("expected variables in plain characters, found {name:?} = {value:?}");
+                return Err(Fault::new(at, what));
+            }
+            SourceKind::Go(GoBuild { wrapper, inputs, toolchain, variables: raw.variables })
         }
         (RawKind::Go, ..) => {
             return Err(Fault::new(at, "expected wrapper, inputs and toolchain with kind = \"go\""));
         }
-        (kind, None, None, None) => match kind {
+        (kind, None, None, None) if raw.variables.is_empty() => match kind {
             RawKind::Url => SourceKind::Url,
             RawKind::Pip => SourceKind::Pip,
             RawKind::Apt | RawKind::Go => SourceKind::Apt,
         },
-        _ => return Err(Fault::new(at, "wrapper, inputs and toolchain belong to kind = \"go\" only")),
+        _ => {
+            return Err(Fault::new(
+                at,
+                "wrapper, inputs, toolchain and variables belong to kind = \"go\" only",
+            ));
+        }
     };
     if raw.file.is_empty() {
         return Err(Fault::new(at, "expected at least one [[artifact.source.file]]"));
@@ -298,21 +325,32 @@ fn digest(raw: &RawFile, at: &Range<usize>) -> Result<Digest, Fault> {
 }
 
 fn size(raw: &RawFile, at: &Range<usize>) -> Result<SizeBound, Fault> {
-    match (raw.size, raw.size_limit) {
-        (Some(size), None) if size > 0 => Ok(SizeBound::Exact(ByteSize(size))),
-        (None, Some(limit)) if limit > 0 => Ok(SizeBound::AtMost(ByteSize(limit))),
+    match (&raw.size, &raw.size_limit) {
+        (Some(size), None) => bytes(size).map(SizeBound::Exact),
+        (None, Some(limit)) => bytes(limit).map(SizeBound::AtMost),
         _ => Err(Fault::new(at.clone(), "expected either size or, where it was never measured, size_limit")),
     }
 }
 
+fn bytes(number: &Spanned<i64>) -> Result<ByteSize, Fault> {
+    let found = *number.get_ref();
+    match u64::try_from(found) {
+        Ok(bytes) if bytes > 0 => Ok(ByteSize(bytes)),
+        _ => Err(Fault::new(number.span(), format!("expected a number of bytes above 0, found {found}"))),
+    }
+}
+
 fn content(raw: &RawFile, at: &Range<usize>) -> Result<Content, Fault> {
-    match (raw.archive, &raw.install, raw.unpacked_limit, &raw.unpack) {
+    match (raw.archive, &raw.install, &raw.unpacked_limit, &raw.unpack) {
         (None, Some(install), None, None) => Ok(Content::Raw { install: install.clone() }),
         (Some(archive), None, Some(limit), Some(rules)) if !rules.is_empty() => {
             Ok(Content::Archive(Unpack {
                 archive,
-                limit: ByteSize(limit),
-                rules: rules.iter().map(|(from, to)| rule(from, to, at)).collect::<Result<_, _>>()?,
+                limit: bytes(limit)?,
+                rules: rules
+                    .iter()
+                    .map(|(from, to)| rule(from, to.get_ref(), &to.span()))
+                    .collect::<Result<_, _>>()?,
                 executable: raw.executable.clone(),
             }))
         }

@@ -1,9 +1,14 @@
 //! Ways to get a source's files into the store: one file per client.
 
-mod apt;
-mod go;
+pub(crate) mod apt;
+pub(crate) mod bring;
+pub(crate) mod client;
+pub(crate) mod go;
 pub(crate) mod mirror;
-mod pip;
+pub(crate) mod pip;
+#[cfg(test)]
+mod real_clients;
+mod turn;
 mod url;
 
 use camino::Utf8Path;

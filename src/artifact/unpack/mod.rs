@@ -1,72 +1,64 @@
-//! Stand-in that knows zip only: the real one is written on another branch and replaces this folder.
+//! Taking what the lock names out of an archive. Nothing may leave the folder it is unpacked into.
+//!
+//! Invariant: while an archive is read only folders and regular files are created, always anew. Symbolic links are
+//! created after the last byte was written, so nothing is ever written through one.
+//! Invariant: every member is checked, also one that no rule takes.
+
+mod ar;
+mod compressed;
+mod deb;
+mod destination;
+mod links;
+mod name;
+mod placing;
+mod refusal;
+mod tar;
+mod tree;
+mod zip;
+
+#[cfg(test)]
+mod tests;
 
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::{ArchiveKind, Unpack, UnpackRule};
+use crate::failure::{Failure, Result};
+use crate::lockfile::{ArchiveKind, Unpack};
 use crate::model::{Digest, RelativePath};
+use destination::Destination;
 
-/// A file that was unpacked.
+/// Something that was put into the tool's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnpackedFile {
-    /// Below the folder it was unpacked into.
+    /// Its place below the folder.
     pub path: RelativePath,
-    /// Its length; 0 for a link.
+    /// How many bytes it has; 0 for a symbolic link.
     pub size: u64,
-    /// Its digest.
+    /// The SHA-256 of its bytes; for a symbolic link, of the target's text.
     pub sha256: Digest,
-    /// Whether it may be run.
+    /// Whether it has run rights.
     pub executable: bool,
-    /// Where it points, if it is a symbolic link.
+    /// The target, if it is a symbolic link.
     pub link: Option<String>,
 }
 
-/// Takes out of an archive what the rules name. Blocks.
+/// Unpacks what `unpack` names into the existing, empty folder `into`; the result is sorted by path.
+///
+/// An unsafe, cut or damaged archive is a failure of kind `Untrusted`. What was written until then stays, for the
+/// caller to remove with the folder. Blocks.
 pub fn unpack(archive: &Utf8Path, unpack: &Unpack, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
-    if unpack.archive != ArchiveKind::Zip {
-        return Err(Failure::failed("this build unpacks zip only"));
+    if fs::read_dir(into)?.next().is_some() {
+        return Err(Failure::failed(format!(
+            "{into} is not empty, and archives are only unpacked into empty folders"
+        )));
     }
-    let bad = |error: &zip::result::ZipError| {
-        Failure::new(FailureKind::Untrusted, format!("{archive} is not a sound zip file")).seen(error)
-    };
-    let mut zip = zip::ZipArchive::new(fs::File::open(archive)?).map_err(|error| bad(&error))?;
-    let mut files = Vec::new();
-    for index in 0..zip.len() {
-        let mut member = zip.by_index(index).map_err(|error| bad(&error))?;
-        if !member.is_file() {
-            continue;
-        }
-        let name = member.name().map_err(|error| bad(&error))?.into_owned();
-        let Some(path) = place(&name, unpack) else { continue };
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut member, &mut bytes)?;
-        let target = path.below(into);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&target, &bytes)?;
-        let executable = member.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
-        let mode = if executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-        let (size, sha256) = (bytes.len() as u64, Digest::sha256_of(&bytes));
-        files.push(UnpackedFile { path, size, sha256, executable, link: None });
+    let mut destination = Destination::new(archive, unpack, into);
+    let file = fs::File::open(archive)?;
+    match unpack.archive {
+        ArchiveKind::Zip | ArchiveKind::Wheel => zip::read(file, fs::File::open(archive)?, &mut destination)?,
+        ArchiveKind::TarGz => tar::read(compressed::gzip(file), &mut destination)?,
+        ArchiveKind::TarXz => tar::read(compressed::xz(file), &mut destination)?,
+        ArchiveKind::Deb => deb::read(file, &mut destination)?,
     }
-    Ok(files)
-}
-
-fn place(name: &str, unpack: &Unpack) -> Option<RelativePath> {
-    unpack.rules.iter().find_map(|rule| match rule {
-        UnpackRule::File { from, to } => (from.as_path() == name).then(|| to.clone()),
-        UnpackRule::Folder { from, to } => {
-            let rest = match from {
-                None => name,
-                Some(from) => name.strip_prefix(from.as_path().as_str())?.strip_prefix('/')?,
-            };
-            match to {
-                None => rest.parse().ok(),
-                Some(to) => format!("{to}/{rest}").parse().ok(),
-            }
-        }
-    })
+    destination.finish()
 }

@@ -1,0 +1,57 @@
+# Two services. Each gets a sidecar: an Envoy that speaks mTLS for it.
+
+services {
+  name    = "client"
+  address = "{address}"
+  port    = 8080
+
+  connect {
+    sidecar_service {
+      proxy {
+        local_service_address = "{address}"
+
+        # What the client sends to port 9191 goes to the service "echo".
+        upstreams {
+          destination_name   = "echo"
+          local_bind_address = "{address}"
+          local_bind_port    = 9191
+        }
+      }
+
+      # The sidecar is as healthy as its service. (Left to itself, Consul
+      # would try the sidecar's port every 10 s: a slow start for a lab.)
+      check {
+        name          = "as healthy as client"
+        alias_service = "client"
+        status        = "passing"
+      }
+    }
+  }
+}
+
+services {
+  name    = "echo"
+  address = "{address}"
+  port    = 9090
+
+  check {
+    name     = "echo accepts connections"
+    tcp      = "{address}:9090"
+    interval = "1s"
+    status   = "passing"
+  }
+
+  connect {
+    sidecar_service {
+      proxy {
+        local_service_address = "{address}"
+      }
+
+      check {
+        name          = "as healthy as echo"
+        alias_service = "echo"
+        status        = "passing"
+      }
+    }
+  }
+}

@@ -1,0 +1,65 @@
+//! The one place that embeds `assets/`.
+
+use include_dir::{Dir, include_dir};
+
+use crate::model::{Digest, DigestAlgorithm, Hasher, Slug};
+
+static ASSETS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/assets");
+
+/// A go.mod and its go.sum: the names and checksums of the modules that a build may use, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GoWrapper {
+    /// The bytes of go.mod.
+    pub(crate) go_mod: &'static [u8],
+    /// The bytes of go.sum.
+    pub(crate) go_sum: &'static [u8],
+}
+
+impl GoWrapper {
+    /// The digest of go.mod followed by go.sum, as `inputs` in the lock.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new(DigestAlgorithm::Sha256);
+        hasher.update(self.go_mod);
+        hasher.update(self.go_sum);
+        hasher.finish()
+    }
+}
+
+/// The wrapper below `assets/go` with this name.
+pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
+    let bytes = |file: &str| ASSETS.get_file(format!("go/{name}/{file}")).map(include_dir::File::contents);
+    Some(GoWrapper { go_mod: bytes("go.mod")?, go_sum: bytes("go.sum")? })
+}
+
+/// Names of all wrappers.
+pub(crate) fn go_wrappers() -> Vec<&'static str> {
+    ASSETS
+        .get_dir("go")
+        .map(|folder| folder.dirs().filter_map(|wrapper| wrapper.path().file_name()?.to_str()).collect())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lockfile::{EMBEDDED, Lock, SourceKind};
+
+    /// A changed wrapper without a changed lock would build what nobody pinned.
+    #[test]
+    fn the_lock_names_the_wrappers_that_are_embedded() {
+        let lock = Lock::parse(EMBEDDED, "built in").unwrap();
+        let mut named = std::collections::BTreeSet::new();
+        for artifact in &lock.artifacts {
+            for source in &artifact.sources {
+                if let SourceKind::Go(build) = &source.kind {
+                    let wrapper = go_wrapper(&build.wrapper).expect("an embedded wrapper");
+                    assert_eq!(wrapper.digest(), build.inputs, "{}", build.wrapper);
+                    named.insert(build.wrapper.to_string());
+                }
+            }
+        }
+        let mut embedded = go_wrappers();
+        embedded.sort_unstable();
+        assert_eq!(named.into_iter().collect::<Vec<_>>(), embedded);
+    }
+}

@@ -1,0 +1,122 @@
+//! `meshlab lab`: run a numbered lab, or look into one.
+
+use std::time::{Duration, Instant};
+
+use crate::cli::{LabRunArgs, RuntimeChoice, Settings};
+use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::lab::{Catalog, Components, Lab, Session};
+use crate::lockfile::Lock;
+use crate::runtime::{host, ports};
+use crate::signals::interrupted;
+use crate::state::{RunDir, RunLock};
+
+/// Runs a lab from its first step to its last and, unless it is to be kept, takes everything down again.
+pub async fn run(
+    args: &LabRunArgs,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let name = args.name.as_deref().unwrap_or_default();
+    let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
+    if settings.runtime == RuntimeChoice::Docker {
+        return Err(Failure::new(FailureKind::MachineLacks, "this version runs labs as host processes only")
+            .hint("leave --runtime out, or give --runtime host"));
+    }
+    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run_lock = clear_leftovers(&run, run.lock()?, reporter).await?;
+    let outcome = tokio::select! {
+        outcome = work(lab, &run, args, settings, lock, reporter) => outcome,
+        interruption = interrupted() => Err(interruption),
+    };
+    let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
+    if args.keep && !stopped && run.exists() {
+        return outcome;
+    }
+    let taken_down = take_down(&run, run_lock, reporter).await;
+    // The first thing that went wrong is the one to tell.
+    outcome.and(taken_down)
+}
+
+async fn work(
+    lab: Lab,
+    run: &RunDir,
+    args: &LabRunArgs,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let components = components(&lab, settings, lock, reporter).await?;
+    ports::require_free(run.address(), &lab.ports)?;
+    reporter.report(Event::Lab(LabEvent::Started {
+        id: lab.id.clone(),
+        title: lab.title.clone(),
+        summary: lab.summary.clone(),
+        runtime: "host".to_owned(),
+        runtime_reason: "processes of this machine".to_owned(),
+        address: run.address(),
+        tools: components.tools.clone(),
+        steps: lab.steps.len(),
+    }));
+    let steps = lab.steps.len();
+    let mut session = Session::prepare(lab, run.clone(), components, reporter.clone())?;
+    let mut summaries: Vec<StepSummary> = Vec::with_capacity(steps);
+    let mut outcome = Ok(());
+    let started = Instant::now();
+    let mut paused = Duration::ZERO;
+    for index in 0..steps {
+        let (summary, result) = session.run_step(index).await;
+        summaries.push(summary);
+        outcome = result;
+        if outcome.is_err() {
+            break;
+        }
+        if index + 1 < steps {
+            let pause = Instant::now();
+            paused += pause.elapsed();
+        }
+    }
+    if args.keep {
+        session.keep()?;
+    }
+    let lab = session.lab();
+    reporter.report(Event::Lab(LabEvent::Finished {
+        id: lab.id.clone(),
+        steps: summaries,
+        passed: outcome.is_ok(),
+        learned: lab.learned.clone(),
+        kept: args.keep,
+        took: started.elapsed().saturating_sub(paused),
+    }));
+    outcome
+}
+
+/// What an interrupted run left is taken down first; what was kept on purpose is not touched.
+async fn clear_leftovers(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<RunLock> {
+    if !run.exists() && host::find_members(run, None)?.is_empty() {
+        return Ok(run_lock);
+    }
+    if let Some(state) = run.load().filter(|state| state.kept) {
+        return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address()))
+            .hint("`meshlab down` ends it; --address 127.0.0.2 runs another one beside it"));
+    }
+    reporter.report(Event::Note {
+        text: format!("taking down what an interrupted run left on {}", run.address()),
+    });
+    take_down(run, run_lock, reporter).await?;
+    run.lock()
+}
+
+/// Takes down what runs on an address and reports it.
+pub(crate) async fn take_down(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<()> {
+    let started = Instant::now();
+    let removed = host::take_down(run, run_lock).await?;
+    reporter.report(Event::Runtime(RuntimeEvent::TakenDown { removed, took: started.elapsed() }));
+    Ok(())
+}
+
+async fn components(_: &Lab, settings: &Settings, _: &Lock, _: &SharedReporter) -> Result<Components> {
+    let path = settings.environment.var("MESHLAB_DEV_PATH").unwrap_or_default();
+    Ok(Components { path: vec![path.into()], tools: vec![] })
+}

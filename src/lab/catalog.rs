@@ -1,0 +1,160 @@
+//! Which labs there are: those of the working directory, else those built in.
+
+use camino::Utf8Path;
+use include_dir::{Dir, include_dir};
+
+use super::Lab;
+use crate::failure::{Failure, Result};
+use crate::model::LabId;
+
+static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
+
+/// The longest file of a lab that is read, in bytes.
+const LONGEST_FILE: u64 = 1024 * 1024;
+
+/// The labs that can be run.
+#[derive(Debug)]
+pub struct Catalog {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: LabId,
+    origin: String,
+    files: Vec<(String, String)>,
+}
+
+impl Catalog {
+    /// The labs of `work_dir/labs` if there is such a folder, else the built-in ones; sorted by number.
+    pub fn find(work_dir: &Utf8Path) -> Result<Self> {
+        let folder = work_dir.join("labs");
+        let mut entries = if folder.is_dir() { read_folder(&folder)? } else { built_in() };
+        entries.sort_by_key(|entry| (number(&entry.id), entry.id.clone()));
+        Ok(Self { entries })
+    }
+
+    /// The names of all labs, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &LabId> {
+        self.entries.iter().map(|entry| &entry.id)
+    }
+
+    /// Reads a lab, whose name may be shortened to what is unique (`1`, `tcp-echo`).
+    pub fn lab(&self, name: &str) -> Result<Lab> {
+        let entry = self.entry(name)?;
+        let find =
+            |wanted: &str| entry.files.iter().find(|(file, _)| file == wanted).map(|(_, text)| text.as_str());
+        let origin = format!("{}/lab.toml", entry.origin);
+        let text = find("lab.toml").ok_or_else(|| Failure::usage(format!("{origin} is missing")))?;
+        Lab::parse(entry.id.clone(), text, &origin, find)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        if let Some(exact) = self.entries.iter().find(|entry| entry.id.as_str() == name) {
+            return Ok(exact);
+        }
+        let shortened = |id: &str| {
+            let (number, slug) = id.split_once('-').unwrap_or((id, id));
+            number == name || (!name.is_empty() && (id.starts_with(name) || slug.starts_with(name)))
+        };
+        let matching: Vec<&Entry> =
+            self.entries.iter().filter(|entry| shortened(entry.id.as_str())).collect();
+        match matching.as_slice() {
+            [one] => Ok(one),
+            [] => {
+                let near = crate::nearest::nearest(name, self.ids().map(LabId::as_str));
+                let failure = Failure::usage(format!("no lab is called {name:?}"));
+                Err(match near {
+                    Some(near) => failure.hint(format!("did you mean {near}? `meshlab lab list` shows all")),
+                    None => failure.hint("`meshlab lab list` shows all labs"),
+                })
+            }
+            several => {
+                let names: Vec<&str> = several.iter().map(|entry| entry.id.as_str()).collect();
+                Err(Failure::usage(format!("{name:?} may be {}", names.join(" or ")))
+                    .hint("type more of the name"))
+            }
+        }
+    }
+}
+
+/// `10-x` comes after `2-y`; labs without a number come last.
+fn number(id: &LabId) -> u32 {
+    id.as_str().split('-').next().and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
+}
+
+fn built_in() -> Vec<Entry> {
+    BUILT_IN
+        .dirs()
+        .filter_map(|folder| {
+            let name = folder.path().file_name()?.to_str()?;
+            let files = folder.files().filter_map(|file| {
+                Some((file.path().file_name()?.to_str()?.to_owned(), file.contents_utf8()?.to_owned()))
+            });
+            Some(Entry {
+                id: name.parse().ok()?,
+                origin: format!("labs/{name} (built in)"),
+                files: files.collect(),
+            })
+        })
+        .collect()
+}
+
+fn read_folder(folder: &Utf8Path) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for lab in folder.read_dir_utf8()? {
+        let lab = lab?;
+        if !lab.path().join("lab.toml").is_file() {
+            continue;
+        }
+        let id = lab.file_name().parse().map_err(|invalid: crate::model::Invalid| {
+            Failure::usage(format!("{} is no name for a lab: {invalid}", lab.path()))
+        })?;
+        let mut files = Vec::new();
+        for file in lab.path().read_dir_utf8()? {
+            let file = file?;
+            let metadata = file.metadata()?;
+            if metadata.is_file() && metadata.len() <= LONGEST_FILE {
+                files.push((file.file_name().to_owned(), fs_err::read_to_string(file.path())?));
+            }
+        }
+        entries.push(Entry { id, origin: lab.path().to_string(), files });
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog(ids: &[&str]) -> Catalog {
+        let entry = |id: &&str| Entry { id: id.parse().unwrap(), origin: String::new(), files: Vec::new() };
+        Catalog { entries: ids.iter().map(entry).collect() }
+    }
+
+    #[test]
+    fn names_may_be_shortened_to_what_is_unique() {
+        let catalog = catalog(&["1-tcp-echo", "2-calculator", "10-tcp-more"]);
+        for (typed, meant) in
+            [("1", "1-tcp-echo"), ("tcp-e", "1-tcp-echo"), ("2-c", "2-calculator"), ("10", "10-tcp-more")]
+        {
+            assert_eq!(catalog.entry(typed).unwrap().id.as_str(), meant, "{typed}");
+        }
+        for (typed, told) in [("tcp", "may be"), ("", "no lab"), ("9", "no lab")] {
+            let refused = catalog.entry(typed).unwrap_err();
+            assert!(refused.message().contains(told), "{refused}");
+        }
+        assert!(catalog.entry("calcluator").unwrap_err().hint_text().unwrap().contains("meshlab lab list"));
+    }
+
+    #[test]
+    fn every_built_in_lab_is_good() {
+        let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
+        let ids: Vec<&str> = catalog.ids().map(LabId::as_str).collect();
+        assert_eq!(ids, ["1-tcp-echo"]);
+        for id in ids {
+            let lab = catalog.lab(id).unwrap();
+            assert!(!lab.steps.is_empty());
+        }
+    }
+}

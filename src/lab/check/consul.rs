@@ -1,0 +1,95 @@
+//! What Consul's agent knows of a sidecar.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Look, Place};
+use crate::http;
+use crate::model::Slug;
+
+const CONSUL_HTTP: u16 = 8500;
+
+const LOOK: Duration = Duration::from_secs(5);
+
+/// The agent has a sidecar of this shape.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sidecar {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    id: Slug,
+    port: u16,
+    destination: Slug,
+    local_port: u16,
+    upstreams: Vec<Upstream>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Upstream {
+    destination: String,
+    port: u64,
+}
+
+impl Sidecar {
+    pub(super) fn expected(&self) -> String {
+        let upstreams: Vec<String> = self
+            .upstreams
+            .iter()
+            .map(|upstream| format!("{} at port {}", upstream.destination, upstream.port))
+            .collect();
+        let upstreams = if upstreams.is_empty() { "none".to_owned() } else { upstreams.join(", ") };
+        describe(
+            "connect-proxy",
+            self.port.into(),
+            self.destination.as_str(),
+            self.local_port.into(),
+            &upstreams,
+        )
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        let at = place.address.port(CONSUL_HTTP);
+        let services =
+            http::get_json(at, "/v1/agent/services", LOOK).await.map_err(|error| error.to_string())?;
+        let Some(service) = services.get(self.id.as_str()) else {
+            let known: Vec<&str> = services
+                .as_object()
+                .map(|known| known.keys().map(String::as_str).collect())
+                .unwrap_or_default();
+            return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")));
+        };
+        let observed = observe(service);
+        if observed == self.expected() { Ok(vec![observed]) } else { Err(observed) }
+    }
+}
+
+fn observe(service: &Value) -> String {
+    let text = |pointer: &str| service.pointer(pointer).and_then(Value::as_str).unwrap_or("(none)");
+    let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let proxy = service.get("Proxy").unwrap_or(&Value::Null);
+    let upstreams: Vec<String> = proxy
+        .get("Upstreams")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|upstream| {
+            let name = upstream.get("DestinationName").and_then(Value::as_str).unwrap_or("(none)");
+            format!("{name} at port {}", number(upstream, "LocalBindPort"))
+        })
+        .collect();
+    let upstreams = if upstreams.is_empty() { "none".to_owned() } else { upstreams.join(", ") };
+    describe(
+        text("/Kind"),
+        number(service, "Port"),
+        text("/Proxy/DestinationServiceName"),
+        number(proxy, "LocalServicePort"),
+        &upstreams,
+    )
+}
+
+fn describe(kind: &str, port: u64, destination: &str, local_port: u64, upstreams: &str) -> String {
+    format!("kind {kind}, port {port}, for {destination} at port {local_port}, upstreams: {upstreams}")
+}

@@ -1,0 +1,167 @@
+//! Envoy's own counters as witnesses: they must grow by what was sent.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::http;
+use crate::model::LabAddress;
+
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long Envoy may take to count what has already happened.
+const COUNTING: Duration = Duration::from_secs(3);
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A counter that has to grow while a check acts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counter {
+    /// Who counts what, for the evidence.
+    who: String,
+    /// The Envoy's admin port.
+    admin: u16,
+    /// The counter's name; `*` stands for anything. Several that match are added up.
+    name: String,
+    /// By how much, at least.
+    grows: Amount,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Amount {
+    Number(u64),
+    Word(Word),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    /// By the number of bytes that were sent.
+    Bytes,
+}
+
+/// What counters said before the act.
+pub(super) struct Growth<'a> {
+    counters: &'a [Counter],
+    address: LabAddress,
+    before: Vec<u64>,
+}
+
+impl<'a> Growth<'a> {
+    pub(super) async fn before(counters: &'a [Counter], address: LabAddress) -> Result<Self, String> {
+        let mut before = Vec::with_capacity(counters.len());
+        for counter in counters {
+            before.push(value(counter, address).await?);
+        }
+        Ok(Self { counters, address, before })
+    }
+
+    /// The evidence, once every counter has grown by what was sent.
+    pub(super) async fn after(self, bytes: u64) -> Result<Vec<String>, String> {
+        let mut evidence = Vec::with_capacity(self.counters.len());
+        for (counter, before) in self.counters.iter().zip(&self.before) {
+            let least = match counter.grows {
+                Amount::Number(number) => number,
+                Amount::Word(Word::Bytes) => bytes,
+            };
+            let deadline = Instant::now() + COUNTING;
+            loop {
+                let grown = value(counter, self.address).await?.saturating_sub(*before);
+                if grown >= least {
+                    evidence.push(format!("{}: +{} ({})", counter.who, grouped(grown), counter.name));
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    let (grown, least) = (grouped(grown), grouped(least));
+                    return Err(format!("{}: {} grew by {grown}, not by {least}", counter.who, counter.name));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+async fn value(counter: &Counter, address: LabAddress) -> Result<u64, String> {
+    let at = address.port(counter.admin);
+    let stats = http::get(at, "/stats", LOOK).await.map_err(|error| format!("{at}/stats: {error}"))?;
+    Ok(sum(&String::from_utf8_lossy(&stats), &counter.name))
+}
+
+/// The sum of the counters whose names match.
+pub(super) fn sum(stats: &str, pattern: &str) -> u64 {
+    stats
+        .lines()
+        .filter_map(|line| line.rsplit_once(": "))
+        .filter(|(name, _)| matches(pattern, name))
+        .filter_map(|(_, value)| value.parse::<u64>().ok())
+        .sum()
+}
+
+/// Whether `name` matches `pattern`, in which each `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let Some(last) = parts.pop() else { return true };
+    for part in parts {
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
+/// `10485760` as `10,485,760`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_matched_and_added_up() {
+        let stats =
+            "cluster.echo.a.tx: 5\ncluster.echo.b.tx: 7\ncluster.echo.b.rx: 100\nx.tx: 1\nh: P0(1,2)\n";
+        assert_eq!(sum(stats, "cluster.echo.*.tx"), 12);
+        assert_eq!(sum(stats, "x.tx"), 1);
+        assert_eq!(sum(stats, "*.tx"), 13);
+        assert_eq!(sum(stats, "h"), 0);
+    }
+
+    #[test]
+    fn stars_stand_for_anything() {
+        for (pattern, name, same) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*b", "ab", true),
+            ("a*c*e", "abcde", true),
+            ("a*e*c", "abcde", false),
+            ("ab*b", "ab", false),
+        ] {
+            assert_eq!(matches(pattern, name), same, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(
+            ["1", "1,000", "10,485,760"],
+            [1, 1000, 10_485_760].map(grouped).each_ref().map(String::as_str)
+        );
+    }
+}

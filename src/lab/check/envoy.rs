@@ -1,0 +1,207 @@
+//! What Envoy's admin port knows: configuration that was acknowledged, certificates, mutual TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::counter::sum;
+use super::{Look, Place};
+use crate::http;
+use crate::model::Slug;
+
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Envoy acknowledged these listeners and clusters.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xds {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    admin: u16,
+    listeners: Vec<String>,
+    clusters: Vec<String>,
+}
+
+impl Xds {
+    pub(super) fn expected(&self) -> String {
+        format!("listeners {} and clusters {}", self.listeners.join(", "), self.clusters.join(", "))
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        let admin = place.address.port(self.admin);
+        let stats = text(admin, "/stats").await?;
+        for (counter, what) in [
+            ("listener_manager.lds.update_rejected", "listeners"),
+            ("cluster_manager.cds.update_rejected", "clusters"),
+        ] {
+            let rejected = sum(&stats, counter);
+            if rejected > 0 {
+                return Err(format!("Envoy rejected {what} {rejected} times"));
+            }
+        }
+        let listeners = names(&json(admin, "/listeners?format=json").await?, "/listener_statuses");
+        let clusters = names(&json(admin, "/clusters?format=json").await?, "/cluster_statuses");
+        // Consul adds the address to a listener's name and the trust domain to a cluster's.
+        let has = |found: &[String], wanted: &str| {
+            found.iter().any(|name| name.split([':', '.']).next() == Some(wanted))
+        };
+        let listed = || format!("listeners {} and clusters {}", listeners.join(", "), clusters.join(", "));
+        let complete = self.listeners.iter().all(|name| has(&listeners, name))
+            && self.clusters.iter().all(|name| has(&clusters, name));
+        if complete {
+            Ok(vec![
+                format!("listeners: {}", listeners.join(", ")),
+                format!("clusters: {}", clusters.join(", ")),
+            ])
+        } else {
+            Err(listed())
+        }
+    }
+}
+
+fn names(answer: &Value, list: &str) -> Vec<String> {
+    let entries = answer.pointer(list).and_then(Value::as_array);
+    entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("name").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Two Envoys show certificates of one authority and insist on each other's.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MutualTls {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    server: Side,
+    client: Side,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Side {
+    service: Slug,
+    admin: u16,
+}
+
+impl MutualTls {
+    pub(super) fn expected(&self) -> String {
+        format!(
+            "SPIFFE ids ending in /svc/{} and /svc/{} of one trust domain, client certificates required, \
+             handshakes counted on both sides and none without a certificate",
+            self.server.service, self.client.service
+        )
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        let server = place.address.port(self.server.admin);
+        let client = place.address.port(self.client.admin);
+        let server_id = spiffe_id(server, &self.server.service).await?;
+        let client_id = spiffe_id(client, &self.client.service).await?;
+        let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
+        if domain(&server_id) != domain(&client_id) {
+            return Err(format!("two trust domains: {server_id} and {client_id}"));
+        }
+        let demands =
+            requires_client_certificate(&json(server, "/config_dump?resource=dynamic_listeners").await?);
+        if !demands {
+            return Err(format!(
+                "the mesh listener of {} takes connections without a certificate",
+                self.server.service
+            ));
+        }
+        let expects = trusted_names(&json(client, "/config_dump?resource=dynamic_active_clusters").await?);
+        if !expects.contains(&server_id) {
+            return Err(format!(
+                "{}'s Envoy accepts {expects:?} as the server, not {server_id}",
+                self.client.service
+            ));
+        }
+        let stats = text(server, "/stats").await?;
+        let handshakes = sum(&stats, "listener.*.ssl.handshake");
+        let anonymous = sum(&stats, "listener.*.ssl.no_certificate");
+        let dialled =
+            sum(&text(client, "/stats").await?, &format!("cluster.{}.*.ssl.handshake", self.server.service));
+        if handshakes == 0 || dialled == 0 || anonymous > 0 {
+            return Err(format!(
+                "{handshakes} handshakes at the server, {dialled} at the client, {anonymous} without a certificate"
+            ));
+        }
+        Ok(vec![
+            format!("server: {server_id}"),
+            format!("client: {client_id}"),
+            "the server's listener requires a client certificate; the client accepts that server name only"
+                .to_owned(),
+            format!(
+                "TLS handshakes: {handshakes} at the server, {dialled} at the client, 0 without a certificate"
+            ),
+        ])
+    }
+}
+
+async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> {
+    let certificates = json(admin, "/certs").await?;
+    let ids: Vec<&str> = certificates
+        .pointer("/certificates")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|certificate| certificate.pointer("/cert_chain/0/subject_alt_names/0/uri"))
+        .filter_map(Value::as_str)
+        .collect();
+    let wanted = format!("/svc/{service}");
+    match ids.iter().find(|id| id.starts_with("spiffe://") && id.ends_with(&wanted)) {
+        Some(id) => Ok((*id).to_owned()),
+        None => Err(format!("Envoy at {admin} shows {ids:?}, none ends in {wanted}")),
+    }
+}
+
+fn requires_client_certificate(dump: &Value) -> bool {
+    any(dump, &|value| value.get("require_client_certificate") == Some(&Value::Bool(true)))
+}
+
+/// The exact names that TLS clients of this Envoy accept.
+fn trusted_names(dump: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    collect(dump, "exact", &mut names);
+    names
+}
+
+/// Whether a value or anything in it satisfies `test`.
+fn any(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
+    test(value)
+        || match value {
+            Value::Array(items) => items.iter().any(|item| any(item, test)),
+            Value::Object(members) => members.values().any(|member| any(member, test)),
+            _ => false,
+        }
+}
+
+/// All texts under members of this name, anywhere in a value.
+fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, name, into)),
+        Value::Object(members) => {
+            for (key, member) in members {
+                match member.as_str() {
+                    Some(text) if key == name => into.push(text.to_owned()),
+                    _ => collect(member, name, into),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+async fn text(admin: SocketAddr, path: &str) -> Result<String, String> {
+    let body = http::get(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))?;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn json(admin: SocketAddr, path: &str) -> Result<Value, String> {
+    http::get_json(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))
+}

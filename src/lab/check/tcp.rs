@@ -1,0 +1,121 @@
+//! Bytes that come back, and bytes that must not.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::counter::{Counter, Growth};
+use super::{Look, Place};
+use crate::model::{ByteSize, Slug};
+
+/// How long a closed connection may take to show. Longer silence is no refusal.
+const REFUSAL: Duration = Duration::from_secs(3);
+
+/// The most a lab may send in one check.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
+
+/// What is sent over TCP comes back, byte for byte.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpEcho {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    port: u16,
+    bytes: usize,
+    #[serde(default, rename = "counter")]
+    counters: Vec<Counter>,
+}
+
+impl TcpEcho {
+    pub(super) fn expected(&self) -> String {
+        format!("{} sent to port {} come back unchanged", ByteSize(self.bytes as u64), self.port)
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        let bytes = self.bytes.min(MOST_BYTES);
+        let sent = random_bytes(bytes)?;
+        let growth = Growth::before(&self.counters, place.address).await?;
+        let received = exchange(place.address.port(self.port), &sent).await?;
+        if received != sent {
+            let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
+            return Err(format!("{} of {bytes} bytes came back, the first {same} unchanged", received.len()));
+        }
+        let mut evidence = vec![format!("{} there and back, unchanged", ByteSize(bytes as u64))];
+        evidence.extend(growth.after(bytes as u64).await?);
+        Ok(evidence)
+    }
+}
+
+/// A TCP connection is closed without an answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpDenied {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    port: u16,
+    #[serde(default, rename = "counter")]
+    counters: Vec<Counter>,
+}
+
+impl TcpDenied {
+    pub(super) fn expected(&self) -> String {
+        format!("a connection to port {} is accepted and closed without an answer", self.port)
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        const MESSAGE: &[u8] = b"is anybody there?";
+        let growth = Growth::before(&self.counters, place.address).await?;
+        let address = place.address.port(self.port);
+        // A port where nobody listens would prove nothing about a rule.
+        let mut stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
+        let mut answer = [0; 64];
+        let read = async {
+            // The other side may close before it has read anything: what counts is what comes back.
+            let _ = stream.write_all(MESSAGE).await;
+            stream.read(&mut answer).await
+        };
+        let how = match tokio::time::timeout(REFUSAL, read).await {
+            Ok(Ok(0)) => "closed".to_owned(),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => "reset".to_owned(),
+            Ok(Ok(length)) => return Err(format!("{length} bytes came back")),
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}")),
+        };
+        let mut evidence = vec![format!("connection to {address} accepted, then {how}: 0 bytes came back")];
+        evidence.extend(growth.after(0).await?);
+        Ok(evidence)
+    }
+}
+
+fn random_bytes(length: usize) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    let mut bytes = Vec::with_capacity(length);
+    let source = std::fs::File::open("/dev/urandom").map_err(|error| format!("/dev/urandom: {error}"))?;
+    source.take(length as u64).read_to_end(&mut bytes).map_err(|error| format!("/dev/urandom: {error}"))?;
+    Ok(bytes)
+}
+
+/// Sends everything, then says so; reads until the other side is done or has sent as much.
+async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, String> {
+    let words = |error: std::io::Error| format!("{address}: {error}");
+    let mut stream = TcpStream::connect(address).await.map_err(words)?;
+    let (mut from_peer, mut to_peer) = stream.split();
+    let mut received = Vec::with_capacity(sent.len());
+    let send = async {
+        to_peer.write_all(sent).await?;
+        to_peer.shutdown().await
+    };
+    let mut limited = (&mut from_peer).take(sent.len() as u64 + 1);
+    let receive = limited.read_to_end(&mut received);
+    let (sending, receiving) = tokio::join!(send, receive);
+    match (sending, receiving) {
+        (Ok(()), Ok(_)) => Ok(received),
+        (Err(error), _) | (_, Err(error)) => {
+            Err(format!("{address}: {error}, after {} of {} bytes had come back", received.len(), sent.len()))
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! A lab is data: steps with an explanation, the commands a person would type, and checks that prove they worked.
+
+mod catalog;
+pub mod check;
+mod definition;
+mod session;
+
+pub use catalog::Catalog;
+pub use definition::{Action, Lab, RunAction, ServiceAction, Step};
+pub use session::{Components, Session, environment};

@@ -1,0 +1,139 @@
+//! Components as processes of this machine, each in a process group of its own.
+
+mod exec;
+mod scan;
+mod stop;
+
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use std::process::Stdio;
+
+use fs_err as fs;
+use tokio::process::{Child, Command};
+
+pub use exec::{Finished, OutputLine};
+pub use scan::{Member, find_members, start_ticks};
+
+use super::{CommandEnvironment, ServiceSpec};
+use crate::failure::{Failure, Result};
+use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, RunState, ServiceRecord, now};
+
+/// The shell that runs a lab's commands, as it would run them for a person.
+const SHELL: &str = "/bin/sh";
+
+/// The lab on one address: starts, runs and ends its processes.
+#[derive(Debug)]
+pub struct Host {
+    run: RunDir,
+    state: RunState,
+    environment: CommandEnvironment,
+    children: Vec<(String, Child)>,
+}
+
+impl Host {
+    /// A lab whose folder exists. Records the intent before anything runs.
+    pub fn new(run: RunDir, state: RunState, mut environment: CommandEnvironment) -> Result<Self> {
+        environment.insert(RUN_DIR_VARIABLE.to_owned(), run.root().to_string());
+        environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
+        environment.insert("HOME".to_owned(), run.work().to_string());
+        run.save(&state)?;
+        Ok(Self { run, state, environment, children: Vec::new() })
+    }
+
+    /// The lab's folder.
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// Starts a component in the background. Its output goes to its log.
+    pub fn start(&mut self, spec: &ServiceSpec) -> Result<()> {
+        self.state.services.push(ServiceRecord {
+            name: spec.name.clone(),
+            command: spec.command.clone(),
+            listens: spec.listens.clone(),
+            process: None,
+        });
+        self.run.save(&self.state)?;
+        let log =
+            fs::OpenOptions::new().create(true).append(true).mode(0o600).open(self.run.log(&spec.name))?;
+        let (log, _) = log.into_parts();
+        let errors = log.try_clone()?;
+        // `exec`: the component takes the shell's place, so that its process id is the one recorded.
+        let mut command = self.command(&format!("exec {}", spec.command));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| Failure::failed(format!("cannot start {}", spec.name)).seen(&error))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some((pid, start_ticks)) = pid.and_then(|pid| Some((pid, start_ticks(pid)?)))
+            && let Some(record) = self.state.services.last_mut()
+        {
+            record.process = Some(ProcessRecord { pid, start_ticks, started: now() });
+            self.run.save(&self.state)?;
+        }
+        self.children.push((spec.name.clone(), child));
+        Ok(())
+    }
+
+    /// How a component ended, if it has.
+    pub fn ended(&mut self, service: &str) -> Option<String> {
+        let (_, child) = self.children.iter_mut().find(|(name, _)| name == service)?;
+        child.try_wait().ok().flatten().map(|status| status.to_string())
+    }
+
+    /// The last lines a component wrote.
+    pub fn last_log_lines(&self, service: &str, count: usize) -> Vec<String> {
+        last_lines(&self.run, service, count)
+    }
+
+    /// Leaves everything running, and says so to the next meshlab.
+    pub fn keep(&mut self) -> Result<()> {
+        self.state.kept = true;
+        self.run.save(&self.state)
+    }
+
+    /// A command of this lab, in its folder, with its environment and nothing else, in a process group of its own.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(SHELL);
+        command
+            .arg("-c")
+            .arg(line)
+            .current_dir(self.run.work())
+            .env_clear()
+            .envs(&self.environment)
+            .process_group(0);
+        command
+    }
+}
+
+/// The last lines of a component's log; empty if there is none.
+pub fn last_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    const TAIL: u64 = 64 * 1024;
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(run.log(service))?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Ends everything that carries this lab's mark or is recorded in its state, and removes its folder.
+/// Says in words what was removed.
+pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<String>> {
+    let state = run.load();
+    let ended = stop::end_all(run, state.as_ref()).await?;
+    let mut removed = ended;
+    if run.exists() {
+        removed.push(format!("folder {}", run.root()));
+    }
+    run.remove(lock)?;
+    Ok(removed)
+}

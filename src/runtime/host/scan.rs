@@ -1,0 +1,67 @@
+//! Finding a lab's processes, whatever became of the meshlab that started them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use procfs::process::Process;
+
+use crate::failure::{Failure, Result};
+use crate::state::{RUN_DIR_VARIABLE, RunDir, RunState};
+
+/// A process that belongs to a lab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot: with the pid, an identity.
+    pub start_ticks: u64,
+    /// The program's name.
+    pub name: String,
+}
+
+/// When a process started, in clock ticks since boot; `None` if there is none of that id.
+pub fn start_ticks(pid: i32) -> Option<u64> {
+    Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.starttime)
+}
+
+/// Every live process that carries the lab's mark, or is in a process group that the state records.
+///
+/// The mark alone is not enough: some programs write over the memory their environment lies in.
+pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member>> {
+    let processes = procfs::process::all_processes()
+        .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let mark = OsStr::new(run.root().as_str());
+    let groups: Vec<(i32, u64)> = state
+        .iter()
+        .flat_map(|state| &state.services)
+        .filter_map(|service| service.process)
+        .map(|process| (process.pid, process.start_ticks))
+        .collect();
+    // A number that was given to a new leader since is somebody else's group.
+    let is_ours = |group: i32, started: u64| {
+        groups.iter().any(|(leader, leader_started)| {
+            *leader == group
+                && started >= *leader_started
+                && start_ticks(group).is_none_or(|now| now == *leader_started)
+        })
+    };
+    let mut members = Vec::new();
+    for process in processes.flatten() {
+        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        let Ok(stat) = process.stat() else { continue };
+        if process.pid == own || stat.state == 'Z' || stat.state == 'X' {
+            continue;
+        }
+        if is_ours(stat.pgrp, stat.starttime) || carries(&process, mark) {
+            members.push(Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm });
+        }
+    }
+    Ok(members)
+}
+
+fn carries(process: &Process, mark: &OsStr) -> bool {
+    process.environ().is_ok_and(|environment| {
+        environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_some_and(|value| value.as_bytes() == mark.as_bytes())
+    })
+}

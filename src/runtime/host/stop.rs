@@ -1,0 +1,65 @@
+//! Ending a lab's processes: asked first, then made to.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::scan::{Member, find_members};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::state::{RunDir, RunState};
+
+/// How long components may take to end when asked.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the kernel may take to end what was killed.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// How often /proc is looked at while processes end.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Ends every member and returns once none is left. Says what was ended.
+pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<String>> {
+    let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
+        let deadline = Instant::now() + patience;
+        let mut told: Vec<Member> = Vec::new();
+        loop {
+            // Each look finds what was started since the last one: a process that forks while it is ended.
+            let alive = find_members(run, state)?;
+            if alive.is_empty() {
+                return Ok(describe(&seen));
+            }
+            for member in alive.iter().filter(|member| !told.contains(member)) {
+                send(member, signal);
+            }
+            seen.extend(alive.iter().map(|member| (member.pid, member.clone())));
+            told = alive;
+            if Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    let left: Vec<String> = find_members(run, state)?
+        .iter()
+        .map(|member| format!("{} (pid {})", member.name, member.pid))
+        .collect();
+    Err(Failure::new(FailureKind::DeadlinePassed, "some processes do not end")
+        .detail("alive", left.join(", "))
+        .hint("they wait for the kernel (state D in `ps`); run `meshlab down` again once that is over"))
+}
+
+/// Signals exactly the process that was seen: the pidfd is opened before its start time is compared.
+fn send(member: &Member, signal: Signal) {
+    let Some(pid) = Pid::from_raw(member.pid) else { return };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if super::start_ticks(member.pid) == Some(member.start_ticks) {
+        // It may have ended in the meantime, which is what is wanted.
+        let _ = pidfd_send_signal(&pidfd, signal);
+    }
+}
+
+fn describe(seen: &BTreeMap<i32, Member>) -> Vec<String> {
+    seen.values().map(|member| format!("process {} (pid {})", member.name, member.pid)).collect()
+}

@@ -1,0 +1,21 @@
+//! Where components run. `host` starts them as processes of this machine.
+
+pub mod host;
+pub mod ports;
+pub mod readiness;
+
+use std::collections::BTreeMap;
+
+/// A component to start, in plain words: nothing here depends on where it runs.
+#[derive(Debug, Clone)]
+pub struct ServiceSpec {
+    /// Its name, unique in the lab.
+    pub name: String,
+    /// The command line, as a person would type it.
+    pub command: String,
+    /// Where it answers, for `status`.
+    pub listens: Vec<String>,
+}
+
+/// The environment of everything that a lab starts: clean, then this.
+pub type CommandEnvironment = BTreeMap<String, String>;

@@ -1,0 +1,305 @@
+//! What runs, on disk: one folder per address. Intent is written before anything is started.
+//!
+//! Invariant: whatever a lab starts carries its folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
+//! when everything here is lost.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Failure, Result};
+use crate::model::{LabAddress, LabId};
+
+/// The variable that marks every process of a running lab with the lab's folder.
+pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
+
+const SCHEMA: u32 = 1;
+
+const LOCK_ATTEMPTS: usize = 16;
+
+/// The folder of the lab on one address, and everything in it.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    root: Utf8PathBuf,
+    address: LabAddress,
+}
+
+/// Holds the right to change what runs on an address; released when dropped, also by a kill.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+/// What is, or was meant to be, running.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunState {
+    schema: u32,
+    /// The lab.
+    pub lab: LabId,
+    /// Where it listens.
+    pub address: LabAddress,
+    /// `host`.
+    pub runtime: String,
+    /// Folders of the tools' commands, first wins.
+    pub path: Vec<Utf8PathBuf>,
+    /// Name and version of each tool.
+    pub tools: Vec<(String, String)>,
+    /// Whether the user asked to leave it running (`--keep`).
+    pub kept: bool,
+    /// In the order they were started.
+    pub services: Vec<ServiceRecord>,
+}
+
+/// One component that stays in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// Its name, unique in the lab.
+    pub name: String,
+    /// The command line as shown.
+    pub command: String,
+    /// Where it answers, for `status`.
+    pub listens: Vec<String>,
+    /// The process, once it was started. Its process group has the same number.
+    pub process: Option<ProcessRecord>,
+}
+
+/// A process that cannot be mistaken for a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    /// Process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot, from /proc/PID/stat.
+    pub start_ticks: u64,
+    /// Start time in seconds since 1970, for people.
+    pub started: u64,
+}
+
+impl RunDir {
+    /// The folder for an address; nothing is created yet.
+    pub fn new(state_dir: &Utf8Path, address: LabAddress) -> Self {
+        Self { root: state_dir.join("run").join(address.to_string()), address }
+    }
+
+    /// The folders of all addresses that have one.
+    pub fn all(state_dir: &Utf8Path) -> Result<Vec<Self>> {
+        let entries = match fs::read_dir(state_dir.join("run")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            if let Some(address) = name.to_str().and_then(|name| name.parse().ok()) {
+                found.push(Self::new(state_dir, address));
+            }
+        }
+        found.sort_by_key(|run| run.address);
+        Ok(found)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// The address it belongs to.
+    pub fn address(&self) -> LabAddress {
+        self.address
+    }
+
+    /// The working directory of the lab's commands.
+    pub fn work(&self) -> Utf8PathBuf {
+        self.root.join("work")
+    }
+
+    /// Temporary files of the lab's commands; they go with the lab.
+    pub fn temporary(&self) -> Utf8PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Commands of meshlab's own that the lab's PATH needs.
+    pub fn bin(&self) -> Utf8PathBuf {
+        self.root.join("bin")
+    }
+
+    /// What a service wrote.
+    pub fn log(&self, service: &str) -> Utf8PathBuf {
+        self.root.join("logs").join(format!("{service}.log"))
+    }
+
+    fn state_file(&self) -> Utf8PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// The lock lies beside the folder, so that removing the folder doesn't remove it from under another process.
+    fn lock_file(&self) -> Utf8PathBuf {
+        self.root.with_extension(format!("{}.lock", self.root.extension().unwrap_or_default()))
+    }
+
+    /// Takes the right to change what runs here, or says who has it.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.lock_file();
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        for _ in 0..LOCK_ATTEMPTS {
+            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => {
+                    file.set_len(0)?;
+                    write!(file, "{}", std::process::id())?;
+                    return Ok(RunLock { _file: file });
+                }
+                // Another meshlab removed the file between the opening and the locking: this lock guards nothing.
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let holder = fs::read_to_string(&path).unwrap_or_default();
+                    return Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
+                        .detail("process", holder.trim().to_owned())
+                        .hint("wait for it, or give this lab an address of its own: --address 127.0.0.2"));
+                }
+                Err(std::fs::TryLockError::Error(error)) => {
+                    return Err(Failure::failed(format!("cannot lock {path}")).seen(&error));
+                }
+            }
+        }
+        Err(Failure::failed(format!("cannot lock {path}: it is removed again and again")))
+    }
+
+    /// What is recorded here, if anything is. A file that cannot be read counts as lost, not as fatal.
+    pub fn load(&self) -> Option<RunState> {
+        let text = fs::read_to_string(self.state_file()).ok()?;
+        serde_json::from_str::<RunState>(&text).ok().filter(|state| state.schema == SCHEMA)
+    }
+
+    /// Whether anything lies here.
+    pub fn exists(&self) -> bool {
+        self.root.exists()
+    }
+
+    /// Records the state in one step: a reader sees the old one or the new one.
+    pub fn save(&self, state: &RunState) -> Result<()> {
+        let text = serde_json::to_string_pretty(state)
+            .map_err(|error| Failure::failed("cannot record the lab's state").seen(&error))?;
+        let beside = self.root.join("state.json.new");
+        fs::write(&beside, text)?;
+        fs::rename(&beside, self.state_file())?;
+        Ok(())
+    }
+
+    /// Creates the folder, for its owner alone.
+    pub fn create(&self) -> Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        if let Some(parent) = self.root.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&self.root)
+            .map_err(|error| Failure::failed(format!("cannot create {}", self.root)).seen(&error))?;
+        for folder in [self.work(), self.temporary(), self.bin(), self.root.join("logs")] {
+            fs::create_dir(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder, and the folder above if it is empty then.
+    pub fn remove(&self, lock: RunLock) -> Result<()> {
+        if self.root.exists() {
+            fs::remove_dir_all(&self.root)?;
+        }
+        // Still locked: nobody else can have taken it in between.
+        match fs::remove_file(self.lock_file()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        drop(lock);
+        if let Some(parent) = self.root.parent() {
+            // Other labs may live there: only an empty folder goes.
+            let _ = std::fs::remove_dir(parent);
+        }
+        Ok(())
+    }
+}
+
+impl RunState {
+    /// A lab about to start, with nothing started yet.
+    pub fn new(
+        lab: LabId,
+        address: LabAddress,
+        path: Vec<Utf8PathBuf>,
+        tools: Vec<(String, String)>,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            lab,
+            address,
+            runtime: "host".to_owned(),
+            path,
+            tools,
+            kept: false,
+            services: Vec::new(),
+        }
+    }
+}
+
+/// Whether `path` still names the file that is open.
+fn is_at(file: &File, path: &Utf8Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_dir(temporary: &tempfile::TempDir) -> RunDir {
+        RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT)
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_and_removal_leaves_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let lock = run.lock().unwrap();
+        run.create().unwrap();
+        let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
+        run.save(&state).unwrap();
+        assert_eq!(run.load().unwrap().lab, state.lab);
+        assert_eq!(RunDir::all(Utf8Path::from_path(temporary.path()).unwrap()).unwrap().len(), 1);
+        run.remove(lock).unwrap();
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_second_holder_is_told_who_has_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let _lock = run.lock().unwrap();
+        let refused = run.lock().unwrap_err();
+        assert!(refused.message().contains("127.0.0.1"), "{refused}");
+        assert_eq!(refused.details()[0].text, std::process::id().to_string());
+    }
+
+    #[test]
+    fn a_damaged_state_counts_as_lost() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        run.create().unwrap();
+        std::fs::write(run.state_file(), "{").unwrap();
+        assert!(run.load().is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! A GET by hand that prints JSON readably, for machines that lack `curl` and `jq`.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::failure::{Failure, Result};
+use crate::http;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The answer to a GET, as text: JSON indented and cut to `only`, other text cut to the lines that match.
+pub async fn run(url: &Url, only: &[String], matching: &[String]) -> Result<String> {
+    let address = address_of(url)?;
+    let path = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let body = http::get(address, &path, DEADLINE).await.map_err(|error| {
+        Failure::failed(format!("cannot get {url}"))
+            .seen(&error)
+            .hint("does it run? `meshlab status` lists the lab's components")
+    })?;
+    let text = match serde_json::from_slice::<Value>(&body) {
+        Ok(json) => {
+            let shown = if only.is_empty() { json } else { keep(&json, only) };
+            serde_json::to_string_pretty(&shown).unwrap_or_default()
+        }
+        Err(_) => String::from_utf8_lossy(&body).into_owned(),
+    };
+    if matching.is_empty() {
+        return Ok(text);
+    }
+    let wanted = |line: &&str| matching.iter().any(|part| line.contains(part.as_str()));
+    Ok(text.lines().filter(wanted).collect::<Vec<_>>().join("\n"))
+}
+
+fn address_of(url: &Url) -> Result<SocketAddr> {
+    let unusable =
+        || Failure::usage(format!("cannot get {url}")).hint("give an http:// address of this machine");
+    if url.scheme() != "http" {
+        return Err(unusable());
+    }
+    let host = url.host_str().ok_or_else(unusable)?;
+    let port = url.port_or_known_default().ok_or_else(unusable)?;
+    (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unusable)
+}
+
+/// Keeps the named members of an object, or of every object in an array or directly below an object.
+fn keep(json: &Value, only: &[String]) -> Value {
+    match json {
+        Value::Array(items) => Value::Array(items.iter().map(|item| keep(item, only)).collect()),
+        Value::Object(members) => {
+            let picked: Map<String, Value> = only
+                .iter()
+                .filter_map(|path| {
+                    let found = path.split('.').try_fold(json, |at, name| at.get(name))?;
+                    Some((path.clone(), found.clone()))
+                })
+                .collect();
+            if picked.is_empty() && members.values().any(|member| member.is_object() || member.is_array()) {
+                Value::Object(
+                    members.iter().map(|(name, member)| (name.clone(), keep(member, only))).collect(),
+                )
+            } else {
+                Value::Object(picked)
+            }
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keeps_named_members_at_the_level_where_they_are() {
+        let services =
+            json!({"a": {"Kind": "x", "Port": 1, "Proxy": {"Dest": "e"}}, "b": {"Kind": "y", "Meta": {}}});
+        let only = ["Kind".to_owned(), "Proxy.Dest".to_owned()];
+        assert_eq!(
+            keep(&services, &only),
+            json!({"a": {"Kind": "x", "Proxy.Dest": "e"}, "b": {"Kind": "y"}})
+        );
+        assert_eq!(keep(&json!([{"Kind": "x", "Port": 2}]), &only), json!([{"Kind": "x"}]));
+    }
+}
