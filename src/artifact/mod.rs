@@ -1,7 +1,7 @@
 //! Getting artifacts: download, verify, store, unpack.
 
 mod capacity;
-mod claim;
+pub(crate) mod claim;
 mod download;
 pub mod provision;
 pub(crate) mod source;

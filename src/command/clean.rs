@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::Output;
 use super::table::table;
+use crate::artifact::claim::any_held;
 use crate::artifact::source::{apt, go};
 use crate::cli::{CleanArgs, Dirs, Settings};
 use crate::event::{Event, SharedReporter};
@@ -53,6 +54,13 @@ fn clean(args: &CleanArgs, dirs: &Dirs, reporter: &SharedReporter) -> Result<Out
         return Err(Failure::failed("a running lab uses the tools")
             .detail("running", running.join(", "))
             .hint("take it down first: meshlab down --all"));
+    }
+    let at_work = (args.cache
+        && (any_held(&dirs.cache.join("partial"))? || any_held(&dirs.cache.join("work"))?))
+        || (args.tools && any_held(&dirs.data.join("tools"))?);
+    if at_work {
+        return Err(Failure::failed("another meshlab is fetching or installing")
+            .hint("wait until it has finished, and clean up then"));
     }
     if args.state && !running.is_empty() {
         let text = format!("the state of running labs is kept: {}", running.join(", "));
