@@ -65,8 +65,7 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
         },
         Command::Repo(RepoCommand::Serve { listen }) => {
             let shutdown = async { drop(interrupted().await) };
-            let _ = (listen, shutdown.await);
-            Ok(()) // TEMP
+            command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
         }
         other => tokio::select! {
             outcome = run_until_interrupted(other, settings, reporter) => outcome,

@@ -13,7 +13,7 @@ use fs_err as fs;
 use crate::failure::{Failure, FailureKind, Result};
 
 /// A Go build takes minutes on a fast machine; another process is given the time of a slow one.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PATIENCE: Duration = Duration::from_mins(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
@@ -21,8 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: Utf8PathBuf,
-    // Held, not read: closing it releases the lock.
-    _file: fs::File,
+    // Closing it releases the lock.
+    file: fs::File,
 }
 
 impl Claim {
@@ -90,22 +90,23 @@ impl Claim {
             }
         }
         // The holder before us removes the file on its way out: a lock on a removed file protects nothing.
-        let ours = file.metadata()?;
-        match fs::metadata(path) {
-            Ok(there) if there.ino() == ours.ino() && there.dev() == ours.dev() => {}
-            _ => return Ok(Attempt::Gone),
+        if !is_at(&file, path) {
+            return Ok(Attempt::Gone);
         }
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(std::process::id().to_string().as_bytes())?;
-        Ok(Attempt::Ours(Self { path: path.to_owned(), _file: file }))
+        Ok(Attempt::Ours(Self { path: path.to_owned(), file }))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // While it is still locked: whoever opened it meanwhile sees that it is gone and makes a new one.
-        let _ = fs::remove_file(&self.path);
+        // While it is still locked: whoever opened it meanwhile sees that it is gone and makes a new one. A file of
+        // another holder, made after somebody cleaned the folder, stays.
+        if is_at(&self.file, &self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -113,6 +114,31 @@ enum Attempt {
     Ours(Claim),
     Theirs(Option<u32>),
     Gone,
+}
+
+/// Whether `path` still names the file that is open.
+fn is_at(file: &fs::File, path: &Utf8Path) -> bool {
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+/// Whether somebody holds a claim on one of the files in a folder. Nothing is created.
+pub(crate) fn any_held(folder: &Utf8Path) -> Result<bool> {
+    if !folder.is_dir() {
+        return Ok(false);
+    }
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_type()?.is_file()
+            && let Ok(file) = std::fs::File::open(entry.path())
+            && matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The process id that the holder wrote; it may not have got to it yet.
@@ -137,7 +163,10 @@ mod tests {
         let (_folder, path) = folder();
         let claim = Claim::try_now(&path).unwrap().unwrap();
         assert!(Claim::try_now(&path).unwrap().is_none());
+        let folder = path.parent().unwrap();
+        assert!(any_held(folder).unwrap());
         drop(claim);
+        assert!(!any_held(folder).unwrap());
         assert!(!path.exists());
         assert!(Claim::try_now(&path).unwrap().is_some());
     }

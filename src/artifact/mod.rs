@@ -1,7 +1,7 @@
 //! Getting artifacts: download, verify, store, unpack.
 
 mod capacity;
-mod claim;
+pub(crate) mod claim;
 pub(crate) mod download;
 pub(crate) mod measure;
 pub mod provision;

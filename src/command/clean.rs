@@ -9,12 +9,20 @@ use serde_json::json;
 
 use super::Output;
 use super::table::table;
-use crate::cli::{CleanArgs, Settings};
+use crate::artifact::claim::any_held;
+use crate::artifact::source::{apt, go};
+use crate::cli::{CleanArgs, Dirs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::model::ByteSize;
+use crate::state::RunDir;
 
 const SCHEMA: u32 = 1;
+const CACHE: &str = "--cache";
+const TOOLS: &str = "--tools";
+const STATE: &str = "--state";
+/// The cache's folder for package managers; they say themselves whether it is in use.
+const BUILD: &str = "build";
 
 /// One thing that can be removed.
 struct Candidate {
@@ -34,9 +42,10 @@ pub async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporte
         .map_err(|error| Failure::failed("cleaning was cut short").seen(&error))?
 }
 
-fn clean(args: &CleanArgs, dirs: &crate::cli::Dirs, reporter: &SharedReporter) -> Result<Output> {
+fn clean(args: &CleanArgs, dirs: &Dirs, reporter: &SharedReporter) -> Result<Output> {
     let labs = labs(&dirs.state)?;
-    let running: Vec<&str> = labs.iter().filter_map(|(path, runs)| runs.then(|| path.file_name())?).collect();
+    let running: Vec<String> =
+        labs.iter().filter(|(_, runs)| *runs).map(|(run, _)| run.address().to_string()).collect();
     let candidates = candidates(dirs, &labs)?;
     if !(args.cache || args.tools || args.state) {
         return Err(nothing_named(&candidates));
@@ -46,6 +55,13 @@ fn clean(args: &CleanArgs, dirs: &crate::cli::Dirs, reporter: &SharedReporter) -
             .detail("running", running.join(", "))
             .hint("take it down first: meshlab down --all"));
     }
+    let at_work = (args.cache
+        && (any_held(&dirs.cache.join("partial"))? || any_held(&dirs.cache.join("work"))?))
+        || (args.tools && any_held(&dirs.data.join("tools"))?);
+    if at_work {
+        return Err(Failure::failed("another meshlab is fetching or installing")
+            .hint("wait until it has finished, and clean up then"));
+    }
     if args.state && !running.is_empty() {
         let text = format!("the state of running labs is kept: {}", running.join(", "));
         reporter.report(Event::Note { text });
@@ -53,77 +69,87 @@ fn clean(args: &CleanArgs, dirs: &crate::cli::Dirs, reporter: &SharedReporter) -
     let wanted: Vec<&Candidate> = candidates
         .iter()
         .filter(|candidate| match candidate.flag {
-            "--cache" => args.cache,
-            "--tools" => args.tools,
+            CACHE => args.cache,
+            TOOLS => args.tools,
             _ => args.state,
         })
         .collect();
     if !args.dry_run {
+        if args.cache {
+            remove_build_folders(dirs, reporter)?;
+        }
+        if args.state {
+            // Under its lock, so that a lab that starts just now is not hit.
+            for (run, _) in labs.iter().filter(|(_, runs)| !runs) {
+                run.remove(run.lock()?)?;
+            }
+        }
         for path in wanted.iter().flat_map(|candidate| &candidate.paths) {
-            remove(path)?;
+            if !path.ends_with(BUILD) {
+                remove(path)?;
+            }
         }
     }
     Ok(output(&wanted, args.dry_run))
 }
 
-fn candidates(dirs: &crate::cli::Dirs, labs: &[(Utf8PathBuf, bool)]) -> Result<Vec<Candidate>> {
-    let entries = |folder: &Utf8Path| -> Result<Vec<Utf8PathBuf>> {
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        folder.read_dir_utf8()?.map(|entry| Ok(entry?.into_path())).collect()
-    };
+fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
     // Only what meshlab makes: the folder may have been pointed at something that holds more.
-    let cache = ["sha256", "sha512", "partial", "rejected", "work", "images"]
-        .map(|name| dirs.cache.join(name))
-        .into_iter()
-        .filter(|path| path.exists())
-        .collect();
-    let mut state = labs.iter().filter(|(_, runs)| !runs).map(|(path, _)| path.clone()).collect::<Vec<_>>();
-    for name in ["logs", "progress"] {
-        state.extend(entries(&dirs.state.join(name))?);
-    }
+    let cache = ["sha256", "sha512", "partial", "rejected", "work", BUILD].map(|name| dirs.cache.join(name));
+    let cache = cache.into_iter().filter(|path| path.exists()).collect();
+    let state = labs.iter().filter(|(_, runs)| !runs).map(|(run, _)| run.root().to_owned()).collect();
     let candidate = |flag, what, paths: Vec<Utf8PathBuf>| -> Result<Candidate> {
         let size = paths.iter().map(|path| disk_usage(path)).sum::<Result<u64>>()?;
         Ok(Candidate { flag, what, paths, size })
     };
     Ok(vec![
-        candidate("--cache", "downloaded files", cache)?,
-        candidate("--tools", "unpacked tools", entries(&dirs.data.join("tools"))?)?,
-        candidate("--state", "logs and progress", state)?,
+        candidate(CACHE, "downloaded files", cache)?,
+        candidate(TOOLS, "unpacked tools", entries(&dirs.data.join("tools"))?)?,
+        candidate(STATE, "logs and progress", state)?,
     ])
 }
 
-/// The folders of labs, and whether each lab runs: somebody holds its lock, or its state says that it is up.
-fn labs(state: &Utf8Path) -> Result<Vec<(Utf8PathBuf, bool)>> {
-    let run = state.join("run");
-    if !run.is_dir() {
+fn entries(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
+    if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let mut labs = Vec::new();
-    for entry in run.read_dir_utf8()? {
-        let path = entry?.into_path();
-        let runs = path.join("state.json").exists() || is_locked(&path)?;
-        labs.push((path, runs));
-    }
-    Ok(labs)
+    folder.read_dir_utf8()?.map(|entry| Ok(entry?.into_path())).collect()
 }
 
-fn is_locked(folder: &Utf8Path) -> Result<bool> {
-    if !folder.is_dir() {
-        return Ok(false);
+/// What package managers left; kept while another meshlab uses it.
+fn remove_build_folders(dirs: &Dirs, reporter: &SharedReporter) -> Result<()> {
+    go::sweep(&dirs.cache)?;
+    apt::sweep(&dirs.cache)?;
+    let left: Vec<_> = entries(&dirs.cache.join(BUILD))?.into_iter().filter(|path| path.is_dir()).collect();
+    for path in left {
+        reporter.report(Event::Note { text: format!("{path} is kept: another meshlab builds in it") });
     }
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
-        if !entry.file_name().ends_with("lock") || !entry.file_type()?.is_file() {
-            continue;
-        }
-        let file = fs::File::open(entry.path())?;
-        if let Err(TryLockError::WouldBlock) = file.file().try_lock() {
-            return Ok(true);
-        }
+    Ok(())
+}
+
+/// The labs that left something, and whether each runs: somebody holds its lock, or its state says that it is up.
+fn labs(state: &Utf8Path) -> Result<Vec<(RunDir, bool)>> {
+    RunDir::all(state)?
+        .into_iter()
+        .map(|run| {
+            let runs = run.root().join("state.json").exists() || is_locked(&lock_of(&run))?;
+            Ok((run, runs))
+        })
+        .collect()
+}
+
+/// The lock lies beside the folder.
+fn lock_of(run: &RunDir) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("{}.lock", run.root()))
+}
+
+/// Looks without making the file that taking the lock would make.
+fn is_locked(path: &Utf8Path) -> Result<bool> {
+    match std::fs::File::open(path) {
+        Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Failure::failed(format!("cannot look at {path}")).seen(&error)),
     }
-    Ok(false)
 }
 
 fn nothing_named(candidates: &[Candidate]) -> Failure {
@@ -160,14 +186,17 @@ fn output(wanted: &[&Candidate], dry_run: bool) -> Output {
     }
 }
 
+/// Removes a file or a folder that may have gone meanwhile.
 fn remove(path: &Utf8Path) -> Result<()> {
-    let is_dir = fs::symlink_metadata(path)?.is_dir();
-    if is_dir {
-        fs::remove_dir_all(path)?
-    } else {
-        fs::remove_file(path)?
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What the disk gets back; links are not followed, and a file that goes away meanwhile counts nothing.

@@ -1,6 +1,7 @@
 //! `meshlab deps list|verify|why|path`
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use camino::Utf8PathBuf;
 use fs_err as fs;
@@ -14,7 +15,7 @@ use crate::artifact::tool::{Deviation, InstalledTool, Tools};
 use crate::cli::{DepsCommand, Settings};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, Lock, Source, SourceKind};
-use crate::model::{ArtifactName, Digest, Platform};
+use crate::model::{ArtifactName, Digest, FileName, Platform};
 
 const SCHEMA: u32 = 1;
 
@@ -128,7 +129,7 @@ pub fn why(name: &ArtifactName, settings: &Settings, lock: &Lock) -> Result<Outp
     let mut text = format!("{} {}: {}\n", artifact.name, artifact.version, artifact.summary);
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("{label:<10} {value}\n"));
+            let _ = writeln!(text, "{label:<10} {value}");
         }
     };
     line("profiles", &profiles(artifact).join(", "));
@@ -138,12 +139,12 @@ pub fn why(name: &ArtifactName, settings: &Settings, lock: &Lock) -> Result<Outp
     line("state", places.state(artifact));
     let tool = places.tools.find(artifact, places.platform);
     line("installed", tool.as_ref().map_or("", |tool| tool.folder.as_str()));
-    line("commands", &artifact.commands.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", "));
+    line("commands", &artifact.commands.keys().map(FileName::as_str).collect::<Vec<_>>().join(", "));
     for source in &artifact.sources {
         let stored = if places.is_stored(source) { ", stored" } else { "" };
-        text.push_str(&format!("\n{} for {}{stored}\n", source.kind.name(), source.platform));
+        let _ = writeln!(text, "\n{} for {}{stored}", source.kind.name(), source.platform);
         for file in &source.files {
-            text.push_str(&format!("  {}\n    {}\n    {}\n", file.name, file.digest, origin(file)));
+            let _ = writeln!(text, "  {}\n    {}\n    {}", file.name, file.digest, origin(file));
         }
     }
     let sources: Vec<_> = artifact.sources.iter().map(|source| source_json(source, &places)).collect();
@@ -158,7 +159,7 @@ pub fn why(name: &ArtifactName, settings: &Settings, lock: &Lock) -> Result<Outp
         "builds": needed_by,
         "state": places.state(artifact),
         "installed": tool.map(|tool| tool.folder),
-        "commands": artifact.commands.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+        "commands": artifact.commands.keys().map(FileName::as_str).collect::<Vec<_>>(),
         "sources": sources,
     });
     Ok(Output { human: text, json })

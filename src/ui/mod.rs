@@ -17,6 +17,7 @@ mod pause;
 mod plain;
 mod provisioned;
 mod screen;
+mod served;
 mod table;
 mod terminal;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the tests through the binary share.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
+#[allow(unreachable_pub, reason = "shared with the unit tests")]
 pub mod server;
 
 use std::io::Write as _;
@@ -171,4 +172,20 @@ pub fn lock(artifacts: &[String]) -> String {
 /// What a command prints.
 pub fn output_of(path: &Path) -> String {
     String::from_utf8(Command::new(path).output().unwrap().stdout).unwrap()
+}
+
+/// A zip that unpacks into a command that says `word`.
+pub fn tool(name: &str, word: &str) -> Vec<u8> {
+    zip(&[(name, format!("#!/bin/sh\necho {word}\n").as_bytes()), ("share/doc.txt", b"read me\n")])
+}
+
+/// A lock with one tool from one address.
+pub fn one(sandbox: &Sandbox, server: &server::Server, version: &str, content: &[u8]) {
+    let source = zip_source(&server.url("/tool.zip"), content);
+    sandbox.write("deps.lock", lock(&[artifact("tool", version, &[source])]));
+}
+
+pub fn command(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let path = sandbox.run(&["deps", "path", name]).expect(0).json();
+    PathBuf::from(path["bin"].as_str().unwrap()).join(name)
 }

@@ -129,6 +129,9 @@ impl Downloader {
         let mut number = 1;
         loop {
             if wanted.file.size.exact() == Some(sink.length()) {
+                if number == 1 {
+                    wanted.report_started(wanted.file.size.exact(), sink);
+                }
                 return Ok(());
             }
             match self.attempt(wanted, sink, &mut progress, number == 1).await {

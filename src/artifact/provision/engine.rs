@@ -119,7 +119,20 @@ impl<'a> Engine<'a> {
         // The lock's order; toolchains that were pulled in are among them.
         finished.rows =
             self.outcomes.values().filter_map(OnceCell::get).map(|outcome| outcome.row.clone()).collect();
+        self.sweep_builds(&finished).await;
         finished
+    }
+
+    /// What builds leave is gigabytes, and of use only as long as something is still to be built.
+    async fn sweep_builds(&self, finished: &Finished) {
+        let built = |row: &ProvisionRow| matches!(&row.outcome, ProvisionOutcome::Installed { from, .. } if from == "go");
+        if finished.failures.is_empty() && finished.rows.iter().any(built) {
+            let cache = self.store.root().to_owned();
+            if let Err(failure) = blocking(move || source::go::sweep(&cache)).await {
+                let text = format!("what the build left is not removed: {failure}");
+                self.reporter.report(Event::Warning { text });
+            }
+        }
     }
 
     /// The tool, got once however many ask for it. Boxed because a build asks for its toolchain here.
@@ -139,15 +152,16 @@ impl<'a> Engine<'a> {
         let mut earlier = Vec::new();
         let (result, outcome) = match self.install(artifact, &mut earlier).await {
             Ok((tool, None)) => (Ok(tool), ProvisionOutcome::Ready),
-            Ok((tool, Some(fetched))) => {
-                let (from, took) = (fetched.from.to_owned(), started.elapsed());
+            Ok((installed, Some(fetched))) => {
+                let from = fetched.from.to_owned();
+                let took = started.elapsed();
                 self.report(ProvisionEvent::Installed {
                     artifact: artifact.name.clone(),
                     version: artifact.version.clone(),
                     from: from.clone(),
                     took,
                 });
-                (Ok(tool), ProvisionOutcome::Installed { from, fetched: ByteSize(fetched.bytes), took })
+                (Ok(installed), ProvisionOutcome::Installed { from, fetched: ByteSize(fetched.bytes), took })
             }
             Err(failure) => {
                 let reason = reason(&failure);

@@ -5,8 +5,6 @@
 mod engine;
 mod failure;
 mod plan;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

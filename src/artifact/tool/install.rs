@@ -1,6 +1,7 @@
 //! From stored files to a tool in place.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -231,9 +232,9 @@ pub(super) fn launcher(artifact: &Artifact, target: &RelativePath) -> Option<Str
     let mut script =
         String::from("#!/bin/sh\nself=$(readlink -f -- \"$0\") || exit 127\nhome=${self%/*/*}\n");
     for (variable, folder) in &artifact.environment {
-        script.push_str(&format!("export {variable}=\"$home\"/{TREE}/{}\n", quoted(folder)));
+        let _ = writeln!(script, "export {variable}=\"$home\"/{TREE}/{}", quoted(folder));
     }
-    script.push_str(&format!("exec \"$home\"/{TREE}/{} \"$@\"\n", quoted(target)));
+    let _ = writeln!(script, "exec \"$home\"/{TREE}/{} \"$@\"", quoted(target));
     Some(script)
 }
 

@@ -7,6 +7,7 @@ use self::lab::Lab;
 use self::provision::Provision;
 use super::console::View;
 use super::screen::Screen;
+use super::served;
 use super::text;
 use crate::event::{Event, RuntimeEvent};
 
@@ -26,6 +27,7 @@ impl View for Plain {
             }
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
+            Event::Repo(event) => served::show(event, screen),
             Event::Runtime(RuntimeEvent::Stopping { name }) => {
                 screen.line(&format!("stopping {}", one_line(name)));
             }

@@ -12,6 +12,7 @@ use self::runtime::Runtime;
 use super::console::View;
 use super::failure::labelled;
 use super::screen::Screen;
+use super::served;
 use crate::event::Event;
 
 /// Everything stands this far from the left edge, but for rules.
@@ -33,6 +34,7 @@ impl View for Terminal {
             Event::Warning { text } => screen.lines(labelled(&paint.warn("warning:"), text, &screen.look)),
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
+            Event::Repo(event) => served::show(event, screen),
             Event::Runtime(event) => self.runtime.show(event, screen),
         }
     }
