@@ -31,7 +31,7 @@ pub async fn run(url: &Url, only: &[String], matching: &[String]) -> Result<Stri
         Err(_) => String::from_utf8_lossy(&body).into_owned(),
     };
     if matching.is_empty() {
-        return Ok(text);
+        return Ok(text.trim_end().to_owned());
     }
     let wanted = |line: &&str| matching.iter().any(|part| line.contains(part.as_str()));
     Ok(text.lines().filter(wanted).collect::<Vec<_>>().join("\n"))

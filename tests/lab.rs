@@ -1,0 +1,385 @@
+//! Lab 1 through the binary, with the real Consul and the real Envoy.
+//!
+//! The tools come from the user's own cache and data folders, or are provisioned into them first: on a machine that
+//! builds Consul from its module this takes minutes, once.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::{Ran, until};
+
+const NOBODY: u32 = 65534;
+
+/// A lab of its own: an address and a state folder that no other test uses.
+struct Lab {
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    /// `number` makes the address; each test has another one.
+    fn new(number: u8) -> Self {
+        provisioned();
+        Self { address: format!("127.0.77.{number}"), folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshlab"));
+        command
+            .env("MESHLAB_STATE_DIR", self.state())
+            .env("COLUMNS", "80")
+            .current_dir(self.folder.path())
+            .args(["--offline", "--address", &self.address])
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Starts a lab and returns once an event of it has this text.
+    fn start_until(&self, arguments: &[&str], text: &str) -> Child {
+        let mut child =
+            self.command(arguments).arg("--json").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut events = BufReader::new(child.stderr.take().unwrap());
+        let mut seen = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(events.read_line(&mut line).unwrap() > 0, "no event with {text:?}, only: {seen}");
+            if line.contains(text) {
+                // Whatever else it says must not block it.
+                std::thread::spawn(move || drop(std::io::copy(&mut events, &mut std::io::sink())));
+                return child;
+            }
+            seen.push_str(&line);
+        }
+    }
+
+    /// The lab's processes that are alive.
+    fn processes(&self) -> Vec<String> {
+        let mark = format!("MESHLAB_RUN_DIR={}/", self.state().display());
+        let mut found = Vec::new();
+        for process in procfs::process::all_processes().unwrap().flatten() {
+            let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+            if String::from_utf8_lossy(&environment).contains(&mark) {
+                found.push(process.cmdline().unwrap_or_default().join(" "));
+            }
+        }
+        found
+    }
+
+    #[track_caller]
+    fn nothing_is_left(&self) {
+        assert_eq!(self.processes(), Vec::<String>::new());
+        let left: Vec<_> = std::fs::read_dir(self.state()).into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+        for port in [9090, 8500, 8502, 8600, 9191, 19000, 19001, 21001] {
+            let bound = TcpListener::bind((self.address.as_str(), port));
+            assert!(bound.is_ok(), "{}:{port} is still held", self.address);
+        }
+    }
+
+    /// A folder with one lab, to be used with `-C`.
+    fn write_lab(&self, actions: &str) -> String {
+        let folder = self.folder.path().join("labs/9-own");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = format!(
+            "title = \"own\"\nsummary = \"own\"\ntools = []\nlearned = []\n\n[[step]]\nid = \"one\"\ntitle = \"The step\"\n\
+             text = \"text\"\ntimeout_seconds = 1\nhints = [\"look at the sky\"]\n{actions}"
+        );
+        std::fs::write(folder.join("lab.toml"), text).unwrap();
+        self.folder.path().to_str().unwrap().to_owned()
+    }
+}
+
+/// Gets Consul and Envoy once for all tests.
+fn provisioned() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        eprintln!("provisioning consul and envoy (minutes, if Consul has to be built)");
+        let status = Command::new(env!("CARGO_BIN_EXE_meshlab"))
+            .args(["provision", "consul", "envoy"])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "cannot provision consul and envoy");
+    });
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn events(ran: &Ran) -> Vec<Value> {
+    ran.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[test]
+fn all_seven_steps_hold_and_nothing_is_left() {
+    let lab = Lab::new(1);
+    let ran = lab.run(&["lab", "1-tcp-echo"]).expect(0);
+    lab.nothing_is_left();
+    let mut settings = insta::Settings::clone_current();
+    for (from, to) in [
+        (r"\(<?\d+(\.\d+)? m?s\)", "([time])"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[trust-domain]"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[instant]"),
+        (r"pid \d+", "pid [pid]"),
+        (r"folder \S+/state/", "folder [state]/"),
+        (r"rx_bytes_total: \d+|tx_bytes_total: \d+|downstream_cx_total: \d+", "[count]"),
+        (r"(handshake|allowed|denied): \d+", "$1: [count]"),
+        (r"TLS handshakes: \d+ at the server, \d+", "TLS handshakes: [count] at the server, [count]"),
+        (r"(clusters: ).*", "$1[clusters]"),
+        (r"(listeners: ).*", "$1[listeners]"),
+    ] {
+        settings.add_filter(from, to);
+    }
+    settings.bind(|| insta::assert_snapshot!("lab-1-plain", ran.stderr));
+}
+
+#[test]
+fn the_proofs_name_identities_and_counted_bytes() {
+    let lab = Lab::new(2);
+    let ran = lab.run(&["--json", "lab", "tcp-echo"]).expect(0);
+    let evidence: Vec<String> = events(&ran)
+        .iter()
+        .filter(|event| event["lab"] == "check-passed")
+        .flat_map(|event| event["evidence"].as_array().unwrap().clone())
+        .map(|line| line.as_str().unwrap().to_owned())
+        .collect();
+    let has = |parts: &[&str]| evidence.iter().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(has(&["kind connect-proxy, port 21000, for client at port 8080, upstreams: echo at port 9191"]));
+    assert!(has(&["kind connect-proxy, port 21001, for echo at port 9090, upstreams: none"]));
+    for who in ["client's Envoy, received", "client's Envoy, sent", "echo's Envoy, received", "echo's Envoy, sent"] {
+        assert!(has(&[who, "+10,485,760"]), "{who}: {evidence:?}");
+    }
+    assert!(has(&["server: spiffe://", "/svc/echo"]) && has(&["client: spiffe://", "/svc/client"]));
+    assert!(has(&["0 without a certificate"]));
+    assert!(has(&["0 bytes came back"]) && has(&["refused: +"]));
+    let finished = events(&ran).into_iter().find(|event| event["lab"] == "finished").unwrap();
+    assert_eq!((finished["passed"].as_bool(), finished["steps"].as_array().unwrap().len()), (Some(true), 7));
+}
+
+#[test]
+fn two_labs_at_once_on_two_addresses() {
+    let (one, two) = (Lab::new(3), Lab::new(4));
+    let first = one.command(&["-q", "lab", "1"]).spawn().unwrap();
+    let second = two.command(&["-q", "lab", "1"]).spawn().unwrap();
+    for child in [first, second] {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", output.status);
+    }
+    one.nothing_is_left();
+    two.nothing_is_left();
+}
+
+#[test]
+fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
+    let lab = Lab::new(5);
+    lab.run(&["lab", "1", "--keep"]).expect(0);
+    let status = lab.run(&["--json", "status"]).expect(0).json();
+    let components = status["labs"][0]["components"].as_array().unwrap();
+    let states: Vec<_> = components.iter().map(|c| (c["name"].as_str().unwrap(), c["state"].as_str().unwrap())).collect();
+    assert_eq!(
+        states,
+        [("echo", "ready"), ("consul", "ready"), ("envoy-echo", "ready"), ("envoy-client", "ready")]
+    );
+    let mut stream = TcpStream::connect((lab.address.as_str(), 9191)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(b"by hand").unwrap();
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"by hand");
+    let catalog = lab.run(&["shell", "--", "consul", "catalog", "services"]).expect(0);
+    assert!(catalog.stdout.contains("echo-sidecar-proxy"), "{}", catalog.stdout);
+    assert!(lab.run(&["logs", "consul", "-n", "500"]).expect(0).stdout.contains("cluster leadership acquired"));
+    let unknown = lab.run(&["logs", "nomad"]).expect(2);
+    assert!(unknown.stderr.contains("envoy-client"), "{}", unknown.stderr);
+    let again = lab.run(&["lab", "1"]).expect(1);
+    assert!(again.stderr.contains("is running on") && again.stderr.contains("meshlab down"), "{}", again.stderr);
+    let down = lab.run(&["down"]).expect(0);
+    assert!(down.stderr.contains("process consul") && down.stderr.contains("process envoy"), "{}", down.stderr);
+    lab.nothing_is_left();
+    assert!(lab.run(&["down"]).expect(0).stderr.contains("nothing is running"));
+}
+
+#[test]
+fn ctrl_c_and_sigterm_take_everything_down() {
+    let lab = Lab::new(6);
+    for (number, which) in [(130, Signal::INT), (143, Signal::TERM)] {
+        let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\"");
+        assert!(!lab.processes().is_empty());
+        signal(&child, which);
+        assert_eq!(child.wait().unwrap().code(), Some(number));
+        lab.nothing_is_left();
+    }
+}
+
+#[test]
+fn after_a_kill_down_finds_everything() {
+    let lab = Lab::new(7);
+    for moment in ["\"service\":\"consul\"", "\"service\":\"envoy-echo\"", "\"service\":\"envoy-client\"", "10 MiB"] {
+        let mut child = lab.start_until(&["lab", "1"], moment);
+        signal(&child, Signal::KILL);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(!lab.processes().is_empty(), "{moment}");
+        lab.run(&["down"]).expect(0);
+        lab.nothing_is_left();
+    }
+    // Its own folder may be lost as well: the processes carry the lab's name.
+    let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\",\"ready\"");
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    std::fs::remove_dir_all(lab.state()).unwrap();
+    lab.run(&["down", "--all"]).expect(0);
+    lab.nothing_is_left();
+}
+
+#[test]
+fn the_next_run_clears_what_a_killed_one_left() {
+    let lab = Lab::new(8);
+    let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-echo\"");
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+    let ran = lab.run(&["lab", "1"]).expect(0);
+    assert!(ran.stderr.contains("an interrupted run left"), "{}", ran.stderr);
+    lab.nothing_is_left();
+}
+
+#[test]
+fn a_port_in_use_is_named_with_its_holder_before_anything_starts() {
+    let lab = Lab::new(9);
+    let _holder = TcpListener::bind((lab.address.as_str(), 8500)).unwrap();
+    let ran = lab.run(&["lab", "1"]).expect(1);
+    assert!(ran.stderr.contains("port 8500 is in use"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(&format!("(pid {})", std::process::id())), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint:") && ran.stderr.contains("--address"), "{}", ran.stderr);
+    assert_eq!(lab.processes(), Vec::<String>::new());
+}
+
+#[test]
+fn a_check_that_fails_says_expected_observed_log_and_hint() {
+    let lab = Lab::new(10);
+    let folder = lab.write_lab(
+        r#"
+[[step.do]]
+run = "meshlab svc echo --listen {address}:9090"
+service = "server"
+ready = { kind = "tcp", port = 9090 }
+
+[[step.do]]
+check = "tcp-denied"
+claim = "the server answers nobody"
+component = "server"
+port = 9090
+"#,
+    );
+    let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(3);
+    lab.nothing_is_left();
+    let error = &ran.stderr[ran.stderr.find("error:").unwrap()..];
+    let error = error.replace(&lab.address, "[address]");
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"\[address\]:\d{5}", "[address]:[port]");
+    settings.add_filter(r"(?m)^ +\[address\]:\[port\] sent .*\n", "");
+    settings.bind(|| insta::assert_snapshot!("failed-check", error));
+}
+
+#[test]
+fn what_does_not_start_or_end_is_told_and_leaves_nothing() {
+    let lab = Lab::new(11);
+    let check = "\n[[step.do]]\ncheck = \"command\"\nclaim = \"c\"\ncommand = \"true\"\nprints = \"\"\n";
+    let dies = "\n[[step.do]]\nrun = \"sh -c 'echo the reason; exit 7'\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
+    let folder = lab.write_lab(&format!("{dies}{check}"));
+    let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(1);
+    for part in ["server ended before it was ready", "exit status: 7", "the reason", "hint: look at the sky"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    lab.nothing_is_left();
+    let folder = lab.write_lab(&format!("\n[[step.do]]\nrun = \"echo begun; sleep 600 | sleep 600\"\n{check}"));
+    let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(8);
+    assert!(ran.stderr.contains("did not end in 1s") && ran.stderr.contains("begun"), "{}", ran.stderr);
+    lab.nothing_is_left();
+    let silent = "\n[[step.do]]\nrun = \"sleep 600\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
+    let folder = lab.write_lab(&format!("{silent}{check}"));
+    let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(8);
+    assert!(ran.stderr.contains("server was not ready within 1 s"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Connection refused"), "{}", ran.stderr);
+    lab.nothing_is_left();
+    std::fs::remove_dir_all(Path::new(&folder).join("labs")).unwrap();
+}
+
+#[test]
+fn wrong_names_are_answered_with_the_nearest() {
+    let lab = Lab::new(12);
+    let ran = lab.run(&["lab", "1-tpc-echo"]).expect(2);
+    assert!(ran.stderr.contains("did you mean 1-tcp-echo"), "{}", ran.stderr);
+    let folder = lab.write_lab("\n[[step.do]]\nrin = \"x\"\n");
+    let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(2);
+    assert!(ran.stderr.contains("lab.toml:13:1: expected run"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_ordinary_user_can_run_it() {
+    if !rustix::process::geteuid().is_root() {
+        // Then every other test has shown it.
+        eprintln!("skipped: this test gives up root, and there is none to give up");
+        return;
+    }
+    let lab = Lab::new(13);
+    // The tools lie in root's own folders: the other user gets a copy, and a copy of the program.
+    let paths = Ran::from(
+        Command::new(env!("CARGO_BIN_EXE_meshlab"))
+            .args(["deps", "path", "consul"])
+            .current_dir("/")
+            .output()
+            .unwrap(),
+    )
+    .expect(0);
+    let tree = PathBuf::from(paths.stdout.trim());
+    let tools = tree.ancestors().find(|folder| folder.ends_with("tools")).unwrap();
+    let home = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
+    let data = home.path().join("data/tools");
+    std::fs::create_dir_all(&data).unwrap();
+    for entry in std::fs::read_dir(tools).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        if name.starts_with("consul-") || name.starts_with("envoy-") {
+            let copied = Command::new("cp").arg("-a").arg(entry.path()).arg(&data).status().unwrap();
+            assert!(copied.success());
+        }
+    }
+    let program = home.path().join("meshlab");
+    std::fs::copy(env!("CARGO_BIN_EXE_meshlab"), &program).unwrap();
+    let output = Command::new(&program)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", home.path())
+        .env("MESHLAB_DATA_DIR", home.path().join("data"))
+        .env("MESHLAB_STATE_DIR", home.path().join("state"))
+        .current_dir(home.path())
+        .args(["--offline", "--address", &lab.address, "lab", "1"])
+        .stdin(Stdio::null())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let ran = Ran::from(output).expect(0);
+    assert!(ran.stderr.contains("7 of 7 steps"), "{}", ran.stderr);
+    until("nothing of the user's is left", || !home.path().join("state/run").exists());
+}
