@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Output;
-use super::table::table;
 use crate::artifact::download::{Http, Timeouts};
 use crate::artifact::measure::{Clients, Measure, Measured};
 use crate::artifact::provision;
@@ -53,23 +52,15 @@ pub async fn run(
 }
 
 fn output(report: &LockReport) -> Output {
-    let rows: Vec<[String; 3]> = report
+    let changes: Vec<String> = report
         .changes
         .iter()
-        .map(|change| [change.place(), change.old.clone(), change.new.clone()])
+        .map(|change| format!("{}\n  {} -> {}\n", change.place(), change.old, change.new))
         .collect();
-    let changed = match rows.len() {
-        0 => String::new(),
-        _ => format!("{}\n", table(["value", "old", "new"], &rows)),
-    };
-    let kept: Vec<String> = report
-        .kept
-        .iter()
-        .map(|kept| format!("kept: {} {} by {}: {}\n", kept.artifact, kept.platform, kept.kind, kept.reason))
-        .collect();
+    // What was kept, and why, was told in events.
     let human = format!(
-        "{changed}{}{}: {} files measured, {} values changed, {} sources kept\n",
-        kept.concat(),
+        "{}{}: files measured: {}, values changed: {}, sources kept: {}\n",
+        changes.concat(),
         report.path,
         report.measured,
         report.changes.len(),
@@ -289,7 +280,7 @@ fn empty(path: &Utf8Path) -> LockReport {
 fn outdated(report: &LockReport) -> Failure {
     let failure = Failure::new(
         FailureKind::LockOutdated,
-        format!("{} is out of date: {} values would change", report.path, report.changes.len()),
+        format!("{} is out of date; values that would change: {}", report.path, report.changes.len()),
     );
     let failure = report.changes.iter().fold(failure, |failure, change| {
         failure.detail(change.place(), format!("{} -> {}", change.old, change.new))
