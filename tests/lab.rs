@@ -55,8 +55,13 @@ impl Lab {
 
     /// Starts a lab and returns once an event of it has this text.
     fn start_until(&self, arguments: &[&str], text: &str) -> Child {
-        let mut child =
-            self.command(arguments).arg("--json").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(arguments)
+            .arg("--json")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut events = BufReader::new(child.stderr.take().unwrap());
         let mut seen = String::new();
         loop {
@@ -167,7 +172,9 @@ fn the_proofs_name_identities_and_counted_bytes() {
     let has = |parts: &[&str]| evidence.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["kind connect-proxy, port 21000, for client at port 8080, upstreams: echo at port 9191"]));
     assert!(has(&["kind connect-proxy, port 21001, for echo at port 9090, upstreams: none"]));
-    for who in ["client's Envoy, received", "client's Envoy, sent", "echo's Envoy, received", "echo's Envoy, sent"] {
+    for who in
+        ["client's Envoy, received", "client's Envoy, sent", "echo's Envoy, received", "echo's Envoy, sent"]
+    {
         assert!(has(&[who, "+10,485,760"]), "{who}: {evidence:?}");
     }
     assert!(has(&["server: spiffe://", "/svc/echo"]) && has(&["client: spiffe://", "/svc/client"]));
@@ -196,7 +203,8 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
     lab.run(&["lab", "1", "--keep"]).expect(0);
     let status = lab.run(&["--json", "status"]).expect(0).json();
     let components = status["labs"][0]["components"].as_array().unwrap();
-    let states: Vec<_> = components.iter().map(|c| (c["name"].as_str().unwrap(), c["state"].as_str().unwrap())).collect();
+    let states: Vec<_> =
+        components.iter().map(|c| (c["name"].as_str().unwrap(), c["state"].as_str().unwrap())).collect();
     assert_eq!(
         states,
         [("echo", "ready"), ("consul", "ready"), ("envoy-echo", "ready"), ("envoy-client", "ready")]
@@ -209,13 +217,23 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
     assert_eq!(&answer, b"by hand");
     let catalog = lab.run(&["shell", "--", "consul", "catalog", "services"]).expect(0);
     assert!(catalog.stdout.contains("echo-sidecar-proxy"), "{}", catalog.stdout);
-    assert!(lab.run(&["logs", "consul", "-n", "500"]).expect(0).stdout.contains("cluster leadership acquired"));
+    assert!(
+        lab.run(&["logs", "consul", "-n", "500"]).expect(0).stdout.contains("cluster leadership acquired")
+    );
     let unknown = lab.run(&["logs", "nomad"]).expect(2);
     assert!(unknown.stderr.contains("envoy-client"), "{}", unknown.stderr);
     let again = lab.run(&["lab", "1"]).expect(1);
-    assert!(again.stderr.contains("is running on") && again.stderr.contains("meshlab down"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("is running on") && again.stderr.contains("meshlab down"),
+        "{}",
+        again.stderr
+    );
     let down = lab.run(&["down"]).expect(0);
-    assert!(down.stderr.contains("process consul") && down.stderr.contains("process envoy"), "{}", down.stderr);
+    assert!(
+        down.stderr.contains("process consul") && down.stderr.contains("process envoy"),
+        "{}",
+        down.stderr
+    );
     lab.nothing_is_left();
     assert!(lab.run(&["down"]).expect(0).stderr.contains("nothing is running"));
 }
@@ -235,7 +253,9 @@ fn ctrl_c_and_sigterm_take_everything_down() {
 #[test]
 fn after_a_kill_down_finds_everything() {
     let lab = Lab::new(7);
-    for moment in ["\"service\":\"consul\"", "\"service\":\"envoy-echo\"", "\"service\":\"envoy-client\"", "10 MiB"] {
+    for moment in
+        ["\"service\":\"consul\"", "\"service\":\"envoy-echo\"", "\"service\":\"envoy-client\"", "10 MiB"]
+    {
         let mut child = lab.start_until(&["lab", "1"], moment);
         signal(&child, Signal::KILL);
         assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -308,15 +328,18 @@ fn what_does_not_start_or_end_is_told_and_leaves_nothing() {
     let dies = "\n[[step.do]]\nrun = \"sh -c 'echo the reason; exit 7'\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
     let folder = lab.write_lab(&format!("{dies}{check}"));
     let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(1);
-    for part in ["server ended before it was ready", "exit status: 7", "the reason", "hint: look at the sky"] {
+    for part in ["server ended before it was ready", "exit status: 7", "the reason", "hint: look at the sky"]
+    {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     lab.nothing_is_left();
-    let folder = lab.write_lab(&format!("\n[[step.do]]\nrun = \"echo begun; sleep 600 | sleep 600\"\n{check}"));
+    let folder =
+        lab.write_lab(&format!("\n[[step.do]]\nrun = \"echo begun; sleep 600 | sleep 600\"\n{check}"));
     let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(8);
     assert!(ran.stderr.contains("did not end in 1s") && ran.stderr.contains("begun"), "{}", ran.stderr);
     lab.nothing_is_left();
-    let silent = "\n[[step.do]]\nrun = \"sleep 600\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
+    let silent =
+        "\n[[step.do]]\nrun = \"sleep 600\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
     let folder = lab.write_lab(&format!("{silent}{check}"));
     let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(8);
     assert!(ran.stderr.contains("server was not ready within 1 s"), "{}", ran.stderr);
@@ -354,7 +377,8 @@ fn an_ordinary_user_can_run_it() {
     .expect(0);
     let tree = PathBuf::from(paths.stdout.trim());
     let tools = tree.ancestors().find(|folder| folder.ends_with("tools")).unwrap();
-    let home = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let data = home.path().join("data/tools");
     std::fs::create_dir_all(&data).unwrap();
     for entry in std::fs::read_dir(tools).unwrap().flatten() {
