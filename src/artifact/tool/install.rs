@@ -9,12 +9,16 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use super::marker::{Command, FileList, FileRecord, Marker};
+use super::place::place;
 use super::{BIN, InstalledTool, STAGING, STALE, TREE, Tools};
-use crate::artifact::store::{Store, hash_file};
-use crate::artifact::unpack::{UnpackedFile, unpack};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::{Artifact, Content, LockedFile, Source};
-use crate::model::{ArtifactName, Digest, DigestAlgorithm, RelativePath};
+use crate::artifact::store::Store;
+use crate::artifact::unpack::UnpackedFile;
+use crate::failure::{Failure, Result};
+use crate::lockfile::{Artifact, Source};
+use crate::model::{ArtifactName, RelativePath};
+
+/// Where an archive is unpacked before it joins others in the tree.
+const PART: &str = "part";
 
 impl Tools {
     /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.
@@ -30,10 +34,7 @@ impl Tools {
         let staging = Staging::create(&self.root, &artifact.name)?;
         let tree = staging.path.join(TREE);
         fs::create_dir(&tree)?;
-        let mut files = Vec::new();
-        for file in &source.files {
-            files.extend(place(file, store, &tree)?);
-        }
+        let files = place(source, store, &tree, &staging.path.join(PART))?;
         let records = files.into_iter().map(|file| record(file, &tree)).collect::<Result<Vec<_>>>()?;
         let commands = commands(artifact, &tree)?;
         write_bin(artifact, &staging.path)?;
@@ -114,33 +115,6 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // The next run sweeps what this leaves.
         let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
-/// Puts a stored file's content into the tree.
-fn place(file: &LockedFile, store: &Store, tree: &Utf8Path) -> Result<Vec<UnpackedFile>> {
-    let stored = store.path_of(&file.digest);
-    match &file.content {
-        Content::Archive(rules) => unpack(&stored, rules, tree).map_err(|failure| match failure.kind() {
-            FailureKind::Untrusted => {
-                failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
-            }
-            _ => failure,
-        }),
-        Content::Raw { install } => {
-            let target = install.below(tree);
-            if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            // A copy, not a link: what a tool does to its file must not reach the store.
-            let size = fs::copy(&stored, &target)?;
-            fs::set_permissions(&target, PermissionsExt::from_mode(0o755))?;
-            let sha256 = match file.digest {
-                Digest::Sha256(_) => file.digest,
-                Digest::Sha512(_) => hash_file(&target, DigestAlgorithm::Sha256)?,
-            };
-            Ok(vec![UnpackedFile { path: install.clone(), size, sha256, executable: true, link: None }])
-        }
     }
 }
 
