@@ -2,6 +2,7 @@
 //!
 //! Invariant: an event is plain data, complete in itself. A reporter keeps what it needs; the engine never asks back.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub enum Event {
     Lab(LabEvent),
     /// Components starting and stopping outside of a lab's steps.
     Runtime(RuntimeEvent),
+    /// The package repository at work.
+    Repo(RepoEvent),
 }
 
 /// Getting artifacts.
@@ -351,6 +354,32 @@ pub enum RuntimeEvent {
         /// How long it took, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
+    },
+}
+
+/// The package repository at work.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "repo", rename_all = "kebab-case")]
+pub enum RepoEvent {
+    /// It answers from now on.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+        /// How many of the lock's files are in the store.
+        files: usize,
+    },
+    /// A request was answered.
+    Served {
+        /// The method, in plain characters.
+        method: String,
+        /// The path that was asked for, in plain characters, perhaps cut.
+        path: String,
+        /// The status.
+        status: u16,
+        /// How many bytes of the body were sent.
+        bytes: u64,
+        /// From the request's last byte read to the answer's last byte handed to the system.
+        micros: u64,
     },
 }
 

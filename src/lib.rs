@@ -12,10 +12,12 @@ pub mod lab;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
+pub mod repo;
 pub mod runtime;
 pub mod signals;
 pub mod state;
 pub mod svc;
+pub mod ui;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "shared with the integration tests")]

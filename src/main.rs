@@ -1,77 +1,134 @@
-//! The meshlab command.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a stand-in: the real main draws through ui")]
+//! The `meshlab` command: settings resolved, one verb carried out, one exit code.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
-use meshlab::cli::{Cli, Command, Environment, Settings, SvcCommand};
+use camino::Utf8Path;
+use clap::{CommandFactory as _, Parser as _};
+use meshlab::cli::{Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand};
 use meshlab::command::{self, Output};
-use meshlab::event::{Event, FailureReport, Reporter, SharedReporter};
+use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
 use meshlab::lockfile::{EMBEDDED, Lock};
-
-struct Lines;
-
-impl Reporter for Lines {
-    fn report(&self, event: Event) {
-        eprintln!("{}", serde_json::to_string(&event).unwrap_or_default());
-    }
-}
+use meshlab::signals::interrupted;
+use meshlab::svc;
+use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = cli.global.json;
-    match run(&cli) {
-        Ok(output) if json => println!("{}", output.json),
-        Ok(output) => print!("{}", output.human),
+    let environment = Environment::of_process();
+    let settings = match Settings::resolve(&cli.global, environment.clone()) {
+        Ok(settings) => settings,
         Err(failure) => {
-            eprintln!("{}", serde_json::to_string(&FailureReport::from(&failure)).unwrap_or_default());
-            return ExitCode::from(failure.kind().exit_code());
+            ui::print_early_failure(&failure, &environment);
+            return failure.kind().exit_code().into();
+        }
+    };
+    let console = Arc::new(Console::new(&settings));
+    match carry_out(cli.command, &settings, &console) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.failure(&failure);
+            failure.kind().exit_code().into()
         }
     }
-    ExitCode::SUCCESS
 }
 
-fn run(cli: &Cli) -> Result<Output> {
-    let settings = Settings::resolve(&cli.global, Environment::of_process())?;
-    let lock = match &settings.lock {
-        Some(path) => Lock::parse(&fs_err::read_to_string(path)?, path.as_str())?,
-        None => Lock::parse(EMBEDDED, "built in")?,
-    };
-    let reporter: SharedReporter = Arc::new(Lines);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let work = async {
-        match &cli.command {
-            Command::Provision(args) => command::provision::run(args, &settings, &lock, &reporter).await,
-            Command::Deps(verb) => command::deps::run(verb, &settings, &lock).await,
-            Command::Clean(args) => command::clean::run(args, &settings, &reporter).await,
-            Command::Lab(args) => {
-                command::lab::run(&args.run, &settings, &lock, &reporter).await.map(nothing)
-            }
-            Command::Svc(SvcCommand::Echo { listen }) => {
-                meshlab::svc::echo::serve(*listen, |line| println!("{line}")).await.map(nothing)
-            }
-            Command::Svc(SvcCommand::Nc { host, port }) => {
-                meshlab::svc::nc::run((*host, *port).into()).await.map(nothing)
-            }
-            Command::Svc(SvcCommand::Get { url, only, matching }) => {
-                meshlab::svc::get::run(url, only, matching).await.map(|text| println!("{text}")).map(nothing)
-            }
-            _ => Err(Failure::usage("this build has no such command")),
-        }
-    };
-    let outcome = runtime.block_on(async {
-        tokio::select! {
-            outcome = work => outcome,
-            interruption = meshlab::signals::interrupted() => Err(interruption),
-        }
-    });
-    // What still blocks a thread is abandoned, as a kill would do: it may take seconds, and all of it can be redone.
+fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<()> {
+    if let Command::Completions { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "meshlab", &mut script);
+        return ui::print_raw(&script);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("cannot start").seen(&error))?;
+    let outcome = runtime.block_on(run(command, settings, console));
+    // A thread that waits for standard input or a slow disk must not keep the program from ending.
     runtime.shutdown_background();
     outcome
 }
 
-fn nothing((): ()) -> Output {
-    Output { human: String::new(), json: serde_json::Value::Null }
+/// Hashing and unpacking have threads of their own; these only move bytes.
+const WORKERS: usize = 2;
+
+async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<()> {
+    let reporter: SharedReporter = Arc::clone(console) as SharedReporter;
+    match command {
+        // A lab answers an interruption itself: it has something to take down first.
+        Command::Lab(args) => match args.verb {
+            Some(LabVerb::List) => print(&command::lab::list(settings)?, settings),
+            Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
+            None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
+        },
+        Command::Repo(RepoCommand::Serve { listen }) => {
+            let shutdown = async { drop(interrupted().await) };
+            command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
+        }
+        other => tokio::select! {
+            outcome = run_until_interrupted(other, settings, reporter) => outcome,
+            interruption = interrupted() => Err(interruption),
+        },
+    }
+}
+
+async fn run_until_interrupted(
+    command: Command,
+    settings: &Settings,
+    reporter: SharedReporter,
+) -> Result<()> {
+    match command {
+        Command::Provision(args) => {
+            let output = command::provision::run(&args, settings, &lock(settings)?, &reporter).await?;
+            print(&output, settings)
+        }
+        Command::Deps(DepsCommand::Lock { names, check }) => {
+            print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
+        }
+        Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
+        Command::Down(args) => command::down::run(&args, settings, &reporter).await,
+        Command::Status => print(&command::status::run(settings).await?, settings),
+        Command::Logs(args) => command::logs::run(&args, settings).await,
+        Command::Shell(args) => command::shell::run(&args, settings, &lock(settings)?, &reporter),
+        Command::Doctor => {
+            let (output, outcome) = command::doctor::run(settings, &lock(settings)?)?;
+            print(&output, settings)?;
+            outcome
+        }
+        Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
+        Command::Svc(service) => serve(service).await,
+        // Carried out before there was a runtime, or by `run`.
+        Command::Completions { .. } | Command::Lab(_) | Command::Repo(_) => Ok(()),
+    }
+}
+
+async fn serve(service: SvcCommand) -> Result<()> {
+    let line = |text: &str| ui::print_raw(format!("{text}\n").as_bytes());
+    match service {
+        SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
+        SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
+        SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+    }
+}
+
+/// The lock that was asked for, else that of the working directory, else the one this program was built with.
+fn lock(settings: &Settings) -> Result<Lock> {
+    let beside = settings.work_dir.join("deps.lock");
+    match &settings.lock {
+        Some(path) => read_lock(path),
+        None if beside.is_file() => read_lock(&beside),
+        None => Lock::parse(EMBEDDED, "built in"),
+    }
+}
+
+fn read_lock(path: &Utf8Path) -> Result<Lock> {
+    let text =
+        fs_err::read_to_string(path).map_err(|error| Failure::usage("cannot read the lock").seen(&error))?;
+    Lock::parse(&text, path.as_str())
+}
+
+fn print(output: &Output, settings: &Settings) -> Result<()> {
+    ui::print_data(&output.human, &output.json, settings)
 }

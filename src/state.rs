@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
 use crate::model::{LabAddress, LabId};
+use crate::runtime::readiness::Readiness;
 
 /// The variable that marks every process of a running lab with the lab's folder.
 pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
@@ -63,6 +64,8 @@ pub struct ServiceRecord {
     pub command: String,
     /// Where it answers, for `status`.
     pub listens: Vec<String>,
+    /// What makes it ready.
+    pub ready: Readiness,
     /// The process, once it was started. Its process group has the same number.
     pub process: Option<ProcessRecord>,
 }

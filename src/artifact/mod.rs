@@ -2,7 +2,8 @@
 
 mod capacity;
 pub(crate) mod claim;
-mod download;
+pub(crate) mod download;
+pub(crate) mod measure;
 pub mod provision;
 pub(crate) mod source;
 pub mod store;

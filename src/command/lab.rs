@@ -1,23 +1,67 @@
 //! `meshlab lab`: run a numbered lab, or look into one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use crate::artifact::provision::{Request, provision};
 use crate::cli::{LabRunArgs, RuntimeChoice, Settings};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::{Catalog, Components, Lab, Session};
 use crate::lockfile::Lock;
+use crate::model::ArtifactName;
 use crate::runtime::{host, ports};
 use crate::signals::interrupted;
 use crate::state::{RunDir, RunLock};
+use crate::ui::{Answer, Cell, Console, Look, Table};
+
+use super::Output;
+
+/// All labs, in order.
+pub fn list(settings: &Settings) -> Result<Output> {
+    let catalog = Catalog::find(&settings.work_dir)?;
+    let labs: Vec<Lab> = catalog.ids().map(|id| catalog.lab(id.as_str())).collect::<Result<_>>()?;
+    let mut table = Table::new(["LAB", "STEPS", "NEEDS", "WHAT IT IS ABOUT"]).right(1);
+    for lab in &labs {
+        let needs: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
+        table.row([
+            Cell::strong(lab.id.to_string()),
+            lab.steps.len().to_string().into(),
+            needs.join(", ").into(),
+            lab.title.clone().into(),
+        ]);
+    }
+    let rows: Vec<_> = labs
+        .iter()
+        .map(|lab| json!({"id": lab.id, "title": lab.title, "steps": lab.steps.len(), "tools": lab.tools}))
+        .collect();
+    let human = table.render(&Look::of_stdout(settings));
+    Ok(Output { human, json: json!({"schema": 1, "labs": rows}) })
+}
+
+/// What a lab teaches, and its steps.
+pub fn show(name: &str, settings: &Settings) -> Result<Output> {
+    let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
+    let look = Look::of_stdout(settings);
+    let mut text = format!("# {}\n\n{}\n\n", lab.title, lab.summary);
+    for (index, step) in lab.steps.iter().enumerate() {
+        text.push_str(&format!("{}. {}\n", index + 1, step.title));
+    }
+    text.push_str(&format!("\n`meshlab lab {}` runs it.\n", lab.id));
+    let steps: Vec<_> = lab.steps.iter().map(|step| json!({"id": step.id, "title": step.title})).collect();
+    let json = json!({
+        "schema": 1, "id": lab.id, "title": lab.title, "summary": lab.summary, "tools": lab.tools,
+        "ports": lab.ports.iter().map(|port| json!({"port": port.port, "purpose": port.purpose})).collect::<Vec<_>>(),
+        "steps": steps, "learned": lab.learned,
+    });
+    Ok(Output { human: crate::ui::markdown(&text, &look), json })
+}
 
 /// Runs a lab from its first step to its last and, unless it is to be kept, takes everything down again.
-pub async fn run(
-    args: &LabRunArgs,
-    settings: &Settings,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<()> {
+pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+    let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let name = args.name.as_deref().unwrap_or_default();
     let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
     if settings.runtime == RuntimeChoice::Docker {
@@ -27,7 +71,7 @@ pub async fn run(
     let run = RunDir::new(&settings.dirs.state, settings.address);
     let run_lock = clear_leftovers(&run, run.lock()?, reporter).await?;
     let outcome = tokio::select! {
-        outcome = work(lab, &run, args, settings, lock, reporter) => outcome,
+        outcome = work(lab, &run, args, settings, lock, console) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
@@ -45,8 +89,9 @@ async fn work(
     args: &LabRunArgs,
     settings: &Settings,
     lock: &Lock,
-    reporter: &SharedReporter,
+    console: &Arc<Console>,
 ) -> Result<()> {
+    let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let components = components(&lab, settings, lock, reporter).await?;
     ports::require_free(run.address(), &lab.ports)?;
     reporter.report(Event::Lab(LabEvent::Started {
@@ -74,7 +119,12 @@ async fn work(
         }
         if index + 1 < steps {
             let pause = Instant::now();
+            let answer = console.pause("Enter for the next step, q to stop").await;
             paused += pause.elapsed();
+            if answer == Answer::Quit {
+                reporter.report(Event::Note { text: format!("stopped after step {} of {steps}", index + 1) });
+                break;
+            }
         }
     }
     if args.keep {
@@ -116,7 +166,19 @@ pub(crate) async fn take_down(run: &RunDir, run_lock: RunLock, reporter: &Shared
     Ok(())
 }
 
-async fn components(_: &Lab, settings: &Settings, _: &Lock, _: &SharedReporter) -> Result<Components> {
-    let path = settings.environment.var("MESHLAB_DEV_PATH").unwrap_or_default();
-    Ok(Components { path: vec![path.into()], tools: vec![] })
+async fn components(
+    lab: &Lab,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<Components> {
+    let request = Request { names: lab.tools.clone(), ..Request::default() };
+    let provisioned = provision(&request, settings, lock, reporter).await?;
+    let mut components = Components::default();
+    for name in &lab.tools {
+        let tool = provisioned.tool(name.as_str())?;
+        components.path.push(tool.bin_dir());
+        components.tools.push((name.to_string(), tool.version.clone()));
+    }
+    Ok(components)
 }

@@ -1,9 +1,16 @@
-//! What each verb of the command line does: settings in, work done, data or a failure out.
+//! What each verb of the command line does, with settings that are resolved.
 
 pub mod clean;
 pub mod deps;
+pub mod deps_lock;
+pub mod doctor;
+pub mod down;
 pub mod lab;
+pub mod logs;
 pub mod provision;
+pub mod repo;
+pub mod shell;
+pub mod status;
 mod table;
 
 /// What a command has to say on standard output. `main` prints one of the two.

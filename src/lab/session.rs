@@ -167,6 +167,7 @@ impl Session {
             name,
             command: run.command.clone(),
             listens: service.listens.clone(),
+            ready: service.ready.clone(),
         })?;
         Ok(started)
     }

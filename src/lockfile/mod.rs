@@ -2,6 +2,7 @@
 //!
 //! Invariant: a [`Lock`] is fully valid. Nothing after parsing asks whether a digest, a path or a reference is right.
 
+pub(crate) mod edit;
 mod parse;
 pub(crate) use parse::position;
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub mod readiness;
 
 use std::collections::BTreeMap;
 
+use readiness::Readiness;
+
 /// A component to start, in plain words: nothing here depends on where it runs.
 #[derive(Debug, Clone)]
 pub struct ServiceSpec {
@@ -15,6 +17,8 @@ pub struct ServiceSpec {
     pub command: String,
     /// Where it answers, for `status`.
     pub listens: Vec<String>,
+    /// What makes it ready.
+    pub ready: Readiness,
 }
 
 /// The environment of everything that a lab starts: clean, then this.

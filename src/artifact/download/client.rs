@@ -44,7 +44,7 @@ impl Http {
     }
 
     /// The client. The first call reads the machine's certificates, which a run without downloads need not pay for.
-    pub(super) fn client(&self) -> Result<Client> {
+    pub(crate) fn client(&self) -> Result<Client> {
         self.client.get_or_init(|| build(&self.environment, self.timeouts)).clone()
     }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-pub(crate) use client::{Timeouts, shown};
+pub(crate) use client::{Http, Timeouts, shown};
 
 use super::capacity::Capacity;
 use super::claim::Claim;
@@ -24,7 +24,6 @@ use crate::failure::{Failure, Result};
 use crate::lockfile::LockedFile;
 use crate::model::{ArtifactName, ByteSize};
 use attempt::Trouble;
-use client::Http;
 use sink::Sink;
 
 /// Requests per file and address, all in all.

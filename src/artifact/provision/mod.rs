@@ -11,9 +11,11 @@ use std::time::Instant;
 
 pub use plan::{Plan, PlannedArtifact, State};
 
+use super::source;
 use super::tool::InstalledTool;
+use super::work::blocking;
 use crate::cli::Settings;
-use crate::event::{Event, ProvisionEvent, ProvisionRow, SharedReporter};
+use crate::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::lockfile::{Lock, Profile, Source};
 use crate::model::ArtifactName;
@@ -105,9 +107,33 @@ pub async fn provision(
         rows: finished.rows.clone(),
         took: started.elapsed(),
     }));
+    if finished.failures.is_empty() {
+        sweep(&finished.rows, settings, reporter).await;
+    }
     match failure::of_several(finished.failures) {
         Some(failure) => Err(failure),
         None => Ok(Provisioned { tools: finished.tools, rows: finished.rows }),
+    }
+}
+
+/// Removes what the clients of this run kept for its other artifacts. A run that failed keeps it for the next one.
+async fn sweep(rows: &[ProvisionRow], settings: &Settings, reporter: &SharedReporter) {
+    let used = |kind: &str| {
+        rows.iter()
+            .any(|row| matches!(&row.outcome, ProvisionOutcome::Installed { from, .. } if from == kind))
+    };
+    let (apt, go, cache) = (used("apt"), used("go"), settings.dirs.cache.clone());
+    let swept = blocking(move || {
+        if apt {
+            source::apt::sweep(&cache)?;
+        }
+        if go {
+            source::go::sweep(&cache)?;
+        }
+        Ok(())
+    });
+    if let Err(failure) = swept.await {
+        reporter.report(Event::Warning { text: format!("cannot clear the build folder: {failure}") });
     }
 }
 

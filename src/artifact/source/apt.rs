@@ -9,8 +9,9 @@ use fs_err as fs;
 use super::Job;
 use super::bring::{Brought, Pins, admit, pick, started, watched};
 use super::client::{Client, Ended, find_program};
-use super::turn::{Turn, turn};
-use crate::event::{Event, ProvisionEvent};
+use crate::artifact::claim::Claim;
+use crate::artifact::download::waiting;
+use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Locator, LockedFile};
 
@@ -41,7 +42,7 @@ pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
 }
 
 /// Downloads into the work folder. apt verifies against its signed index; that is not what the lock trusts.
-pub(crate) async fn bring<'a>(job: &Job<'a>, _: Pins) -> Result<Vec<Brought<'a>>> {
+pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
     let apt = Apt::find(job)?;
     let mut private: Option<Lists> = None;
     let mut brought = Vec::with_capacity(job.missing.len());
@@ -68,7 +69,9 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, _: Pins) -> Result<Vec<Brought<'a>>
             Some(ended) if ended.success => {
                 let prefix = format!("{package}_");
                 let path = pick(&folder, file, |name| {
-                    name.starts_with(&prefix) && Utf8Path::new(name).extension() == Some("deb")
+                    pins == Pins::Known
+                        && name.starts_with(&prefix)
+                        && Utf8Path::new(name).extension() == Some("deb")
                 })?;
                 brought.push(Brought { file, path });
             }
@@ -184,7 +187,7 @@ struct Lists {
     /// What went wrong for one of the sources, which apt only warns of.
     trouble: Option<String>,
     /// Nobody else refreshes them while they are used.
-    _turn: Turn,
+    _claim: Claim,
 }
 
 impl Lists {
@@ -193,11 +196,9 @@ impl Lists {
         let folder = folder(apt.job.store.root());
         let root = folder.join(arch);
         let artifact = &apt.job.artifact.name;
-        let held = turn(&folder.with_extension("lock"), REFRESH, || {
-            apt.job.reporter.report(Event::Provision(ProvisionEvent::Waiting {
-                artifact: artifact.clone(),
-                reason: "another meshlab refreshes the package lists".to_owned(),
-            }));
+        let claim = Claim::wait(&lock_path(apt.job.store.root()), |holder| {
+            let event = waiting(artifact, "the package lists", holder);
+            apt.job.reporter.report(Event::Provision(event));
         })
         .await?;
         for part in ["state/lists/partial", "cache/archives/partial"] {
@@ -206,7 +207,7 @@ impl Lists {
         let configuration = root.join("apt.conf");
         fs::write(&configuration, CONFIGURATION)?;
         let options = private_options(&root, &configuration, arch);
-        let mut lists = Self { options, trouble: None, _turn: held };
+        let mut lists = Self { options, trouble: None, _claim: claim };
         let stamp = root.join("refreshed");
         if !is_fresh(&stamp) {
             let mut args = vec!["-q".to_owned()];
@@ -240,6 +241,10 @@ fn folder(cache: &Utf8Path) -> Utf8PathBuf {
     cache.join("build").join("apt")
 }
 
+fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
+    cache.join("build").join("apt.lock")
+}
+
 fn is_fresh(stamp: &Utf8Path) -> bool {
     let age = fs::metadata(stamp).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
     age.is_some_and(|age| age < FRESH)
@@ -262,7 +267,9 @@ fn private_options(root: &Utf8Path, configuration: &Utf8Path, arch: &str) -> Vec
 /// Removes the private lists, unless another meshlab uses them.
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
     let folder = folder(cache);
-    if folder.is_dir() && super::turn::try_turn(&folder.with_extension("lock"))?.is_some() {
+    if folder.is_dir()
+        && let Some(_claim) = Claim::try_now(&lock_path(cache))?
+    {
         fs::remove_dir_all(&folder)?;
     }
     Ok(())

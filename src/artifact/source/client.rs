@@ -9,7 +9,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::Environment;
@@ -19,6 +19,9 @@ use crate::failure::{Failure, FailureKind, Result};
 const KEPT_LINES: usize = 20;
 /// A longer line is cut; it is for people.
 const LONGEST_LINE: usize = 2000;
+/// How often, and after which pause, a program that is "busy" is started again.
+const BUSY_TRIES: u32 = 40;
+const BUSY_PAUSE: Duration = Duration::from_millis(25);
 /// How long output may still arrive after the client has ended (a helper it left could hold the pipe open).
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -96,17 +99,9 @@ impl Client<'_> {
     /// Runs it to its end and hands on each line as it comes.
     pub(crate) async fn run(self, on_line: &mut (dyn FnMut(Pipe, &str) + Send)) -> Result<Ended> {
         let until = Instant::now() + self.deadline;
-        let mut child = Command::new(self.program.as_std_path())
-            .args(&self.args)
-            .env_clear()
-            .envs(&self.environment)
-            .current_dir(self.directory.as_std_path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
+        let mut child = self
+            .start()
+            .await
             .map_err(|error| Failure::failed(format!("cannot start {}", self.program)).seen(&error))?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let mut group = Group(leader);
@@ -174,6 +169,35 @@ impl Client<'_> {
                     ),
                 )
                 .detail("seen", last))
+            }
+        }
+    }
+}
+
+impl Client<'_> {
+    async fn start(&self) -> std::io::Result<Child> {
+        let mut command = Command::new(self.program.as_std_path());
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.directory.as_std_path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut tries = 0;
+        loop {
+            match command.spawn() {
+                // A tool that was unpacked a moment ago: a process forked meanwhile still has it open for writing.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                other => return other,
             }
         }
     }

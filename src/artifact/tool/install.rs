@@ -10,15 +10,12 @@ use fs_err::os::unix::fs::symlink;
 
 use super::marker::{Command, FileList, FileRecord, Marker};
 use super::place::place;
-use super::{BIN, InstalledTool, STAGING, STALE, TREE, Tools};
+use super::{BIN, InstalledTool, PART, STAGING, STALE, TREE, Tools};
 use crate::artifact::store::Store;
 use crate::artifact::unpack::UnpackedFile;
 use crate::failure::{Failure, Result};
 use crate::lockfile::{Artifact, Source};
 use crate::model::{ArtifactName, RelativePath};
-
-/// Where an archive is unpacked before it joins others in the tree.
-const PART: &str = "part";
 
 impl Tools {
     /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.

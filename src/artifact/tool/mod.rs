@@ -25,6 +25,7 @@ const TREE: &str = "tree";
 const BIN: &str = "bin";
 const STAGING: &str = ".staging-";
 const STALE: &str = ".stale-";
+const PART: &str = "part";
 
 /// The folder of all installed tools.
 #[derive(Debug, Clone)]

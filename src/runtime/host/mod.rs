@@ -11,7 +11,7 @@ use fs_err as fs;
 use tokio::process::{Child, Command};
 
 pub use exec::{Finished, OutputLine};
-pub use scan::{Member, find_members, start_ticks};
+pub use scan::{Member, find_members, marked_addresses, start_ticks};
 
 use super::{CommandEnvironment, ServiceSpec};
 use crate::failure::{Failure, Result};
@@ -50,6 +50,7 @@ impl Host {
             name: spec.name.clone(),
             command: spec.command.clone(),
             listens: spec.listens.clone(),
+            ready: spec.ready.clone(),
             process: None,
         });
         self.run.save(&self.state)?;

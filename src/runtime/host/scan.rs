@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use procfs::process::Process;
 
 use crate::failure::{Failure, Result};
+use crate::model::LabAddress;
 use crate::state::{RUN_DIR_VARIABLE, RunDir, RunState};
 
 /// A process that belongs to a lab.
@@ -58,6 +60,23 @@ pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member
         }
     }
     Ok(members)
+}
+
+/// The addresses whose labs have processes alive, even where their folders are gone.
+pub fn marked_addresses(state_dir: &Utf8Path) -> Result<Vec<LabAddress>> {
+    let processes = procfs::process::all_processes()
+        .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
+    let labs = state_dir.join("run");
+    let mut addresses: Vec<LabAddress> = processes
+        .flatten()
+        .filter_map(|process| process.environ().ok()?.remove(OsStr::new(RUN_DIR_VARIABLE)))
+        .filter_map(|mark| {
+            Utf8PathBuf::from(mark.into_string().ok()?).strip_prefix(&labs).ok()?.as_str().parse().ok()
+        })
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    Ok(addresses)
 }
 
 fn carries(process: &Process, mark: &OsStr) -> bool {

@@ -281,12 +281,12 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[test]
 fn what_is_no_archive() {
+    type Members<'a> = &'a [(&'a str, &'a [u8])];
     for kind in KINDS {
         for bytes in [&b""[..], b"x", b"<html>404</html>", &[0; 4096], b"PK\x05\x06", b"!<arch>\n"] {
             refused(bytes, &everything(kind), "");
         }
     }
-    type Members<'a> = &'a [(&'a str, &'a [u8])];
     let packages: [(Members<'_>, &str); 6] = [
         (&[("debian-binary", b"2.0\n")], "no data.tar"),
         (&[("debian-binary", b"1.0\n")], "other than 2"),

@@ -1,0 +1,105 @@
+//! `meshlab repo serve`
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::artifact::store::Store;
+use crate::cli::Settings;
+use crate::event::{Event, RepoEvent, SharedReporter};
+use crate::failure::Result;
+use crate::lockfile::Lock;
+use crate::repo::{Access, Catalog, Options, Server};
+
+/// Serves the store until `shutdown`, then lets requests under way finish for a moment.
+pub async fn serve(
+    settings: &Settings,
+    lock: &Lock,
+    listen: SocketAddr,
+    reporter: SharedReporter,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let catalog = Catalog::new(lock, Store::new(&settings.dirs.cache));
+    let files = catalog.stored_files();
+    let log = Arc::clone(&reporter);
+    let options =
+        Options { log: Some(Arc::new(move |access| log.report(served(access)))), ..Options::default() };
+    let server = Server::bind(listen, catalog, options).await?;
+    let address = server.address();
+    if !address.ip().is_loopback() {
+        let text = format!(
+            "the package repository on {address} is open to the network, and anyone there may read it"
+        );
+        reporter.report(Event::Warning { text });
+    }
+    reporter.report(Event::Repo(RepoEvent::Listening { address, files }));
+    server.run(shutdown).await;
+    Ok(())
+}
+
+fn served(access: &Access<'_>) -> Event {
+    Event::Repo(RepoEvent::Served {
+        method: plain(access.method),
+        path: plain(access.path),
+        status: access.status,
+        bytes: access.bytes,
+        micros: access.micros,
+    })
+}
+
+/// What a client sent ends up on a terminal: nothing but visible ASCII, and not much of it.
+fn plain(text: &str) -> String {
+    const SHOWN: usize = 200;
+    let visible = |letter: char| if letter.is_ascii_graphic() { letter } else { '?' };
+    let mut shown: String = text.chars().take(SHOWN).map(visible).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Environment};
+    use crate::event::Reporter;
+
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<Event>>);
+
+    impl Reporter for Recorder {
+        fn report(&self, event: Event) {
+            self.0.lock().unwrap().push(event);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_open_to_the_network_is_warned_about() {
+        let keep = tempfile::tempdir().unwrap();
+        let home = keep.path().to_str().unwrap();
+        let cli = Cli::try_parse_from(["meshlab", "repo", "serve"]).unwrap();
+        let settings = Settings::resolve(&cli.global, Environment::from_pairs([("HOME", home)])).unwrap();
+        let lock = Lock::parse("version = 1\nartifact = []\n", "test").unwrap();
+        for (listen, warned) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
+            let recorder = Arc::new(Recorder::default());
+            serve(&settings, &lock, listen.parse().unwrap(), recorder.clone(), async {}).await.unwrap();
+            let events = recorder.0.lock().unwrap();
+            assert_eq!(events.iter().any(|event| matches!(event, Event::Warning { .. })), warned, "{listen}");
+            assert!(
+                events
+                    .iter()
+                    .any(|event| matches!(event, Event::Repo(RepoEvent::Listening { files: 0, .. })))
+            );
+        }
+    }
+
+    #[test]
+    fn a_path_cannot_write_to_the_terminal() {
+        assert_eq!(plain("/a\u{1b}[2J\u{202e}é"), "/a?[2J??");
+        assert_eq!(plain(&"a".repeat(300)).len(), 203);
+    }
+}

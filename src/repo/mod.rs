@@ -1,0 +1,24 @@
+//! The package repository: a read-only HTTP/1.1 server over the store.
+//!
+//! Invariant: a path from outside never becomes a path of the file system. Its segments are parsed into names and
+//! digests, and only those are looked up.
+//!
+//! Files go from the page cache to the socket by `sendfile`, which no HTTP library here offers; the rest of the
+//! protocol that a read-only server needs is small, and parsed by httparse.
+
+mod answer;
+mod catalog;
+mod connection;
+mod index;
+mod range;
+mod request;
+mod response;
+mod route;
+mod server;
+mod transfer;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::Catalog;
+pub use server::{Access, AccessLog, Limits, Options, Server};

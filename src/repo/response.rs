@@ -1,0 +1,103 @@
+//! An answer, before it is bytes.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::time::SystemTime;
+
+use httpdate::HttpDate;
+
+/// Status, headers and body.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Body,
+}
+
+/// What follows the head. A `HEAD` request is told its length, and does not get it.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// Nothing, and no length either: 304.
+    None,
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// A part of a file.
+    File {
+        /// The file.
+        file: File,
+        /// Where the part begins.
+        first: u64,
+        /// How long it is.
+        length: u64,
+    },
+}
+
+impl Body {
+    pub(super) fn length(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { length, .. } => *length,
+        }
+    }
+}
+
+impl Response {
+    pub(super) fn new(status: u16, body: Body) -> Self {
+        Self { status, headers: Vec::with_capacity(6), body }
+    }
+
+    /// A line of text for whoever reads it.
+    pub(super) fn text(status: u16, text: &str) -> Self {
+        let line = format!("{status} {}: {text}\n", reason(status));
+        Self::new(status, Body::Bytes(line.into_bytes())).header("Content-Type", "text/plain; charset=utf-8")
+    }
+
+    #[must_use]
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The head as bytes.
+    pub(super) fn head(&self, keep_alive: bool) -> Vec<u8> {
+        let mut head = Vec::with_capacity(512);
+        let date = HttpDate::from(SystemTime::now());
+        let mut lines = || -> std::io::Result<()> {
+            write!(
+                head,
+                "HTTP/1.1 {} {}\r\nServer: meshlab\r\nDate: {date}\r\n",
+                self.status,
+                reason(self.status)
+            )?;
+            for (name, value) in &self.headers {
+                write!(head, "{name}: {value}\r\n")?;
+            }
+            if !matches!(self.body, Body::None) {
+                write!(head, "Content-Length: {}\r\n", self.body.length())?;
+            }
+            // 1.0 clients need to be told that it stays open, 1.1 clients that it does not.
+            write!(head, "Connection: {}\r\n\r\n", if keep_alive { "keep-alive" } else { "close" })
+        };
+        // Writing to memory does not fail.
+        let _ = lines();
+        head
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        206 => "Partial Content",
+        301 => "Moved Permanently",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        416 => "Range Not Satisfiable",
+        431 => "Request Header Fields Too Large",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}

@@ -1,0 +1,182 @@
+//! Listening, limits, and an orderly end.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::catalog::Catalog;
+use super::connection;
+use crate::failure::{Failure, FailureKind, Result};
+
+/// One request that was answered. Method and path are the client's words: not safe to print as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access<'a> {
+    /// The method; empty where the request was not understood.
+    pub method: &'a str,
+    /// The target of the request line; empty where the request was not understood.
+    pub path: &'a str,
+    /// The status.
+    pub status: u16,
+    /// How many bytes of the body were sent.
+    pub bytes: u64,
+    /// From the request's last byte read to the answer's last byte handed to the system.
+    pub micros: u64,
+}
+
+/// Takes a line of the access log. Called from several tasks at once; must not block for long.
+pub type AccessLog = Arc<dyn Fn(&Access<'_>) + Send + Sync>;
+
+/// What a client may take up, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// For the head of a request to arrive.
+    pub head: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    /// For a client that takes nothing of its answer.
+    pub stalled: Duration,
+    /// For requests under way when the server is stopped.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(10),
+            idle: Duration::from_mins(1),
+            stalled: Duration::from_mins(1),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a server behaves.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Where requests are logged.
+    pub log: Option<AccessLog>,
+    /// What clients may take up.
+    pub limits: Limits,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let log = self.log.is_some();
+        f.debug_struct("Options").field("log", &log).field("limits", &self.limits).finish()
+    }
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) catalog: Catalog,
+    pub(super) log: Option<AccessLog>,
+    pub(super) limits: Limits,
+}
+
+/// A server that listens, and answers as soon as it is run.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Listens. Port 0 takes any that is free.
+    pub async fn bind(listen: SocketAddr, catalog: Catalog, options: Options) -> Result<Self> {
+        let cannot = |error: io::Error| cannot_listen(listen, &error);
+        let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let Options { log, limits } = options;
+        Ok(Self { listener, address, shared: Arc::new(Shared { catalog, log, limits }) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `shutdown`; then takes no more, and gives those under way `limits.drain`.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, shared, .. } = self;
+        let slots = Arc::new(Semaphore::new(shared.limits.connections));
+        let (stop, stopping) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&listener, &slots) => if let Some((stream, slot)) = accepted {
+                    let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+                    connections.spawn(async move {
+                        connection::serve(stream, &shared, stopping).await;
+                        drop(slot);
+                    });
+                },
+            }
+        }
+        drop(listener);
+        // Without receivers there is nobody to tell.
+        let _ = stop.send(true);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if timeout(shared.limits.drain, drained).await.is_err() {
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, slot)),
+        Err(error) => {
+            // The client may be gone already. With no descriptors left, trying again at once would only burn time.
+            if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                sleep(Duration::from_millis(50)).await;
+            }
+            None
+        }
+    }
+}
+
+fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
+    let port = listen.port();
+    let failure = |kind, message: String| Failure::new(kind, message).seen(error);
+    match error.kind() {
+        io::ErrorKind::AddrInUse => failure(
+            FailureKind::Failed,
+            format!("the package repository cannot listen on {listen}: port {port} is in use"),
+        )
+        .hint(format!("stop what listens there (`ss -ltnp 'sport = :{port}'` names it), or choose another port with --listen")),
+        io::ErrorKind::PermissionDenied => failure(
+            FailureKind::MachineLacks,
+            format!("the package repository may not listen on {listen}"),
+        )
+        .hint("ports below 1024 are for root; choose another with --listen"),
+        io::ErrorKind::AddrNotAvailable => failure(
+            FailureKind::Usage,
+            format!("this machine has no address {}", listen.ip()),
+        )
+        .hint("choose one of its own with --listen; `ip -brief address` lists them"),
+        _ => failure(FailureKind::Failed, format!("the package repository cannot listen on {listen}")),
+    }
+}

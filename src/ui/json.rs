@@ -1,0 +1,53 @@
+//! Events for programs: one object per line, with the number of the schema.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::console::View;
+use super::pace::Pace;
+use super::screen::Screen;
+use crate::event::{Event, ProvisionEvent};
+
+/// Grows when a program that reads the objects would have to change.
+const SCHEMA: u32 = 1;
+
+/// Often enough for any display, and few enough for any reader.
+const BETWEEN_PROGRESS: Duration = Duration::from_millis(200);
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+/// An object as a line, with the schema's number.
+pub(super) fn line<T: Serialize>(content: &T) -> String {
+    // Plain data with text keys cannot fail to serialize; an empty line would be the least harm.
+    let mut line = serde_json::to_string(&Line { schema: SCHEMA, content }).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// Writes each event as it is.
+pub(super) struct Json {
+    pace: Pace,
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self { pace: Pace::new(BETWEEN_PROGRESS) }
+    }
+}
+
+impl View for Json {
+    fn show(&mut self, event: &Event, screen: &mut Screen) {
+        if let Event::Provision(ProvisionEvent::FetchProgress { file, .. }) = event
+            && !self.pace.is_due(file.as_str(), Instant::now())
+        {
+            return;
+        }
+        screen.text(&line(event));
+    }
+}

@@ -1,0 +1,71 @@
+//! Everything a person or a program sees: events and failures become text here, and nowhere else.
+//!
+//! [`Console`] takes events and has one of three views draw them: for a terminal, as plain lines, or as JSON. Data goes
+//! to standard output through [`print_data`], everything else to standard error.
+//!
+//! Invariant: only this module writes to the standard streams, and it never asks the engine anything.
+
+mod console;
+mod failure;
+mod json;
+mod look;
+mod markdown;
+mod output;
+mod pace;
+mod paint;
+mod pause;
+mod plain;
+mod provisioned;
+mod screen;
+mod served;
+mod table;
+mod terminal;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+pub use console::Console;
+pub use look::{Look, Surface};
+pub use output::{print_data, print_raw};
+pub use pause::Answer;
+pub use table::{Align, Cell, Table};
+
+use crate::cli::{ColorChoice, Environment, Settings};
+use crate::event::SharedReporter;
+use crate::failure::Failure;
+
+/// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
+pub fn reporter(settings: &Settings) -> SharedReporter {
+    Arc::new(Console::new(settings))
+}
+
+/// Draws a failure on standard error. While a [`Console`] is in use, let it do that ([`Console::failure`]).
+pub fn print_failure(failure: &Failure, settings: &Settings) {
+    write_failure(failure, &Look::of_stderr(settings));
+}
+
+/// Draws a failure that came before the settings were known.
+pub fn print_early_failure(failure: &Failure, environment: &Environment) {
+    let stream = if std::io::stderr().is_terminal() { look::Stream::Stderr } else { look::Stream::Pipe };
+    write_failure(failure, &Look::before_settings(environment, false, ColorChoice::Auto, stream));
+}
+
+fn write_failure(failure: &Failure, look: &Look) {
+    // Where standard error is gone, the exit code has to do.
+    drop(std::io::stderr().lock().write_all(failure::draw(failure, look).as_bytes()));
+}
+
+/// Renders Markdown for a stream, for instance for `lab show`.
+pub fn markdown(text: &str, look: &Look) -> String {
+    text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.
+pub fn duration(took: std::time::Duration) -> String {
+    text::duration(took)
+}

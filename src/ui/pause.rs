@@ -1,0 +1,111 @@
+//! Waiting for a person.
+
+use std::io::IsTerminal;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use tokio::sync::oneshot;
+
+/// What a person wants after a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Enter.
+    GoOn,
+    /// `q`, or the end of input (Ctrl-D).
+    Quit,
+}
+
+/// An answer, and how it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    /// Whether it was a line, after which the cursor stands on the next one.
+    pub(super) is_line: bool,
+}
+
+impl Reply {
+    const NONE: Self = Self { answer: Answer::GoOn, is_line: false };
+}
+
+/// How long a dropped question may still hold standard input.
+const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+pub(super) fn stdin_answers() -> bool {
+    std::io::stdin().is_terminal()
+}
+
+/// Drops what was typed before the question was there: it was no answer, and its line's end is on the screen already.
+pub(super) fn forget_what_was_typed() {
+    // Where that fails, an early Enter counts as an answer.
+    let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+}
+
+/// Reads one line from the terminal.
+///
+/// On a thread of its own that only reads when there is something to read: a blocking read could not be given up, and
+/// would keep the runtime from ending after Ctrl-C. The terminal stays in its ordinary mode, so nothing is left to
+/// restore whatever happens.
+pub(super) async fn reply() -> Reply {
+    let (sender, receiver) = oneshot::channel();
+    let reader = std::thread::Builder::new().name("pause".to_owned()).spawn(move || {
+        if let Some(reply) = read_unless_given_up(&sender) {
+            // An error means that nobody waits any more.
+            let _ = sender.send(reply);
+        }
+    });
+    match reader {
+        // Without a thread there is no pause; going on is the lesser evil.
+        Err(_) => Reply::NONE,
+        Ok(_) => receiver.await.unwrap_or(Reply::NONE),
+    }
+}
+
+fn read_unless_given_up(sender: &oneshot::Sender<Reply>) -> Option<Reply> {
+    let stdin = rustix::stdio::stdin();
+    loop {
+        if sender.is_closed() {
+            return None;
+        }
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&GLANCE)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => {
+                let mut line = [0; 256];
+                return match rustix::io::read(stdin, &mut line) {
+                    Ok(length) => Some(understand(line.get(..length).unwrap_or_default())),
+                    Err(Errno::INTR | Errno::AGAIN) => continue,
+                    Err(_) => Some(understand(b"")),
+                };
+            }
+            Err(_) => return Some(Reply::NONE),
+        }
+    }
+}
+
+fn understand(line: &[u8]) -> Reply {
+    let is_line = line.ends_with(b"\n");
+    match line.trim_ascii() {
+        // Nothing at all, not even a line's end: the end of input.
+        b"" if !is_line => Reply { answer: Answer::Quit, is_line },
+        b"q" | b"Q" | b"quit" | b"exit" => Reply { answer: Answer::Quit, is_line },
+        _ => Reply { answer: Answer::GoOn, is_line },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enter_goes_on_and_q_or_the_end_of_input_quits() {
+        let cases: [(&[u8], Answer, bool); 5] = [
+            (b"\n", Answer::GoOn, true),
+            (b"next\n", Answer::GoOn, true),
+            (b"q\n", Answer::Quit, true),
+            (b" Q \n", Answer::Quit, true),
+            (b"", Answer::Quit, false),
+        ];
+        for (line, answer, is_line) in cases {
+            assert_eq!(understand(line), Reply { answer, is_line }, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A lab as a log: what ran, what it wrote, what was proved. The explanations are left to terminals and to `-v`.
+
+use std::time::{Duration, Instant};
+
+use super::one_line;
+use crate::event::LabEvent;
+use crate::ui::look::Look;
+use crate::ui::markdown;
+use crate::ui::pace::Pace;
+use crate::ui::screen::Screen;
+use crate::ui::text;
+
+/// How often a check that is still waiting is worth a line.
+const BETWEEN_WAITS: Duration = Duration::from_secs(10);
+
+pub(super) struct Lab {
+    waits: Pace,
+    steps: usize,
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self { waits: Pace::new(BETWEEN_WAITS), steps: 0 }
+    }
+}
+
+impl Lab {
+    pub(super) fn show(&mut self, event: &LabEvent, screen: &mut Screen) {
+        let look = screen.look;
+        let paint = look.paint;
+        match event {
+            LabEvent::Started { steps, summary, .. } => {
+                self.steps = *steps;
+                screen.line(&banner(event));
+                explain(summary, &look, screen);
+            }
+            LabEvent::StepStarted { number, of, title, text, .. } => {
+                screen.line(&paint.strong(&format!("step {number}/{of}: {}", one_line(title))));
+                explain(text, &look, screen);
+            }
+            LabEvent::Command { command, .. } => {
+                for (number, line) in text::clean(command).trim_end().lines().enumerate() {
+                    screen.line(&format!("  {} {line}", if number == 0 { "$" } else { " " }));
+                }
+            }
+            LabEvent::Output { line, error } => {
+                let gutter = if *error { look.symbols.gutter_error } else { look.symbols.gutter };
+                screen.line(format!("  {gutter} {}", one_line(line)).trim_end());
+            }
+            LabEvent::OutputCut { lines } => {
+                let gutter = look.symbols.gutter;
+                screen.line(&format!("  {gutter} ({} more, not shown)", text::count(*lines, "line")));
+            }
+            LabEvent::CommandFinished { took, service, ready } => {
+                if let (Some(service), Some(ready)) = (service, ready) {
+                    screen.line(&format!(
+                        "  {} is up: {} ({})",
+                        one_line(service),
+                        one_line(ready),
+                        text::duration(*took)
+                    ));
+                }
+            }
+            LabEvent::CheckStarted { claim } => self.waits.start(claim, Instant::now()),
+            LabEvent::CheckWaiting { claim, observed } => {
+                if self.waits.is_due(claim, Instant::now()) {
+                    screen.line(&format!("  waiting: {} ({})", one_line(claim), one_line(observed)));
+                }
+            }
+            LabEvent::CheckPassed { claim, evidence, took } => {
+                screen.line(&format!(
+                    "  {} {} ({})",
+                    paint.good("ok:"),
+                    one_line(claim),
+                    text::duration(*took)
+                ));
+                screen.lines(evidence.iter().map(|fact| format!("      {}", one_line(fact))));
+            }
+            LabEvent::CheckFailed { claim, expected, observed } => {
+                screen.line(&format!("  {} {}", paint.bad("FAILED:"), one_line(claim)));
+                screen.line(&format!("      expected: {}", one_line(expected)));
+                screen.line(&format!("      observed: {}", one_line(observed)));
+            }
+            LabEvent::StepFinished { number, passed, took, .. } => {
+                let of = self.steps.max(*number);
+                screen.line(&format!(
+                    "step {number}/{of} {} ({})",
+                    verdict(*passed, &look),
+                    text::duration(*took)
+                ));
+            }
+            LabEvent::Finished { id, steps, passed, took, .. } => {
+                let held = steps.iter().filter(|step| step.passed).count();
+                let verdict = verdict(*passed, &look);
+                let of = text::count(steps.len(), "step");
+                screen.line(&format!("lab {id} {verdict}: {held} of {of} ({})", text::duration(*took)));
+            }
+        }
+    }
+}
+
+fn banner(event: &LabEvent) -> String {
+    let LabEvent::Started { id, title, runtime, runtime_reason, address, tools, .. } = event else {
+        return String::new();
+    };
+    let tools: Vec<String> = tools.iter().map(|(name, version)| format!(", {name} {version}")).collect();
+    let (title, reason) = (one_line(title), one_line(runtime_reason));
+    format!("lab {id}: {title} ({runtime}: {reason}; {address}{})", tools.concat())
+}
+
+fn explain(explanation: &str, look: &Look, screen: &mut Screen) {
+    if look.verbose {
+        screen.lines(
+            markdown::render(explanation, look.prose().saturating_sub(2), look)
+                .iter()
+                .map(|line| format!("  {line}").trim_end().to_owned()),
+        );
+    }
+}
+
+fn verdict(passed: bool, look: &Look) -> String {
+    if passed { look.paint.good("passed") } else { look.paint.bad("FAILED") }
+}

@@ -1,0 +1,46 @@
+//! The view for files, pipes and CI logs: nothing moves, each event is a line that can be searched for.
+
+mod lab;
+mod provision;
+
+use self::lab::Lab;
+use self::provision::Provision;
+use super::console::View;
+use super::screen::Screen;
+use super::served;
+use super::text;
+use crate::event::{Event, RuntimeEvent};
+
+/// Draws events as plain lines.
+#[derive(Default)]
+pub(super) struct Plain {
+    provision: Provision,
+    lab: Lab,
+}
+
+impl View for Plain {
+    fn show(&mut self, event: &Event, screen: &mut Screen) {
+        match event {
+            Event::Note { text } => screen.line(&format!("note: {}", one_line(text))),
+            Event::Warning { text } => {
+                screen.line(&format!("{} {}", screen.look.paint.warn("warning:"), one_line(text)));
+            }
+            Event::Provision(event) => self.provision.show(event, screen),
+            Event::Lab(event) => self.lab.show(event, screen),
+            Event::Repo(event) => served::show(event, screen),
+            Event::Runtime(RuntimeEvent::Stopping { name }) => {
+                screen.line(&format!("stopping {}", one_line(name)));
+            }
+            Event::Runtime(RuntimeEvent::TakenDown { removed, took }) => {
+                let what: Vec<String> = removed.iter().map(|thing| one_line(thing)).collect();
+                let what = if what.is_empty() { "nothing was left".to_owned() } else { what.join(", ") };
+                screen.line(&format!("taken down ({}): {what}", text::duration(*took)));
+            }
+        }
+    }
+}
+
+/// Text of others on one line.
+fn one_line(said: &str) -> String {
+    text::clean(said).trim_end().replace('\n', " ")
+}

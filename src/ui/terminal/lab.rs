@@ -1,0 +1,305 @@
+//! A lab as a person goes through it: what it is about, then step by step the why, the command, what came of it, the proof.
+
+use std::time::Duration;
+
+use super::{MARGIN, summary};
+use crate::event::LabEvent;
+use crate::model::LabAddress;
+use crate::ui::look::Look;
+use crate::ui::markdown;
+use crate::ui::paint::Role;
+use crate::ui::screen::{LiveLine, Progress, Screen};
+use crate::ui::text;
+
+/// Commands that take longer are worth a word about it.
+const NOTICED: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Lab {
+    address: Option<LabAddress>,
+    steps: usize,
+    /// What stands above: blank lines go between different things.
+    above: Above,
+    /// What is running: the words for it, while nothing has ended it.
+    running: Option<String>,
+    /// The spinner of what is running, or of a check and below it what was observed last.
+    live: Vec<LiveLine>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Above {
+    #[default]
+    Text,
+    Output,
+    Check,
+}
+
+impl Lab {
+    pub(super) fn show(&mut self, event: &LabEvent, screen: &mut Screen) {
+        match event {
+            LabEvent::Started { address, steps, .. } => {
+                self.address = Some(*address);
+                self.steps = *steps;
+                start(event, screen);
+            }
+            LabEvent::StepStarted { number, of, title, text, .. } => {
+                self.above = Above::Text;
+                self.step(&format!("{number}/{of}  {}", text::clean(title)), text, screen);
+            }
+            LabEvent::Command { command, service } => self.command(command, service.as_deref(), screen),
+            LabEvent::Output { line, error } => output(line, *error, screen),
+            LabEvent::OutputCut { lines } => {
+                let said = format!(
+                    "{} {} more, not shown",
+                    screen.look.symbols.ellipsis,
+                    text::count(*lines, "line")
+                );
+                let gutter = screen.look.paint.dim(screen.look.symbols.gutter);
+                screen.line(&format!("{MARGIN}{gutter} {}", screen.look.paint.dim(&said)));
+            }
+            LabEvent::CommandFinished { took, service, ready } => {
+                self.finished(*took, service.as_deref().zip(ready.as_deref()), screen);
+            }
+            LabEvent::CheckStarted { claim } => {
+                self.start_of_check(screen);
+                self.live = vec![spinner(text::clean(claim), screen)];
+            }
+            LabEvent::CheckWaiting { claim, observed } => self.waiting(claim, observed, screen),
+            LabEvent::CheckPassed { claim, evidence, took } => {
+                self.start_of_check(screen);
+                passed(claim, evidence, *took, screen);
+            }
+            LabEvent::CheckFailed { claim, expected, observed } => {
+                self.start_of_check(screen);
+                failed(claim, expected, observed, screen);
+            }
+            LabEvent::StepFinished { number, passed, took, .. } => {
+                self.hold();
+                let of = self.steps.max(*number);
+                summary::verdict(*passed, &format!("step {number} of {of}"), *took, screen);
+            }
+            LabEvent::Finished { .. } => {
+                self.hold();
+                summary::draw(event, self.steps, self.address, screen);
+            }
+        }
+    }
+
+    /// Takes the spinner away.
+    pub(super) fn hold(&mut self) {
+        self.live.clear();
+    }
+
+    /// Draws the spinner of a command that was about to run.
+    pub(super) fn go_on(&mut self, screen: &Screen) {
+        if let Some(doing) = &self.running {
+            self.live = vec![spinner(doing.clone(), screen)];
+        }
+    }
+
+    fn step(&mut self, title: &str, explanation: &str, screen: &mut Screen) {
+        self.hold();
+        let look = screen.look;
+        screen.blank();
+        screen.line(&rule(title, &look));
+        screen.blank();
+        screen.lines(page(explanation, &look));
+    }
+
+    fn command(&mut self, command: &str, service: Option<&str>, screen: &mut Screen) {
+        self.hold();
+        let look = screen.look;
+        screen.blank();
+        screen.lines(command_lines(&text::clean(command), &look));
+        self.above = Above::Output;
+        self.running = Some(
+            service.map_or_else(|| "running".to_owned(), |name| format!("starting {}", text::clean(name))),
+        );
+        self.go_on(screen);
+    }
+
+    fn finished(&mut self, took: Duration, up: Option<(&str, &str)>, screen: &mut Screen) {
+        self.hold();
+        self.running = None;
+        let look = screen.look;
+        let time = look.paint.dim(&text::duration(took));
+        if let Some((service, ready)) = up {
+            let said = format!("{} is up: {}", text::clean(service), text::clean(ready));
+            screen.lines(marked(&look.paint.good(look.symbols.up), &said, &time, &look));
+        } else if took >= NOTICED {
+            screen.line(&text::spread("", &time, look.prose()));
+        }
+    }
+
+    /// Checks stand together, apart from what is above them.
+    fn start_of_check(&mut self, screen: &mut Screen) {
+        self.hold();
+        self.running = None;
+        if self.above != Above::Check {
+            screen.blank();
+        }
+        self.above = Above::Check;
+    }
+
+    fn waiting(&mut self, claim: &str, observed: &str, screen: &Screen) {
+        if self.live.is_empty() {
+            self.live.push(spinner(text::clean(claim), screen));
+        }
+        self.live.truncate(1);
+        let observed = text::clean(observed).replace('\n', " ");
+        let look = screen.look;
+        self.live
+            .push(screen.live(move |_| clip(&format!("{MARGIN}  {}", look.paint.dim(&observed)), &look)));
+    }
+}
+
+fn start(event: &LabEvent, screen: &mut Screen) {
+    let LabEvent::Started { id, title, summary, runtime, runtime_reason, address, tools, .. } = event else {
+        return;
+    };
+    let look = screen.look;
+    screen.blank();
+    let name = look.paint.dim(&format!("lab {id}"));
+    screen.line(&text::spread(
+        &format!("{MARGIN}{}", look.paint.title(&text::clean(title))),
+        &name,
+        look.prose(),
+    ));
+    screen.line(&look.paint.code(&look.symbols.heavy_rule.repeat(look.prose())));
+    screen.blank();
+    screen.lines(page(summary, &look));
+    screen.blank();
+    let tools: Vec<String> = tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let facts = [
+        ("runtime", format!("{runtime} ({})", text::clean(runtime_reason))),
+        ("address", address.to_string()),
+        ("tools", tools.join(", ")),
+    ];
+    for (label, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+        let lines = text::wrap(fact, Some(look.prose().saturating_sub(11)));
+        for (number, line) in lines.iter().enumerate() {
+            let label = if number == 0 { *label } else { "" };
+            screen.line(&format!("{MARGIN}{}  {line}", look.paint.dim(&text::pad(label, 7))));
+        }
+    }
+}
+
+/// A line across the page with a title in it.
+pub(super) fn rule(title: &str, look: &Look) -> String {
+    let symbol = look.symbols.rule;
+    let title = text::clip(title, look.prose().saturating_sub(6), look.symbols.ellipsis);
+    let rest = look.prose().saturating_sub(text::width(&title) + 4);
+    format!(
+        "{} {} {}",
+        look.paint.dim(&symbol.repeat(2)),
+        look.paint.title(&title),
+        look.paint.dim(&symbol.repeat(rest))
+    )
+}
+
+/// Markdown within the margin.
+pub(super) fn page(markdown: &str, look: &Look) -> Vec<String> {
+    markdown::render(markdown, look.prose().saturating_sub(MARGIN.len()), look)
+        .into_iter()
+        .map(|line| format!("{MARGIN}{line}").trim_end().to_owned())
+        .collect()
+}
+
+/// The command after a prompt, so that it can be copied. The text of a here-document is not set in bold.
+fn command_lines(command: &str, look: &Look) -> Vec<String> {
+    let mut in_document = false;
+    let line = |(number, line): (usize, String)| {
+        let prompt = if number == 0 { look.paint.dim("$") } else { " ".to_owned() };
+        let painted = if in_document { line.clone() } else { look.paint.strong(&line) };
+        in_document |= line.contains("<<");
+        format!("{MARGIN}{prompt} {painted}").trim_end().to_owned()
+    };
+    continued(command.trim_end(), look).into_iter().enumerate().map(line).collect()
+}
+
+/// Breaks a command that is too long as a person would in a shell. Where that could change its meaning it stays as it is,
+/// and the terminal breaks it.
+fn continued(command: &str, look: &Look) -> Vec<String> {
+    const INDENT: usize = 4;
+    let room = look.columns().unwrap_or(usize::MAX).saturating_sub(MARGIN.len() + 2);
+    if text::width(command) <= room || command.contains(['\n', '\'', '"', '`', '\\', '#']) {
+        return command.lines().map(str::to_owned).collect();
+    }
+    let mut lines = text::wrap(command, Some(room.saturating_sub(INDENT + 2)));
+    let last = lines.len().saturating_sub(1);
+    for (number, line) in lines.iter_mut().enumerate() {
+        let indent = if number == 0 { "" } else { "    " };
+        let end = if number == last { "" } else { " \\" };
+        *line = format!("{indent}{line}{end}");
+    }
+    lines
+}
+
+fn output(line: &str, error: bool, screen: &mut Screen) {
+    let look = screen.look;
+    let gutter = if error { look.symbols.gutter_error } else { look.symbols.gutter };
+    let gutter = look.paint.apply(if error { Role::Warn } else { Role::Dim }, gutter);
+    let room = look.columns().map(|columns| columns.saturating_sub(MARGIN.len() + 2));
+    screen.lines(
+        text::fold(&text::clean(line), room)
+            .iter()
+            .map(|part| format!("{MARGIN}{gutter} {part}").trim_end().to_owned()),
+    );
+}
+
+fn passed(claim: &str, evidence: &[String], took: Duration, screen: &mut Screen) {
+    let look = screen.look;
+    let time = look.paint.dim(&text::duration(took));
+    screen.lines(marked(&look.paint.good(look.symbols.pass), &text::clean(claim), &time, &look));
+    for line in
+        evidence.iter().flat_map(|fact| text::wrap(&text::clean(fact), Some(look.prose().saturating_sub(4))))
+    {
+        screen.line(format!("{MARGIN}  {}", look.paint.dim(&line)).trim_end());
+    }
+}
+
+fn failed(claim: &str, expected: &str, observed: &str, screen: &mut Screen) {
+    let look = screen.look;
+    screen.lines(marked(&look.paint.bad(look.symbols.fail), &text::clean(claim), "", &look));
+    for (label, fact) in [("expected", expected), ("observed", observed)] {
+        let lines = text::wrap(text::clean(fact).trim_end(), Some(look.prose().saturating_sub(14)));
+        for (number, line) in lines.iter().enumerate() {
+            let label = if number == 0 { label } else { "" };
+            screen.line(&format!("{MARGIN}  {}  {line}", look.paint.dim(&text::pad(label, 8))));
+        }
+    }
+}
+
+/// A sentence after a symbol, wrapped, with a time at the right edge of its last line.
+fn marked(symbol: &str, sentence: &str, time: &str, look: &Look) -> Vec<String> {
+    let room = look.prose().saturating_sub(MARGIN.len() + 2);
+    let beside_time = room.saturating_sub(text::width(time) + 2);
+    let mut lines = text::wrap(sentence, Some(room));
+    if lines.last().is_some_and(|last| text::width(last) > beside_time) {
+        lines = text::wrap(sentence, Some(beside_time));
+    }
+    let last = lines.len().saturating_sub(1);
+    let line = |(number, line): (usize, &String)| {
+        let line = format!("{MARGIN}{} {line}", if number == 0 { symbol } else { " " });
+        text::spread(&line, if number == last { time } else { "" }, look.prose())
+    };
+    lines.iter().enumerate().map(line).collect()
+}
+
+fn spinner(doing: String, screen: &Screen) -> LiveLine {
+    let look = screen.look;
+    screen.live(move |progress: &Progress| {
+        let spinner = look.paint.code(progress.frame(look.symbols.spinner));
+        // One column less, or some terminals would begin a new line.
+        let edge = look.prose().min(look.columns().unwrap_or(usize::MAX).saturating_sub(1));
+        let room = edge.saturating_sub(14);
+        let doing = text::clip(&doing, room, look.symbols.ellipsis);
+        let time = look.paint.dim(&text::clock(progress.elapsed));
+        clip(&text::spread(&format!("{MARGIN}{spinner} {doing}"), &time, edge), &look)
+    })
+}
+
+/// A live line must stay one line.
+fn clip(line: &str, look: &Look) -> String {
+    text::clip(line, look.columns().unwrap_or(usize::MAX).saturating_sub(1), look.symbols.ellipsis)
+}

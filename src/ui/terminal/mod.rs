@@ -1,0 +1,51 @@
+//! The view for a person at a terminal.
+
+mod lab;
+mod provision;
+mod runtime;
+mod summary;
+mod task;
+
+use self::lab::Lab;
+use self::provision::Provision;
+use self::runtime::Runtime;
+use super::console::View;
+use super::failure::labelled;
+use super::screen::Screen;
+use super::served;
+use crate::event::Event;
+
+/// Everything stands this far from the left edge, but for rules.
+const MARGIN: &str = "  ";
+
+/// Draws events for a person.
+#[derive(Default)]
+pub(super) struct Terminal {
+    provision: Provision,
+    lab: Lab,
+    runtime: Runtime,
+}
+
+impl View for Terminal {
+    fn show(&mut self, event: &Event, screen: &mut Screen) {
+        let paint = screen.look.paint;
+        match event {
+            Event::Note { text } => screen.lines(labelled(&paint.strong("note:"), text, &screen.look)),
+            Event::Warning { text } => screen.lines(labelled(&paint.warn("warning:"), text, &screen.look)),
+            Event::Provision(event) => self.provision.show(event, screen),
+            Event::Lab(event) => self.lab.show(event, screen),
+            Event::Repo(event) => served::show(event, screen),
+            Event::Runtime(event) => self.runtime.show(event, screen),
+        }
+    }
+
+    fn hold(&mut self) {
+        self.provision.hold();
+        self.lab.hold();
+        self.runtime.hold();
+    }
+
+    fn go_on(&mut self, screen: &Screen) {
+        self.lab.go_on(screen);
+    }
+}

@@ -1,0 +1,48 @@
+//! Components being stopped.
+
+use super::MARGIN;
+use crate::event::RuntimeEvent;
+use crate::ui::screen::{LiveLine, Screen};
+use crate::ui::text;
+
+#[derive(Default)]
+pub(super) struct Runtime {
+    stopping: Option<LiveLine>,
+}
+
+impl Runtime {
+    pub(super) fn show(&mut self, event: &RuntimeEvent, screen: &mut Screen) {
+        let look = screen.look;
+        match event {
+            RuntimeEvent::Stopping { name } => {
+                let doing = format!("stopping {}", text::clean(name));
+                self.stopping = Some(screen.live(move |progress| {
+                    let spinner = look.paint.code(progress.frame(look.symbols.spinner));
+                    format!("{MARGIN}{spinner} {doing}")
+                }));
+            }
+            RuntimeEvent::TakenDown { removed, took } => {
+                self.hold();
+                screen.blank();
+                if removed.is_empty() {
+                    screen.line(&format!(
+                        "{MARGIN}{} nothing was left to take down",
+                        look.paint.good(look.symbols.pass)
+                    ));
+                    return;
+                }
+                let verdict = format!("{MARGIN}{} taken down", look.paint.good(look.symbols.pass));
+                screen.line(&text::spread(&verdict, &look.paint.dim(&text::duration(*took)), look.prose()));
+                for thing in removed {
+                    for line in text::wrap(&text::clean(thing), Some(look.prose().saturating_sub(4))) {
+                        screen.line(&format!("{MARGIN}  {}", look.paint.dim(&line)));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.stopping = None;
+    }
+}
