@@ -5,7 +5,7 @@ mod support;
 use meshlab::model::Digest;
 use support::server::{Manner, Server};
 use support::{
-    Ran, Sandbox, artifact, command, lock, one, output_of, pip_source, raw_source, tool, zip_source,
+    Ran, Sandbox, artifact, command, lock, one, output_of, pip_source, raw_source, tool, zip, zip_source,
 };
 
 #[test]
@@ -60,6 +60,32 @@ fn raw_files_and_variables() {
     let said = std::process::Command::new(&path).arg("a b").output().unwrap();
     assert_eq!(String::from_utf8(said.stdout).unwrap(), format!("{} a b\n", tree.display()));
     sandbox.run(&["deps", "verify"]).expect(0);
+}
+
+#[test]
+fn archives_of_one_source_become_one_tree() {
+    let (sandbox, server) = (Sandbox::new(), Server::start());
+    let first = tool("tool", "hello");
+    let others = [zip(&[("lib/a/b", b"b"), ("share/more.txt", b"m")]), zip(&[("lib/a/b", b"again")])];
+    let mut source = String::new();
+    for (name, content) in [("first", &first), ("second", &others[0]), ("third", &others[1])] {
+        server.route(&format!("/{name}.zip"), content, &[Manner::Serve]);
+        let next = zip_source(&server.url(&format!("/{name}.zip")), content);
+        let file = next.split("[[artifact.source.file]]").nth(1).unwrap();
+        source = if source.is_empty() { next } else { format!("{source}\n[[artifact.source.file]]{file}") };
+        sandbox.write("deps.lock", lock(&[artifact("tool", "1", std::slice::from_ref(&source))]));
+        if name == "second" {
+            sandbox.run(&["provision"]).expect(0);
+            let tree = command(&sandbox, "tool").parent().unwrap().parent().unwrap().join("tree");
+            assert_eq!(std::fs::read(tree.join("lib/a/b")).unwrap(), b"b");
+            assert_eq!(std::fs::read_dir(tree.join("share")).unwrap().count(), 2);
+            sandbox.run(&["deps", "verify"]).expect(0);
+        }
+    }
+    // The third one brings a file that the second one brought.
+    let ran = sandbox.run(&["provision"]).expect(1);
+    assert!(ran.stderr.contains("would replace"), "{}", ran.stderr);
+    assert_eq!(sandbox.names("data/tools").len(), 1);
 }
 
 #[test]
@@ -189,12 +215,12 @@ fn a_built_file_from_the_mirror_needs_no_toolchain() {
     let (built, go) = (b"#!/bin/sh\necho built\n", tool("go", "toolchain"));
     server.route(&format!("/sha256/{}", Digest::sha256_of(built).hex()), built, &[Manner::Serve]);
     server.route("/go.zip", &go, &[Manner::Serve]);
-    let build = format!(
+    let by_go = format!(
         "kind = \"go\"\nwrapper = \"w\"\ninputs = \"{}\"\ntoolchain = \"go\"",
         Digest::sha256_of(b"")
     );
     let source = raw_source("http://127.0.0.1:1/x", "tool", built)
-        .replace("kind = \"url\"", &build)
+        .replace("kind = \"url\"", &by_go)
         .replace("url = \"http://127.0.0.1:1/x\"", "package = \"example.org/x\"\nname = \"tool\"");
     let toolchain = artifact("go", "1", &[zip_source(&server.url("/go.zip"), &go)]);
     let toolchain = toolchain.replace("[\"core\"]", "[]");

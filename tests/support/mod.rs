@@ -1,7 +1,12 @@
 //! What the tests through the binary share.
-#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "each test uses a part of it"
+)]
 
-#[allow(unreachable_pub, reason = "shared with the unit tests")]
 pub mod server;
 
 use std::io::Write as _;

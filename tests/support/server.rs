@@ -1,5 +1,5 @@
 //! A small HTTP server on loopback that misbehaves on demand.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "each test uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

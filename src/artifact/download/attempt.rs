@@ -84,7 +84,7 @@ impl Downloader {
             Ok(Err(error)) => {
                 // A server that delivered before and refuses now may only be starting again.
                 let dead = error.is_timeout() || (first && error.is_connect());
-                (cause_chain(&error.without_url()), dead)
+                (plain(error), dead)
             }
             Err(_) => (format!("no answer within {} s", silence.as_secs_f32()), true),
         };
@@ -118,7 +118,7 @@ impl Downloader {
             let bytes = match tokio::time::timeout(silence, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => bytes,
                 Ok(Ok(None)) => return Ok(()),
-                Ok(Err(error)) => return Err(broke(cause_chain(&error.without_url()), sink.length())),
+                Ok(Err(error)) => return Err(broke(plain(error), sink.length())),
                 Err(_) => {
                     let why = format!("silent for {} s", silence.as_secs_f32());
                     if sink.length() == start {
@@ -138,6 +138,14 @@ impl Downloader {
             progress.tell(wanted, sink.length());
         }
     }
+}
+
+/// What the client saw, without the address (which may hold a password and is said already) and without the layers
+/// of software that passed it on.
+fn plain(error: reqwest::Error) -> String {
+    let chain = cause_chain(&error.without_url());
+    let layers = ["error sending request: ", "client error (Connect): ", "client error (SendRequest): "];
+    layers.iter().fold(chain.as_str(), |text, layer| text.strip_prefix(layer).unwrap_or(text)).to_owned()
 }
 
 /// Reads status and headers.

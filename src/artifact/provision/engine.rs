@@ -119,20 +119,7 @@ impl<'a> Engine<'a> {
         // The lock's order; toolchains that were pulled in are among them.
         finished.rows =
             self.outcomes.values().filter_map(OnceCell::get).map(|outcome| outcome.row.clone()).collect();
-        self.sweep_builds(&finished).await;
         finished
-    }
-
-    /// What builds leave is gigabytes, and of use only as long as something is still to be built.
-    async fn sweep_builds(&self, finished: &Finished) {
-        let built = |row: &ProvisionRow| matches!(&row.outcome, ProvisionOutcome::Installed { from, .. } if from == "go");
-        if finished.failures.is_empty() && finished.rows.iter().any(built) {
-            let cache = self.store.root().to_owned();
-            if let Err(failure) = blocking(move || source::go::sweep(&cache)).await {
-                let text = format!("what the build left is not removed: {failure}");
-                self.reporter.report(Event::Warning { text });
-            }
-        }
     }
 
     /// The tool, got once however many ask for it. Boxed because a build asks for its toolchain here.

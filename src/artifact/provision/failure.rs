@@ -79,10 +79,11 @@ pub(super) fn of_several(failures: Vec<Failure>) -> Option<Failure> {
 
 /// A failure in one line, for events and summaries.
 pub(super) fn reason(failure: &Failure) -> String {
-    let observed = failure.details().iter().find(|fact| fact.label == "observed");
-    let line = match observed {
-        Some(observed) => format!("{failure}: observed {}", observed.text),
-        None => failure.to_string(),
+    let fact = |label: &str| failure.details().iter().find(|fact| fact.label == label);
+    let line = match (fact("observed"), fact("seen"), failure.details().last()) {
+        (Some(observed), ..) => format!("{failure}: observed {}", observed.text),
+        (None, None, Some(last)) => format!("{failure}: {}: {}", last.label, last.text),
+        _ => failure.to_string(),
     };
     line.lines().collect::<Vec<_>>().join(" ")
 }

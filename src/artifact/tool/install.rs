@@ -9,12 +9,13 @@ use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
 use super::marker::{Command, FileList, FileRecord, Marker};
+use super::place::place;
 use super::{BIN, InstalledTool, PART, STAGING, STALE, TREE, Tools};
-use crate::artifact::store::{Store, hash_file};
-use crate::artifact::unpack::{UnpackedFile, unpack};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::{Artifact, Content, LockedFile, Source, Unpack};
-use crate::model::{ArtifactName, Digest, DigestAlgorithm, RelativePath};
+use crate::artifact::store::Store;
+use crate::artifact::unpack::UnpackedFile;
+use crate::failure::{Failure, Result};
+use crate::lockfile::{Artifact, Source};
+use crate::model::{ArtifactName, RelativePath};
 
 impl Tools {
     /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.
@@ -30,10 +31,7 @@ impl Tools {
         let staging = Staging::create(&self.root, &artifact.name)?;
         let tree = staging.path.join(TREE);
         fs::create_dir(&tree)?;
-        let mut files = Vec::new();
-        for file in &source.files {
-            files.extend(place(file, store, &staging.path)?);
-        }
+        let files = place(source, store, &tree, &staging.path.join(PART))?;
         let records = files.into_iter().map(|file| record(file, &tree)).collect::<Result<Vec<_>>>()?;
         let commands = commands(artifact, &tree)?;
         write_bin(artifact, &staging.path)?;
@@ -115,56 +113,6 @@ impl Drop for Staging {
         // The next run sweeps what this leaves.
         let _ = fs::remove_dir_all(&self.path);
     }
-}
-
-/// Puts a stored file's content into the tree.
-fn place(file: &LockedFile, store: &Store, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
-    let stored = store.path_of(&file.digest);
-    let tree = &staging.join(TREE);
-    match &file.content {
-        Content::Archive(rules) => {
-            place_archive(&stored, rules, staging).map_err(|failure| match failure.kind() {
-                FailureKind::Untrusted => {
-                    failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
-                }
-                _ => failure,
-            })
-        }
-        Content::Raw { install } => {
-            let target = install.below(tree);
-            if let Some(folder) = target.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            // A copy, not a link: what a tool does to its file must not reach the store.
-            let size = fs::copy(&stored, &target)?;
-            fs::set_permissions(&target, PermissionsExt::from_mode(0o755))?;
-            let sha256 = match file.digest {
-                Digest::Sha256(_) => file.digest,
-                Digest::Sha512(_) => hash_file(&target, DigestAlgorithm::Sha256)?,
-            };
-            Ok(vec![UnpackedFile { path: install.clone(), size, sha256, executable: true, link: None }])
-        }
-    }
-}
-
-/// Unpacks into a folder of its own, where nothing can be written through, and moves the result into the tree.
-fn place_archive(archive: &Utf8Path, rules: &Unpack, staging: &Utf8Path) -> Result<Vec<UnpackedFile>> {
-    let (part, tree) = (staging.join(PART), staging.join(TREE));
-    fs::create_dir(&part)?;
-    let files = unpack(archive, rules, &part)?;
-    for file in &files {
-        let (from, to) = (file.path.below(&part), file.path.below(&tree));
-        if fs::symlink_metadata(&to).is_ok() {
-            return Err(Failure::failed(format!("two files of this artifact bring {}", file.path))
-                .hint("correct `unpack` of this artifact in deps.lock"));
-        }
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::rename(from, to)?;
-    }
-    fs::remove_dir_all(&part)?;
-    Ok(files)
 }
 
 fn record(file: UnpackedFile, tree: &Utf8Path) -> Result<FileRecord> {

@@ -5,6 +5,7 @@
 
 mod install;
 mod marker;
+mod place;
 mod verify;
 
 use std::collections::BTreeMap;
