@@ -3,6 +3,7 @@
 //! The tools come from the user's own cache and data folders, or are provisioned into them first: on a machine that
 //! builds Consul from its module this takes minutes, once.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(clippy::zombie_processes, reason = "a test that fails leaves the rest to the system")]
 
 mod support;
 
@@ -203,10 +204,10 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
     lab.run(&["lab", "1", "--keep"]).expect(0);
     let status = lab.run(&["--json", "status"]).expect(0).json();
     let components = status["labs"][0]["components"].as_array().unwrap();
-    let states: Vec<_> =
+    let conditions: Vec<_> =
         components.iter().map(|c| (c["name"].as_str().unwrap(), c["state"].as_str().unwrap())).collect();
     assert_eq!(
-        states,
+        conditions,
         [("echo", "ready"), ("consul", "ready"), ("envoy-echo", "ready"), ("envoy-client", "ready")]
     );
     let mut stream = TcpStream::connect((lab.address.as_str(), 9191)).unwrap();

@@ -1,4 +1,5 @@
 //! The command line: definitions only. `command` does the work with resolved [`Settings`].
+#![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no backticks")]
 
 mod settings;
 

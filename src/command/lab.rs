@@ -45,11 +45,15 @@ pub fn list(settings: &Settings) -> Result<Output> {
 pub fn show(name: &str, settings: &Settings) -> Result<Output> {
     let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
     let look = Look::of_stdout(settings);
-    let mut text = format!("# {}\n\n{}\n\n", lab.title, lab.summary);
-    for (index, step) in lab.steps.iter().enumerate() {
-        text.push_str(&format!("{}. {}\n", index + 1, step.title));
-    }
-    text.push_str(&format!("\n`meshlab lab {}` runs it.\n", lab.id));
+    let steps: Vec<String> =
+        lab.steps.iter().enumerate().map(|(index, step)| format!("{}. {}", index + 1, step.title)).collect();
+    let text = format!(
+        "# {}\n\n{}\n\n{}\n\n`meshlab lab {}` runs it.\n",
+        lab.title,
+        lab.summary,
+        steps.join("\n"),
+        lab.id
+    );
     let steps: Vec<_> = lab.steps.iter().map(|step| json!({"id": step.id, "title": step.title})).collect();
     let json = json!({
         "schema": 1, "id": lab.id, "title": lab.title, "summary": lab.summary, "tools": lab.tools,

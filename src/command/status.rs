@@ -27,8 +27,10 @@ pub async fn run(settings: &Settings) -> Result<Output> {
         let (table, json) = lab(&run, &state).await;
         let tools: Vec<String> =
             state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        human.push_str(&format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", ")));
-        human.push_str(&table.render(&look));
+        human.extend([
+            format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", ")),
+            table.render(&look),
+        ]);
         human.push('\n');
         labs.push(json);
     }

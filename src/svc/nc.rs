@@ -19,23 +19,23 @@ pub async fn run(address: SocketAddr) -> Result<()> {
         .map_err(|_| refused(format!("no answer in {CONNECT:?}")).with_kind(FailureKind::DeadlinePassed))?
         .map_err(|error| refused(error.to_string()))?;
     let (mut from_peer, mut to_peer) = stream.into_split();
-    let send = async {
+    let sending = async {
         let sent = copy(&mut tokio::io::stdin(), &mut to_peer).await?;
         to_peer.shutdown().await?;
         Ok::<u64, std::io::Error>(sent)
     };
-    let receive = async {
+    let receiving = async {
         let mut output = tokio::io::stdout();
         let received = copy(&mut from_peer, &mut output).await?;
         output.flush().await?;
         Ok::<u64, std::io::Error>(received)
     };
-    let (sent, received) = tokio::join!(send, receive);
+    let (outward, inward) = tokio::join!(sending, receiving);
     let closed = |seen: String| {
         Failure::failed(format!("{address} closed the connection without an answer")).detail("seen", seen)
     };
-    match (sent, received) {
-        (Ok(sent), Ok(0)) if sent > 0 => Err(closed(format!("{sent} bytes sent, none came back"))),
+    match (outward, inward) {
+        (Ok(bytes), Ok(0)) if bytes > 0 => Err(closed(format!("{bytes} bytes sent, none came back"))),
         (_, Err(error)) | (Err(error), Ok(0)) => Err(closed(error.to_string())),
         _ => Ok(()),
     }

@@ -105,13 +105,13 @@ async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, String> {
     let mut stream = TcpStream::connect(address).await.map_err(words)?;
     let (mut from_peer, mut to_peer) = stream.split();
     let mut received = Vec::with_capacity(sent.len());
-    let send = async {
+    let outward = async {
         to_peer.write_all(sent).await?;
         to_peer.shutdown().await
     };
     let mut limited = (&mut from_peer).take(sent.len() as u64 + 1);
-    let receive = limited.read_to_end(&mut received);
-    let (sending, receiving) = tokio::join!(send, receive);
+    let inward = limited.read_to_end(&mut received);
+    let (sending, receiving) = tokio::join!(outward, inward);
     match (sending, receiving) {
         (Ok(()), Ok(_)) => Ok(received),
         (Err(error), _) | (_, Err(error)) => {
