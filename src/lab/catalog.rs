@@ -53,9 +53,15 @@ impl Catalog {
         if let Some(exact) = self.entries.iter().find(|entry| entry.id.as_str() == name) {
             return Ok(exact);
         }
+        // `1` means lab 1, never lab 10.
+        let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
         let shortened = |id: &str| {
             let (number, slug) = id.split_once('-').unwrap_or((id, id));
-            number == name || (!name.is_empty() && (id.starts_with(name) || slug.starts_with(name)))
+            if is_number {
+                number == name
+            } else {
+                !name.is_empty() && (id.starts_with(name) || slug.starts_with(name))
+            }
         };
         let matching: Vec<&Entry> =
             self.entries.iter().filter(|entry| shortened(entry.id.as_str())).collect();
