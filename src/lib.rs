@@ -1,4 +1,40 @@
-//! meshlab: a reproducible service-mesh lab.
+//! meshlab: a reproducible service-mesh lab of real components.
+//!
+//! # Architecture
+//!
+//! ```text
+//! main -> cli -> command -> lab ------> runtime -> state
+//!                   |        |             |
+//!                   |        +-> check     +-> host (processes, found again by their mark)
+//!                   |
+//!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
+//!                   +-----> repo       (serves the store over HTTP)
+//!                   |
+//!                 event ---> ui        (terminal, plain lines, JSON: the only one that prints)
+//!
+//! model, failure and lockfile are below all of them.
+//! ```
+//!
+//! - [`model`]: values that cannot be wrong: digests, names, paths, addresses. Parsed at the edge.
+//! - [`lockfile`]: `deps.lock` as fully valid entries, or an error with line and column.
+//! - [`artifact`]: download, verify, store, unpack, install; one file per way to get bytes.
+//! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
+//! - [`runtime`]: starts, finds and ends components; observes when they are ready.
+//! - [`state`]: what runs, on disk: one folder per address.
+//! - [`repo`]: the package repository, read-only, over the store.
+//! - [`svc`]: sample services and small clients that the labs' commands use.
+//! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
+//! - [`event`] and [`ui`]: what happens, as plain data; and how it looks.
+//!
+//! Invariant: nothing runs that was not verified against a digest in the lock, and only `deps lock` writes digests.
+//!
+//! Invariant: a file or folder with its final name is complete. It grows under another name and is renamed.
+//!
+//! Invariant: what a lab starts is recorded before it starts and carries the lab's mark, so `down` finds it always.
+//!
+//! Invariant: every wait has a deadline and keeps what it saw last; every loop, queue and output has a bound.
+//!
+//! Invariant: the environment of the process is read in [`cli`] only, and standard streams are written in [`ui`] only.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod artifact;

@@ -14,8 +14,8 @@ impl fmt::Display for ByteSize {
         let text = match UNITS.iter().find(|(_, unit)| self.0 >= *unit) {
             None => format!("{} B", self.0),
             Some((name, unit)) => {
-                // Tenths in integers: exact for every u64.
-                let tenths = self.0 / (unit / 10);
+                // Tenths in integers, rounded: exact for every u64.
+                let tenths = self.0.saturating_add(unit / 20) / (unit / 10);
                 if tenths >= 1000 {
                     format!("{} {name}", tenths / 10)
                 } else {

@@ -34,7 +34,14 @@ pub async fn run(url: &Url, only: &[String], matching: &[String]) -> Result<Stri
         return Ok(text.trim_end().to_owned());
     }
     let wanted = |line: &&str| matching.iter().any(|part| line.contains(part.as_str()));
-    Ok(text.lines().filter(wanted).collect::<Vec<_>>().join("\n"))
+    // Out of their place in a document, lines need no indentation, and one of a kind is enough.
+    let mut kept: Vec<&str> = Vec::new();
+    for line in text.lines().filter(wanted).map(|line| line.trim().trim_end_matches(',')) {
+        if !kept.contains(&line) {
+            kept.push(line);
+        }
+    }
+    Ok(kept.join("\n"))
 }
 
 fn address_of(url: &Url) -> Result<SocketAddr> {

@@ -43,32 +43,29 @@ impl Xds {
         }
         let listeners = names(&json(admin, "/listeners?format=json").await?, "/listener_statuses");
         let clusters = names(&json(admin, "/clusters?format=json").await?, "/cluster_statuses");
-        // Consul adds the address to a listener's name and the trust domain to a cluster's.
-        let has = |found: &[String], wanted: &str| {
-            found.iter().any(|name| name.split([':', '.']).next() == Some(wanted))
-        };
-        let listed = || format!("listeners {} and clusters {}", listeners.join(", "), clusters.join(", "));
-        let complete = self.listeners.iter().all(|name| has(&listeners, name))
-            && self.clusters.iter().all(|name| has(&clusters, name));
+        let complete = self.listeners.iter().all(|name| listeners.contains(name))
+            && self.clusters.iter().all(|name| clusters.contains(name));
+        let (listeners, clusters) = (listeners.join(", "), clusters.join(", "));
         if complete {
-            Ok(vec![
-                format!("listeners: {}", listeners.join(", ")),
-                format!("clusters: {}", clusters.join(", ")),
-            ])
+            Ok(vec![format!("listeners: {listeners}"), format!("clusters: {clusters}")])
         } else {
-            Err(listed())
+            Err(format!("listeners {listeners} and clusters {clusters}"))
         }
     }
 }
 
+/// The names in a list, sorted, without what Consul adds: the address to a listener's, the trust domain to a cluster's.
 fn names(answer: &Value, list: &str) -> Vec<String> {
     let entries = answer.pointer(list).and_then(Value::as_array);
-    entries
+    let mut names: Vec<String> = entries
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.get("name").and_then(Value::as_str))
+        .filter_map(|name| name.split([':', '.']).next())
         .map(str::to_owned)
-        .collect()
+        .collect();
+    names.sort();
+    names
 }
 
 /// Two Envoys show certificates of one authority and insist on each other's.
