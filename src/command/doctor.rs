@@ -1,5 +1,7 @@
 //! `meshlab doctor`: what this machine can do, and how to mend what it can't.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::Output;
@@ -163,27 +165,33 @@ fn disks(settings: &Settings) -> Vec<Finding> {
 
 /// The clients that bring what release servers cannot.
 fn clients(settings: &Settings, lock: &Lock) -> Finding {
-    let path = settings.environment.var("PATH").unwrap_or_default();
-    let has =
-        |program: &str| path.split(':').any(|folder| std::path::Path::new(folder).join(program).is_file());
+    let answers = |program: &str, arguments: &[&str]| {
+        let path = settings.environment.var("PATH").unwrap_or_default();
+        std::process::Command::new(program)
+            .args(arguments)
+            .env("PATH", path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let pip = answers("python3", &["-m", "pip", "--version"]) || answers("pip3", &["--version"]);
+    let apt = answers("apt-get", &["--version"]);
     let present: Vec<&str> =
-        ["python3", "pip3", "apt-get"].into_iter().filter(|program| has(program)).collect();
+        [("pip", pip), ("apt", apt)].iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
     let pip_only: Vec<&str> = lock
         .artifacts
         .iter()
-        .filter(|artifact| artifact.profiles.contains(&Profile::Core))
         .filter(|artifact| artifact.sources.iter().all(|source| source.kind == SourceKind::Pip))
         .map(|artifact| artifact.name.as_str())
         .collect();
-    if has("python3") || has("pip3") {
+    if pip {
         Finding::new(Verdict::Good, "package managers", present.join(", "))
     } else {
-        Finding::new(
-            Verdict::Warning,
-            "package managers",
-            format!("no pip, the only way to get {}", pip_only.join(", ")),
-        )
-        .fix("install python3-pip, or set MESHLAB_MIRROR to a machine that runs `meshlab repo serve`")
+        let seen = format!("no pip, the only way to get {}", pip_only.join(", "));
+        Finding::new(Verdict::Warning, "package managers", seen)
+            .fix("install python3-pip, or set MESHLAB_MIRROR to a machine that runs `meshlab repo serve`")
     }
 }
 
