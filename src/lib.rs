@@ -39,6 +39,7 @@
 
 pub mod artifact;
 pub(crate) mod assets;
+pub(crate) mod claim;
 pub mod cli;
 pub mod command;
 pub mod event;

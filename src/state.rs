@@ -3,14 +3,13 @@
 //! Invariant: whatever a lab starts carries its folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
 //! when everything here is lost.
 
-use std::fs::File;
-use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{LabAddress, LabId};
 use crate::runtime::readiness::Readiness;
@@ -20,8 +19,6 @@ pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
 
 const SCHEMA: u32 = 1;
 
-const LOCK_ATTEMPTS: usize = 16;
-
 /// The folder of the lab on one address, and everything in it.
 #[derive(Debug, Clone)]
 pub struct RunDir {
@@ -29,10 +26,10 @@ pub struct RunDir {
     address: LabAddress,
 }
 
-/// Holds the right to change what runs on an address; released when dropped, also by a kill.
+/// The right to change what runs on an address; given back when dropped, also by a kill.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    _claim: Claim,
 }
 
 /// What is, or was meant to be, running.
@@ -147,31 +144,15 @@ impl RunDir {
     /// Takes the right to change what runs here, or says who has it.
     pub fn lock(&self) -> Result<RunLock> {
         let path = self.lock_file();
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        for _ in 0..LOCK_ATTEMPTS {
-            let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-            match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => {
-                    file.set_len(0)?;
-                    write!(file, "{}", std::process::id())?;
-                    return Ok(RunLock { _file: file });
-                }
-                // Another meshlab removed the file between the opening and the locking: this lock guards nothing.
-                Ok(()) => {}
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    let holder = fs::read_to_string(&path).unwrap_or_default();
-                    return Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
-                        .detail("process", holder.trim().to_owned())
-                        .hint("wait for it, or give this lab an address of its own: --address 127.0.0.2"));
-                }
-                Err(std::fs::TryLockError::Error(error)) => {
-                    return Err(Failure::failed(format!("cannot lock {path}")).seen(&error));
-                }
+        match Claim::try_now(&path)? {
+            Ok(claim) => Ok(RunLock { _claim: claim }),
+            Err(holder) => {
+                let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+                Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
+                    .detail("process", who)
+                    .hint("wait for it, or give this lab an address of its own: --address 127.0.0.2"))
             }
         }
-        Err(Failure::failed(format!("cannot lock {path}: it is removed again and again")))
     }
 
     /// What is recorded here, if anything is. A file that cannot be read counts as lost, not as fatal.
@@ -216,11 +197,6 @@ impl RunDir {
         if self.root.exists() {
             fs::remove_dir_all(&self.root)?;
         }
-        // Still locked: nobody else can have taken it in between.
-        match fs::remove_file(self.lock_file()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
         drop(lock);
         if let Some(parent) = self.root.parent() {
             // Other labs may live there: only an empty folder goes.
@@ -248,15 +224,6 @@ impl RunState {
             kept: false,
             services: Vec::new(),
         }
-    }
-}
-
-/// Whether `path` still names the file that is open.
-fn is_at(file: &File, path: &Utf8Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), std::fs::metadata(path)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Getting artifacts: download, verify, store, unpack.
 
 mod capacity;
-pub(crate) mod claim;
 pub(crate) mod download;
 pub(crate) mod measure;
 pub mod provision;

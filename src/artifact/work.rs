@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::claim::Claim;
 use super::store::Store;
+use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +32,7 @@ impl WorkFolder {
             sweep(&root)?;
             let path = root.join(&name);
             let claim = Claim::try_now(&lock_of(&path))?
-                .ok_or_else(|| Failure::failed(format!("{path} is in use by another process")))?;
+                .map_err(|_| Failure::failed(format!("{path} is in use by another process")))?;
             fs::create_dir(&path)?;
             Ok(Self { path: Some(path), claim: Some(claim) })
         })
@@ -71,7 +71,7 @@ fn sweep(root: &Utf8Path) -> Result<()> {
     for entry in root.read_dir_utf8()? {
         let entry = entry?;
         if entry.file_type()?.is_dir()
-            && let Some(_claim) = Claim::try_now(&lock_of(entry.path()))?
+            && let Ok(_claim) = Claim::try_now(&lock_of(entry.path()))?
         {
             // Another sweeper may have been faster.
             let _ = fs::remove_dir_all(entry.path());

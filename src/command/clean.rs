@@ -8,14 +8,14 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::Output;
-use super::table::table;
-use crate::artifact::claim::any_held;
 use crate::artifact::source::{apt, go};
+use crate::claim::any_held;
 use crate::cli::{CleanArgs, Dirs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::model::ByteSize;
 use crate::state::RunDir;
+use crate::ui::{Look, Table};
 
 const SCHEMA: u32 = 1;
 const CACHE: &str = "--cache";
@@ -36,13 +36,14 @@ struct Candidate {
 
 /// Removes what was asked for and says what that freed.
 pub async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
-    let (args, dirs, reporter) = (args.clone(), settings.dirs.clone(), reporter.clone());
-    tokio::task::spawn_blocking(move || clean(&args, &dirs, &reporter))
+    let (args, settings, reporter) = (args.clone(), settings.clone(), reporter.clone());
+    tokio::task::spawn_blocking(move || clean(&args, &settings, &reporter))
         .await
         .map_err(|error| Failure::failed("cleaning was cut short").seen(&error))?
 }
 
-fn clean(args: &CleanArgs, dirs: &Dirs, reporter: &SharedReporter) -> Result<Output> {
+fn clean(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+    let dirs = &settings.dirs;
     let labs = labs(&dirs.state)?;
     let running: Vec<String> =
         labs.iter().filter(|(_, runs)| *runs).map(|(run, _)| run.address().to_string()).collect();
@@ -90,7 +91,7 @@ fn clean(args: &CleanArgs, dirs: &Dirs, reporter: &SharedReporter) -> Result<Out
             }
         }
     }
-    Ok(output(&wanted, args.dry_run))
+    Ok(output(&wanted, args.dry_run, settings))
 }
 
 fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
@@ -162,20 +163,15 @@ fn nothing_named(candidates: &[Candidate]) -> Failure {
         .hint("add --dry-run to see what would go")
 }
 
-fn output(wanted: &[&Candidate], dry_run: bool) -> Output {
-    let rows: Vec<[String; 3]> = wanted
-        .iter()
-        .map(|candidate| {
-            [
-                candidate.what.to_owned(),
-                candidate.paths.len().to_string(),
-                ByteSize(candidate.size).to_string(),
-            ]
-        })
-        .collect();
+fn output(wanted: &[&Candidate], dry_run: bool, settings: &Settings) -> Output {
+    let mut table = Table::new(["WHAT", "ENTRIES", "SIZE"]).right(1).right(2);
+    for candidate in wanted {
+        let entries = candidate.paths.len().to_string();
+        table.row([candidate.what.into(), entries.into(), ByteSize(candidate.size).to_string().into()]);
+    }
     let freed: u64 = wanted.iter().map(|candidate| candidate.size).sum();
     let verb = if dry_run { "would free" } else { "freed" };
-    let human = format!("{}{verb} {}\n", table(["what", "entries", "size"], &rows), ByteSize(freed));
+    let human = format!("{}{verb} {}\n", table.render(&Look::of_stdout(settings)), ByteSize(freed));
     let removed: Vec<_> = wanted
         .iter()
         .map(|candidate| json!({ "flag": candidate.flag, "paths": candidate.paths, "bytes": candidate.size }))

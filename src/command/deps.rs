@@ -9,13 +9,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 
 use super::Output;
-use super::table::table;
 use crate::artifact::store::{Store, hash_file};
 use crate::artifact::tool::{Deviation, InstalledTool, Tools};
 use crate::cli::{DepsCommand, Settings};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, Lock, Source, SourceKind};
 use crate::model::{ArtifactName, Digest, FileName, Platform};
+use crate::ui::{Cell, Look, Table};
 
 const SCHEMA: u32 = 1;
 
@@ -85,20 +85,21 @@ pub fn list(settings: &Settings, lock: &Lock) -> Result<Output> {
     let kinds = |artifact: &Artifact| -> Vec<&str> {
         artifact.sources_for(places.platform).map(|source| source.kind.name()).collect()
     };
-    let rows: Vec<[String; 6]> = lock
-        .artifacts
-        .iter()
-        .map(|artifact| {
-            [
-                artifact.name.to_string(),
-                artifact.version.clone(),
-                profiles(artifact).join(","),
-                places.state(artifact).to_owned(),
-                kinds(artifact).join(","),
-                artifact.license.clone(),
-            ]
-        })
-        .collect();
+    let mut table = Table::new(["NAME", "VERSION", "PROFILES", "STATE", "SOURCES", "LICENCE"]);
+    for artifact in &lock.artifacts {
+        let state = match places.state(artifact) {
+            "installed" => Cell::good("installed"),
+            other => Cell::dim(other),
+        };
+        table.row([
+            Cell::strong(artifact.name.to_string()),
+            artifact.version.clone().into(),
+            profiles(artifact).join(",").into(),
+            state,
+            kinds(artifact).join(",").into(),
+            artifact.license.clone().into(),
+        ]);
+    }
     let artifacts: Vec<_> = lock
         .artifacts
         .iter()
@@ -115,7 +116,7 @@ pub fn list(settings: &Settings, lock: &Lock) -> Result<Output> {
         })
         .collect();
     Ok(Output {
-        human: table(["name", "version", "profiles", "state", "sources", "licence"], &rows),
+        human: table.render(&Look::of_stdout(settings)),
         json: json!({ "schema": SCHEMA, "lock": lock.origin, "platform": places.platform, "artifacts": artifacts }),
     })
 }

@@ -96,6 +96,8 @@ async fn work(
     console: &Arc<Console>,
 ) -> Result<()> {
     let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
+    // Before the tools, which may take minutes to get, and again after them.
+    ports::require_free(run.address(), &lab.ports)?;
     let components = components(&lab, settings, lock, reporter).await?;
     ports::require_free(run.address(), &lab.ports)?;
     reporter.report(Event::Lab(LabEvent::Started {

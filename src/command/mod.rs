@@ -11,7 +11,6 @@ pub mod provision;
 pub mod repo;
 pub mod shell;
 pub mod status;
-mod table;
 
 /// What a command has to say on standard output. `main` prints one of the two.
 #[derive(Debug, Clone, PartialEq)]

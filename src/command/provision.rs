@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::Output;
-use super::table::table;
 use crate::artifact::provision::{
     Plan, PlannedArtifact, Provisioned, Request, Sources, State, plan, provision,
 };
@@ -12,6 +11,7 @@ use crate::event::SharedReporter;
 use crate::failure::Result;
 use crate::lockfile::{Lock, Profile, SizeBound};
 use crate::model::ByteSize;
+use crate::ui::{Cell, Look, Table};
 
 const SCHEMA: u32 = 1;
 
@@ -24,7 +24,7 @@ pub async fn run(
 ) -> Result<Output> {
     let request = request(args);
     if args.dry_run {
-        return Ok(planned(&plan(&request, settings, lock)?));
+        return Ok(planned(&plan(&request, settings, lock)?, settings));
     }
     Ok(done(&provision(&request, settings, lock, reporter).await?))
 }
@@ -65,16 +65,14 @@ fn done(provisioned: &Provisioned) -> Output {
     Output { human: String::new(), json: json!({ "schema": SCHEMA, "tools": tools }) }
 }
 
-fn planned(plan: &Plan<'_>) -> Output {
-    let rows: Vec<[String; 4]> = plan
-        .artifacts
-        .iter()
-        .map(|planned| {
-            let (what, size) = to_do(planned);
-            let size = size.map_or_else(String::new, |size| size.to_string());
-            [planned.artifact.name.to_string(), planned.artifact.version.clone(), what, size]
-        })
-        .collect();
+fn planned(plan: &Plan<'_>, settings: &Settings) -> Output {
+    let mut table = Table::new(["ARTIFACT", "VERSION", "TO DO", "SIZE"]).right(3);
+    for planned in &plan.artifacts {
+        let (what, size) = to_do(planned);
+        let size = size.map_or_else(String::new, |size| size.to_string());
+        let name = Cell::strong(planned.artifact.name.to_string());
+        table.row([name, planned.artifact.version.clone().into(), what.into(), size.into()]);
+    }
     let artifacts: Vec<_> = plan
         .artifacts
         .iter()
@@ -103,7 +101,7 @@ fn planned(plan: &Plan<'_>) -> Output {
         })
         .collect();
     Output {
-        human: table(["artifact", "version", "to do", "size"], &rows),
+        human: table.render(&Look::of_stdout(settings)),
         json: json!({ "schema": SCHEMA, "platform": plan.platform, "artifacts": artifacts }),
     }
 }

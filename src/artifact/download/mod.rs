@@ -16,8 +16,8 @@ use url::Url;
 pub(crate) use client::{Http, Timeouts, shown};
 
 use super::capacity::Capacity;
-use super::claim::Claim;
 use super::store::Store;
+use crate::claim::Claim;
 use crate::cli::Environment;
 use crate::event::{Event, ProvisionEvent, SharedReporter};
 use crate::failure::{Failure, Result};

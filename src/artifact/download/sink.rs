@@ -12,7 +12,7 @@ use fs_err as fs;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::artifact::claim::Claim;
+use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{Digest, DigestAlgorithm, Hasher};
 

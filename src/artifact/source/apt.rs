@@ -9,8 +9,8 @@ use fs_err as fs;
 use super::Job;
 use super::bring::{Brought, Pins, admit, pick, started, watched};
 use super::client::{Client, Ended, find_program};
-use crate::artifact::claim::Claim;
 use crate::artifact::download::waiting;
+use crate::claim::{Claim, remove_unless_claimed};
 use crate::event::Event;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Locator, LockedFile};
@@ -266,13 +266,7 @@ fn private_options(root: &Utf8Path, configuration: &Utf8Path, arch: &str) -> Vec
 
 /// Removes the private lists, unless another meshlab uses them.
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
-    let folder = folder(cache);
-    if folder.is_dir()
-        && let Some(_claim) = Claim::try_now(&lock_path(cache))?
-    {
-        fs::remove_dir_all(&folder)?;
-    }
-    Ok(())
+    remove_unless_claimed(&folder(cache), &lock_path(cache))
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use fs_err as fs;
 use super::Job;
 use super::bring::{Brought, Pins, admit};
 use super::client::{Client, Pipe};
-use crate::artifact::claim::Claim;
 use crate::artifact::download::waiting;
 use crate::assets;
+use crate::claim::{Claim, remove_unless_claimed};
 use crate::event::{Event, ProvisionEvent};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{GoBuild, Locator, LockedFile, SourceKind};
@@ -234,13 +234,7 @@ fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
 /// Removes modules and compiled packages, several gigabytes, once nothing is to be built any more. Leaves them if
 /// another meshlab is building.
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
-    let folder = shared_folder(cache);
-    if folder.is_dir()
-        && let Some(_claim) = Claim::try_now(&lock_path(cache))?
-    {
-        fs::remove_dir_all(&folder)?;
-    }
-    Ok(())
+    remove_unless_claimed(&shared_folder(cache), &lock_path(cache))
 }
 
 #[cfg(test)]

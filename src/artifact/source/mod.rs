@@ -13,9 +13,9 @@ mod url;
 use camino::Utf8Path;
 
 use super::capacity::Capacity;
-use super::claim::Claim;
 use super::download::{Downloader, waiting};
 use super::store::Store;
+use crate::claim::Claim;
 use crate::cli::Environment;
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};

@@ -65,12 +65,12 @@ impl Claim {
         }
     }
 
-    /// The claim if nobody has it.
-    pub(crate) fn try_now(path: &Utf8Path) -> Result<Option<Self>> {
+    /// The claim, or the process that has it, where that is known.
+    pub(crate) fn try_now(path: &Utf8Path) -> Result<Result<Self, Option<u32>>> {
         loop {
             match Self::attempt(path)? {
-                Attempt::Ours(claim) => return Ok(Some(claim)),
-                Attempt::Theirs(_) => return Ok(None),
+                Attempt::Ours(claim) => return Ok(Ok(claim)),
+                Attempt::Theirs(holder) => return Ok(Err(holder)),
                 Attempt::Gone => {}
             }
         }
@@ -124,6 +124,16 @@ fn is_at(file: &fs::File, path: &Utf8Path) -> bool {
     }
 }
 
+/// Removes a folder unless somebody holds the claim on it.
+pub(crate) fn remove_unless_claimed(folder: &Utf8Path, claim: &Utf8Path) -> Result<()> {
+    if folder.is_dir()
+        && let Ok(_claim) = Claim::try_now(claim)?
+    {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
 /// Whether somebody holds a claim on one of the files in a folder. Nothing is created.
 pub(crate) fn any_held(folder: &Utf8Path) -> Result<bool> {
     if !folder.is_dir() {
@@ -162,13 +172,13 @@ mod tests {
     fn one_at_a_time_and_nothing_left() {
         let (_folder, path) = folder();
         let claim = Claim::try_now(&path).unwrap().unwrap();
-        assert!(Claim::try_now(&path).unwrap().is_none());
+        assert_eq!(Claim::try_now(&path).unwrap().unwrap_err(), Some(std::process::id()));
         let folder = path.parent().unwrap();
         assert!(any_held(folder).unwrap());
         drop(claim);
         assert!(!any_held(folder).unwrap());
         assert!(!path.exists());
-        assert!(Claim::try_now(&path).unwrap().is_some());
+        assert!(Claim::try_now(&path).unwrap().is_ok());
     }
 
     #[tokio::test]

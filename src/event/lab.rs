@@ -1,0 +1,152 @@
+//! A lab at work, as it happens.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::millis;
+use crate::model::{LabAddress, LabId, StepId};
+
+/// A lab at work.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "lab", rename_all = "kebab-case")]
+pub enum LabEvent {
+    /// The lab begins.
+    Started {
+        /// Which.
+        id: LabId,
+        /// Its title.
+        title: String,
+        /// What it is about, Markdown.
+        summary: String,
+        /// `host` or `docker`.
+        runtime: String,
+        /// Why this runtime, in a few words.
+        runtime_reason: String,
+        /// Where it listens.
+        address: LabAddress,
+        /// Name and version of each tool that takes part.
+        tools: Vec<(String, String)>,
+        /// How many steps will run.
+        steps: usize,
+    },
+    /// A step begins.
+    StepStarted {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        step: StepId,
+        /// Its title.
+        title: String,
+        /// The explanation, Markdown.
+        text: String,
+    },
+    /// A command is about to run, exactly as shown.
+    Command {
+        /// The command line.
+        command: String,
+        /// Name of the service it starts, if it stays in the background.
+        service: Option<String>,
+    },
+    /// A line the command wrote.
+    Output {
+        /// Without the line's end.
+        line: String,
+        /// Whether it went to standard error.
+        error: bool,
+    },
+    /// More lines than are shown came; the log has them all.
+    OutputCut {
+        /// How many were left out.
+        lines: usize,
+    },
+    /// The command ended, or the service is ready.
+    CommandFinished {
+        /// Since it was started, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+        /// For a service: its name. Services that follow one another start together, and end up ready in their order.
+        service: Option<String>,
+        /// For a service: what was observed that makes it ready.
+        ready: Option<String>,
+    },
+    /// A check begins.
+    CheckStarted {
+        /// What must hold, as a sentence.
+        claim: String,
+    },
+    /// A check does not hold yet and is tried again.
+    CheckWaiting {
+        /// What must hold.
+        claim: String,
+        /// What was observed last.
+        observed: String,
+    },
+    /// A check holds.
+    CheckPassed {
+        /// What holds.
+        claim: String,
+        /// The evidence, in a line or several.
+        evidence: Vec<String>,
+        /// How long until it held, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// A check did not hold by its deadline.
+    CheckFailed {
+        /// What should have held.
+        claim: String,
+        /// What was expected.
+        expected: String,
+        /// What was observed last.
+        observed: String,
+    },
+    /// A step is done.
+    StepFinished {
+        /// From 1.
+        number: usize,
+        /// Its name.
+        step: StepId,
+        /// Whether all its checks held.
+        passed: bool,
+        /// How long it took without the reader's pauses, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// The lab is over.
+    Finished {
+        /// Which.
+        id: LabId,
+        /// Number, name, title, time and verdict of each step that ran.
+        steps: Vec<StepSummary>,
+        /// Whether all held.
+        passed: bool,
+        /// What was learned, Markdown, one item each.
+        learned: Vec<String>,
+        /// Whether the components were left running.
+        kept: bool,
+        /// All in all without the reader's pauses, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+}
+
+/// One line of a lab's summary.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepSummary {
+    /// From 1.
+    pub number: usize,
+    /// The step.
+    pub step: StepId,
+    /// Its title.
+    pub title: String,
+    /// Whether its checks held.
+    pub passed: bool,
+    /// How many checks held.
+    pub checks: usize,
+    /// How long it took, in milliseconds.
+    #[serde(rename = "millis", serialize_with = "millis")]
+    pub took: Duration,
+}
