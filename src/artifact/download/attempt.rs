@@ -2,8 +2,9 @@
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
+use url::Url;
 
-use super::client::shown;
+use super::client::{host_of, shown};
 use super::{Downloader, Progress, Sink, Wanted};
 use crate::failure::{Failure, FailureKind, cause_chain};
 use crate::lockfile::SizeBound;
@@ -88,14 +89,13 @@ impl Downloader {
             }
             Err(_) => (format!("no answer within {} s", silence.as_secs_f32()), true),
         };
-        let failure =
-            Failure::failed(format!("{} cannot be fetched", shown(wanted.url))).detail("seen", why.clone());
         if dead {
             // Neither this file nor any other will come from there; the next source is asked at once.
             self.http.mark_dead(wanted.url, &why);
-            return Err(Trouble::Final(failure));
+            return Err(Trouble::Final(unreachable(wanted.url, &why)));
         }
-        Err(Trouble::Again(failure))
+        let failure = Failure::failed(format!("{} cannot be fetched", shown(wanted.url)));
+        Err(Trouble::Again(failure.detail("seen", why)))
     }
 
     /// Passes the body on, piece by piece.
@@ -144,8 +144,20 @@ impl Downloader {
 /// of software that passed it on.
 fn plain(error: reqwest::Error) -> String {
     let chain = cause_chain(&error.without_url());
-    let layers = ["error sending request: ", "client error (Connect): ", "client error (SendRequest): "];
+    let layers = [
+        "error sending request: ",
+        "client error (Connect): ",
+        "client error (SendRequest): ",
+        "dns error: ",
+        "error resolving DNS: ",
+        "failed to lookup address information: ",
+    ];
     layers.iter().fold(chain.as_str(), |text, layer| text.strip_prefix(layer).unwrap_or(text)).to_owned()
+}
+
+/// Nothing of this host's can be had: the file's name would only make the line longer.
+fn unreachable(url: &Url, why: &str) -> Failure {
+    Failure::failed(format!("cannot reach {}", host_of(url))).detail("seen", why.to_owned())
 }
 
 /// Reads status and headers.

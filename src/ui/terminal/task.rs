@@ -38,14 +38,20 @@ pub(super) fn draw(name: &str, names: usize, doing: &Doing, progress: &Progress,
     text::clip(&format!("{start}{rest}"), columns, look.symbols.ellipsis)
 }
 
+/// From how many bytes on a rate and a remaining time are shown.
+const TELLING: u64 = 64 * 1024;
+
 /// `pip  ━━━━╸────  12.3 MB / 62.4 MB  9.8 MB/s  5 s`
 fn fetching(from: &str, progress: &Progress, room: usize, look: &Look) -> String {
     let done = ByteSize(progress.done).to_string();
     let bytes = progress.total.map_or_else(|| done.clone(), |total| format!("{done} / {}", ByteSize(total)));
-    let left = progress.total.filter(|_| progress.rate > 0.0).map(|_| text::clock(progress.left));
+    // The first bytes say nothing about the rest.
+    let is_telling = progress.done >= TELLING && progress.rate > 0.0;
+    let left = progress.total.filter(|_| is_telling).map(|_| text::clock(progress.left));
+    let speed = if is_telling { rate(progress) } else { String::new() };
     let facts = [
         text::pad_left(&bytes, 17),
-        look.paint.dim(&text::pad_left(&rate(progress), 9)),
+        look.paint.dim(&text::pad_left(&speed, 9)),
         look.paint.dim(&text::pad_left(&left.unwrap_or_default(), 9)),
     ];
     format!("{}{}", source(from, look), bar_and_facts(progress, &facts, room.saturating_sub(SOURCE), look))
