@@ -39,7 +39,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
             what,
             unit: Unit::Seconds,
             meshlab: ours.samples()?,
-            alternative: Some(("by hand, benches/fetch-core.sh", by_hand.samples()?)),
+            alternative: Some(("benches/fetch-core.sh, with curl, sha256sum and unzip", by_hand.samples()?)),
             target: Target::Ratio(0.6),
         },
         Figure {

@@ -40,7 +40,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
         what: "through both Envoys, all cold".to_owned(),
         unit: Unit::Seconds,
         meshlab: ours.samples()?,
-        alternative: Some(("by hand, benches/first-echo.sh", by_hand.samples()?)),
+        alternative: Some(("benches/first-echo.sh, with the same consul and envoy", by_hand.samples()?)),
         target: Target::Ratio(0.25),
     }])
 }

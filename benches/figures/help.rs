@@ -25,7 +25,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Figure>> {
             what: "`meshlab --help`".to_owned(),
             unit: Unit::Seconds,
             meshlab: ours.samples()?,
-            alternative: Some(("`true`, the floor", floor.samples()?)),
+            alternative: Some(("`true`, the floor of starting any program", floor.samples()?)),
             target: Target::Value(0.010),
         },
         Figure {

@@ -57,9 +57,7 @@ impl Figure {
         [
             format!("{}: {}", self.name, self.what),
             self.unit.summary(&self.meshlab),
-            alternative.map_or_else(String::new, |(what, samples)| {
-                format!("{}  {what}", self.unit.summary(samples))
-            }),
+            alternative.map_or_else(String::new, |(_, samples)| self.unit.summary(samples)),
             self.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}")),
             target,
             if self.met() { "met" } else { "NOT MET" }.to_owned(),
@@ -94,22 +92,30 @@ impl Unit {
         }
     }
 
-    fn text(self, value: f64) -> String {
+    /// The unit in which a value reads well: how many make one of ours, its name, and the digits that count.
+    fn scale(self, value: f64) -> (f64, &'static str, usize) {
         match self {
-            Self::Seconds if value < 0.1 => format!("{:.1} ms", value * 1e3),
-            Self::Seconds if value < 1.0 => format!("{:.0} ms", value * 1e3),
-            Self::Seconds => format!("{value:.2} s"),
-            Self::Bytes => format!("{:.1} MB", value / 1e6),
+            Self::Seconds if value < 0.1 => (1e3, "ms", 1),
+            Self::Seconds if value < 1.0 => (1e3, "ms", 0),
+            Self::Seconds => (1.0, "s", 2),
+            Self::Bytes => (1e-6, "MB", 1),
         }
     }
 
+    fn text(self, value: f64) -> String {
+        let (factor, unit, digits) = self.scale(value);
+        format!("{:.digits$} {unit}", value * factor)
+    }
+
+    /// Median, least, most and count, all in the median's unit.
     fn summary(self, samples: &Samples) -> String {
-        let median = self.text(samples.median());
-        if samples.count() == 1 {
-            return format!("{median} (n=1)");
-        }
-        let (least, most) = (self.text(samples.least()), self.text(samples.most()));
-        format!("{median} ({least} - {most}, n={})", samples.count())
+        let median = samples.median();
+        let (factor, _, digits) = self.scale(median);
+        let range = match samples.count() {
+            1 => String::new(),
+            _ => format!("{:.digits$}-{:.digits$}, ", samples.least() * factor, samples.most() * factor),
+        };
+        format!("{} ({range}n={})", self.text(median), samples.count())
     }
 }
 
@@ -153,7 +159,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}; medians (least - most, runs), the two sides in turns\n", self.machine)?;
+        writeln!(
+            f,
+            "{}; median (least-most, runs), ratio of medians; the two sides took turns\n",
+            self.machine
+        )?;
         let header = ["FIGURE", "MESHLAB", "ALTERNATIVE", "RATIO", "TARGET", ""].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(header).chain(self.figures.iter().map(Figure::row)).collect();
         let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
@@ -163,6 +173,12 @@ impl fmt::Display for Report {
             let cells: Vec<_> =
                 row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             writeln!(f, "{}", cells.join("  ").trim_end())?;
+        }
+        writeln!(f)?;
+        for figure in &self.figures {
+            if let Some((what, _)) = &figure.alternative {
+                writeln!(f, "alternative of {}: {what}", figure.name)?;
+            }
         }
         for (name, why) in &self.failures {
             writeln!(f, "{name}: not measured: {why}")?;
