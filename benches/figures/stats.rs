@@ -4,36 +4,44 @@ use serde_json::{Value, json};
 
 /// Measured values of one thing, in seconds or bytes. Never empty.
 #[derive(Debug, Clone)]
-pub(crate) struct Samples(Vec<f64>);
+pub(crate) struct Samples {
+    sorted: Vec<f64>,
+    in_order: Vec<f64>,
+}
 
 impl Samples {
     /// `None` without any value.
-    pub(crate) fn new(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
-        (!values.is_empty()).then_some(Self(values))
+    pub(crate) fn new(in_order: Vec<f64>) -> Option<Self> {
+        let mut sorted = in_order.clone();
+        sorted.sort_by(f64::total_cmp);
+        (!sorted.is_empty()).then_some(Self { sorted, in_order })
     }
 
     /// The one in the middle, or between the two in the middle.
     pub(crate) fn median(&self) -> f64 {
-        let middle = self.0.len() / 2;
-        if self.0.len() % 2 == 1 { self.0[middle] } else { f64::midpoint(self.0[middle - 1], self.0[middle]) }
+        let middle = self.count() / 2;
+        if self.count() % 2 == 1 {
+            self.sorted[middle]
+        } else {
+            f64::midpoint(self.sorted[middle - 1], self.sorted[middle])
+        }
     }
 
     pub(crate) fn least(&self) -> f64 {
-        self.0[0]
+        self.sorted[0]
     }
 
     pub(crate) fn most(&self) -> f64 {
-        self.0[self.0.len() - 1]
+        self.sorted[self.count() - 1]
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.sorted.len()
     }
 
     pub(crate) fn json(&self) -> Value {
         json!({
-            "median": self.median(), "min": self.least(), "max": self.most(), "n": self.count(), "samples": self.0,
+            "median": self.median(), "min": self.least(), "max": self.most(), "n": self.count(), "samples": self.in_order,
         })
     }
 }
