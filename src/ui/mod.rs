@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use console::Console;
 pub use look::{Look, Surface};
-pub use output::{print_data, print_raw};
+pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use table::{Align, Cell, Table};
 
