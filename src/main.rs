@@ -15,12 +15,21 @@ use meshlab::svc;
 use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let environment = Environment::of_process();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are what was asked for, on standard output.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            let failure = Failure::usage(error.to_string().trim().trim_start_matches("error: "));
+            ui::print_early_failure(&failure, true, &environment);
+            return failure.kind().exit_code().into();
+        }
+        Err(error) => error.exit(),
+    };
     let settings = match Settings::resolve(&cli.global, environment.clone()) {
         Ok(settings) => settings,
         Err(failure) => {
-            ui::print_early_failure(&failure, &environment);
+            ui::print_early_failure(&failure, cli.global.json, &environment);
             return failure.kind().exit_code().into();
         }
     };
