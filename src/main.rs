@@ -132,9 +132,18 @@ fn lock(settings: &Settings) -> Result<Lock> {
     }
 }
 
+/// In bytes; the one in the source folder has some 25,000.
+const LONGEST_LOCK: u64 = 16 << 20;
+
 fn read_lock(path: &Utf8Path) -> Result<Lock> {
-    let text =
-        fs_err::read_to_string(path).map_err(|error| Failure::usage("cannot read the lock").seen(&error))?;
+    use std::io::Read as _;
+    let cannot = || Failure::usage(format!("cannot read the lock {path}"));
+    let file = fs_err::File::open(path).map_err(|error| cannot().seen(&error))?;
+    let mut text = String::new();
+    file.take(LONGEST_LOCK + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
+    if text.len() as u64 > LONGEST_LOCK {
+        return Err(cannot().detail("seen", format!("more than {LONGEST_LOCK} bytes; no lock is that long")));
+    }
     Lock::parse(&text, path.as_str())
 }
 
