@@ -113,6 +113,13 @@ impl Failure {
         self
     }
 
+    /// The same failure in other words, where the caller knows a better name for what it is about.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.inner.message = message.into();
+        self
+    }
+
     /// Why the run ends.
     pub fn kind(&self) -> FailureKind {
         self.inner.kind
@@ -154,6 +161,9 @@ impl From<std::io::Error> for Failure {
         match error.kind() {
             std::io::ErrorKind::StorageFull => {
                 failure.hint("free some space, or point MESHLAB_CACHE_DIR, MESHLAB_DATA_DIR and MESHLAB_STATE_DIR elsewhere")
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                failure.hint("give this user the right to it, or point MESHLAB_CACHE_DIR, MESHLAB_DATA_DIR and MESHLAB_STATE_DIR elsewhere")
             }
             _ => failure,
         }

@@ -15,12 +15,21 @@ use meshlab::svc;
 use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let environment = Environment::of_process();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are what was asked for, on standard output.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            let failure = Failure::usage(error.to_string().trim().trim_start_matches("error: "));
+            ui::print_early_failure(&failure, true, &environment);
+            return failure.kind().exit_code().into();
+        }
+        Err(error) => error.exit(),
+    };
     let settings = match Settings::resolve(&cli.global, environment.clone()) {
         Ok(settings) => settings,
         Err(failure) => {
-            ui::print_early_failure(&failure, &environment);
+            ui::print_early_failure(&failure, cli.global.json, &environment);
             return failure.kind().exit_code().into();
         }
     };
@@ -123,9 +132,18 @@ fn lock(settings: &Settings) -> Result<Lock> {
     }
 }
 
+/// In bytes; the one in the source folder has some 25,000.
+const LONGEST_LOCK: u64 = 16 << 20;
+
 fn read_lock(path: &Utf8Path) -> Result<Lock> {
-    let text =
-        fs_err::read_to_string(path).map_err(|error| Failure::usage("cannot read the lock").seen(&error))?;
+    use std::io::Read as _;
+    let cannot = || Failure::usage(format!("cannot read the lock {path}"));
+    let file = fs_err::File::open(path).map_err(|error| cannot().seen(&error))?;
+    let mut text = String::new();
+    file.take(LONGEST_LOCK + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
+    if text.len() as u64 > LONGEST_LOCK {
+        return Err(cannot().detail("seen", format!("more than {LONGEST_LOCK} bytes; no lock is that long")));
+    }
     Lock::parse(&text, path.as_str())
 }
 

@@ -242,9 +242,9 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
 }
 
 #[test]
-fn ctrl_c_and_sigterm_take_everything_down() {
+fn signals_take_everything_down() {
     let lab = Lab::new(6);
-    for (number, which) in [(130, Signal::INT), (143, Signal::TERM)] {
+    for (number, which) in [(129, Signal::HUP), (130, Signal::INT), (143, Signal::TERM)] {
         let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\"");
         assert!(!lab.processes().is_empty());
         signal(&child, which);

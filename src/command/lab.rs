@@ -125,7 +125,7 @@ async fn work(
         }
         if index + 1 < steps {
             let pause = Instant::now();
-            let answer = console.pause("Enter for the next step, q to stop").await;
+            let answer = console.pause("Enter for the next step, q and Enter to stop").await;
             paused += pause.elapsed();
             if answer == Answer::Quit {
                 reporter.report(Event::Note { text: format!("stopped after step {} of {steps}", index + 1) });
@@ -137,11 +137,13 @@ async fn work(
         session.keep()?;
     }
     let lab = session.lab();
+    let completed = summaries.len() == steps;
     reporter.report(Event::Lab(LabEvent::Finished {
         id: lab.id.clone(),
         steps: summaries,
         passed: outcome.is_ok(),
-        learned: lab.learned.clone(),
+        // Who stopped early has not seen it yet.
+        learned: if completed { lab.learned.clone() } else { Vec::new() },
         kept: args.keep,
         took: started.elapsed().saturating_sub(paused),
     }));

@@ -10,7 +10,7 @@ use crate::cli::{LogsArgs, Settings};
 use crate::failure::{Failure, Result};
 use crate::runtime::host::last_lines;
 use crate::state::RunDir;
-use crate::ui::print_raw;
+use crate::ui::print_while_read;
 
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -41,13 +41,17 @@ pub async fn run(args: &LogsArgs, settings: &Settings) -> Result<()> {
         // Measured before the lines are read: a line written in between is shown twice rather than never.
         let length = fs_err::metadata(&path).map(|metadata| metadata.len()).unwrap_or_default();
         for line in last_lines(&run, name, args.lines) {
-            print_raw(format!("{}{line}\n", label(name)).as_bytes())?;
+            if !print_while_read(format!("{}{line}\n", label(name)).as_bytes())? {
+                return Ok(());
+            }
         }
         followed.push(Followed { path, label: label(name), position: length, rest: Vec::new() });
     }
     while args.follow && run.exists() {
         for log in &mut followed {
-            log.print_new_lines().await?;
+            if !log.print_new_lines().await? {
+                return Ok(());
+            }
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -63,8 +67,9 @@ struct Followed {
 }
 
 impl Followed {
-    async fn print_new_lines(&mut self) -> Result<()> {
-        let Ok(mut file) = tokio::fs::File::open(&self.path).await else { return Ok(()) };
+    /// Says whether there is still a reader: without one (`logs -f | head`) there is nothing to go on for.
+    async fn print_new_lines(&mut self) -> Result<bool> {
+        let Ok(mut file) = tokio::fs::File::open(&self.path).await else { return Ok(true) };
         file.seek(SeekFrom::Start(self.position)).await?;
         let mut chunk = vec![0; CHUNK];
         let length = file.read(&mut chunk).await?;
@@ -72,9 +77,10 @@ impl Followed {
         self.rest.extend_from_slice(&chunk[..length]);
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
-            print_raw(self.label.as_bytes())?;
-            print_raw(&line)?;
+            if !print_while_read(&[self.label.as_bytes(), &line].concat())? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 }

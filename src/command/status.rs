@@ -1,5 +1,6 @@
 //! `meshlab status`: every component of every running lab.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Output;
@@ -23,7 +24,15 @@ pub async fn run(settings: &Settings) -> Result<Output> {
     let mut human = String::new();
     let mut labs = Vec::new();
     for run in RunDir::all(&settings.dirs.state)? {
-        let Some(state) = run.load() else { continue };
+        let Some(state) = run.load() else {
+            // Its processes may well be there.
+            let address = run.address();
+            human.extend([format!(
+                "{address}: what runs here is not known, its record is lost; `meshlab down --address {address}` ends it\n\n"
+            )]);
+            labs.push(json!({"lab": null, "address": address, "components": []}));
+            continue;
+        };
         let (table, json) = lab(&run, &state).await;
         let tools: Vec<String> =
             state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -45,10 +54,13 @@ pub async fn run(settings: &Settings) -> Result<Output> {
 async fn lab(run: &RunDir, state: &RunState) -> (Table, Value) {
     let mut table = Table::new(["COMPONENT", "STATE", "PID", "UPTIME", "LISTENS"]).right(2).right(3);
     let mut components = Vec::new();
-    for service in &state.services {
-        let condition = condition(run, service).await;
+    let now = now();
+    // All at once: each may take its time to not answer.
+    let conditions = join_all(state.services.iter().map(|service| condition(run, service))).await;
+    for (service, condition) in state.services.iter().zip(conditions) {
         let pid = service.process.map(|process| process.pid);
-        let uptime = service.process.map(|process| now().saturating_sub(process.started));
+        let alive = service.process.filter(|_| !matches!(condition, Condition::Ended));
+        let uptime = alive.map(|process| now.saturating_sub(process.started));
         let (cell, word, reason) = match &condition {
             Condition::Ready(why) => (Cell::good("ready"), "ready", why.clone()),
             Condition::NotReady(why) => (Cell::warn(format!("not ready: {why}")), "not-ready", why.clone()),

@@ -26,10 +26,14 @@ struct Entry {
 }
 
 impl Catalog {
-    /// The labs of `work_dir/labs` if there is such a folder, else the built-in ones; sorted by number.
+    /// The labs of `work_dir/labs` if there are any, else the built-in ones; sorted by number.
     pub fn find(work_dir: &Utf8Path) -> Result<Self> {
         let folder = work_dir.join("labs");
-        let mut entries = if folder.is_dir() { read_folder(&folder)? } else { built_in() };
+        let mut entries = if folder.is_dir() { read_folder(&folder)? } else { Vec::new() };
+        // Many a project has a folder of that name for something else.
+        if entries.is_empty() {
+            entries = built_in();
+        }
         entries.sort_by_key(|entry| (number(&entry.id), entry.id.clone()));
         Ok(Self { entries })
     }
@@ -162,5 +166,13 @@ mod tests {
             let lab = catalog.lab(id).unwrap();
             assert!(!lab.steps.is_empty());
         }
+    }
+
+    #[test]
+    fn a_folder_of_that_name_without_labs_hides_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temporary.path().join("labs/photographs")).unwrap();
+        let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
+        assert!(catalog.ids().any(|id| id.as_str() == "1-tcp-echo"));
     }
 }

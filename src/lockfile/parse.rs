@@ -16,6 +16,9 @@ use crate::model::{ArtifactName, ByteSize, Digest, DigestAlgorithm, FileName, Pl
 
 const VERSION: u32 = 1;
 
+/// How much of a line an error shows.
+const LONGEST_SHOWN: usize = 300;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLock {
@@ -101,7 +104,8 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Lock, Failure> {
 
 fn failure(text: &str, origin: &str, fault: &Fault) -> Failure {
     let (line, column) = position(text, fault.at.start);
-    let source_line = text.lines().nth(line - 1).unwrap_or_default().trim_end();
+    let source_line: String =
+        text.lines().nth(line - 1).unwrap_or_default().trim_end().chars().take(LONGEST_SHOWN).collect();
     Failure::usage(format!("{origin}:{line}:{column}: {}", fault.what))
         .detail("line", source_line)
         .hint("`meshlab deps lock` writes digests and sizes; names, versions and rules are yours to edit")
@@ -156,7 +160,7 @@ fn lock(raw: RawLock, origin: &str) -> Result<Lock, Fault> {
         });
         if !has_go {
             let what =
-                format!("expected toolchain to name an artifact with a `go` command, found {toolchain:?}");
+                format!("expected toolchain to name an artifact with a `go` command, found {toolchain}");
             return Err(Fault::new(span, what));
         }
     }
@@ -167,6 +171,10 @@ fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {
     let name_at = raw.name.span();
     if raw.version.is_empty() || raw.license.is_empty() {
         return Err(Fault::new(name_at, "expected a version and a licence, found an empty one"));
+    }
+    let said = [&raw.version, &raw.license, &raw.summary].into_iter().chain(&raw.note);
+    if let Some(text) = said.into_iter().find(|text| text.contains(char::is_control)) {
+        return Err(Fault::new(name_at, format!("expected text without control characters, found {text:?}")));
     }
     if raw.source.is_empty() {
         return Err(Fault::new(name_at, "expected at least one [[artifact.source]]"));

@@ -88,7 +88,8 @@ pub fn holder(at: SocketAddr) -> Option<String> {
         );
         if holds {
             let command = process.cmdline().unwrap_or_default().join(" ");
-            let shown: String = command.chars().take(80).collect();
+            let shown: String =
+                command.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
             return Some(format!("{shown} (pid {})", process.pid));
         }
     }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use console::Console;
 pub use look::{Look, Surface};
-pub use output::{print_data, print_raw};
+pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use table::{Align, Cell, Table};
 
@@ -50,9 +50,9 @@ pub fn print_failure(failure: &Failure, settings: &Settings) {
 }
 
 /// Draws a failure that came before the settings were known.
-pub fn print_early_failure(failure: &Failure, environment: &Environment) {
+pub fn print_early_failure(failure: &Failure, json: bool, environment: &Environment) {
     let stream = if std::io::stderr().is_terminal() { look::Stream::Stderr } else { look::Stream::Pipe };
-    write_failure(failure, &Look::before_settings(environment, false, ColorChoice::Auto, stream));
+    write_failure(failure, &Look::before_settings(environment, json, ColorChoice::Auto, stream));
 }
 
 fn write_failure(failure: &Failure, look: &Look) {

@@ -17,8 +17,15 @@ pub fn print_data(human: &str, json: &Value, settings: &Settings) -> Result<()> 
 
 /// Writes text or bytes that are data whatever the settings: completions, another program's output.
 pub fn print_raw(bytes: &[u8]) -> Result<()> {
+    print_while_read(bytes).map(drop)
+}
+
+/// The same for what has no end: says whether there is still a reader.
+pub fn print_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    quiet_if_closed(out.write_all(bytes).and_then(|()| out.flush()))
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    let is_read = written.is_ok();
+    quiet_if_closed(written).map(|()| is_read)
 }
 
 fn as_json(value: &Value) -> String {

@@ -38,7 +38,8 @@ pub(super) fn not_cached(missing: &[(&Artifact, &LockedFile)]) -> Failure {
             format!("{} {}: {}, {size}, {}", artifact.name, artifact.version, file.name, file.digest),
         )
     });
-    failure.hint("run it once without --offline (MESHLAB_MIRROR names a server near you), or import a bundle: meshlab bundle import FILE")
+    failure
+        .hint("run it once without --offline where the network is (MESHLAB_MIRROR names a server near you)")
 }
 
 /// No source could deliver an artifact.
@@ -53,9 +54,11 @@ pub(super) fn no_source(artifact: &Artifact, earlier: &[SourceFailure], failures
     } else {
         failure
     };
-    failure.hint(gravest.hint_text().unwrap_or(
-        "check the network and HTTPS_PROXY, name a server you can reach with MESHLAB_MIRROR, or import a bundle",
-    ))
+    failure.hint(
+        gravest.hint_text().unwrap_or(
+            "check the network and HTTPS_PROXY, or name a server you can reach with MESHLAB_MIRROR",
+        ),
+    )
 }
 
 /// One failure for all.

@@ -93,7 +93,7 @@ impl<'a> Apt<'a> {
     fn find(job: &'a Job<'a>) -> Result<Self> {
         let program = find_program(job.environment, "apt-get").ok_or_else(|| {
             Failure::new(FailureKind::MachineLacks, "apt-get is not installed")
-                .hint("this source needs Debian or Ubuntu; elsewhere use a bundle or a mirror")
+                .hint("this source needs Debian or Ubuntu; elsewhere use a mirror")
         })?;
         let mut environment: BTreeMap<String, String> =
             job.environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -147,7 +147,7 @@ impl<'a> Apt<'a> {
         }
         let offered = self.offered(package, lists).await;
         failure.detail("offered", if offered.is_empty() { "none".to_owned() } else { offered.join(", ") }).hint(format!(
-            "the pins are Debian 12's: on another distribution use a bundle or a mirror; if the version is gone from there too, write one that is offered into deps.lock and run `meshlab deps lock {}`",
+            "the pins are Debian 12's: on another distribution use a mirror; if the version is gone from there too, write one that is offered into deps.lock and run `meshlab deps lock {}`",
             self.job.artifact.name
         ))
     }

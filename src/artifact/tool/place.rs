@@ -41,8 +41,11 @@ pub(super) fn place(
 fn archive(file: &LockedFile, rules: &Unpack, store: &Store, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
     let stored = store.path_of(&file.digest);
     unpack(&stored, rules, into).map_err(|failure| match failure.kind() {
+        // In the store it is called by its digest, which tells nobody what it is.
         FailureKind::Untrusted => {
-            failure.detail("file", file.name.as_str()).detail("kept at", stored.as_str())
+            let message =
+                failure.message().replace(stored.file_name().unwrap_or_default(), file.name.as_str());
+            failure.with_message(message).detail("kept at", stored.as_str())
         }
         _ => failure,
     })

@@ -92,7 +92,7 @@ impl Lab {
             LabEvent::Finished { id, steps, passed, took, .. } => {
                 let held = steps.iter().filter(|step| step.passed).count();
                 let verdict = verdict(*passed, &look);
-                let of = text::count(steps.len(), "step");
+                let of = text::count(self.steps.max(steps.len()), "step");
                 screen.line(&format!("lab {id} {verdict}: {held} of {of} ({})", text::duration(*took)));
             }
         }

@@ -41,7 +41,9 @@ pub(super) fn draw(event: &LabEvent, of: usize, address: Option<LabAddress>, scr
     screen.lines(steps.iter().map(|step| step_line(step, &look)));
     let held = steps.iter().filter(|step| step.passed).count();
     let all = text::count(of.max(steps.len()), "step");
-    let sentence = if *passed {
+    let sentence = if *passed && steps.len() < of {
+        format!("lab {id} stopped: {held} of {all} passed")
+    } else if *passed {
         format!("lab {id} passed: {held} of {all}")
     } else {
         format!("lab {id} failed: {held} of {all} passed")
