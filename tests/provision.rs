@@ -102,6 +102,19 @@ fn wrong_bytes_are_refused_and_kept_aside() {
 }
 
 #[test]
+fn an_archive_that_is_unsafe_though_locked_is_kept_aside() {
+    let (sandbox, server) = (Sandbox::new(), Server::start());
+    let evil = zip(&[("tool", b"#!/bin/sh\n"), ("../evil", b"outside")]);
+    server.route("/tool.zip", &evil, &[Manner::Serve]);
+    one(&sandbox, &server, "1.0", &evil);
+    let ran = sandbox.run(&["provision"]).expect(4);
+    assert!(ran.stderr.contains("../evil") && ran.stderr.contains("kept at"), "{}", ran.stderr);
+    assert_eq!(sandbox.names("cache/rejected").len(), 1);
+    assert!(sandbox.names("cache/sha256").is_empty(), "{:?}", sandbox.names("cache/sha256"));
+    assert!(sandbox.names("data/tools").is_empty(), "{:?}", sandbox.names("data/tools"));
+}
+
+#[test]
 fn the_next_source_is_tried_and_the_summary_says_so() {
     let (sandbox, server) = (Sandbox::new(), Server::start());
     let (right, wrong) = (tool("tool", "right"), tool("tool", "wrong"));
@@ -163,7 +176,9 @@ fn offline_lists_all_that_is_missing() {
     ];
     sandbox.write("deps.lock", lock(&artifacts));
     let ran = sandbox.run(&["provision", "--offline"]).expect(5);
-    for part in ["one 1.5: one.zip", "two 2.5: two.zip", &Digest::sha256_of(&two).to_string(), "without --offline"] {
+    for part in
+        ["one 1.5: one.zip", "two 2.5: two.zip", &Digest::sha256_of(&two).to_string(), "without --offline"]
+    {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     assert!(server.seen().is_empty());

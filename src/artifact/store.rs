@@ -106,6 +106,11 @@ impl Store {
         self.keep_aside(path, &format!("longer-{}", file.name), failure)
     }
 
+    /// Takes a file out of the store that has the locked digest and is unsafe all the same: nobody is to get it from here.
+    pub(crate) fn reject_stored(&self, file: &LockedFile, failure: Failure) -> Failure {
+        self.keep_aside(&self.path_of(&file.digest), &format!("unsafe-{}", file.name), failure)
+    }
+
     fn keep_aside(&self, path: &Utf8Path, name: &str, failure: Failure) -> Failure {
         let folder = self.root.join("rejected");
         let aside = folder.join(name);

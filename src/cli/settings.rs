@@ -129,6 +129,11 @@ impl Settings {
             })?),
             (None, None) => file.jobs,
         };
+        let jobs = jobs.unwrap_or(DEFAULT_JOBS);
+        if !(1..=MOST_JOBS).contains(&jobs) {
+            return Err(Failure::usage(format!("{jobs} jobs at once are not possible"))
+                .hint(format!("give a number from 1 to {MOST_JOBS}")));
+        }
         let runtime = match (flags.runtime, environment.var("MESHLAB_RUNTIME")) {
             (Some(runtime), _) => Some(runtime),
             (None, Some(text)) => Some(RuntimeChoice::parse(text)?),
@@ -150,7 +155,7 @@ impl Settings {
             quiet: flags.quiet,
             verbose: flags.verbose,
             yes: flags.yes,
-            jobs: jobs.unwrap_or(DEFAULT_JOBS).clamp(1, MOST_JOBS),
+            jobs,
             address: flags.address.or(file.address).unwrap_or(LabAddress::DEFAULT),
             color: flags.color,
             runtime: runtime.unwrap_or(RuntimeChoice::Auto),

@@ -82,7 +82,9 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     if args.keep && !stopped && run.exists() {
         return outcome;
     }
-    let taken_down = take_down(&run, run_lock, reporter).await;
+    // Nothing was started before there was a folder for it.
+    let taken_down =
+        if run.exists() { take_down(&run, run_lock, reporter).await } else { run.remove(run_lock) };
     // The first thing that went wrong is the one to tell.
     outcome.and(taken_down)
 }

@@ -22,6 +22,7 @@ pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shared
         Some(state) => state.path.clone(),
         None => installed(settings, lock)?,
     };
+    let path = [path, own_folder()].concat();
     let user = &settings.environment;
     let (program, arguments) = match args.command.split_first() {
         Some((program, arguments)) => (program.clone(), arguments.to_vec()),
@@ -46,6 +47,12 @@ pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shared
         std::io::ErrorKind::NotFound => failure.hint("`meshlab provision` installs consul, nomad and envoy"),
         _ => failure,
     })
+}
+
+/// Where this program lies: in the shell it calls itself `meshlab` too.
+fn own_folder() -> Vec<Utf8PathBuf> {
+    let own = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    own.iter().filter_map(|path| path.parent()).map(ToOwned::to_owned).collect()
 }
 
 fn installed(settings: &Settings, lock: &Lock) -> Result<Vec<Utf8PathBuf>> {

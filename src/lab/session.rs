@@ -200,7 +200,7 @@ impl Session {
 
     fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
         let Some(service) = service else { return failure };
-        let lines = self.host.last_log_lines(service, LOG_LINES);
+        let lines = self.host.telling_log_lines(service, LOG_LINES);
         if lines.is_empty() { failure } else { failure.detail(format!("log of {service}"), lines.join("\n")) }
     }
 

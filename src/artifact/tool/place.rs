@@ -45,7 +45,7 @@ fn archive(file: &LockedFile, rules: &Unpack, store: &Store, into: &Utf8Path) ->
         FailureKind::Untrusted => {
             let message =
                 failure.message().replace(stored.file_name().unwrap_or_default(), file.name.as_str());
-            failure.with_message(message).detail("kept at", stored.as_str())
+            store.reject_stored(file, failure.with_message(message))
         }
         _ => failure,
     })

@@ -83,9 +83,17 @@ impl Host {
         child.try_wait().ok().flatten().map(|status| status.to_string())
     }
 
-    /// The last lines a component wrote.
-    pub fn last_log_lines(&self, service: &str, count: usize) -> Vec<String> {
-        last_lines(&self.run, service, count)
+    /// The last lines a component wrote that may tell why something failed: what it notes for its own developers
+    /// is left out, unless there is nothing else.
+    pub fn telling_log_lines(&self, service: &str, count: usize) -> Vec<String> {
+        const LOOKED_AT: usize = 2000;
+        let lines = last_lines(&self.run, service, LOOKED_AT);
+        let is_detail = |line: &&String| {
+            ["[DEBUG]", "[TRACE]", "[debug]", "[trace]"].iter().any(|mark| line.contains(mark))
+        };
+        let telling: Vec<&String> = lines.iter().filter(|line| !is_detail(line)).collect();
+        let chosen = if telling.is_empty() { lines.iter().collect() } else { telling };
+        chosen[chosen.len().saturating_sub(count)..].iter().map(|line| (*line).clone()).collect()
     }
 
     /// Leaves everything running, and says so to the next meshlab.
