@@ -115,6 +115,21 @@ fn an_archive_that_is_unsafe_though_locked_is_kept_aside() {
 }
 
 #[test]
+fn after_an_unsafe_archive_the_next_source_is_tried() {
+    let (sandbox, server) = (Sandbox::new(), Server::start());
+    let (right, evil) = (tool("tool", "right"), zip(&[("tool", b"#!/bin/sh\n"), ("../evil", b"outside")]));
+    server.route("/evil.zip", &evil, &[Manner::Serve]);
+    server.route("/good.zip", &right, &[Manner::Serve]);
+    let sources = [zip_source(&server.url("/evil.zip"), &evil), zip_source(&server.url("/good.zip"), &right)];
+    sandbox.write("deps.lock", lock(&[artifact("tool", "1.0", &sources)]));
+    let ran = sandbox.run(&["provision"]).expect(0);
+    assert!(ran.stderr.contains("evil.zip is refused"), "{}", ran.stderr);
+    assert_eq!(sandbox.names("data/tools").len(), 1);
+    // And at the next run nothing is left to do.
+    sandbox.run(&["provision", "--offline"]).expect(0);
+}
+
+#[test]
 fn the_next_source_is_tried_and_the_summary_says_so() {
     let (sandbox, server) = (Sandbox::new(), Server::start());
     let (right, wrong) = (tool("tool", "right"), tool("tool", "wrong"));

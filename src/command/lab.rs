@@ -22,21 +22,30 @@ use super::Output;
 /// All labs, in order.
 pub fn list(settings: &Settings) -> Result<Output> {
     let catalog = Catalog::find(&settings.work_dir)?;
-    let labs: Vec<Lab> = catalog.ids().map(|id| catalog.lab(id.as_str())).collect::<Result<_>>()?;
     let mut table = Table::new(["LAB", "STEPS", "NEEDS", "WHAT IT IS ABOUT"]).right(1);
-    for lab in &labs {
-        let needs: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
-        table.row([
-            Cell::strong(lab.id.to_string()),
-            lab.steps.len().to_string().into(),
-            needs.join(", ").into(),
-            lab.title.clone().into(),
-        ]);
+    let mut rows = Vec::new();
+    for id in catalog.ids() {
+        let name = Cell::strong(id.to_string());
+        match catalog.lab(id.as_str()) {
+            Ok(lab) => {
+                let needs: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
+                table.row([
+                    name,
+                    lab.steps.len().to_string().into(),
+                    needs.join(", ").into(),
+                    lab.title.clone().into(),
+                ]);
+                rows.push(
+                    json!({"id": id, "title": lab.title, "steps": lab.steps.len(), "tools": lab.tools}),
+                );
+            }
+            // One that is being written must not hide the others.
+            Err(failure) => {
+                table.row([name, "".into(), "".into(), Cell::bad(failure.message())]);
+                rows.push(json!({"id": id, "error": failure.message()}));
+            }
+        }
     }
-    let rows: Vec<_> = labs
-        .iter()
-        .map(|lab| json!({"id": lab.id, "title": lab.title, "steps": lab.steps.len(), "tools": lab.tools}))
-        .collect();
     let human = table.render(&Look::of_stdout(settings));
     Ok(Output { human, json: json!({"schema": 1, "labs": rows}) })
 }

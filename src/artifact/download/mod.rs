@@ -28,6 +28,9 @@ use sink::Sink;
 
 /// Requests per file and address, all in all.
 const ATTEMPTS: u32 = 4;
+
+/// How much an attempt has to bring to count as progress, in bytes.
+const WORTHWHILE: u64 = 1024 * 1024;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -127,7 +130,9 @@ impl Downloader {
         let mut progress = Progress::default();
         let mut back_off = FIRST_BACK_OFF;
         let mut number = 1;
+        let mut fruitless = 0;
         loop {
+            let before = sink.length();
             if wanted.file.size.exact() == Some(sink.length()) {
                 if number == 1 {
                     wanted.report_started(wanted.file.size.exact(), sink);
@@ -135,7 +140,15 @@ impl Downloader {
                 return Ok(());
             }
             match self.attempt(wanted, sink, &mut progress, number == 1).await {
-                Err(Trouble::Again(_)) if number < ATTEMPTS && self.http.dead(wanted.url).is_none() => {}
+                Err(Trouble::Again(failure)) => {
+                    // A line that breaks often still brings a big file home, as long as each attempt brings some of it.
+                    let is_fruitful = sink.length() >= before + WORTHWHILE;
+                    (fruitless, back_off) =
+                        if is_fruitful { (0, FIRST_BACK_OFF) } else { (fruitless + 1, back_off) };
+                    if fruitless >= ATTEMPTS || self.http.dead(wanted.url).is_some() {
+                        return Err(Trouble::Again(failure));
+                    }
+                }
                 ended => return ended,
             }
             tokio::time::sleep(back_off).await;

@@ -20,7 +20,7 @@ use crate::artifact::work::{WorkFolder, blocking};
 use crate::claim::Claim;
 use crate::cli::Settings;
 use crate::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter, SourceFailure};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, Lock, LockedFile, Source, SourceKind};
 use crate::model::{ArtifactName, ByteSize, Digest, Platform};
 
@@ -179,23 +179,54 @@ impl<'a> Engine<'a> {
         if let Some(tool) = self.tools.find(artifact, self.platform) {
             return Ok((tool, None));
         }
-        let fetched = self.fetch(artifact, earlier).await?;
+        let claim = Arc::new(claim);
+        let (mut refused, mut failures) = (Vec::new(), Vec::new());
+        loop {
+            let fetched = self.fetch(artifact, &refused, earlier, &mut failures).await?;
+            match self.unpack(artifact, fetched.source, &claim).await {
+                Ok(tool) => return Ok((tool, Some(fetched))),
+                // What one source has locked is unsafe; what another one has may be good.
+                Err(failure) if failure.kind() == FailureKind::Untrusted => {
+                    self.source_failed(artifact, fetched.source.kind.name(), &failure, earlier);
+                    refused.push(fetched.source);
+                    failures.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    async fn unpack(
+        &self,
+        artifact: &Artifact,
+        source: &Source,
+        claim: &Arc<Claim>,
+    ) -> Result<InstalledTool> {
         let _permit = self.capacity.job().await?;
         self.report(ProvisionEvent::Unpacking { artifact: artifact.name.clone() });
         let (tools, store) = (self.tools.clone(), self.store.clone());
-        let (owned, source) = (artifact.clone(), fetched.source.clone());
-        let tool = blocking(move || {
+        let (artifact, source, claim) = (artifact.clone(), source.clone(), Arc::clone(claim));
+        blocking(move || {
             // Held to the end even if nobody waits for it any more: nothing else may touch the folder meanwhile.
             let _claim = claim;
-            tools.install(&owned, &source, &store)
+            tools.install(&artifact, &source, &store)
         })
-        .await?;
-        Ok((tool, Some(fetched)))
+        .await
     }
 
     /// All files of one source into the store: a source that is complete there, else the first that delivers.
-    async fn fetch(&self, artifact: &'a Artifact, earlier: &mut Vec<SourceFailure>) -> Result<Fetched<'a>> {
-        let sources = allowed(artifact, self.sources, self.platform)?;
+    async fn fetch(
+        &self,
+        artifact: &'a Artifact,
+        refused: &[&'a Source],
+        earlier: &mut Vec<SourceFailure>,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Fetched<'a>> {
+        let mut sources = allowed(artifact, self.sources, self.platform)?;
+        sources.retain(|source| !refused.iter().any(|refused| std::ptr::eq(*refused, *source)));
+        if sources.is_empty() {
+            return Err(no_source(artifact, earlier, std::mem::take(failures)));
+        }
         for source in &sources {
             if source.files.iter().all(|file| self.store.contains(&file.digest))
                 && self.missing(source).await?.is_empty()
@@ -208,10 +239,9 @@ impl<'a> Engine<'a> {
             let missing: Vec<_> = missing.into_iter().map(|file| (artifact, file)).collect();
             return Err(not_cached(&missing));
         }
-        let mut failures = Vec::new();
         for source in sources {
             let missing = self.missing(source).await?;
-            match self.fetch_source(artifact, source, &missing, earlier, &mut failures).await {
+            match self.fetch_source(artifact, source, &missing, earlier, failures).await {
                 Ok(from) => {
                     let sizes = missing.iter().filter_map(|file| {
                         fs_err::metadata(self.store.path_of(&file.digest)).ok().map(|found| found.len())
@@ -224,7 +254,7 @@ impl<'a> Engine<'a> {
                 }
             }
         }
-        Err(no_source(artifact, earlier, failures))
+        Err(no_source(artifact, earlier, std::mem::take(failures)))
     }
 
     /// One source: the mirror first, then the source's own client for what the mirror lacks.

@@ -119,13 +119,16 @@ impl Host {
 /// The last lines of a component's log; empty if there is none.
 pub fn last_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
     use std::io::{Read as _, Seek as _, SeekFrom};
-    const TAIL: u64 = 64 * 1024;
+    // Lines of components rarely reach this length; a log is never read whole.
+    const LINE: u64 = 512;
+    const MOST: u64 = 16 * 1024 * 1024;
+    let tail = LINE.saturating_mul(count as u64).clamp(64 * 1024, MOST);
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = std::fs::File::open(run.log(service))?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(tail)))?;
         let mut bytes = Vec::new();
-        file.take(TAIL).read_to_end(&mut bytes)?;
+        file.take(tail).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().unwrap_or_default();
