@@ -45,6 +45,11 @@ pub async fn run(
         },
     };
     let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
+    if settings.offline {
+        let text =
+            "offline: only the lock's structure and the wrappers' digests are compared, no file is measured";
+        reporter.report(Event::Warning { text: text.to_owned() });
+    }
     let report = deps_lock(request, &measure, reporter).await?;
     go::sweep(store.root())?;
     apt::sweep(store.root())?;
