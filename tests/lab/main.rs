@@ -5,129 +5,23 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 #![allow(clippy::zombie_processes, reason = "a test that fails leaves the rest to the system")]
 
+mod harness;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
+use harness::Lab;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Ran, until};
 
 const NOBODY: u32 = 65534;
-
-/// A lab of its own: an address and a state folder that no other test uses.
-struct Lab {
-    address: String,
-    folder: tempfile::TempDir,
-}
-
-impl Lab {
-    /// `number` makes the address; each test has another one.
-    fn new(number: u8) -> Self {
-        provisioned();
-        Self { address: format!("127.0.77.{number}"), folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_meshlab"));
-        command
-            .env("MESHLAB_STATE_DIR", self.state())
-            .env("COLUMNS", "80")
-            .current_dir(self.folder.path())
-            .args(["--offline", "--address", &self.address])
-            .args(arguments)
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
-    }
-
-    /// Starts a lab and returns once an event of it has this text.
-    fn start_until(&self, arguments: &[&str], text: &str) -> Child {
-        let mut child = self
-            .command(arguments)
-            .arg("--json")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut events = BufReader::new(child.stderr.take().unwrap());
-        let mut seen = String::new();
-        loop {
-            let mut line = String::new();
-            assert!(events.read_line(&mut line).unwrap() > 0, "no event with {text:?}, only: {seen}");
-            if line.contains(text) {
-                // Whatever else it says must not block it.
-                std::thread::spawn(move || drop(std::io::copy(&mut events, &mut std::io::sink())));
-                return child;
-            }
-            seen.push_str(&line);
-        }
-    }
-
-    /// The lab's processes that are alive.
-    fn processes(&self) -> Vec<String> {
-        let mark = format!("MESHLAB_RUN_DIR={}/", self.state().display());
-        let mut found = Vec::new();
-        for process in procfs::process::all_processes().unwrap().flatten() {
-            let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
-            if String::from_utf8_lossy(&environment).contains(&mark) {
-                found.push(process.cmdline().unwrap_or_default().join(" "));
-            }
-        }
-        found
-    }
-
-    #[track_caller]
-    fn nothing_is_left(&self) {
-        assert_eq!(self.processes(), Vec::<String>::new());
-        let left: Vec<_> = std::fs::read_dir(self.state()).into_iter().flatten().flatten().collect();
-        assert!(left.is_empty(), "{left:?}");
-        for port in [9090, 8500, 8502, 8600, 9191, 19000, 19001, 21001] {
-            let bound = TcpListener::bind((self.address.as_str(), port));
-            assert!(bound.is_ok(), "{}:{port} is still held", self.address);
-        }
-    }
-
-    /// A folder with one lab, to be used with `-C`.
-    fn write_lab(&self, actions: &str) -> String {
-        let folder = self.folder.path().join("labs/9-own");
-        std::fs::create_dir_all(&folder).unwrap();
-        let text = format!(
-            "title = \"own\"\nsummary = \"own\"\ntools = []\nlearned = []\n\n[[step]]\nid = \"one\"\ntitle = \"The step\"\n\
-             text = \"text\"\ntimeout_seconds = 1\nhints = [\"look at the sky\"]\n{actions}"
-        );
-        std::fs::write(folder.join("lab.toml"), text).unwrap();
-        self.folder.path().to_str().unwrap().to_owned()
-    }
-}
-
-/// Gets Consul and Envoy once for all tests.
-fn provisioned() {
-    static DONE: OnceLock<()> = OnceLock::new();
-    DONE.get_or_init(|| {
-        eprintln!("provisioning consul and envoy (minutes, if Consul has to be built)");
-        let status = Command::new(env!("CARGO_BIN_EXE_meshlab"))
-            .args(["provision", "consul", "envoy"])
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "cannot provision consul and envoy");
-    });
-}
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
