@@ -152,6 +152,7 @@ async fn work(
     reporter.report(Event::Lab(LabEvent::Finished {
         id: lab.id.clone(),
         steps: summaries,
+        of: steps,
         passed: outcome.is_ok(),
         // Who stopped early has not seen it yet.
         learned: if completed { lab.learned.clone() } else { Vec::new() },

@@ -121,7 +121,9 @@ pub enum LabEvent {
         id: LabId,
         /// Number, name, title, time and verdict of each step that ran.
         steps: Vec<StepSummary>,
-        /// Whether all held.
+        /// Of how many; fewer ran if it was stopped or failed.
+        of: usize,
+        /// Whether all that ran held.
         passed: bool,
         /// What was learned, Markdown, one item each.
         learned: Vec<String>,

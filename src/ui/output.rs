@@ -30,6 +30,8 @@ pub fn print_while_read(bytes: &[u8]) -> Result<bool> {
 
 fn as_json(value: &Value) -> String {
     match value {
+        // Most commands number their own data.
+        Value::Object(members) if members.contains_key("schema") => format!("{value}\n"),
         Value::Object(_) => json::line(value),
         // A list has no place for the number; it goes under a name.
         other => json::line(&serde_json::json!({ "data": other })),
@@ -56,6 +58,17 @@ fn quiet_if_closed(written: std::io::Result<()>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_schema_number_stands_once() {
+        for value in
+            [serde_json::json!({"schema": 1, "a": 2}), serde_json::json!({"a": 2}), serde_json::json!([2])]
+        {
+            let text = as_json(&value);
+            assert_eq!(text.matches("\"schema\":1").count(), 1, "{text}");
+            assert!(text.ends_with("}\n"), "{text}");
+        }
+    }
 
     #[test]
     fn a_closed_pipe_is_no_failure_and_a_full_disk_is() {

@@ -89,10 +89,10 @@ impl Lab {
                     text::duration(*took)
                 ));
             }
-            LabEvent::Finished { id, steps, passed, took, .. } => {
+            LabEvent::Finished { id, steps, of, passed, took, .. } => {
                 let held = steps.iter().filter(|step| step.passed).count();
                 let verdict = verdict(*passed, &look);
-                let of = text::count(self.steps.max(steps.len()), "step");
+                let of = text::count(*of, "step");
                 screen.line(&format!("lab {id} {verdict}: {held} of {of} ({})", text::duration(*took)));
             }
         }

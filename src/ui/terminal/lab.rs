@@ -80,7 +80,7 @@ impl Lab {
             }
             LabEvent::Finished { .. } => {
                 self.hold();
-                summary::draw(event, self.steps, self.address, screen);
+                summary::draw(event, self.address, screen);
             }
         }
     }

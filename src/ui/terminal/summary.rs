@@ -31,17 +31,17 @@ fn verdict_line(passed: bool, sentence: &str, took: Duration, screen: &mut Scree
     ));
 }
 
-/// The end of a lab of this many steps.
-pub(super) fn draw(event: &LabEvent, of: usize, address: Option<LabAddress>, screen: &mut Screen) {
-    let LabEvent::Finished { id, steps, passed, learned, kept, took } = event else { return };
+/// The end of a lab.
+pub(super) fn draw(event: &LabEvent, address: Option<LabAddress>, screen: &mut Screen) {
+    let LabEvent::Finished { id, steps, of, passed, learned, kept, took } = event else { return };
     let look = screen.look;
     screen.blank();
     screen.line(&rule("Summary", &look));
     screen.blank();
     screen.lines(steps.iter().map(|step| step_line(step, &look)));
     let held = steps.iter().filter(|step| step.passed).count();
-    let all = text::count(of.max(steps.len()), "step");
-    let sentence = if *passed && steps.len() < of {
+    let all = text::count(*of, "step");
+    let sentence = if *passed && steps.len() < *of {
         format!("lab {id} stopped: {held} of {all} passed")
     } else if *passed {
         format!("lab {id} passed: {held} of {all}")

@@ -277,6 +277,7 @@ pub(in crate::ui::tests) fn lab(kept: bool) -> Vec<Event> {
     told.push(Event::Lab(LabEvent::Finished {
         id: "1-tcp-echo".parse().unwrap(),
         steps: summaries(&steps, true),
+        of: 7,
         passed: true,
         learned: vec![
             "A `sidecar_service` stanza is all that a service needs to join the mesh.".into(),
@@ -317,6 +318,7 @@ pub(in crate::ui::tests) fn failing_lab() -> Vec<Event> {
     told.push(Event::Lab(LabEvent::Finished {
         id: "1-tcp-echo".parse().unwrap(),
         steps: summaries(&steps, false),
+        of: 7,
         passed: false,
         learned: vec!["never shown".into()],
         kept: false,
