@@ -255,13 +255,13 @@ mod tests {
             ("PIP_RETRIES", "9"),
             ("TMPDIR", "/tmp"),
         ]);
-        let variables = environment(&user, "/work/tmp");
+        let variables = environment(&user, "/scratch/tmp");
         let get = |name: &str| variables.get(name).map(String::as_str);
         assert_eq!(get("PIP_INDEX_URL"), Some("https://mirror.example/simple"));
         assert_eq!(get("HTTPS_PROXY"), Some("http://proxy.example:3128"));
         assert_eq!(get("PIP_TARGET"), None);
         assert_eq!(get("PIP_REQUIRE_VIRTUALENV"), Some("0"));
         assert_eq!(get("PIP_RETRIES"), Some("9"));
-        assert_eq!(get("TMPDIR"), Some("/work/tmp"));
+        assert_eq!(get("TMPDIR"), Some("/scratch/tmp"));
     }
 }
