@@ -37,6 +37,7 @@
 //! Invariant: the environment of the process is read in [`cli`] only, and standard streams are written in [`ui`] only.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod api;
 pub mod artifact;
 pub(crate) mod assets;
 pub(crate) mod claim;
@@ -51,6 +52,7 @@ pub mod model;
 pub mod nearest;
 pub mod repo;
 pub mod runtime;
+pub mod secret;
 pub mod signals;
 pub mod state;
 pub mod svc;

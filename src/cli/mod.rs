@@ -319,6 +319,8 @@ pub enum SvcCommand {
         /// The port
         port: u16,
     },
+    /// Register services with Consul, or remove them
+    Register(crate::svc::register::RegisterArgs),
     /// Get a URL and print the answer; JSON is printed readably
     Get {
         /// The address

@@ -3,3 +3,4 @@
 pub mod echo;
 pub mod get;
 pub mod nc;
+pub mod register;
