@@ -131,8 +131,12 @@ impl Service for Frontend {
 
 fn expression_of(body: &Bytes) -> Result<Expression, Reply> {
     let refuse = |reason: &str| reply::refuse(StatusCode::BAD_REQUEST, reason);
-    let compute: Compute = serde_json::from_slice(body)
-        .map_err(|error| refuse(&format!("the body has to be {{\"expression\": \"1+2-3\"}}: {error}")))?;
+    let other = |seen: &str| refuse(&format!("the body has to be {{\"expression\": \"1+2-3\"}}: {seen}"));
+    // Serde would take an array for the members' values in order.
+    if body.trim_ascii().first() != Some(&b'{') {
+        return Err(other("that is no JSON object"));
+    }
+    let compute: Compute = serde_json::from_slice(body).map_err(|error| other(&error.to_string()))?;
     Expression::parse(&compute.expression).map_err(|error| refuse(&error.to_string()))
 }
 

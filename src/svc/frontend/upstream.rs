@@ -167,14 +167,18 @@ fn integer_of(answer: &Answer) -> Result<i64, String> {
     }
     // Services in other languages may end the line.
     let text = std::str::from_utf8(&answer.body).unwrap_or("not UTF-8");
-    integer::parse(text.trim_ascii()).map_err(|error| format!("{}: that {error}", answered(answer)))
+    integer::parse(text.trim_ascii()).map_err(|error| format!("{}; that {error}", answered(answer)))
 }
 
 fn answered(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
-    let shown: String = text.trim().chars().take(SHOWN).collect();
-    let cut = if text.trim().chars().nth(SHOWN).is_some() { "..." } else { "" };
-    format!("answered {} with {shown:?}{cut}", answer.status)
+    let mut letters = text.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let shown: String = letters.by_ref().take(SHOWN).collect();
+    if shown.is_empty() {
+        return format!("answered {} with nothing", answer.status);
+    }
+    let cut = if letters.next().is_some() { "..." } else { "" };
+    format!("answered {}: {shown}{cut}", answer.status)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ mod exchange;
 mod identity;
 mod log;
 pub(super) mod reply;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
