@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
-use meshlab::cli::{Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand};
+use meshlab::cli::{
+    Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand, arguments,
+};
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
@@ -16,7 +18,7 @@ use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments(std::env::args_os())) {
         Ok(cli) => cli,
         // Help and version are what was asked for, on standard output.
         Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
@@ -76,6 +78,11 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             let shutdown = async { drop(interrupted().await) };
             command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
         }
+        // To end when it is told to is what a service is for.
+        Command::Svc(SvcCommand::Sample(service)) => {
+            let shutdown = async { drop(interrupted().await) };
+            command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
+        }
         other => tokio::select! {
             outcome = run_until_interrupted(other, settings, reporter) => outcome,
             interruption = interrupted() => Err(interruption),
@@ -120,6 +127,8 @@ async fn serve(service: SvcCommand) -> Result<()> {
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        // Carried out by `run`.
+        SvcCommand::Sample(_) => Ok(()),
     }
 }
 

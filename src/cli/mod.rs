@@ -2,12 +2,14 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no backticks")]
 
 mod settings;
+mod svc;
 
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 pub use settings::{Dirs, Environment, Settings};
+pub use svc::{SampleService, ServeArgs, arguments};
 
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, LabAddress};
@@ -332,4 +334,7 @@ pub enum SvcCommand {
         #[arg(long, value_delimiter = ',')]
         matching: Vec<String>,
     },
+    /// The services of the calculator lab.
+    #[command(flatten)]
+    Sample(SampleService),
 }

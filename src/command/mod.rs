@@ -11,6 +11,7 @@ pub mod provision;
 pub mod repo;
 pub mod shell;
 pub mod status;
+pub mod svc;
 
 /// What a command has to say on standard output. `main` prints one of the two.
 #[derive(Debug, Clone, PartialEq)]

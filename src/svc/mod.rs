@@ -1,6 +1,13 @@
 //! Sample services and small clients that the labs' commands use, all in this one executable.
+//!
+//! The services of the calculator lab ([`arithmetic`], [`frontend`]) are only their routes; listening, limits, the access
+//! log and an orderly end are in [`server`].
 
+pub mod arithmetic;
 pub mod echo;
+pub mod frontend;
 pub mod get;
+mod integer;
 pub mod nc;
 pub mod register;
+pub mod server;
