@@ -72,9 +72,10 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
             None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
         },
-        Command::Repo(RepoCommand::Serve { listen }) => {
+        Command::Repo(RepoCommand::Serve { listen, packages }) => {
             let shutdown = async { drop(interrupted().await) };
-            command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
+            command::repo::serve(settings, &lock(settings)?, listen, packages.as_deref(), reporter, shutdown)
+                .await
         }
         other => tokio::select! {
             outcome = run_until_interrupted(other, settings, reporter) => outcome,
