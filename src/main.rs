@@ -74,9 +74,10 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
             None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
         },
-        Command::Repo(RepoCommand::Serve { listen }) => {
+        Command::Repo(RepoCommand::Serve { listen, packages }) => {
             let shutdown = async { drop(interrupted().await) };
-            command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
+            command::repo::serve(settings, &lock(settings)?, listen, packages.as_deref(), reporter, shutdown)
+                .await
         }
         // To end when it is told to is what a service is for.
         Command::Svc(SvcCommand::Sample(service)) => {

@@ -254,6 +254,9 @@ pub enum RepoCommand {
         /// Where to listen
         #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDR")]
         listen: std::net::SocketAddr,
+        /// Also serve the packages of this list, a JSON file that `meshlab` wrote
+        #[arg(long, value_name = "FILE")]
+        packages: Option<Utf8PathBuf>,
     },
 }
 
