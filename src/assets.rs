@@ -31,6 +31,11 @@ pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
     Some(GoWrapper { go_mod: bytes("go.mod")?, go_sum: bytes("go.sum")? })
 }
 
+/// A configuration template below `assets/vm`.
+pub(crate) fn vm_file(name: &str) -> Option<&'static str> {
+    ASSETS.get_file(format!("vm/{name}"))?.contents_utf8()
+}
+
 /// Names of all wrappers.
 pub(crate) fn go_wrappers() -> Vec<&'static str> {
     ASSETS

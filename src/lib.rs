@@ -46,6 +46,7 @@ pub mod command;
 pub mod event;
 pub mod failure;
 pub mod http;
+pub mod jobs;
 pub mod lab;
 pub mod lockfile;
 pub mod model;
@@ -57,6 +58,7 @@ pub mod signals;
 pub mod state;
 pub mod svc;
 pub mod ui;
+pub mod vm;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "shared with the integration tests")]

@@ -74,6 +74,7 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
             None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
         },
+        Command::Up(args) => command::up::run(&args, settings, &lock(settings)?, &reporter).await,
         Command::Repo(RepoCommand::Serve { listen, packages }) => {
             let shutdown = async { drop(interrupted().await) };
             command::repo::serve(settings, &lock(settings)?, listen, packages.as_deref(), reporter, shutdown)
@@ -105,6 +106,13 @@ async fn run_until_interrupted(
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
+        Command::Jobs(verb) => print(&command::jobs::run(&verb, settings, &reporter).await?, settings),
+        Command::Click(args) => {
+            let (output, outcome) = command::click::run(&args, settings).await?;
+            print(&output, settings)?;
+            outcome
+        }
+        Command::Fault => print(&command::click::fault(settings).await?, settings),
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,
         Command::Status => print(&command::status::run(settings).await?, settings),
         Command::Logs(args) => command::logs::run(&args, settings).await,
@@ -117,7 +125,7 @@ async fn run_until_interrupted(
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
         Command::Svc(service) => serve(service).await,
         // Carried out before there was a runtime, or by `run`.
-        Command::Completions { .. } | Command::Lab(_) | Command::Repo(_) => Ok(()),
+        Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
     }
 }
 

@@ -116,15 +116,20 @@ impl Nomad {
     }
 
     /// Gives the access control its first token, unless it has one. Fails while there is no leader.
-    pub async fn bootstrap(&self, token: &Token, deadline: Duration) -> Result<bool, HttpError> {
+    pub async fn bootstrap(&self, token: &Token, deadline: Duration) -> Result<(), HttpError> {
         let body = json!({"BootstrapSecret": token.expose()});
         let answer = self.0.call(Method::POST, "/v1/acl/bootstrap", Some(&body), deadline).await?;
         let done = answer.text().contains("already done");
         match answer.status {
-            StatusCode::OK => Ok(true),
-            _ if done => Ok(true),
+            StatusCode::OK => Ok(()),
+            _ if done => Ok(()),
             status => Err(HttpError::Broken(format!("{status}: {}", super::shortened(&answer.text())))),
         }
+    }
+
+    /// Makes the agent's client talk to its server about this client's token. What comes back does not matter.
+    pub async fn nudge(&self, deadline: Duration) {
+        drop(self.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
     }
 
     /// The attributes of the first client that is ready for work, if there is one.

@@ -111,6 +111,8 @@ impl RuntimeChoice {
 pub enum Command {
     /// Download, verify and unpack pinned tools
     Provision(ProvisionArgs),
+    /// Bring the single-VM environment up: Consul, Nomad, the package repository, the load balancer
+    Up(UpArgs),
     /// Take down what runs, and whatever an interrupted run left
     Down(DownArgs),
     /// Every component: state, address, version, uptime
@@ -121,6 +123,13 @@ pub enum Command {
     Shell(ShellArgs),
     /// Run a numbered lab, or look into one
     Lab(LabArgs),
+    /// The lab's Nomad jobs
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// One compute call through the mesh
+    Click(ClickArgs),
+    /// One call that fails behind the mesh, and comes back as a failure
+    Fault,
     /// The package repository on its own
     #[command(subcommand)]
     Repo(RepoCommand),
@@ -181,6 +190,53 @@ pub enum SourceChoice {
     Upstream,
     /// Only package managers (and MESHLAB_MIRROR)
     Registry,
+}
+
+/// `meshlab up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The lab whose jobs, packages and mesh configuration it gets
+    #[arg(long, default_value = "2-calculator", value_name = "LAB")]
+    pub lab: String,
+}
+
+/// `meshlab jobs`
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// Start jobs and wait until they are healthy
+    Start {
+        /// Jobs by name; without any, all of the lab
+        names: Vec<String>,
+    },
+    /// Stop jobs; nothing of them is left in Nomad or Consul
+    Stop {
+        /// Jobs by name; without any, all of the lab
+        names: Vec<String>,
+    },
+    /// The lab's jobs, and how they are
+    List,
+}
+
+/// `meshlab click`
+#[derive(Debug, Args)]
+pub struct ClickArgs {
+    /// What is to be computed: integers, + and -
+    #[arg(default_value = crate::command::click::EXPRESSION, allow_hyphen_values = true)]
+    pub expression: String,
+    /// How often
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// The pause between two calls
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    pub interval: std::time::Duration,
+    /// Show every hop of the call, from the logs of all that took part
+    #[arg(long, conflicts_with = "count")]
+    pub trace: bool,
+}
+
+/// `250ms`, `5s`, `2m`.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// `meshlab down`

@@ -139,6 +139,14 @@ impl Settings {
             (None, Some(text)) => Some(RuntimeChoice::parse(text)?),
             (None, None) => file.runtime,
         };
+        let address = match environment.var("MESHLAB_ADDRESS") {
+            Some(text) => Some(text.parse().map_err(|error: crate::model::Invalid| {
+                Failure::usage(format!("MESHLAB_ADDRESS is {text:?}"))
+                    .seen(&error)
+                    .hint("set it to a loopback address such as 127.0.0.2")
+            })?),
+            None => None,
+        };
         let mirror = match environment.var("MESHLAB_MIRROR") {
             Some(text) => Some(Url::parse(text).map_err(|error| {
                 Failure::usage(format!("MESHLAB_MIRROR is {text:?}"))
@@ -156,7 +164,7 @@ impl Settings {
             verbose: flags.verbose,
             yes: flags.yes,
             jobs,
-            address: flags.address.or(file.address).unwrap_or(LabAddress::DEFAULT),
+            address: flags.address.or(address).or(file.address).unwrap_or(LabAddress::DEFAULT),
             color: flags.color,
             runtime: runtime.unwrap_or(RuntimeChoice::Auto),
             lock: flags.lock.as_ref().map(|path| start.join(path)),

@@ -1,10 +1,12 @@
 //! What each verb of the command line does, with settings that are resolved.
 
 pub mod clean;
+pub mod click;
 pub mod deps;
 pub mod deps_lock;
 pub mod doctor;
 pub mod down;
+pub mod jobs;
 pub mod lab;
 pub mod logs;
 pub mod provision;
@@ -12,6 +14,7 @@ pub mod repo;
 pub mod shell;
 pub mod status;
 pub mod svc;
+pub mod up;
 
 /// What a command has to say on standard output. `main` prints one of the two.
 #[derive(Debug, Clone, PartialEq)]
