@@ -35,7 +35,7 @@ pub(super) use exchange::{Call, Exchange, micros_between};
 pub use identity::Instance;
 pub(super) use identity::{REQUEST_ID, TRACE_PARENT, X_INSTANCE};
 pub use log::Printer;
-pub(super) use reply::{GET, POST, Reply};
+pub(super) use reply::{GET, POST, Refusal, Reply};
 
 use crate::failure::{Failure, FailureKind, Result};
 use access::Access;
