@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::arithmetic::Arithmetic;
+use super::host_port::HostPort;
+use super::pool;
 use super::server::{self, Exchange, GET, Options, POST, Refusal, Reply, Service, Stopped, read_body, reply};
 use crate::failure;
 use expression::{Expression, Operator};
 use upstream::Upstream;
-pub use upstream::UpstreamAddress;
 
 const COMPUTE: &str = "/api/v1/compute";
 const TEST_FAULT: &str = "/api/v1/test/fault";
@@ -28,8 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers until `shutdown`.
 pub async fn serve(
-    add: UpstreamAddress,
-    sub: UpstreamAddress,
+    add: HostPort,
+    sub: HostPort,
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> failure::Result<Stopped> {
@@ -54,8 +55,8 @@ struct Computed {
 }
 
 impl Frontend {
-    fn new(add: UpstreamAddress, sub: UpstreamAddress) -> Self {
-        let client = upstream::client();
+    fn new(add: HostPort, sub: HostPort) -> Self {
+        let client = pool::new(upstream::CALL);
         Self {
             add: Upstream::new(Arithmetic::Add.service_name(), add, client.clone()),
             sub: Upstream::new(Arithmetic::Sub.service_name(), sub, client),
