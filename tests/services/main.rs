@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dashboard;
 mod harness;
 
 use std::io::{Read as _, Write as _};
