@@ -8,14 +8,14 @@ const NODES = [
   { x: 14, y: 105, w: 72, h: 50, label: "client", sub: "curl, wrk" },
   { x: 126, y: 98, w: 126, h: 64, label: "LB", sub: "nginx :80 / :8088", names: ["lb", "nginx"] },
   { x: 292, y: 98, w: 126, h: 64, label: "api-gateway", sub: ":2809", names: ["api-gateway"] },
-  { x: 458, y: 98, w: 124, h: 64, label: "frontend", sub: ":7070", names: ["frontend"] },
-  { x: 592, y: 38, w: 160, h: 64, label: "Envoy", sub: "add-svc-ref-proxy :9191", names: ["add-svc-ref-proxy", "frontend-sidecar-proxy"], envoy: 2 },
-  { x: 592, y: 158, w: 160, h: 64, label: "Envoy", sub: "sub-svc-ref-proxy :8181", names: ["sub-svc-ref-proxy", "frontend-sidecar-proxy"], envoy: 3 },
-  { x: 818, y: 38, w: 158, h: 64, label: "Envoy", sub: "add-svc-proxy :21000", names: ["add-svc-proxy", "add-svc-sidecar-proxy"], envoy: 0 },
-  { x: 818, y: 158, w: 158, h: 64, label: "Envoy", sub: "sub-svc-proxy :21001", names: ["sub-svc-proxy", "sub-svc-sidecar-proxy"], envoy: 1 },
+  { x: 448, y: 98, w: 112, h: 64, label: "frontend", sub: ":7070", names: ["frontend"] },
+  { x: 592, y: 38, w: 160, h: 64, label: "Envoy", sub: "add-svc-ref-proxy :9191", names: ["add-svc-ref-proxy", "frontend-sidecar-proxy"] },
+  { x: 592, y: 158, w: 160, h: 64, label: "Envoy", sub: "sub-svc-ref-proxy :8181", names: ["sub-svc-ref-proxy", "frontend-sidecar-proxy"] },
+  { x: 818, y: 38, w: 158, h: 64, label: "Envoy", sub: "add-svc-proxy :21000", names: ["add-svc-proxy", "add-svc-sidecar-proxy"] },
+  { x: 818, y: 158, w: 158, h: 64, label: "Envoy", sub: "sub-svc-proxy :21001", names: ["sub-svc-proxy", "sub-svc-sidecar-proxy"] },
   { x: 1026, y: 38, w: 140, h: 64, label: "add-svc", sub: ":9090", names: ["add-svc"] },
   { x: 1026, y: 158, w: 140, h: 64, label: "sub-svc", sub: ":8080", names: ["sub-svc"] },
-  { x: 292, y: 286, w: 290, h: 54, label: "Consul", sub: "API :8500, xDS :8502, DNS :8600", names: ["consul"], consul: true },
+  { x: 292, y: 286, w: 268, h: 54, label: "Consul", sub: "API :8500, xDS :8502, DNS :8600", names: ["consul"], consul: true },
   { x: 592, y: 286, w: 160, h: 54, label: "Nomad", sub: ":4646", names: ["nomad", "nomad-client"] },
   { x: 818, y: 286, w: 158, h: 54, label: "dashboard", sub: ":3000", names: ["dashboard"], own: true },
 ];
@@ -38,9 +38,9 @@ function drawing(name, attributes, text) {
 
 for (const node of NODES) {
   const middle = node.x + node.w / 2, line = node.y + node.h / 2;
-  const group = drawing("g", { class: "node unknown" + (node.envoy === undefined ? "" : " envoy") });
+  const group = drawing("g", { class: "node unknown" });
   node.title = drawing("title", {}, node.label);
-  node.sign = drawing("text", { class: "sign", x: node.x + 14, y: node.y + 18 }, "");
+  node.sign = drawing("text", { class: "sign", x: node.x + 12, y: node.y + 16 }, "");
   group.append(node.title, drawing("rect", { x: node.x, y: node.y, width: node.w, height: node.h, rx: 10 }),
     drawing("text", { x: middle, y: line - 2 }, node.label),
     drawing("text", { class: "small", x: middle, y: line + 16 }, node.sub), node.sign);
@@ -101,6 +101,7 @@ let shown = "";
 function show(state) {
   const banner = byId("banner");
   banner.hidden = state.consul.error === null;
+  document.body.classList.toggle("stale", !banner.hidden);
   if (!banner.hidden) {
     const old = state.as_of ? ` What is shown is of ${new Date(state.as_of).toLocaleTimeString()}.` : "";
     const text = `Consul at ${state.consul.address} cannot be asked: ${state.consul.error}.${old}`;
@@ -129,6 +130,7 @@ async function look() {
     show(await response.json());
   } catch (error) {
     byId("banner").hidden = false;
+    document.body.classList.add("stale");
     byId("banner").textContent = `The dashboard itself does not answer (${error.message}). It is asked again and again.`;
     byId("tally").textContent = "not connected";
   }
