@@ -25,6 +25,12 @@ impl GoWrapper {
     }
 }
 
+/// A file of the dashboard's page; empty if there is none, which a test rules out.
+pub(crate) fn dashboard(file: &str) -> &'static str {
+    let found = ASSETS.get_file(format!("dashboard/{file}"));
+    found.and_then(include_dir::File::contents_utf8).unwrap_or_default()
+}
+
 /// The wrapper below `assets/go` with this name.
 pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
     let bytes = |file: &str| ASSETS.get_file(format!("go/{name}/{file}")).map(include_dir::File::contents);

@@ -28,6 +28,10 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
+    let environment = match cli.command {
+        Command::Svc(_) => environment.with_any_home(),
+        _ => environment,
+    };
     let settings = match Settings::resolve(&cli.global, environment.clone()) {
         Ok(settings) => settings,
         Err(failure) => {

@@ -36,6 +36,13 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// For a service, which uses no folder, and which a scheduler may start without HOME.
+    #[must_use]
+    pub fn with_any_home(mut self) -> Self {
+        self.0.entry("HOME".to_owned()).or_insert_with(|| "/".to_owned());
+        self
+    }
+
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))

@@ -1,12 +1,13 @@
-//! The sample services: `meshlab svc add|sub|frontend`.
+//! The sample services: `meshlab svc add|sub|frontend|dashboard`.
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-use crate::svc::frontend::UpstreamAddress;
+use crate::svc::host_port::HostPort;
 use crate::svc::server::Instance;
 
 /// The services of the calculator lab.
@@ -23,10 +24,25 @@ pub enum SampleService {
         serve: ServeArgs,
         /// Where add-svc is reached
         #[arg(long, env = "ADD_SVC_ADDR", value_name = "HOST:PORT")]
-        add_svc: UpstreamAddress,
+        add_svc: HostPort,
         /// Where sub-svc is reached
         #[arg(long, env = "SUB_SVC_ADDR", value_name = "HOST:PORT")]
-        sub_svc: UpstreamAddress,
+        sub_svc: HostPort,
+    },
+    /// dashboard: a page that shows the mesh as Consul sees it
+    Dashboard {
+        /// What holds for every service.
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// Where Consul is reached
+        #[arg(long, value_name = "HOST:PORT")]
+        consul: HostPort,
+        /// A file with the token for Consul; read anew for every question
+        #[arg(long, value_name = "PATH")]
+        token_file: Option<Utf8PathBuf>,
+        /// Where Nomad is reached, for links [default: Consul's host, port 4646]
+        #[arg(long, value_name = "HOST:PORT")]
+        nomad: Vec<HostPort>,
     },
 }
 
@@ -59,6 +75,8 @@ pub fn arguments(given: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
         Some("add-svc") => "add",
         Some("sub-svc") => "sub",
         Some("frontend") => "frontend",
+        Some("dashboard") => "dashboard",
+        Some("consul-register") => "register",
         _ => return arguments,
     };
     arguments.splice(..1, ["meshlab", "svc", service].map(OsString::from));
@@ -78,6 +96,7 @@ mod tests {
         assert_eq!(read(&["/pkgs/add-svc", "--listen", "x"]), "meshlab svc add --listen x");
         assert_eq!(read(&["sub-svc"]), "meshlab svc sub");
         assert_eq!(read(&["./frontend", "-q"]), "meshlab svc frontend -q");
+        assert_eq!(read(&["dashboard"]), "meshlab svc dashboard");
         assert_eq!(read(&["bin/meshlab", "add-svc"]), "bin/meshlab add-svc");
         assert_eq!(read(&["add-svc/meshlab"]), "add-svc/meshlab");
         assert_eq!(read(&[]), "");

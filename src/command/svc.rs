@@ -1,10 +1,11 @@
-//! `meshlab svc add|sub|frontend`
+//! `meshlab svc add|sub|frontend|dashboard`
 
 use crate::cli::{SampleService, ServeArgs};
 use crate::event::{Event, SharedReporter};
 use crate::failure::Result;
 use crate::svc;
 use crate::svc::arithmetic::Arithmetic;
+use crate::svc::dashboard::Sources;
 use crate::svc::server::{Limits, Options, Printer};
 
 /// Serves until `shutdown`, then lets requests under way finish for a moment. `print` takes the access log.
@@ -25,6 +26,9 @@ pub async fn serve(
         SampleService::Sub(args) => svc::arithmetic::serve(Arithmetic::Sub, options(&args), shutdown).await,
         SampleService::Frontend { serve, add_svc, sub_svc } => {
             svc::frontend::serve(add_svc, sub_svc, options(&serve), shutdown).await
+        }
+        SampleService::Dashboard { serve, consul, token_file, nomad } => {
+            svc::dashboard::serve(Sources { consul, token_file, nomad }, options(&serve), shutdown).await
         }
     }?;
     if stopped.dropped > 0 {

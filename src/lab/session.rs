@@ -14,7 +14,7 @@ use crate::model::{LabAddress, Slug};
 use crate::runtime::host::Host;
 use crate::runtime::{CommandEnvironment, ServiceSpec};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Secrets, Vm};
+use crate::vm::{Component, Package, Secrets, Settled, Vm};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -105,17 +105,43 @@ impl Session {
         for component in components {
             let spec = component.spec(self.environment()?);
             self.report_working(format!("waiting for {}", spec.name));
-            let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
-            let settled = component.settle(self.environment()?, patience).await;
-            let settled = settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))?;
+            let detail = self.await_settled(&spec, Some(*component), patience).await?;
             if missing.contains(&spec.name) {
-                let detail = settled.map_or(ready.clone(), |settled| format!("{ready}; {settled}"));
                 let what = format!("{} is up", spec.name);
                 let took = started.elapsed();
                 self.reporter.report(Event::Runtime(RuntimeEvent::Done { what, detail, took }));
             }
         }
         Ok(!missing.is_empty())
+    }
+
+    /// Waits until a component is ready, and for one of the environment until what is left to do is done.
+    async fn await_settled(
+        &mut self,
+        spec: &ServiceSpec,
+        component: Option<Component>,
+        patience: Duration,
+    ) -> Result<String> {
+        /// How often a component may ask to be started again.
+        const STARTS: usize = 4;
+        let mut again = String::new();
+        for _ in 0..STARTS {
+            let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
+            let Some(component) = component else { return Ok(ready) };
+            let settled = component.settle(self.environment()?, patience).await;
+            match settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))? {
+                Settled::Done(done) if done.is_empty() => return Ok(ready),
+                Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),
+                Settled::StartAgain(why) => {
+                    again = format!("; started again, since {why}");
+                    self.host.stop(&spec.name).await?;
+                    self.host.start(spec)?;
+                }
+            }
+        }
+        Err(self
+            .host
+            .with_log(Failure::failed(format!("{} cannot settle{again}", spec.name)), Some(&spec.name)))
     }
 
     fn report_working(&self, what: String) {
@@ -252,14 +278,7 @@ impl Session {
         component: Option<Component>,
     ) -> Result<()> {
         let Starting { spec, started } = starting;
-        let mut ready = self.host.await_ready(&spec.name, &spec.ready, step.timeout).await?;
-        if let Some(component) = component {
-            let settled = component.settle(self.environment()?, step.timeout).await;
-            let settled = settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))?;
-            if let Some(settled) = settled {
-                ready = format!("{ready}; {settled}");
-            }
-        }
+        let ready = self.await_settled(&spec, component, step.timeout).await?;
         let (service, took) = (Some(spec.name), started.elapsed());
         self.report(LabEvent::CommandFinished { took, service, ready: Some(ready) });
         Ok(())

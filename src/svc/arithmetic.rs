@@ -1,13 +1,11 @@
 //! The services add-svc and sub-svc: one operation each, on two integers.
 
-use std::borrow::Cow;
-
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use url::form_urlencoded;
 
 use super::integer;
-use super::server::{self, Exchange, GET, Options, Reply, Service, Stopped, reply};
+use super::server::{self, Exchange, GET, Options, Refusal, Reply, Service, Stopped, reply};
 use crate::failure;
 
 /// The path that calculates.
@@ -40,6 +38,20 @@ impl Arithmetic {
         }
     }
 
+    fn execute(self, request: &Request<Incoming>) -> Result<Reply, Refusal> {
+        let path = request.uri().path();
+        if path != EXECUTE {
+            return Err(reply::nothing_at(
+                path,
+                "GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state",
+            ));
+        }
+        reply::only(&GET, request.method())?;
+        let result = self.calculate(request.uri().query().unwrap_or_default());
+        let result = result.map_err(|reason| reply::refuse(StatusCode::BAD_REQUEST, &reason))?;
+        Ok(reply::text(result.to_string()))
+    }
+
     fn calculate(self, query: &str) -> Result<i64, String> {
         let Operands { l, r } = Operands::parse(query)?;
         let (sign, result) = match self {
@@ -56,16 +68,7 @@ impl Service for Arithmetic {
     }
 
     async fn answer(&self, request: Request<Incoming>, _: &mut Exchange) -> Reply {
-        match request.uri().path() {
-            EXECUTE => match reply::only(&GET, request.method()) {
-                Err(refusal) => refusal,
-                Ok(()) => match self.calculate(request.uri().query().unwrap_or_default()) {
-                    Ok(result) => reply::text(result.to_string()),
-                    Err(reason) => reply::refuse(StatusCode::BAD_REQUEST, &reason),
-                },
-            },
-            other => reply::nothing_at(other, "GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state"),
-        }
+        self.execute(&request).unwrap_or_else(|refusal| *refusal)
     }
 }
 
@@ -90,7 +93,7 @@ impl Operands {
     }
 }
 
-fn take(operand: &mut Option<i64>, name: &str, value: &Cow<'_, str>) -> Result<(), String> {
+fn take(operand: &mut Option<i64>, name: &str, value: &str) -> Result<(), String> {
     if operand.is_some() {
         return Err(format!("the parameter {name} is there twice"));
     }

@@ -29,6 +29,15 @@ pub enum Component {
     Nomad,
 }
 
+/// How a component is after what was left to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Well: what was done, in words, if anything.
+    Done(String),
+    /// It has to be started again: why.
+    StartAgain(&'static str),
+}
+
 impl Component {
     /// All of them, in the order in which one may need another.
     pub const ALL: [Self; 4] = [Self::Consul, Self::Repo, Self::Lb, Self::Nomad];
@@ -110,12 +119,12 @@ impl Component {
         ServiceSpec { name: self.name().to_owned(), command, listens: listens.collect(), ready }
     }
 
-    /// What is left to do once it is ready, the first time or again. Says what it did, or nothing.
-    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<Option<String>> {
+    /// What is left to do once it is ready, the first time or again.
+    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<Settled> {
         match self {
-            Self::Consul => consul::settle(vm, patience).await.map(Some),
-            Self::Nomad => nomad::settle(vm, patience).await.map(Some),
-            Self::Repo | Self::Lb => Ok(None),
+            Self::Consul => consul::settle(vm, patience).await.map(Settled::Done),
+            Self::Nomad => nomad::settle(vm, patience).await,
+            Self::Repo | Self::Lb => Ok(Settled::Done(String::new())),
         }
     }
 }

@@ -10,7 +10,7 @@ mod secrets;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-pub use component::Component;
+pub use component::{Component, Settled};
 pub use packages::{Package, installed_packages};
 pub use secrets::Secrets;
 

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Vm, component::NOMAD_HTTP};
+use super::{Settled, Vm, component::NOMAD_HTTP};
 use crate::api::nomad::Nomad;
 use crate::failure::{Failure, FailureKind, Result};
+use crate::runtime::host::last_lines;
 use crate::secret::Token;
 
 const LOOK: Duration = Duration::from_secs(2);
@@ -12,14 +13,17 @@ const LOOK: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Waits until jobs can be placed. Doing it again changes nothing.
-pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
+pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
     let nomad = vm.nomad();
     let deadline = Instant::now() + patience;
     let mut bootstrapped = false;
     loop {
         let observed = if bootstrapped {
             match ready_client(vm, &nomad).await? {
-                Ok(said) => return Ok(said),
+                Ok(said) => return Ok(Settled::Done(said)),
+                Err(_) if was_turned_away(vm) => {
+                    return Ok(Settled::StartAgain("its client registered before its server had made a key"));
+                }
                 Err(observed) => observed,
             }
         } else {
@@ -42,6 +46,22 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// A new server makes its first key a moment after it became the leader. A client that registers in between is refused and
+/// tries again only after 15 to 30 s; a Nomad that is started again has its key at once.
+fn was_turned_away(vm: &Vm) -> bool {
+    const LINES: usize = 400;
+    let lines = last_lines(&vm.run, "nomad", LINES);
+    let since_start = lines.iter().rev().take_while(|line| !line.contains("==> Starting Nomad agent"));
+    let mut refused = false;
+    for line in since_start {
+        if line.contains("client: node registration complete") {
+            return false;
+        }
+        refused |= line.contains("client: error registering");
+    }
+    refused
 }
 
 /// `Ok(Ok)` once there is a client that runs jobs and knows Consul.

@@ -99,6 +99,23 @@ impl Host {
         Ok(())
     }
 
+    /// Ends a component that was started here, and returns once it has ended.
+    pub async fn stop(&mut self, service: &str) -> Result<()> {
+        const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+        let Some((_, child)) = self.children.iter_mut().find(|(name, _)| name == service) else {
+            return Ok(());
+        };
+        let cannot = |error: &std::io::Error| Failure::failed(format!("cannot end {service}")).seen(error);
+        if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            // It may have ended in the meantime, which is what is wanted.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        match tokio::time::timeout(GRACE, child.wait()).await {
+            Ok(ended) => ended.map(drop).map_err(|error| cannot(&error)),
+            Err(_) => child.kill().await.map_err(|error| cannot(&error)),
+        }
+    }
+
     /// How a component ended, if it has.
     pub fn ended(&mut self, service: &str) -> Option<String> {
         if let Some((_, child)) = self.children.iter_mut().find(|(name, _)| name == service) {

@@ -37,13 +37,25 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
     Ok(if points.is_empty() { Vec::new() } else { vec![format!("{} mounts of Nomad's tasks", points.len())] })
 }
 
-/// Removes the control groups with this name and all below them, in every hierarchy.
+/// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
+const FIRST_VERSION: &str = "nomad";
+
+/// Removes the control group of a lab's tasks and all below it, in every hierarchy. Where Nomad takes one for all, it is
+/// left to another Nomad that runs.
 pub(super) async fn remove_control_groups(name: &str) -> Result<Vec<String>> {
     let mut groups = Vec::new();
     let root = Utf8Path::new(CONTROL_GROUPS);
-    let hierarchies =
-        root.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.path().join(name));
-    for group in std::iter::once(root.join(name)).chain(hierarchies).filter(|group| group.is_dir()) {
+    let entries: Vec<Utf8PathBuf> =
+        root.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.path().to_owned()).collect();
+    let mut found = vec![root.join(name)];
+    found.extend(entries.iter().map(|hierarchy| hierarchy.join(name)));
+    if entries.iter().any(|hierarchy| hierarchy.join(FIRST_VERSION).is_dir()) && !is_another_nomad_running() {
+        found.extend(entries.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)));
+    }
+    // Several names lead to the same hierarchy.
+    let is_real =
+        |group: &Utf8PathBuf| group.is_dir() && group.parent().is_some_and(|parent| !parent.is_symlink());
+    for group in found.into_iter().filter(is_real) {
         let deadline = Instant::now() + EMPTYING;
         while let Err(error) = remove_tree(&group) {
             if Instant::now() >= deadline {
@@ -56,6 +68,12 @@ pub(super) async fn remove_control_groups(name: &str) -> Result<Vec<String>> {
         groups.push(format!("control group {group}"));
     }
     Ok(groups)
+}
+
+/// Asked after this lab's own have ended.
+fn is_another_nomad_running() -> bool {
+    let processes = procfs::process::all_processes().into_iter().flatten().flatten();
+    processes.filter_map(|process| process.stat().ok()).any(|stat| stat.comm == "nomad" && stat.state != 'Z')
 }
 
 /// A control group's files cannot be removed and need not be: only its folders.

@@ -111,6 +111,8 @@ impl Scanner<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -191,7 +193,7 @@ mod tests {
             let mut fits = true;
             for (plus, operand, before, after) in &rest {
                 let sign = if *plus { '+' } else { '-' };
-                text.push_str(&format!("{before}{sign}{after}{operand}"));
+                write!(text, "{before}{sign}{after}{operand}").unwrap();
                 sum += if *plus { i128::from(*operand) } else { -i128::from(*operand) };
                 fits &= i64::try_from(sum).is_ok();
             }

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::arithmetic::Arithmetic;
-use super::server::{self, Exchange, GET, Options, POST, Reply, Service, Stopped, read_body, reply};
+use super::host_port::HostPort;
+use super::pool;
+use super::server::{self, Exchange, GET, Options, POST, Refusal, Reply, Service, Stopped, read_body, reply};
 use crate::failure;
 use expression::{Expression, Operator};
 use upstream::Upstream;
-pub use upstream::UpstreamAddress;
 
 const COMPUTE: &str = "/api/v1/compute";
 const TEST_FAULT: &str = "/api/v1/test/fault";
@@ -28,8 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers until `shutdown`.
 pub async fn serve(
-    add: UpstreamAddress,
-    sub: UpstreamAddress,
+    add: HostPort,
+    sub: HostPort,
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> failure::Result<Stopped> {
@@ -54,8 +55,8 @@ struct Computed {
 }
 
 impl Frontend {
-    fn new(add: UpstreamAddress, sub: UpstreamAddress) -> Self {
-        let client = upstream::client();
+    fn new(add: HostPort, sub: HostPort) -> Self {
+        let client = pool::new(upstream::CALL);
         Self {
             add: Upstream::new(Arithmetic::Add.service_name(), add, client.clone()),
             sub: Upstream::new(Arithmetic::Sub.service_name(), sub, client),
@@ -64,7 +65,7 @@ impl Frontend {
     }
 
     /// Reads the request and does what it asks for; `Err` is the answer to one that cannot be done.
-    async fn compute(&self, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, Reply> {
+    async fn compute(&self, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, Refusal> {
         let deadline = Instant::from_std(exchange.begun()) + DEADLINE;
         reply::only(&POST, request.method())?;
         let expression = expression_of(&read_body(request).await?)?;
@@ -91,7 +92,11 @@ impl Frontend {
     }
 
     /// Asks add-svc for something it does not have, so that a failure is seen to come back through the mesh.
-    async fn test_fault(&self, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, Reply> {
+    async fn test_fault(
+        &self,
+        request: Request<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<Reply, Refusal> {
         let deadline = Instant::from_std(exchange.begun()) + DEADLINE;
         reply::only(&POST, request.method())?;
         read_body(request).await?;
@@ -99,7 +104,7 @@ impl Frontend {
         Err(failed(&details))
     }
 
-    fn count(&self, request: &Request<Incoming>) -> Result<Reply, Reply> {
+    fn count(&self, request: &Request<Incoming>) -> Result<Reply, Refusal> {
         reply::only(&GET, request.method())?;
         let count = self.ivt.fetch_add(1, Relaxed) + 1;
         Ok(reply::text(format!("ivt-test: {count}")))
@@ -125,11 +130,11 @@ impl Service for Frontend {
                 "POST /api/v1/compute, POST /api/v1/test/fault, GET /ivt and GET /health/state",
             )),
         };
-        answered.unwrap_or_else(|refusal| refusal)
+        answered.unwrap_or_else(|refusal| *refusal)
     }
 }
 
-fn expression_of(body: &Bytes) -> Result<Expression, Reply> {
+fn expression_of(body: &Bytes) -> Result<Expression, Refusal> {
     let refuse = |reason: &str| reply::refuse(StatusCode::BAD_REQUEST, reason);
     let other = |seen: &str| refuse(&format!("the body has to be {{\"expression\": \"1+2-3\"}}: {seen}"));
     // Serde would take an array for the members' values in order.
@@ -140,10 +145,10 @@ fn expression_of(body: &Bytes) -> Result<Expression, Reply> {
     Expression::parse(&compute.expression).map_err(|error| refuse(&error.to_string()))
 }
 
-fn failed(details: &str) -> Reply {
+fn failed(details: &str) -> Refusal {
     #[derive(Serialize)]
     struct Failed<'a> {
         details: &'a str,
     }
-    reply::json(StatusCode::INTERNAL_SERVER_ERROR, &Failed { details })
+    Box::new(reply::json(StatusCode::INTERNAL_SERVER_ERROR, &Failed { details }))
 }

@@ -1,78 +1,32 @@
 //! Calls to add-svc and sub-svc, wherever their proxies listen.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
 
-use crate::failure::{Failure, Result, cause_chain};
+use crate::failure::cause_chain;
 use crate::svc::arithmetic::EXECUTE;
+use crate::svc::host_port::HostPort;
 use crate::svc::integer;
+use crate::svc::pool::Pool;
 use crate::svc::server::{Call, Exchange, REQUEST_ID, TRACE_PARENT, X_INSTANCE, micros_between};
 
 /// For one call, its connection included.
-const CALL: Duration = Duration::from_secs(2);
+pub(super) const CALL: Duration = Duration::from_secs(2);
 /// The longest answer that is read; an integer has 20 bytes, a proxy's complaint some more.
 const LONGEST_ANSWER: usize = 16 * 1024;
 /// What of a wrong answer is shown.
 const SHOWN: usize = 200;
-/// Connections that are kept for the next call, and for how long: less than proxies keep them.
-const MOST_KEPT: usize = 256;
-const KEPT: Duration = Duration::from_secs(30);
 /// A path that no service has.
 const NOTHING: &str = "/api/v1/no/such/path";
-
-type Pool = Client<HttpConnector, Empty<Bytes>>;
-
-/// Where a service is sought: `host:port`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamAddress(Authority);
-
-impl FromStr for UpstreamAddress {
-    type Err = Failure;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let unusable =
-            || Failure::usage(format!("{text:?} is no address of a service")).hint("give host:port");
-        let authority: Authority = text.parse().map_err(|_| unusable())?;
-        let has_port = authority.port_u16().is_some_and(|port| port > 0);
-        if !has_port || authority.host().is_empty() || text.contains('@') {
-            return Err(unusable());
-        }
-        Ok(Self(authority))
-    }
-}
-
-impl fmt::Display for UpstreamAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Connections for all upstreams, kept open between calls.
-pub(super) fn client() -> Pool {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CALL));
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(KEPT)
-        .pool_max_idle_per_host(MOST_KEPT)
-        .build(connector)
-}
 
 /// One of the services the frontend needs.
 pub(super) struct Upstream {
     name: &'static str,
-    address: UpstreamAddress,
+    address: HostPort,
     client: Pool,
 }
 
@@ -84,7 +38,7 @@ struct Answer {
 }
 
 impl Upstream {
-    pub(super) fn new(name: &'static str, address: UpstreamAddress, client: Pool) -> Self {
+    pub(super) fn new(name: &'static str, address: HostPort, client: Pool) -> Self {
         Self { name, address, client }
     }
 
@@ -142,7 +96,7 @@ impl Upstream {
 
     async fn get(&self, path: &str, exchange: &Exchange) -> Result<Answer, String> {
         let uri =
-            Uri::builder().scheme("http").authority(self.address.0.clone()).path_and_query(path).build();
+            Uri::builder().scheme("http").authority(self.address.authority()).path_and_query(path).build();
         let uri = uri.map_err(|error| cause_chain(&error))?;
         let mut request = Request::new(Empty::new());
         *request.uri_mut() = uri;
@@ -179,21 +133,4 @@ fn answered(answer: &Answer) -> String {
     }
     let cut = if letters.next().is_some() { "..." } else { "" };
     format!("answered {}: {shown}{cut}", answer.status)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for text in ["127.0.0.1:9191", "[::1]:1", "localhost:65535", "add-svc.service.intra:9090"] {
-            assert_eq!(text.parse::<UpstreamAddress>().unwrap().to_string(), text);
-        }
-        for text in
-            ["", "127.0.0.1", ":9191", "host:", "host:0", "host:65536", "http://host:1", "u@host:1", "a b:1"]
-        {
-            assert!(text.parse::<UpstreamAddress>().is_err(), "{text}");
-        }
-    }
 }

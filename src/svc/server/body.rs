@@ -9,7 +9,7 @@ use hyper::header::EXPECT;
 use hyper::{Request, StatusCode};
 use tokio::time::timeout;
 
-use super::reply::{Reply, refuse};
+use super::reply::{Refusal, refuse};
 
 /// The longest body that is accepted.
 pub(in crate::svc) const LONGEST_BODY: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const LINGER_BYTES: usize = 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The whole body, or why not.
-pub(in crate::svc) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Reply> {
+pub(in crate::svc) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Refusal> {
     let waits_for_consent = request.headers().contains_key(EXPECT);
     let mut body = request.into_body();
     if body.size_hint().lower() > LONGEST_BODY as u64 {
@@ -45,7 +45,7 @@ pub(in crate::svc) async fn read_body(request: Request<Incoming>) -> Result<Byte
     }
 }
 
-fn too_large() -> Reply {
+fn too_large() -> Refusal {
     refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {LONGEST_BODY} bytes"))
 }
 

@@ -105,7 +105,7 @@ fn health<S: Service>(request: &Request<Incoming>, shared: &Shared<S>) -> Reply 
     }
     let access = &shared.access;
     match reply::only(&GET, request.method()) {
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
         Ok(()) => reply::json(
             StatusCode::OK,
             &Health {

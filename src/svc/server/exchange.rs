@@ -69,7 +69,7 @@ pub(in crate::svc) struct Call {
 }
 
 /// `2026-11-24T06:37:16.123456Z`
-pub(super) fn utc<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::svc) fn utc<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     // A clock before 1970 is wrong in any case.
     let time = humantime::format_rfc3339_micros((*time).max(SystemTime::UNIX_EPOCH));
     serializer.collect_str(&time)

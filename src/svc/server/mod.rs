@@ -31,11 +31,11 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub(super) use body::read_body;
-pub(super) use exchange::{Call, Exchange, micros_between};
+pub(super) use exchange::{Call, Exchange, micros_between, utc};
 pub use identity::Instance;
 pub(super) use identity::{REQUEST_ID, TRACE_PARENT, X_INSTANCE};
 pub use log::Printer;
-pub(super) use reply::{GET, POST, Reply};
+pub(super) use reply::{GET, POST, Refusal, Reply};
 
 use crate::failure::{Failure, FailureKind, Result};
 use access::Access;

@@ -9,6 +9,9 @@ use serde::Serialize;
 /// A whole answer.
 pub(in crate::svc) type Reply = Response<Full<Bytes>>;
 
+/// An answer that says why not. Boxed, so that a `Result` stays small where all is well.
+pub(in crate::svc) type Refusal = Box<Reply>;
+
 /// What may be done with something that is only read.
 pub(in crate::svc) const GET: [Method; 2] = [Method::GET, Method::HEAD];
 /// What may be done with something that acts.
@@ -36,22 +39,22 @@ pub(in crate::svc) fn whole(status: StatusCode, content_type: HeaderValue, body:
 }
 
 /// The client's fault, and which.
-pub(in crate::svc) fn refuse(status: StatusCode, reason: &str) -> Reply {
+pub(in crate::svc) fn refuse(status: StatusCode, reason: &str) -> Refusal {
     #[derive(Serialize)]
-    struct Refusal<'a> {
+    struct Told<'a> {
         reason: &'a str,
     }
-    json(status, &Refusal { reason })
+    Box::new(json(status, &Told { reason }))
 }
 
 /// 404, and what there is instead.
-pub(in crate::svc) fn nothing_at(path: &str, there_is: &str) -> Reply {
+pub(in crate::svc) fn nothing_at(path: &str, there_is: &str) -> Refusal {
     let shown: String = path.chars().take(200).collect();
     refuse(StatusCode::NOT_FOUND, &format!("nothing is at {shown}; there is {there_is}"))
 }
 
 /// 405 for every other method than these.
-pub(in crate::svc) fn only(allowed: &[Method], method: &Method) -> Result<(), Reply> {
+pub(in crate::svc) fn only(allowed: &[Method], method: &Method) -> Result<(), Refusal> {
     if allowed.contains(method) {
         return Ok(());
     }
