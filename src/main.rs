@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
-use meshlab::cli::{Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand};
+use meshlab::cli::{
+    BundleCommand, Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand,
+};
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
@@ -92,6 +94,12 @@ async fn run_until_interrupted(
         Command::Provision(args) => {
             let output = command::provision::run(&args, settings, &lock(settings)?, &reporter).await?;
             print(&output, settings)
+        }
+        Command::Bundle(BundleCommand::Export(args)) => {
+            print(&command::bundle::export(&args, settings, &lock(settings)?, &reporter).await?, settings)
+        }
+        Command::Bundle(BundleCommand::Import { file }) => {
+            print(&command::bundle::import(&file, settings, &lock(settings)?, &reporter).await?, settings)
         }
         Command::Deps(DepsCommand::Lock { names, check }) => {
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
