@@ -3,7 +3,7 @@
 //! Invariant: what gets into the store is named by the lock in force and was hashed on its way. A file that was stored
 //! before a failure or an interruption stays, and is passed over the next time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 
 use camino::Utf8Path;
@@ -63,7 +63,8 @@ pub async fn import(
             let limit = wanted.size.limit();
             return Err(refuse(format!("{} is said to have {} bytes", file.name, file.size))
                 .detail("expected", format!("{limit} bytes at most"))
-                .detail("bundle", path.as_str()));
+                .detail("bundle", path.as_str())
+                .hint("no file of this digest has that length: somebody else made this bundle, or it was damaged"));
         }
         let claim = match wanted {
             Some(file) => Some(claim(store, file, &artifact.name, reporter).await?),
@@ -165,19 +166,19 @@ fn compare(
     platform: Platform,
     reporter: &SharedReporter,
 ) -> Result<Vec<ArtifactName>> {
-    let bundled: BTreeMap<Digest, ()> = manifest.blobs().iter().map(|(_, file)| (file.digest, ())).collect();
+    let bundled: BTreeSet<Digest> = manifest.blobs().iter().map(|(_, file)| file.digest).collect();
     let mut installable = Vec::new();
     let mut differing: Vec<(&Bundled, &str)> = Vec::new();
     for artifact in &manifest.artifacts {
         let Some(locked) = lock.artifacts.iter().find(|locked| locked.name == artifact.name) else {
             let text = format!(
-                "{} {} is in the bundle and not in the lock ({}): it is not stored",
-                artifact.name, artifact.version, lock.origin
+                "{} {} for {} is in the bundle and not in the lock ({}): it is not stored",
+                artifact.name, artifact.version, artifact.platform, lock.origin
             );
             reporter.report(Event::Warning { text });
             continue;
         };
-        let is_there = |digest: &Digest| bundled.contains_key(digest) || store.contains(digest);
+        let is_there = |digest: &Digest| bundled.contains(digest) || store.contains(digest);
         let is_complete = locked
             .sources_for(artifact.platform)
             .any(|source| source.files.iter().all(|file| is_there(&file.digest)));

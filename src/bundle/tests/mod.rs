@@ -45,9 +45,9 @@ impl Scene {
     fn new() -> Self {
         let scene = Self::with_lock(&lock_text("1.0"));
         for content in [LONG, SHORT, SHARED, OTHER] {
-            scene.put(&scene.store("from"), &Digest::sha256_of(content), content);
+            put(&scene.store("from"), &Digest::sha256_of(content), content);
         }
-        scene.put(&scene.store("from"), &sha512_of(LONG), LONG);
+        put(&scene.store("from"), &sha512_of(LONG), LONG);
         scene
     }
 
@@ -62,11 +62,6 @@ impl Scene {
 
     fn store(&self, name: &str) -> Store {
         Store::new(&self.path(name))
-    }
-
-    fn put(&self, store: &Store, digest: &Digest, content: &[u8]) {
-        store.prepare(digest).unwrap();
-        fs::write(store.path_of(digest), content).unwrap();
     }
 
     fn reporter(&self) -> SharedReporter {
@@ -136,6 +131,11 @@ impl Scene {
     }
 }
 
+fn put(store: &Store, digest: &Digest, content: &[u8]) {
+    store.prepare(digest).unwrap();
+    fs::write(store.path_of(digest), content).unwrap();
+}
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
@@ -151,12 +151,12 @@ fn lock_text(version: &str) -> String {
     let file = |name: &str, content: &[u8]| {
         let hex = Digest::sha256_of(content).hex();
         format!(
-            "\n[[artifact.source.file]]\nurl = \"https://x.test/{name}\"\nsha256 = \"{hex}\"\nsize = {}\ninstall = \"{name}\"\n",
+            "\n[[artifact.source.file]]\nurl = \"https://x.test/{name}.bin\"\nsha256 = \"{hex}\"\nsize = {}\ninstall = \"{name}\"\n",
             content.len()
         )
     };
     let long = format!(
-        "\n[[artifact.source.file]]\nurl = \"https://x.test/long\"\nsha512 = \"{}\"\nsize_limit = 5000\ninstall = \"long\"\n",
+        "\n[[artifact.source.file]]\nurl = \"https://x.test/long.bin\"\nsha512 = \"{}\"\nsize_limit = 5000\ninstall = \"long\"\n",
         sha512_of(LONG).hex()
     );
     let artifact = |name: &str| {

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use super::*;
 use crate::failure::FailureKind;
+use crate::model::ArtifactName;
 
 #[test]
 fn the_order_of_what_is_asked_does_not_change_the_bytes() {
@@ -63,7 +64,7 @@ fn everything_arrives_and_the_second_time_nothing_is_written() {
     let bytes = scene.bundle();
     let first = scene.import_bytes(&bytes, "to").unwrap();
     assert_eq!((first.stored, first.present, first.unknown), (5, 0, 0));
-    assert_eq!(first.installable.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(first.installable.iter().map(ArtifactName::as_str).collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(scene.verified("to"), 5);
     let second = scene.import_bytes(&bytes, "to").unwrap();
     assert_eq!((second.stored, second.present, second.unknown), (0, 5, 0));
@@ -74,7 +75,7 @@ fn everything_arrives_and_the_second_time_nothing_is_written() {
 fn a_stored_file_that_was_cut_is_written_anew() {
     let scene = Scene::new();
     let store = scene.store("to");
-    scene.put(&store, &Digest::sha256_of(LONG), &LONG[..100]);
+    put(&store, &Digest::sha256_of(LONG), &LONG[..100]);
     let imported = scene.import_bytes(&scene.bundle(), "to").unwrap();
     assert_eq!((imported.stored, imported.present), (5, 0));
     assert_eq!(scene.verified("to"), 5);
@@ -90,8 +91,8 @@ fn what_the_lock_in_force_does_not_name_is_not_stored() {
     assert_eq!((imported.stored, imported.unknown), (3, 2));
     assert_eq!(other.verified("to"), 3);
     insta::assert_snapshot!(other.warnings().join("\n"), @r"
-    two 1.0 is in the bundle and not in the lock (deps.lock): it is not stored
-    two 1.0 is in the bundle and not in the lock (deps.lock): it is not stored
+    two 1.0 for linux-x86_64 is in the bundle and not in the lock (deps.lock): it is not stored
+    two 1.0 for linux-arm64 is in the bundle and not in the lock (deps.lock): it is not stored
     the bundle was made with another lock; deps.lock has what it takes here
     ");
 }
@@ -107,7 +108,7 @@ fn another_lock_is_refused_before_anything_is_stored() {
     insta::assert_snapshot!(other.shown(&failure));
     assert!(!other.path("to").exists());
     // With the missing file in the store it is no matter: all that this machine needs is there.
-    other.put(&other.store("to"), &Digest::sha256_of(b"?"), b"?");
+    put(&other.store("to"), &Digest::sha256_of(b"?"), b"?");
     other.import_bytes(&bytes, "to").unwrap();
 }
 
@@ -126,7 +127,7 @@ fn a_changed_file_is_not_exported_and_what_was_there_stays() {
     fs::write(scene.path("whole.tar"), "before").unwrap();
     let mut changed = LONG.to_vec();
     changed[1000] ^= 1;
-    scene.put(&scene.store("from"), &Digest::sha256_of(LONG), &changed);
+    put(&scene.store("from"), &Digest::sha256_of(LONG), &changed);
     let failure = scene.export("whole.tar", &[HERE]).unwrap_err();
     insta::assert_snapshot!(scene.shown(&failure));
     assert_eq!(fs::read(scene.path("whole.tar")).unwrap(), b"before");
@@ -138,7 +139,7 @@ fn a_changed_file_is_not_exported_and_what_was_there_stays() {
 #[test]
 fn a_file_of_another_length_is_not_exported() {
     let scene = Scene::new();
-    scene.put(&scene.store("from"), &Digest::sha256_of(SHORT), b"shorter");
+    put(&scene.store("from"), &Digest::sha256_of(SHORT), b"shorter");
     let failure = scene.export("whole.tar", &[HERE]).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);
     assert!(!scene.path("whole.tar").exists() && !scene.path("whole.tar.partial").exists());
@@ -161,4 +162,20 @@ fn what_a_killed_export_left_is_replaced() {
     scene.export("whole.tar", &[HERE]).unwrap();
     assert!(!scene.path("whole.tar.partial").exists());
     assert_eq!(fs::read(scene.path("precious")).unwrap(), b"precious");
+}
+
+#[test]
+fn an_export_that_is_given_up_leaves_nothing() {
+    let scene = Scene::new();
+    let chosen = scene.lock.artifacts.iter().map(|artifact| (artifact, &artifact.sources[0])).collect();
+    let export_of = Export { lock: &scene.lock, chosen, program: None };
+    let (store, path, reporter) = (scene.store("from"), scene.path("whole.tar"), scene.reporter());
+    block_on(async {
+        tokio::select! {
+            biased;
+            _ = export(&export_of, &store, &path, &reporter) => panic!("it was to be given up"),
+            () = std::future::ready(()) => {}
+        }
+    });
+    assert_eq!(fs::read_dir(scene.path("")).unwrap().count(), 1);
 }

@@ -34,7 +34,8 @@ impl Bundle {
                 let rest = format!(" for {}, {size}: {}", platforms.join(", "), text::clean(file));
                 screen.blank();
                 let heading = format!("{}{}", look.paint.title(&what), look.paint.dim(&rest));
-                screen.line(&format!("{MARGIN}{heading}"));
+                let columns = look.columns().unwrap_or(80).saturating_sub(1);
+                screen.line(&text::clip(&format!("{MARGIN}{heading}"), columns, look.symbols.ellipsis));
                 screen.blank();
                 let doing = Arc::new(Mutex::new(Doing::Fetching { from: String::new() }));
                 let shared = Arc::clone(&doing);
