@@ -112,7 +112,7 @@ fn checksum(block: &Block) -> u32 {
 
 /// A name from outside: visible characters, and not many.
 fn shown(name: &[u8]) -> String {
-    const MOST: usize = 120;
+    const MOST: usize = 200;
     let text = String::from_utf8_lossy(name);
     let visible = |letter: char| if letter.is_control() { '?' } else { letter };
     let mut shown: String = text.chars().take(MOST).map(visible).collect();
