@@ -29,10 +29,6 @@ pub struct JobListing {
     pub kind: String,
     /// `pending`, `running`, `dead`.
     pub status: String,
-    /// Grows with every submission that changes it.
-    pub version: u64,
-    /// Whether it was stopped and not yet collected.
-    pub stop: bool,
 }
 
 /// An allocation: one run of a task group.

@@ -3,15 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use hyper::{Method, StatusCode};
+
 use super::progress::{progress, why_not_placed};
 use super::{JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::Instance;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::http;
 use crate::state::now;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// The service that the load balancer looks for.
+const GATEWAY: &str = "api-gateway";
+
+const LOAD_BALANCER: u16 = 8088;
+
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The pause between two looks at Consul.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -50,7 +60,10 @@ pub async fn start(
         }
     }
     watch.until(deadline, &mut waiting, &mut started, |_| true).await?;
-    until_consul_agrees(jobs, list, deadline, reporter).await?;
+    let services = until_consul_agrees(jobs, list, deadline, reporter).await?;
+    if services.iter().any(|name| name == GATEWAY) {
+        until_the_door_opens(jobs, deadline).await?;
+    }
     Ok(started)
 }
 
@@ -131,7 +144,7 @@ async fn until_consul_agrees(
     list: &[Job],
     deadline: Instant,
     reporter: &SharedReporter,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let started = Instant::now();
     let mut said = String::new();
     loop {
@@ -145,7 +158,7 @@ async fn until_consul_agrees(
                     took,
                 }));
             }
-            return Ok(());
+            return Ok(names);
         }
         let what = format!("Consul: {}", failing.join("; "));
         if Instant::now() >= deadline {
@@ -159,6 +172,29 @@ async fn until_consul_agrees(
         if said != what {
             reporter.report(Event::Runtime(RuntimeEvent::Working { what: what.clone() }));
             said = what;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until the load balancer has found the gateway: it asks Consul's DNS once a second.
+async fn until_the_door_opens(jobs: &Jobs, deadline: Instant) -> Result<()> {
+    let at = jobs.run.address().port(LOAD_BALANCER);
+    loop {
+        let observed = match http::request(Method::GET, at, "/", Vec::new(), LOOK).await {
+            Ok(answer) if answer.status == StatusCode::BAD_GATEWAY => {
+                "502: it has found no gateway yet".to_owned()
+            }
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= deadline {
+            return Err(Failure::new(
+                FailureKind::DeadlinePassed,
+                format!("the load balancer at {at} does not reach the API gateway"),
+            )
+            .detail("last seen", observed)
+            .hint("`meshlab logs lb` shows what nginx says"));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,11 +1,13 @@
 //! The view for a person at a terminal.
 
+mod bundle;
 mod lab;
 mod provision;
 mod runtime;
 mod summary;
 mod task;
 
+use self::bundle::Bundle;
 use self::lab::Lab;
 use self::provision::Provision;
 use self::runtime::Runtime;
@@ -24,6 +26,7 @@ pub(super) struct Terminal {
     provision: Provision,
     lab: Lab,
     runtime: Runtime,
+    bundle: Bundle,
 }
 
 impl View for Terminal {
@@ -36,6 +39,7 @@ impl View for Terminal {
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
             Event::Runtime(event) => self.runtime.show(event, screen),
+            Event::Bundle(event) => self.bundle.show(event, screen),
         }
     }
 
@@ -43,6 +47,7 @@ impl View for Terminal {
         self.provision.hold();
         self.lab.hold();
         self.runtime.hold();
+        self.bundle.hold();
     }
 
     fn go_on(&mut self, screen: &Screen) {
