@@ -31,6 +31,11 @@ pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
     Some(GoWrapper { go_mod: bytes("go.mod")?, go_sum: bytes("go.sum")? })
 }
 
+/// The script that has wrk make a call again and again.
+pub(crate) fn bench_script() -> &'static [u8] {
+    ASSETS.get_file("bench/compute.lua").map(include_dir::File::contents).unwrap_or_default()
+}
+
 /// Names of all wrappers.
 pub(crate) fn go_wrappers() -> Vec<&'static str> {
     ASSETS

@@ -52,7 +52,12 @@ pub async fn request(
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(&error))?;
-        let request = Request::builder()
+        let mut request = Request::builder();
+        if !body.is_empty() {
+            // Nothing else is sent to the lab's components, and some frameworks ask for it.
+            request = request.header(hyper::header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
             .method(method)
             .uri(path)
             .header(hyper::header::HOST, address.to_string())

@@ -21,6 +21,7 @@
 //! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready.
 //! - [`state`]: what runs, on disk: one folder per address.
+//! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
@@ -39,6 +40,7 @@
 
 pub mod artifact;
 pub(crate) mod assets;
+pub mod bench;
 pub(crate) mod claim;
 pub mod cli;
 pub mod command;

@@ -97,6 +97,9 @@ async fn run_until_interrupted(
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
+        Command::Bench(args) => {
+            print(&command::bench::run(&args, settings, &lock(settings)?, &reporter).await?, settings)
+        }
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,
         Command::Status => print(&command::status::run(settings).await?, settings),
         Command::Logs(args) => command::logs::run(&args, settings).await,

@@ -1,5 +1,6 @@
 //! The view for files, pipes and CI logs: nothing moves, each event is a line that can be searched for.
 
+mod bench;
 mod lab;
 mod provision;
 
@@ -28,6 +29,7 @@ impl View for Plain {
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
+            Event::Bench(event) => bench::show(event, screen),
             Event::Runtime(RuntimeEvent::Stopping { name }) => {
                 screen.line(&format!("stopping {}", one_line(name)));
             }

@@ -1,11 +1,13 @@
 //! The view for a person at a terminal.
 
+mod bench;
 mod lab;
 mod provision;
 mod runtime;
 mod summary;
 mod task;
 
+use self::bench::Bench;
 use self::lab::Lab;
 use self::provision::Provision;
 use self::runtime::Runtime;
@@ -24,6 +26,7 @@ pub(super) struct Terminal {
     provision: Provision,
     lab: Lab,
     runtime: Runtime,
+    bench: Bench,
 }
 
 impl View for Terminal {
@@ -35,6 +38,7 @@ impl View for Terminal {
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
+            Event::Bench(event) => self.bench.show(event, screen),
             Event::Runtime(event) => self.runtime.show(event, screen),
         }
     }
@@ -43,6 +47,7 @@ impl View for Terminal {
         self.provision.hold();
         self.lab.hold();
         self.runtime.hold();
+        self.bench.hold();
     }
 
     fn go_on(&mut self, screen: &Screen) {
