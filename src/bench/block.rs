@@ -267,7 +267,17 @@ mod tests {
             with("6e6f0aff", "6e6f0af"),
             with("502", "70000"),
             with("latency 812", "latency 99999999999999"),
-        ].join("\n"), @"");
+        ].join("\n"), @r#"
+        there is no line "meshlab-bench 1" in it
+        there is no line "end" in it
+        there is no line "duration, requests, ..." in it
+        line "wrong six" makes no sense
+        line "wrong 6 6" makes no sense
+        line "vrong 6" makes no sense
+        line "sample 502 6e6f0af" makes no sense
+        line "sample 70000 6e6f0aff" makes no sense
+        line "latency 99999999999999 60" makes no sense
+        "#);
     }
 
     proptest! {

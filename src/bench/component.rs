@@ -64,8 +64,8 @@ pub(super) fn membership(
         Some(Membership::Component(group.service.clone()))
     };
     if is_marked {
-        if let Some(task) = helper(&facts.arguments) {
-            return Membership::Helper(task);
+        if let Some(helper) = helper(&facts.arguments) {
+            return helper;
         }
         if let Some(task) = variable("NOMAD_TASK_NAME") {
             return Membership::Component(match variable("NOMAD_JOB_NAME") {
@@ -85,14 +85,14 @@ pub(super) fn membership(
 }
 
 /// `nomad executor {"LogFile":".../alloc/ID/TASK/executor.out",...}` and `nomad logmon`.
-fn helper(arguments: &[String]) -> Option<Option<String>> {
+fn helper(arguments: &[String]) -> Option<Membership> {
     let [program, verb, rest @ ..] = arguments else { return None };
     if program.rsplit('/').next() != Some("nomad") || !["executor", "logmon"].contains(&verb.as_str()) {
         return None;
     }
     let log = rest.first().and_then(|json| serde_json::from_str::<Value>(json).ok());
     let log = log.as_ref().and_then(|settings| settings.get("LogFile")).and_then(Value::as_str);
-    Some(log.and_then(|path| path.rsplit('/').nth(1)).map(str::to_owned))
+    Some(Membership::Helper(log.and_then(|path| path.rsplit('/').nth(1)).map(str::to_owned)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const ADD_PORT: u16 = 9090;
 const ENVOY_PORT: u16 = 9191;
 
 const MOST_CONNECTIONS: u32 = 10_000;
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// How hard a target is pressed, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -89,6 +89,7 @@ impl Load {
     }
 
     /// The load of one round of a comparison: long enough to tell something, short enough to take turns.
+    #[must_use]
     pub fn round(self) -> Self {
         Self { duration: Seconds((self.duration.0 / 6).clamp(1, 10)), ..self }
     }

@@ -28,7 +28,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(50);
 /// Helpers of Nomad are counted with it.
 const NOMAD: &str = "nomad";
 
-/// Looks at a lab's components until it is finished or dropped.
+/// Looks at a lab's components until it is finished or dropped, or its time is over.
 #[derive(Debug)]
 pub struct Sampler {
     stop: mpsc::Sender<()>,
@@ -36,11 +36,11 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Starts looking. `own_name` is what this very process is called in the result.
-    pub fn start(run: RunDir, own_name: &str) -> Self {
+    /// Starts looking, for no longer than `limit`. `own_name` is what this very process is called in the result.
+    pub fn start(run: RunDir, own_name: &str, limit: Duration) -> Self {
         let (stop, stopped) = mpsc::channel();
         let own_name = own_name.to_owned();
-        let thread = std::thread::spawn(move || watch(&run, own_name, &stopped));
+        let thread = std::thread::spawn(move || watch(&run, own_name, limit, &stopped));
         Self { stop, thread }
     }
 
@@ -51,7 +51,7 @@ impl Sampler {
     }
 }
 
-fn watch(run: &RunDir, own_name: String, stopped: &mpsc::Receiver<()>) -> Timeline {
+fn watch(run: &RunDir, own_name: String, limit: Duration, stopped: &mpsc::Receiver<()>) -> Timeline {
     let start = Instant::now();
     let mut recorder = Recorder::new(MOST_POINTS);
     let mut watcher = Watcher::new(run, own_name);
@@ -59,9 +59,10 @@ fn watch(run: &RunDir, own_name: String, stopped: &mpsc::Receiver<()>) -> Timeli
     let mut last = Instant::now();
     let mut next = last + INTERVAL;
     loop {
-        let wait = next.saturating_duration_since(Instant::now());
-        let is_over = stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
+        let wait = next.min(start + limit).saturating_duration_since(Instant::now());
+        let is_stopped = stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout);
         let now = Instant::now();
+        let is_over = is_stopped || now >= start + limit;
         let elapsed = now - last;
         if !is_over || elapsed >= LEAST_INTERVAL {
             let readings = watcher.look();
@@ -136,7 +137,7 @@ impl<'a> Watcher<'a> {
                 _ => self.membership(*pid, &process, &stat),
             };
             let cpu = stat.utime.saturating_add(stat.stime);
-            if let Some(name) = self.component(&membership, &stat) {
+            if let Some(name) = component(&membership, &stat) {
                 let used = cpu.saturating_sub(cpu_before.unwrap_or(cpu));
                 let reading = readings.entry(name).or_default();
                 reading.cpu += self.tick.saturating_mul(u32::try_from(used).unwrap_or(u32::MAX));
@@ -165,18 +166,19 @@ impl<'a> Watcher<'a> {
         let mark = OsStr::new(self.run.root().as_str());
         membership(&facts, mark, &self.groups, parent.map(|parent| &parent.membership))
     }
+}
 
-    fn component(&self, membership: &Membership, stat: &Stat) -> Option<String> {
-        match membership {
-            Membership::Component(name) => Some(name.clone()),
-            Membership::Helper(_) => Some(NOMAD.to_owned()),
-            // Asked each time: by exec, the leader becomes what it was started for.
-            Membership::Unnamed => {
-                let leader = if stat.pid == stat.pgrp { None } else { read(stat.pgrp) };
-                Some(leader.map_or_else(|| stat.comm.clone(), |(_, leader)| leader.comm))
-            }
-            Membership::Stranger => None,
+/// What a process counts for; nothing if it is none of the lab's.
+fn component(membership: &Membership, stat: &Stat) -> Option<String> {
+    match membership {
+        Membership::Component(name) => Some(name.clone()),
+        Membership::Helper(_) => Some(NOMAD.to_owned()),
+        // Asked each time: by exec, the leader becomes what it was started for.
+        Membership::Unnamed => {
+            let leader = if stat.pid == stat.pgrp { None } else { read(stat.pgrp) };
+            Some(leader.map_or_else(|| stat.comm.clone(), |(_, leader)| leader.comm))
         }
+        Membership::Stranger => None,
     }
 }
 
@@ -193,4 +195,75 @@ fn pids() -> Vec<i32> {
     let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
     pids
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use camino::Utf8Path;
+
+    use super::*;
+    use crate::bench::histogram::as_float;
+    use crate::state::RUN_DIR_VARIABLE;
+
+    struct Ended(Child);
+
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    fn process(run: &RunDir, script: &str, task: &str) -> Ended {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).env_clear().env(RUN_DIR_VARIABLE, run.root());
+        if !task.is_empty() {
+            command.env("NOMAD_JOB_NAME", "job").env("NOMAD_TASK_NAME", task);
+        }
+        Ended(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    #[test]
+    fn a_busy_component_and_an_idle_one_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(Utf8Path::from_path(folder.path()).unwrap(), "127.0.0.1".parse().unwrap());
+        let other = RunDir::new(Utf8Path::from_path(folder.path()).unwrap(), "127.0.0.2".parse().unwrap());
+        let _idle = process(&run, "exec sleep 60", "idle");
+        let _stranger = process(&other, "exec sleep 60", "stranger");
+        let sampler = Sampler::start(run.clone(), "me", Duration::from_mins(1));
+        // One that comes while the others are looked at.
+        let busy = process(&run, "while :; do :; done", "busy");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while cpu_seconds(&busy.0) < 0.5 && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let timeline = sampler.finish();
+        let component = |name: &str| timeline.components.iter().find(|one| one.name == name);
+        let (busy, idle) = (component("job/busy").unwrap(), component("job/idle").unwrap());
+        let used = busy.cpu.average * timeline.seconds.last().unwrap();
+        assert!((0.45..5.0).contains(&used), "{timeline:?}");
+        assert!(idle.cpu.average < 0.05 && idle.memory.peak > 100_000.0, "{timeline:?}");
+        assert!(component("me").is_some() && component("job/stranger").is_none(), "{timeline:?}");
+    }
+
+    #[test]
+    fn time_is_limited_without_anybody_to_stop_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(Utf8Path::from_path(folder.path()).unwrap(), "127.0.0.1".parse().unwrap());
+        let sampler = Sampler::start(run, "me", Duration::from_millis(300));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !sampler.thread.is_finished() {
+            assert!(Instant::now() < deadline, "it looks on and on");
+            std::thread::yield_now();
+        }
+        assert!(sampler.finish().samples >= 1);
+    }
+
+    fn cpu_seconds(child: &Child) -> f64 {
+        let process = Process::new(i32::try_from(child.id()).unwrap()).unwrap();
+        let stat = process.stat().unwrap();
+        as_float(stat.utime + stat.stime) / as_float(procfs::ticks_per_second())
+    }
 }

@@ -106,18 +106,15 @@ impl Recorder {
         if elapsed <= 0.0 {
             return;
         }
-        match self.points.last_mut().filter(|_| self.filled < self.fold) {
-            Some(last) => {
-                *last = (at, last.1 + elapsed);
-                self.filled += 1;
+        if let Some(last) = self.points.last_mut().filter(|_| self.filled < self.fold) {
+            *last = (at, last.1 + elapsed);
+            self.filled += 1;
+        } else {
+            if self.points.len() >= self.most_points {
+                self.halve();
             }
-            None => {
-                if self.points.len() >= self.most_points {
-                    self.halve();
-                }
-                self.points.push((at, elapsed));
-                self.filled = 1;
-            }
+            self.points.push((at, elapsed));
+            self.filled = 1;
         }
         self.samples += 1;
         let place = self.points.len() - 1;

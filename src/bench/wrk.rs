@@ -203,7 +203,7 @@ mod tests {
     fn the_command_can_be_typed() {
         let target = super::super::plan::compute("127.0.0.1".parse().unwrap()).unwrap();
         let load = Load::new("60s", 5, None).unwrap();
-        insta::assert_snapshot!(Wrk::shown(&target, &load), @"");
+        insta::assert_snapshot!(Wrk::shown(&target, &load), @r#"wrk --latency --threads 5 --connections 5 --duration 60s --timeout 10s --script compute.lua http://127.0.0.1:8088/api/v1/compute -- POST '{"result":9}' '{"expression":"1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5"}'"#);
     }
 
     #[tokio::test]

@@ -60,7 +60,7 @@ pub async fn run(
     let mut comparison = (!compared.is_empty()).then(|| Comparison::new(load.round(), compared));
     let turns = comparison.as_ref().map(Comparison::turns).unwrap_or_default();
     let mut rounds = Rounds { wrk: &wrk, reporter, done: 0, of: turns.len() + 1 };
-    let sampler = Sampler::start(run.clone(), OWN_NAME);
+    let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration());
     let measurement = rounds.next(&target, &load).await?;
     let resources = sampler.finish();
     if let Some(comparison) = &mut comparison {
@@ -190,13 +190,13 @@ fn lab_facts(state: &RunState, wrk: &InstalledTool) -> LabFacts {
 fn command_line(args: &BenchArgs, settings: &Settings) -> String {
     let mut words = format!("meshlab bench --duration {} --connections {}", args.duration, args.connections);
     if let Some(threads) = args.threads {
-        words.push_str(&format!(" --threads {threads}"));
+        words.extend([format!(" --threads {threads}")]);
     }
     if args.compare == Some(CompareChoice::Direct) {
         words.push_str(" --compare direct");
     }
     if settings.address != crate::model::LabAddress::DEFAULT {
-        words.push_str(&format!(" --address {}", settings.address));
+        words.extend([format!(" --address {}", settings.address)]);
     }
     words
 }

@@ -96,7 +96,18 @@ fn latency(measurement: &Measurement, look: &Look) -> String {
     row.extend(PERCENTILES.map(|percent| Cell::strong(micros(latencies.percentile(percent)))));
     row.push(micros(latencies.most()).into());
     table.row(row);
-    table.render(look)
+    let mut shown = table.render(look);
+    let filled_in = measurement.filled_in();
+    // One in a hundred moves no figure that is shown here.
+    if filled_in.saturating_mul(100) > measurement.requests {
+        let note = format!(
+            "wrk counts {} more for requests it could not send while it waited for a slow answer",
+            figure::count(filled_in)
+        );
+        let lines = text::wrap(&note, Some(look.prose().saturating_sub(MARGIN.len())));
+        shown.push_str(&text::ended(lines.iter().map(|line| format!("{MARGIN}{}", look.paint.dim(line)))));
+    }
+    shown
 }
 
 /// How often each latency was seen, up to the slowest thousandth, which would be a single letter each.
@@ -225,4 +236,59 @@ fn next(report: &Report, written: &[Utf8PathBuf], look: &Look) -> String {
 
 fn micros(micros: Option<u64>) -> String {
     micros.map_or_else(|| "-".to_owned(), |micros| figure::micros(as_float(micros)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::sample;
+    use crate::ui::testing::{look, pipe, shown};
+
+    #[test]
+    fn a_load_test_with_a_comparison() {
+        let text = draw(&sample::report(), &[], &look(80));
+        for line in text.lines() {
+            assert!(text::width(line) <= 80, "{line}");
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_load_test_in_colour_with_errors() {
+        let written = ["/tmp/load.html".into()];
+        insta::assert_snapshot!(shown(&draw(&sample::troubled(), &written, &look(80).colored())));
+    }
+
+    #[test]
+    fn a_load_test_in_ascii_on_a_narrow_terminal() {
+        let mut report = sample::report();
+        report.comparison = None;
+        let text = draw(&report, &[], &look(60).ascii());
+        assert!(text.is_ascii(), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn text_of_others_cannot_write_to_the_terminal() {
+        assert!(!draw(&sample::troubled(), &[], &pipe()).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn nothing_measured_is_no_fault() {
+        let mut report = sample::report();
+        report.measurement = Measurement::default();
+        report.resources = Timeline::default();
+        let text = draw(&report, &[], &look(80));
+        assert!(text.contains("0.00 right answers/s"), "{text}");
+    }
+
+    #[test]
+    fn the_highest_bar_is_full_and_the_lowest_is_seen() {
+        let wide = |count| bar(count, 1000, 10, &look(80));
+        assert_eq!(
+            [wide(0), wide(1), wide(500), wide(510), wide(1000)],
+            ["", "▏", "█████", "█████", "██████████"]
+        );
+        assert_eq!(bar(1, 1000, 10, &look(80).ascii()), "#");
+    }
 }

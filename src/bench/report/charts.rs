@@ -9,6 +9,8 @@ use crate::bench::timeline::{Component, Timeline};
 
 const MOST_BARS: usize = 64;
 const CURVE_POINTS: usize = 200;
+/// The names of percentiles stand above the bars.
+const HEADROOM: f64 = 1.4;
 
 fn axis<'a>(label: &'a str, scale: Scale, text: &'a dyn Fn(f64) -> String) -> Axis<'a> {
     Axis { label, scale, text }
@@ -46,7 +48,7 @@ pub(super) fn latencies(report: &Report) -> Option<String> {
     let chart = Histogram {
         title: "How often each latency was seen",
         across: axis("latency, logarithmic", Scale::log(from, to), &tick_micros),
-        up: axis("% of answers", Scale::up_to(highest), &tick_number),
+        up: axis("% of answers", Scale::up_to(highest * HEADROOM), &tick_number),
         bars: &bars,
         marks: &marks,
     };

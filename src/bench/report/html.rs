@@ -270,16 +270,16 @@ fn table(head: &[String], texts: usize, rows: &[Vec<String>]) -> String {
     let class = |column: usize| if column < texts { "" } else { " class=\"n\"" };
     let mut html = "<div class=\"wide\"><table>\n<thead><tr>".to_owned();
     for (column, title) in head.iter().enumerate() {
-        html.push_str(&format!("<th scope=\"col\"{}>{}</th>", class(column), escape(title)));
+        html.extend([format!("<th scope=\"col\"{}>{}</th>", class(column), escape(title))]);
     }
     html.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         html.push_str("<tr>");
         for (column, cell) in row.iter().enumerate() {
-            html.push_str(&match column {
+            html.extend([match column {
                 0 if texts > 0 => format!("<th scope=\"row\">{cell}</th>"),
                 _ => format!("<td{}>{cell}</td>", class(column)),
-            });
+            }]);
         }
         html.push_str("</tr>\n");
     }
@@ -307,4 +307,72 @@ fn nothing() -> String {
 fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", figure::count(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::sample;
+
+    /// What is between the tags `name`, left out.
+    fn without(page: &str, name: &str) -> String {
+        let mut kept = String::new();
+        let mut rest = page;
+        while let Some((before, inside)) = rest.split_once(&format!("<{name}")) {
+            kept.push_str(before);
+            let (_, after) = inside.split_once(&format!("</{name}>")).expect("it is closed");
+            kept.extend(["[", name, "]"]);
+            rest = after;
+        }
+        kept + rest
+    }
+
+    /// Every tag is closed in its turn, as XML asks, but for the few that HTML never closes.
+    fn assert_well_formed(page: &str) {
+        let mut open = Vec::new();
+        for piece in page.split('<').skip(1) {
+            let (tag, text) = piece.split_once('>').expect("a tag that ends");
+            assert!(!text.contains('>'), "{piece}");
+            let name = tag.split([' ', '/']).next().unwrap_or_default();
+            match tag.strip_prefix('/') {
+                Some(closed) => assert_eq!(open.pop(), Some(closed), "{piece}"),
+                None if tag.ends_with('/') || ["!DOCTYPE", "meta"].contains(&name) => {}
+                None => open.push(name),
+            }
+        }
+        assert_eq!(open, Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_page_has_all_figures() {
+        let page = page(&sample::report());
+        assert_well_formed(&page);
+        let structure =
+            without(&without(&page, "style"), "svg").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        insta::assert_snapshot!(structure);
+        assert_eq!(page.matches("<svg").count(), 5);
+    }
+
+    #[test]
+    fn text_of_others_stays_text_and_nothing_is_fetched() {
+        let page = page(&sample::troubled());
+        assert_well_formed(&page);
+        for forbidden in ["<script", "<b>", "\u{1b}", "src=", "<link", "@import", "url(", "NaN", "inf"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+        assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"), "{page}");
+    }
+
+    #[test]
+    fn a_page_of_nothing_is_still_a_page() {
+        let mut report = sample::report();
+        report.measurement = Measurement::default();
+        report.resources = Timeline::default();
+        for side in report.comparison.iter_mut().flat_map(|comparison| &mut comparison.sides) {
+            side.rounds.clear();
+        }
+        let page = page(&report);
+        assert_well_formed(&page);
+        assert!(!page.contains("NaN") && !page.contains("<svg"), "{page}");
+    }
 }

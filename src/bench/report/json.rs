@@ -84,3 +84,34 @@ fn comparison(comparison: &Comparison) -> Value {
         .collect();
     json!({"load": comparison.load, "sides": sides})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::sample;
+
+    #[test]
+    fn a_program_finds_every_figure() {
+        let data = report(&sample::report());
+        assert_eq!(data["schema"], 1);
+        assert_eq!(data["load"], json!({"seconds": 60, "connections": 5, "threads": 5}));
+        assert_eq!(data["target"]["method"], "POST");
+        assert_eq!(data["lab"]["tools"]["consul"], "1.22.7");
+        let latency = &data["result"]["latency"];
+        assert_eq!(latency["percentiles"]["p50"], 2100 + 2100 * 9 / 60);
+        assert_eq!(latency["filled_in"], 300);
+        let rows = latency["distribution"].as_array().unwrap();
+        assert_eq!(
+            rows.iter().map(|row| row[1].as_u64().unwrap()).sum::<u64>(),
+            latency["count"].as_u64().unwrap()
+        );
+        let resources = &data["resources"];
+        assert_eq!(resources["seconds"].as_array().unwrap().len(), 40);
+        assert_eq!(resources["components"][0]["cpu_curve"].as_array().unwrap().len(), 40);
+        let mesh = &data["comparison"]["sides"][1];
+        assert_eq!(mesh["ratio"]["to"], "direct");
+        assert!(mesh["ratio"]["latency"]["p50"].as_f64().unwrap() > 3.0, "{}", mesh["ratio"]);
+        assert_eq!(mesh["rounds"].as_array().unwrap().len(), 3);
+        assert_eq!(data["comparison"]["sides"][0]["ratio"], Value::Null);
+    }
+}

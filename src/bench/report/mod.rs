@@ -3,6 +3,8 @@
 mod charts;
 mod html;
 mod json;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod svg;
 
 use fs_err as fs;
@@ -68,7 +70,7 @@ impl Report {
     pub fn write(&self, file: &ReportFile) -> Result<()> {
         let text = match file.form {
             Form::Html => self.html(),
-            Form::Json => format!("{:#}\n", self.json()),
+            Form::Json => format!("{}\n", self.json()),
         };
         let name = file.path.file_name().unwrap_or_default();
         let beside = file.path.with_file_name(format!(".{name}.{}.part", std::process::id()));

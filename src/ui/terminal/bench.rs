@@ -9,6 +9,7 @@ use crate::ui::screen::{LiveLine, Progress, Screen};
 use crate::ui::text;
 
 const WIDEST_BAR: usize = 32;
+const NARROWEST_BAR: usize = 6;
 
 #[derive(Default)]
 pub(super) struct Bench {
@@ -38,9 +39,12 @@ fn draw(name: &str, lasts: Duration, progress: &Progress, look: &Look) -> String
     let of_time = Progress { done: millis(elapsed), total: Some(millis(lasts)), ..*progress };
     let spinner = look.paint.code(progress.frame(look.symbols.spinner));
     let start = format!("{MARGIN}{spinner} {}  ", look.paint.strong(name));
-    let facts = format!("  {} / {}", text::clock(elapsed), text::clock(lasts));
-    let room = columns.saturating_sub(text::width(&start) + text::width(&facts));
-    let bar = task::bar(&of_time, room.min(WIDEST_BAR), look);
+    let facts = format!("{} / {}", text::clock(elapsed), text::clock(lasts));
+    let room = columns.saturating_sub(text::width(&start) + text::width(&facts) + 2);
+    let bar = match room {
+        ..NARROWEST_BAR => String::new(),
+        _ => format!("{}  ", task::bar(&of_time, room.min(WIDEST_BAR), look)),
+    };
     text::clip(&format!("{start}{bar}{}", look.paint.dim(&facts)), columns, look.symbols.ellipsis)
 }
 
@@ -57,7 +61,12 @@ mod tests {
                 Progress { done: 0, total: None, rate: 0.0, left: Duration::ZERO, elapsed, clock: elapsed };
             draw("round 1 of 7  compute", Duration::from_secs(60), &progress, look)
         };
-        insta::assert_snapshot!([at(0, &look(80)), at(30, &look(80)), at(99, &look(80)), at(30, &look(40).ascii())].join("\n"), @"");
+        insta::assert_snapshot!([at(0, &look(80)), at(30, &look(80)), at(99, &look(80)), at(30, &look(40).ascii())].join("\n"), @r"
+          ⠋ round 1 of 7  compute  ╸───────────────────────────────  0 s / 1 m 00 s
+          ⠋ round 1 of 7  compute  ━━━━━━━━━━━━━━━━╸───────────────  30 s / 1 m 00 s
+          ⠋ round 1 of 7  compute  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  1 m 00 s / 1 m 00 s
+          | round 1 of 7  compute  30 s / 1 m ~
+        ");
         for columns in 20..100 {
             assert!(text::width(&at(30, &look(columns))) < columns);
         }

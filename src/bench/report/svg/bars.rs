@@ -60,26 +60,23 @@ impl Histogram<'_> {
             );
         }
         svg.push_str("</g>\n<g class=\"marks\">\n");
-        // Names of marks that lie close together stand below one another.
-        let mut row = 0.0;
-        let mut last_end = f64::MIN;
+        // Names go down like stairs: the lines of those further right begin lower, and cross no name.
+        let mut top = TOP;
         for mark in self.marks {
             const ROW: f64 = 15.0;
             let at = x(&self.across, mark.at);
             let width = text_width(&mark.name);
             let is_at_edge = at + 5.0 + width > LEFT + PLOT_WIDTH;
-            let (begin, anchor, text) =
-                if is_at_edge { (at - 5.0 - width, "end", at - 5.0) } else { (at + 5.0, "start", at + 5.0) };
-            row = if begin < last_end + 6.0 { row + 1.0 } else { 0.0 };
-            last_end = last_end.max(begin + width);
+            let (anchor, text) = if is_at_edge { ("end", at - 5.0) } else { ("start", at + 5.0) };
             put(
                 &mut svg,
                 format_args!(
-                    "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\"/><text x=\"{text:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
-                    TOP + 12.0 + row * ROW,
+                    "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{top}\" y2=\"{BOTTOM}\"/><text x=\"{text:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                    top + 10.0,
                     escape(&mark.name)
                 ),
             );
+            top = (top + ROW).min(BOTTOM - ROW);
         }
         svg.push_str("</g>\n</svg>\n");
         svg
@@ -112,10 +109,10 @@ mod tests {
         assert!(svg.contains(bar), "{svg}");
         assert_eq!(svg.matches("<rect").count(), 1);
         assert!(svg.contains("x1=\"406.0\" x2=\"406.0\""), "{svg}");
-        // The second name would run into the first one.
+        // The second line begins below the first name.
+        assert!(svg.contains("y=\"32.0\" text-anchor=\"start\">p50"), "{svg}");
         assert!(
-            svg.contains("y=\"34.0\" text-anchor=\"start\">p50")
-                && svg.contains("y=\"49.0\" text-anchor=\"start\">p90"),
+            svg.contains("y1=\"37\" y2=\"242\"/><text x=\"425.0\" y=\"47.0\" text-anchor=\"start\">p90"),
             "{svg}"
         );
     }

@@ -36,7 +36,7 @@ impl LineChart<'_> {
     /// The chart as SVG.
     pub fn draw(&self) -> String {
         #[allow(clippy::cast_precision_loss, reason = "a few rows")]
-        let rows = self.series.len().div_ceil(LEGEND_COLUMNS) as f64;
+        let rows = self.named().len().div_ceil(LEGEND_COLUMNS) as f64;
         let mut svg = open(self.title, &self.across, &self.up, rows * LEGEND_ROW + 4.0);
         for (index, series) in self.series.iter().enumerate().rev() {
             let path = self.path(series);
@@ -50,6 +50,11 @@ impl LineChart<'_> {
         svg
     }
 
+    /// A single line needs no legend: the title says what it is.
+    fn named(&self) -> &[Series] {
+        if self.series.len() > 1 { self.series } else { &[] }
+    }
+
     fn path(&self, series: &Series) -> String {
         let mut path = String::new();
         let mut is_drawing = false;
@@ -60,7 +65,7 @@ impl LineChart<'_> {
             };
             let (at, height) = (x(&self.across, across), y(&self.up, up));
             let verb = if is_drawing { 'L' } else { 'M' };
-            path.push_str(&format!("{verb}{at:.1} {height:.1}"));
+            path.extend([format!("{verb}{at:.1} {height:.1}")]);
             is_drawing = true;
         }
         // A single point is a dot, not nothing.
@@ -112,7 +117,7 @@ impl LineChart<'_> {
             )
         };
         svg.push_str("<g class=\"legend\">\n");
-        for (index, series) in self.series.iter().enumerate() {
+        for (index, series) in self.named().iter().enumerate() {
             let (left, middle) = place(index);
             let mut name: String = series.name.chars().take(LEGEND_LETTERS).collect();
             if series.name.chars().nth(LEGEND_LETTERS).is_some() {
@@ -173,9 +178,10 @@ mod tests {
             &[(0.0, Some(0.0)), (5.0, Some(1.0)), (6.0, None), (8.0, Some(0.5)), (10.0, Some(0.5))],
         )];
         let straight = chart(&line);
+        let two = chart(&[line[0].clone(), series("c", &[])]);
         assert!(straight.contains("d=\"M68.0 242.0L406.0 22.0M608.8 132.0L744.0 132.0\""), "{straight}");
         assert!(
-            straight.contains("aria-label=\"t &lt;1&gt;\"") && straight.contains(">a&lt;b</text>"),
+            straight.contains("aria-label=\"t &lt;1&gt;\"") && two.contains(">a&lt;b</text>"),
             "{straight}"
         );
         assert!(straight.contains("<title>seconds: 8.0\n0.5  a&lt;b</title>"), "{straight}");
