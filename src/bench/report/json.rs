@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(data["target"]["method"], "POST");
         assert_eq!(data["lab"]["tools"]["consul"], "1.22.7");
         let latency = &data["result"]["latency"];
-        assert_eq!(latency["percentiles"]["p50"], 2100 + 2100 * 9 / 60);
+        assert_eq!(latency["percentiles"]["p50"], 2100 + 2100 * 16 / 60);
         assert_eq!(latency["filled_in"], 300);
         let rows = latency["distribution"].as_array().unwrap();
         assert_eq!(

@@ -59,7 +59,7 @@ mod tests {
             let elapsed = Duration::from_secs(seconds);
             let progress =
                 Progress { done: 0, total: None, rate: 0.0, left: Duration::ZERO, elapsed, clock: elapsed };
-            draw("round 1 of 7  compute", Duration::from_secs(60), &progress, look)
+            draw("round 1 of 7  compute", Duration::from_mins(1), &progress, look)
         };
         insta::assert_snapshot!([at(0, &look(80)), at(30, &look(80)), at(99, &look(80)), at(30, &look(40).ascii())].join("\n"), @r"
           ⠋ round 1 of 7  compute  ╸───────────────────────────────  0 s / 1 m 00 s
