@@ -98,7 +98,9 @@ async fn run_until_interrupted(
         }
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
         Command::Bench(args) => {
-            print(&command::bench::run(&args, settings, &lock(settings)?, &reporter).await?, settings)
+            let (output, outcome) = command::bench::run(&args, settings, &lock(settings)?, &reporter).await?;
+            print(&output, settings)?;
+            outcome
         }
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,
         Command::Status => print(&command::status::run(settings).await?, settings),

@@ -63,7 +63,7 @@ impl Errors {
             (self.write, "broken while writing"),
             (self.timeout, "too late"),
             (self.status, "not status 200"),
-            (self.wrong, "wrong answer"),
+            (self.wrong, "wrong body"),
         ]
     }
 

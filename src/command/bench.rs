@@ -26,13 +26,14 @@ use crate::ui::{self, Look};
 /// What this process is called among the components.
 const OWN_NAME: &str = "meshlab bench";
 
-/// Measures, writes the reports, and says what came of it.
+/// Measures, says what came of it, and writes the reports; the second value fails the run if one could not be
+/// written, and the figures are there all the same.
 pub async fn run(
     args: &BenchArgs,
     settings: &Settings,
     lock: &Lock,
     reporter: &SharedReporter,
-) -> Result<Output> {
+) -> Result<(Output, Result<()>)> {
     let load = Load::new(&args.duration, args.connections, args.threads)?;
     let files: Vec<ReportFile> =
         args.reports.iter().map(|path| ReportFile::new(path, &settings.work_dir)).collect::<Result<_>>()?;
@@ -44,7 +45,7 @@ pub async fn run(
     let run = RunDir::new(&settings.dirs.state, settings.address);
     let state = run.load().ok_or_else(|| no_lab(settings))?;
     for target in std::iter::once(&target).chain(&compared) {
-        probe(target).await?;
+        probe(target).await.map_err(|failure| with_lab(failure, &state))?;
     }
     let tool = tool(settings, lock, reporter).await?;
     let wrk = Wrk::new(program(&tool)?, &run)?;
@@ -82,12 +83,17 @@ pub async fn run(
         resources,
         comparison,
     };
-    for file in &files {
-        report.write(file)?;
+    let mut written: Vec<Utf8PathBuf> = Vec::new();
+    let mut outcome = Ok(());
+    for file in files {
+        match report.write(&file) {
+            Ok(()) => written.push(file.path),
+            Err(failure) => outcome = outcome.and(Err(failure)),
+        }
     }
     warn(&report, reporter);
-    let written: Vec<Utf8PathBuf> = files.into_iter().map(|file| file.path).collect();
-    Ok(Output { human: ui::load_test(&report, &written, &Look::of_stdout(settings)), json: report.json() })
+    let human = ui::load_test(&report, &written, &Look::of_stdout(settings));
+    Ok((Output { human, json: report.json() }, outcome))
 }
 
 fn no_lab(settings: &Settings) -> Failure {
@@ -95,6 +101,14 @@ fn no_lab(settings: &Settings) -> Failure {
     Failure::failed(format!("no lab is running on {address}")).hint(
         "start one: `meshlab lab 2-calculator --keep`, or `meshlab up && meshlab jobs start`; then run this again",
     )
+}
+
+/// Another lab may be running than the one that the targets belong to.
+fn with_lab(failure: Failure, state: &RunState) -> Failure {
+    match state.lab.as_str() {
+        "1-tcp-echo" => failure.detail("running", "lab 1-tcp-echo, which has no calculator"),
+        _ => failure,
+    }
 }
 
 async fn tool(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<InstalledTool> {

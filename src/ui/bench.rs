@@ -6,7 +6,7 @@ use super::look::Look;
 use super::table::{Cell, Table};
 use super::text;
 use crate::bench::block::Measurement;
-use crate::bench::compare::{Comparison, percentile_ratio, ratio};
+use crate::bench::compare::{Comparison, Side, percentile_ratio, ratio};
 use crate::bench::figure;
 use crate::bench::histogram::{Distribution, PERCENTILES, as_float};
 use crate::bench::report::Report;
@@ -180,7 +180,7 @@ fn side_by_side(comparison: &Comparison, look: &Look) -> String {
     for column in 1..=5 {
         table = table.right(column);
     }
-    let totals: Vec<Measurement> = comparison.sides.iter().map(crate::bench::compare::Side::total).collect();
+    let totals: Vec<Measurement> = comparison.sides.iter().map(Side::total).collect();
     let named = || comparison.sides.iter().zip(&totals);
     for (side, total) in named() {
         let mut row = vec![Cell::strong(side.target.name.clone()), figure::number(total.rate()).into()];

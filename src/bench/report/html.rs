@@ -6,9 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::svg::{self, escape};
 use super::{Report, charts};
 use crate::bench::block::Measurement;
-use crate::bench::compare::{Comparison, percentile_ratio, ratio};
+use crate::bench::compare::{Comparison, Side, percentile_ratio, ratio};
 use crate::bench::figure;
 use crate::bench::histogram::{PERCENTILES, as_float};
+use crate::bench::plan::Target;
 use crate::bench::probe::shown;
 use crate::bench::timeline::Timeline;
 use crate::model::ByteSize;
@@ -53,14 +54,14 @@ fn intro(report: &Report, title: &str) -> String {
     let mut card = |name: &str, value: &str| {
         add(&mut html, &format!("<div><dt>{name}</dt><dd>{value}</dd></div>"));
     };
-    card("right answers", &format!("{} <small>per second</small>", figure::number(measurement.rate())));
+    card("right answers per second", &figure::number(measurement.rate()));
     for percent in [50.0, 99.0] {
         card(&format!("latency p{percent}"), &percentile(measurement, percent));
     }
     card("slowest", &measurement.latencies.most().map_or_else(nothing, micros));
     let class = if errors == 0 { "good" } else { "bad" };
-    let of = format!("<small>of {}</small>", figure::count(measurement.requests));
-    card("errors", &format!("<span class=\"{class}\">{}</span> {of}", figure::count(errors)));
+    let name = format!("errors, of {} answers", figure::count(measurement.requests));
+    card(&name, &format!("<span class=\"{class}\">{}</span>", figure::count(errors)));
     html.push_str("</dl>\n");
     if errors > 0 {
         html.push_str("<h3>What went wrong</h3>\n<ul>\n");
@@ -173,20 +174,22 @@ fn comparison(comparison: &Comparison) -> String {
             count(u64::from(comparison.load.effective_connections()), "connection")
         ),
     );
+    html.push_str("<ul>\n");
+    for Target { name, method, url, .. } in comparison.sides.iter().map(|side| &side.target) {
+        let (name, url) = (escape(name), escape(url.as_str()));
+        add(&mut html, &format!("<li>{name}: <code>{method} {url}</code></li>"));
+    }
+    html.push_str("</ul>\n");
     if let Some(chart) = charts::comparison(comparison) {
         add(&mut html, &format!("<figure>{chart}</figure>"));
     }
-    let mut head: Vec<String> = vec!["target".into(), "call".into(), "right answers/s".into()];
+    let mut head: Vec<String> = vec!["target".into(), "right answers/s".into()];
     head.extend(PERCENTILES.map(|percent| format!("p{percent}")));
     head.extend(["slowest".into(), "errors".into()]);
-    let totals: Vec<Measurement> = comparison.sides.iter().map(super::super::compare::Side::total).collect();
+    let totals: Vec<Measurement> = comparison.sides.iter().map(Side::total).collect();
     let mut rows = Vec::new();
     for (side, total) in comparison.sides.iter().zip(&totals) {
-        let mut row = vec![
-            escape(&side.target.name),
-            format!("<code>{} {}</code>", side.target.method, escape(side.target.url.as_str())),
-            figure::number(total.rate()),
-        ];
+        let mut row = vec![escape(&side.target.name), figure::number(total.rate())];
         row.extend(PERCENTILES.map(|percent| percentile(total, percent)));
         row.push(total.latencies.most().map_or_else(nothing, micros));
         row.push(figure::count(total.errors.total()));
@@ -199,7 +202,6 @@ fn comparison(comparison: &Comparison) -> String {
             let shown = |ratio: Option<f64>| ratio.map_or_else(nothing, figure::ratio);
             let mut row = vec![
                 format!("{} / {}", escape(&side.target.name), escape(name)),
-                String::new(),
                 shown(ratio(total.rate(), first.rate())),
             ];
             row.extend(PERCENTILES.map(|percent| shown(percentile_ratio(total, first, percent))));
@@ -207,7 +209,7 @@ fn comparison(comparison: &Comparison) -> String {
             rows.push(row);
         }
     }
-    html.push_str(&table(&head, 2, &rows));
+    html.push_str(&table(&head, 1, &rows));
     html.push_str("<h3>Round by round</h3>\n");
     let head = ["round", "target", "right answers/s", "p50", "p90", "p99"].map(str::to_owned);
     let mut rows = Vec::new();
