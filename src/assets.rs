@@ -25,6 +25,12 @@ impl GoWrapper {
     }
 }
 
+/// A file of the dashboard's page; empty if there is none, which a test rules out.
+pub(crate) fn dashboard(file: &str) -> &'static str {
+    let found = ASSETS.get_file(format!("dashboard/{file}"));
+    found.and_then(include_dir::File::contents_utf8).unwrap_or_default()
+}
+
 /// The wrapper below `assets/go` with this name.
 pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
     let bytes = |file: &str| ASSETS.get_file(format!("go/{name}/{file}")).map(include_dir::File::contents);
@@ -34,6 +40,11 @@ pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
 /// The script that has wrk make a call again and again.
 pub(crate) fn bench_script() -> &'static [u8] {
     ASSETS.get_file("bench/compute.lua").map(include_dir::File::contents).unwrap_or_default()
+}
+
+/// A configuration template below `assets/vm`.
+pub(crate) fn vm_file(name: &str) -> Option<&'static str> {
+    ASSETS.get_file(format!("vm/{name}"))?.contents_utf8()
 }
 
 /// Names of all wrappers.

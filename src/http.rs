@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
@@ -17,6 +17,8 @@ const LONGEST_BODY: usize = 16 * 1024 * 1024;
 pub struct Answer {
     /// The status code.
     pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body, at most 16 MiB.
     pub body: Bytes,
 }
@@ -39,6 +41,21 @@ pub enum HttpError {
     Late(Duration),
 }
 
+/// What is sent.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// GET, PUT ...
+    pub method: Method,
+    /// Begins with `/` and may carry a query.
+    pub path: &'a str,
+    /// Names and values beside `Host` and `Connection`.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// Empty for none.
+    pub body: Vec<u8>,
+    /// For everything, from connecting to the last byte of the answer.
+    pub deadline: Duration,
+}
+
 /// One request on a connection of its own. `path` begins with `/` and may carry a query.
 pub async fn request(
     method: Method,
@@ -47,17 +64,20 @@ pub async fn request(
     body: Vec<u8>,
     deadline: Duration,
 ) -> Result<Answer, HttpError> {
+    call(address, Call { method, path, headers: &[], body, deadline }).await
+}
+
+/// One request, with headers, on a connection of its own.
+pub async fn call(address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpError> {
+    let Call { method, path, headers, body, deadline } = call;
     let exchange = async {
         let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(&error))?;
-        let mut request = Request::builder();
-        if !body.is_empty() {
-            // Nothing else is sent to the lab's components, and some frameworks ask for it.
-            request = request.header(hyper::header::CONTENT_TYPE, "application/json");
-        }
-        let request = request
+        let request = headers
+            .iter()
+            .fold(Request::builder(), |request, (name, value)| request.header(*name, *value))
             .method(method)
             .uri(path)
             .header(hyper::header::HOST, address.to_string())
@@ -66,10 +86,10 @@ pub async fn request(
             .map_err(|error| broken(&error))?;
         let answer = async {
             let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), LONGEST_BODY).collect().await;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST_BODY).collect().await;
             let body = body.map_err(|error| HttpError::Broken(error.to_string()))?.to_bytes();
-            Ok(Answer { status, body })
+            Ok(Answer { status: head.status, headers: head.headers, body })
         };
         // The connection has to be driven while the answer is read; both end together.
         tokio::pin!(answer);

@@ -38,6 +38,7 @@
 //! Invariant: the environment of the process is read in [`cli`] only, and standard streams are written in [`ui`] only.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod api;
 pub mod artifact;
 pub(crate) mod assets;
 pub mod bench;
@@ -47,16 +48,19 @@ pub mod command;
 pub mod event;
 pub mod failure;
 pub mod http;
+pub mod jobs;
 pub mod lab;
 pub mod lockfile;
 pub mod model;
 pub mod nearest;
 pub mod repo;
 pub mod runtime;
+pub mod secret;
 pub mod signals;
 pub mod state;
 pub mod svc;
 pub mod ui;
+pub mod vm;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "shared with the integration tests")]

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
-use meshlab::cli::{Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand};
+use meshlab::cli::{
+    Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand, arguments,
+};
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
@@ -16,7 +18,7 @@ use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(arguments(std::env::args_os())) {
         Ok(cli) => cli,
         // Help and version are what was asked for, on standard output.
         Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
@@ -25,6 +27,10 @@ fn main() -> ExitCode {
             return failure.kind().exit_code().into();
         }
         Err(error) => error.exit(),
+    };
+    let environment = match cli.command {
+        Command::Svc(_) => environment.with_any_home(),
+        _ => environment,
     };
     let settings = match Settings::resolve(&cli.global, environment.clone()) {
         Ok(settings) => settings,
@@ -72,9 +78,16 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
             None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
         },
-        Command::Repo(RepoCommand::Serve { listen }) => {
+        Command::Up(args) => command::up::run(&args, settings, &lock(settings)?, &reporter).await,
+        Command::Repo(RepoCommand::Serve { listen, packages }) => {
             let shutdown = async { drop(interrupted().await) };
-            command::repo::serve(settings, &lock(settings)?, listen, reporter, shutdown).await
+            command::repo::serve(settings, &lock(settings)?, listen, packages.as_deref(), reporter, shutdown)
+                .await
+        }
+        // To end when it is told to is what a service is for.
+        Command::Svc(SvcCommand::Sample(service)) => {
+            let shutdown = async { drop(interrupted().await) };
+            command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
         }
         other => tokio::select! {
             outcome = run_until_interrupted(other, settings, reporter) => outcome,
@@ -97,6 +110,13 @@ async fn run_until_interrupted(
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
+        Command::Jobs(verb) => print(&command::jobs::run(&verb, settings, &reporter).await?, settings),
+        Command::Click(args) => {
+            let (output, outcome) = command::click::run(&args, settings).await?;
+            print(&output, settings)?;
+            outcome
+        }
+        Command::Fault => print(&command::click::fault(settings).await?, settings),
         Command::Bench(args) => {
             let (output, outcome) = command::bench::run(&args, settings, &lock(settings)?, &reporter).await?;
             print(&output, settings)?;
@@ -114,7 +134,7 @@ async fn run_until_interrupted(
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
         Command::Svc(service) => serve(service).await,
         // Carried out before there was a runtime, or by `run`.
-        Command::Completions { .. } | Command::Lab(_) | Command::Repo(_) => Ok(()),
+        Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
     }
 }
 
@@ -123,7 +143,10 @@ async fn serve(service: SvcCommand) -> Result<()> {
     match service {
         SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
+        SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        // Carried out by `run`.
+        SvcCommand::Sample(_) => Ok(()),
     }
 }
 

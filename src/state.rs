@@ -13,6 +13,7 @@ use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{LabAddress, LabId};
 use crate::runtime::readiness::Readiness;
+use crate::vm::Wishes;
 
 /// The variable that marks every process of a running lab with the lab's folder.
 pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
@@ -50,6 +51,9 @@ pub struct RunState {
     pub kept: bool,
     /// In the order they were started.
     pub services: Vec<ServiceRecord>,
+    /// What the environment is made of; `None` for a lab without one.
+    #[serde(default)]
+    pub environment: Option<Wishes>,
 }
 
 /// One component that stays in the background.
@@ -125,6 +129,11 @@ impl RunDir {
     /// Commands of meshlab's own that the lab's PATH needs.
     pub fn bin(&self) -> Utf8PathBuf {
         self.root.join("bin")
+    }
+
+    /// Tokens, for their owner alone.
+    pub fn secrets(&self) -> Utf8PathBuf {
+        self.root.join("secrets")
     }
 
     /// What a service wrote.
@@ -223,6 +232,7 @@ impl RunState {
             tools,
             kept: false,
             services: Vec::new(),
+            environment: None,
         }
     }
 }

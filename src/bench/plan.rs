@@ -11,8 +11,10 @@ use url::Url;
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
 
-/// The expression of the sample, and what it amounts to.
-const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
+/// The expression of the sample's scripts.
+pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
+
+/// What it amounts to.
 const RESULT: u32 = 9;
 
 const LB_PORT: u16 = 8088;

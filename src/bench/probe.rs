@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use super::plan::Target;
 use crate::failure::{Failure, Result};
-use crate::http;
+use crate::http::{self, Call};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Makes the call once. The failure says what came back.
 pub async fn probe(target: &Target) -> Result<()> {
     let body = target.body.clone().unwrap_or_default().into_bytes();
-    let answer =
-        http::request(target.method.clone(), target.address()?, &target.path(), body, DEADLINE).await;
+    let json = [("content-type", "application/json")];
+    let headers = if body.is_empty() { &[][..] } else { &json[..] };
+    let path = target.path();
+    let call = Call { method: target.method.clone(), path: &path, headers, body, deadline: DEADLINE };
+    let answer = http::call(target.address()?, call).await;
     let answer = answer.map_err(|error| {
         Failure::failed(format!("{} does not answer", target.url)).seen(&error).hint(
             "`meshlab status` shows what is not ready; `meshlab jobs start` starts the calculator's jobs",

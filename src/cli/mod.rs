@@ -2,12 +2,14 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no backticks")]
 
 mod settings;
+mod svc;
 
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 pub use settings::{Dirs, Environment, Settings};
+pub use svc::{SampleService, ServeArgs, arguments};
 
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, LabAddress};
@@ -109,6 +111,8 @@ impl RuntimeChoice {
 pub enum Command {
     /// Download, verify and unpack pinned tools
     Provision(ProvisionArgs),
+    /// Bring the single-VM environment up: Consul, Nomad, the package repository, the load balancer
+    Up(UpArgs),
     /// Take down what runs, and whatever an interrupted run left
     Down(DownArgs),
     /// Every component: state, address, version, uptime
@@ -119,6 +123,13 @@ pub enum Command {
     Shell(ShellArgs),
     /// Run a numbered lab, or look into one
     Lab(LabArgs),
+    /// The lab's Nomad jobs
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// One compute call through the mesh
+    Click(ClickArgs),
+    /// One call that fails behind the mesh, and comes back as a failure
+    Fault,
     /// Put load on the running calculator and measure it and all components
     Bench(BenchArgs),
     /// The package repository on its own
@@ -181,6 +192,53 @@ pub enum SourceChoice {
     Upstream,
     /// Only package managers (and MESHLAB_MIRROR)
     Registry,
+}
+
+/// `meshlab up`
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// The lab whose jobs, packages and mesh configuration it gets
+    #[arg(long, default_value = "2-calculator", value_name = "LAB")]
+    pub lab: String,
+}
+
+/// `meshlab jobs`
+#[derive(Debug, Subcommand)]
+pub enum JobsCommand {
+    /// Start jobs and wait until they are healthy
+    Start {
+        /// Jobs by name; without any, all of the lab
+        names: Vec<String>,
+    },
+    /// Stop jobs; nothing of them is left in Nomad or Consul
+    Stop {
+        /// Jobs by name; without any, all of the lab
+        names: Vec<String>,
+    },
+    /// The lab's jobs, and how they are
+    List,
+}
+
+/// `meshlab click`
+#[derive(Debug, Args)]
+pub struct ClickArgs {
+    /// What is to be computed: integers, + and -
+    #[arg(default_value = crate::command::click::EXPRESSION, allow_hyphen_values = true)]
+    pub expression: String,
+    /// How often
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub count: u32,
+    /// The pause between two calls
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    pub interval: std::time::Duration,
+    /// Show every hop of the call, from the logs of all that took part
+    #[arg(long, conflicts_with = "count")]
+    pub trace: bool,
+}
+
+/// `250ms`, `5s`, `2m`.
+pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    humantime::parse_duration(text).map_err(|error| error.to_string())
 }
 
 /// `meshlab down`
@@ -281,6 +339,9 @@ pub enum RepoCommand {
         /// Where to listen
         #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDR")]
         listen: std::net::SocketAddr,
+        /// Also serve the packages of this list, a JSON file that `meshlab` wrote
+        #[arg(long, value_name = "FILE")]
+        packages: Option<Utf8PathBuf>,
     },
 }
 
@@ -348,6 +409,8 @@ pub enum SvcCommand {
         /// The port
         port: u16,
     },
+    /// Register services with Consul, or remove them
+    Register(crate::svc::register::RegisterArgs),
     /// Get a URL and print the answer; JSON is printed readably
     Get {
         /// The address
@@ -359,4 +422,7 @@ pub enum SvcCommand {
         #[arg(long, value_delimiter = ',')]
         matching: Vec<String>,
     },
+    /// The services of the calculator lab.
+    #[command(flatten)]
+    Sample(SampleService),
 }

@@ -36,6 +36,13 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// For a service, which uses no folder, and which a scheduler may start without HOME.
+    #[must_use]
+    pub fn with_any_home(mut self) -> Self {
+        self.0.entry("HOME".to_owned()).or_insert_with(|| "/".to_owned());
+        self
+    }
+
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -139,6 +146,14 @@ impl Settings {
             (None, Some(text)) => Some(RuntimeChoice::parse(text)?),
             (None, None) => file.runtime,
         };
+        let address = match environment.var("MESHLAB_ADDRESS") {
+            Some(text) => Some(text.parse().map_err(|error: crate::model::Invalid| {
+                Failure::usage(format!("MESHLAB_ADDRESS is {text:?}"))
+                    .seen(&error)
+                    .hint("set it to a loopback address such as 127.0.0.2")
+            })?),
+            None => None,
+        };
         let mirror = match environment.var("MESHLAB_MIRROR") {
             Some(text) => Some(Url::parse(text).map_err(|error| {
                 Failure::usage(format!("MESHLAB_MIRROR is {text:?}"))
@@ -156,7 +171,7 @@ impl Settings {
             verbose: flags.verbose,
             yes: flags.yes,
             jobs,
-            address: flags.address.or(file.address).unwrap_or(LabAddress::DEFAULT),
+            address: flags.address.or(address).or(file.address).unwrap_or(LabAddress::DEFAULT),
             color: flags.color,
             runtime: runtime.unwrap_or(RuntimeChoice::Auto),
             lock: flags.lock.as_ref().map(|path| start.join(path)),

@@ -16,6 +16,7 @@ use crate::runtime::{host, ports};
 use crate::signals::interrupted;
 use crate::state::{RunDir, RunLock};
 use crate::ui::{Answer, Cell, Console, Look, Table};
+use crate::vm::installed_packages;
 
 use super::Output;
 
@@ -78,8 +79,7 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     let name = args.name.as_deref().unwrap_or_default();
     let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
     if settings.runtime == RuntimeChoice::Docker {
-        return Err(Failure::new(FailureKind::MachineLacks, "this version runs labs as host processes only")
-            .hint("leave --runtime out, or give --runtime host"));
+        return Err(no_containers());
     }
     let run = RunDir::new(&settings.dirs.state, settings.address);
     let run_lock = clear_leftovers(&run, run.lock()?, reporter).await?;
@@ -91,9 +91,7 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     if args.keep && !stopped && run.exists() {
         return outcome;
     }
-    // Nothing was started before there was a folder for it.
-    let taken_down =
-        if run.exists() { take_down(&run, run_lock, reporter).await } else { run.remove(run_lock) };
+    let taken_down = undo(&run, run_lock, reporter).await;
     // The first thing that went wrong is the one to tell.
     outcome.and(taken_down)
 }
@@ -122,7 +120,7 @@ async fn work(
         steps: lab.steps.len(),
     }));
     let steps = lab.steps.len();
-    let mut session = Session::prepare(lab, run.clone(), components, reporter.clone())?;
+    let mut session = Session::prepare(lab, run.clone(), components, &settings.dirs, reporter.clone())?;
     let mut summaries: Vec<StepSummary> = Vec::with_capacity(steps);
     let mut outcome = Ok(());
     let started = Instant::now();
@@ -162,8 +160,22 @@ async fn work(
     outcome
 }
 
+/// Takes down what was begun. Nothing was started before there was a folder for it.
+pub(super) async fn undo(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<()> {
+    if run.exists() { take_down(run, run_lock, reporter).await } else { run.remove(run_lock) }
+}
+
+pub(super) fn no_containers() -> Failure {
+    Failure::new(FailureKind::MachineLacks, "this version runs labs as host processes only")
+        .hint("leave --runtime out, or give --runtime host")
+}
+
 /// What an interrupted run left is taken down first; what was kept on purpose is not touched.
-async fn clear_leftovers(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<RunLock> {
+pub(super) async fn clear_leftovers(
+    run: &RunDir,
+    run_lock: RunLock,
+    reporter: &SharedReporter,
+) -> Result<RunLock> {
     if !run.exists() && host::find_members(run, None)?.is_empty() {
         return Ok(run_lock);
     }
@@ -186,7 +198,7 @@ pub(crate) async fn take_down(run: &RunDir, run_lock: RunLock, reporter: &Shared
     Ok(())
 }
 
-async fn components(
+pub(super) async fn components(
     lab: &Lab,
     settings: &Settings,
     lock: &Lock,
@@ -195,6 +207,9 @@ async fn components(
     let request = Request { names: lab.tools.clone(), ..Request::default() };
     let provisioned = provision(&request, settings, lock, reporter).await?;
     let mut components = Components::default();
+    if lab.environment.is_some() {
+        components.packages = installed_packages(provisioned.tools())?;
+    }
     for name in &lab.tools {
         let tool = provisioned.tool(name.as_str())?;
         components.path.push(tool.bin_dir());

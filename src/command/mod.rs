@@ -2,16 +2,20 @@
 
 pub mod bench;
 pub mod clean;
+pub mod click;
 pub mod deps;
 pub mod deps_lock;
 pub mod doctor;
 pub mod down;
+pub mod jobs;
 pub mod lab;
 pub mod logs;
 pub mod provision;
 pub mod repo;
 pub mod shell;
 pub mod status;
+pub mod svc;
+pub mod up;
 
 /// What a command has to say on standard output. `main` prints one of the two.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,26 +4,35 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use camino::Utf8Path;
+
 use crate::artifact::store::Store;
 use crate::cli::Settings;
 use crate::event::{Event, RepoEvent, SharedReporter};
 use crate::failure::Result;
 use crate::lockfile::Lock;
-use crate::repo::{Access, Catalog, Options, Server};
+use crate::repo::{Access, Catalog, Options, PublishedPackages, Server};
 
-/// Serves the store until `shutdown`, then lets requests under way finish for a moment.
+/// Serves the store, and the packages of a list, until `shutdown`; then lets requests under way finish for a moment.
 pub async fn serve(
     settings: &Settings,
     lock: &Lock,
     listen: SocketAddr,
+    packages: Option<&Utf8Path>,
     reporter: SharedReporter,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let catalog = Catalog::new(lock, Store::new(&settings.dirs.cache));
+    let mut catalog = Catalog::new(lock, Store::new(&settings.dirs.cache));
+    if let Some(list) = packages {
+        catalog = catalog.with_published(&PublishedPackages::read(&settings.work_dir.join(list))?);
+    }
     let files = catalog.stored_files();
-    let log = Arc::clone(&reporter);
-    let options =
-        Options { log: Some(Arc::new(move |access| log.report(served(access)))), ..Options::default() };
+    let (log, problems) = (Arc::clone(&reporter), Arc::clone(&reporter));
+    let options = Options {
+        log: Some(Arc::new(move |access| log.report(served(access)))),
+        problems: Some(Arc::new(move |text| problems.report(Event::Warning { text: text.to_owned() }))),
+        ..Options::default()
+    };
     let server = Server::bind(listen, catalog, options).await?;
     let address = server.address();
     if !address.ip().is_loopback() {
@@ -86,7 +95,7 @@ mod tests {
         let lock = Lock::parse("version = 1\nartifact = []\n", "test").unwrap();
         for (listen, warned) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
             let recorder = Arc::new(Recorder::default());
-            serve(&settings, &lock, listen.parse().unwrap(), recorder.clone(), async {}).await.unwrap();
+            serve(&settings, &lock, listen.parse().unwrap(), None, recorder.clone(), async {}).await.unwrap();
             let events = recorder.0.lock().unwrap();
             assert_eq!(events.iter().any(|event| matches!(event, Event::Warning { .. })), warned, "{listen}");
             assert!(

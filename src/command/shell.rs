@@ -9,7 +9,7 @@ use crate::artifact::tool::Tools;
 use crate::cli::{Settings, ShellArgs};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
-use crate::lab::environment;
+use crate::lab::{environment, secret_environment};
 use crate::lockfile::Lock;
 use crate::model::Platform;
 use crate::state::RunDir;
@@ -28,7 +28,8 @@ pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shared
         Some((program, arguments)) => (program.clone(), arguments.to_vec()),
         None => (user.var("SHELL").unwrap_or("/bin/sh").to_owned(), Vec::new()),
     };
-    let mut variables = environment(&run, &path);
+    let mut variables = environment(&run, &path, &settings.dirs);
+    variables.extend(secret_environment(&run));
     // The user's own programs stay within reach, behind the lab's.
     if let (Some(lab), Some(own)) = (variables.remove("PATH"), user.var("PATH")) {
         variables.insert("PATH".to_owned(), format!("{lab}:{own}"));

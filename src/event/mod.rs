@@ -57,10 +57,20 @@ pub enum Event {
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "runtime", rename_all = "kebab-case")]
 pub enum RuntimeEvent {
-    /// A component is being stopped.
-    Stopping {
-        /// Its name.
-        name: String,
+    /// Something is under way; the next event of this kind takes its place.
+    Working {
+        /// What, in words.
+        what: String,
+    },
+    /// Something has come about.
+    Done {
+        /// What, in words.
+        what: String,
+        /// What was seen, in words; may be empty.
+        detail: String,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
     },
     /// The take-down is complete.
     TakenDown {

@@ -9,8 +9,10 @@ use toml::Spanned;
 use super::check::Check;
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId};
+use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
+use crate::vm::{Component, Wishes};
 
 /// How many lines of a command's output are shown if the lab says nothing.
 const SHOWN_LINES: usize = 40;
@@ -22,6 +24,9 @@ const LONGEST_STEP_SECONDS: u64 = 600;
 
 /// Stands for the lab's address in commands, texts and files.
 const ADDRESS: &str = "{address}";
+
+/// Stands for the lab's second address, where further instances of what has a fixed port live.
+const SECOND_ADDRESS: &str = "{second_address}";
 
 /// A lab, valid throughout.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub struct Lab {
     pub ports: Vec<NeededPort>,
     /// Files that lie in its folder from the start, with their text.
     pub files: Vec<(FileName, String)>,
+    /// The single-VM environment it runs on, if it needs one.
+    pub environment: Option<Wishes>,
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// What was learned, Markdown, one item each.
@@ -66,6 +73,8 @@ pub struct Step {
 pub enum Action {
     /// Runs a command.
     Run(RunAction),
+    /// Starts a component of the environment.
+    Up(Component),
     /// Proves something.
     Check(Check),
 }
@@ -92,6 +101,18 @@ pub struct ServiceAction {
     pub listens: Vec<String>,
 }
 
+impl ServiceAction {
+    /// The component that this command is to become.
+    pub(super) fn spec(&self, command: &str) -> ServiceSpec {
+        ServiceSpec {
+            name: self.name.to_string(),
+            command: command.to_owned(),
+            listens: self.listens.clone(),
+            ready: self.ready.clone(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLab {
@@ -100,6 +121,7 @@ struct RawLab {
     tools: Vec<ArtifactName>,
     #[serde(default)]
     files: Vec<Spanned<FileName>>,
+    environment: Option<Spanned<Wishes>>,
     learned: Vec<String>,
     #[serde(default)]
     port: Vec<RawPort>,
@@ -130,6 +152,12 @@ struct RawStep {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawUp {
+    up: Component,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawRun {
     run: String,
     service: Option<Slug>,
@@ -155,15 +183,18 @@ impl Lab {
         let raw: RawLab = toml::from_str(text)
             .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().trim()))?;
         let mut files = Vec::new();
-        for name in raw.files {
-            let at = name.span().start;
-            let name = name.into_inner();
+        let environment = raw.environment.map(|wishes| (wishes.span().start, wishes.into_inner()));
+        let of_environment = environment.iter().flat_map(|(at, wishes)| {
+            wishes.consul.iter().chain(&wishes.jobs).map(|name| (*at, name.clone()))
+        });
+        let own = raw.files.into_iter().map(|name| (name.span().start, name.into_inner()));
+        for (at, name) in own.chain(of_environment) {
             let content =
                 file(name.as_str()).ok_or_else(|| wrong(at, &format!("there is no {name} beside it")))?;
             files.push((name, content.to_owned()));
         }
         let mut steps = Vec::new();
-        let mut names = Names::default();
+        let mut names = Names { has_environment: environment.is_some(), ..Names::default() };
         for raw_step in raw.step {
             let at = raw_step.span().start;
             steps.push(step(raw_step.into_inner(), at, &mut names).map_err(|(at, what)| wrong(at, &what))?);
@@ -172,13 +203,16 @@ impl Lab {
             return Err(wrong(0, "expected at least one [[step]]"));
         }
         let port = |raw: RawPort| NeededPort { port: raw.port, purpose: raw.purpose, udp: raw.udp };
+        let of_components = Component::ALL.into_iter().flat_map(Component::ports);
+        let of_environment = environment.iter().flat_map(|_| of_components.clone());
         Ok(Self {
             id,
             title: raw.title,
             summary: raw.summary,
             tools: raw.tools,
-            ports: raw.port.into_iter().map(port).collect(),
+            ports: raw.port.into_iter().map(port).chain(of_environment).collect(),
             files,
+            environment: environment.map(|(_, wishes)| wishes),
             steps,
             learned: raw.learned,
         })
@@ -187,8 +221,11 @@ impl Lab {
     /// The lab as it reads on an address. The address is a parsed one: nothing else can get into a command.
     #[must_use]
     pub fn at(mut self, address: LabAddress) -> Self {
+        let second = address.second().to_string();
         let address = address.to_string();
-        let fill = |text: &mut String| *text = text.replace(ADDRESS, &address);
+        let fill = |text: &mut String| {
+            *text = text.replace(ADDRESS, &address).replace(SECOND_ADDRESS, &second);
+        };
         fill(&mut self.summary);
         self.files.iter_mut().for_each(|(_, text)| fill(text));
         self.learned.iter_mut().for_each(fill);
@@ -201,6 +238,7 @@ impl Lab {
                         fill(&mut run.command);
                         run.service.iter_mut().flat_map(|service| &mut service.listens).for_each(fill);
                     }
+                    Action::Up(_) => {}
                     Action::Check(check) => check.fill(&fill),
                 }
             }
@@ -212,6 +250,7 @@ impl Lab {
 /// Names that must not come twice.
 #[derive(Default)]
 struct Names {
+    has_environment: bool,
     steps: BTreeSet<StepId>,
     services: BTreeSet<Slug>,
 }
@@ -246,8 +285,18 @@ fn action(table: toml::Table, names: &mut Names) -> Result<Action, String> {
     if table.contains_key("check") {
         return Ok(Action::Check(Check::deserialize(table).map_err(words)?));
     }
+    if table.contains_key("up") {
+        if !names.has_environment {
+            return Err(
+                "up starts a component of an environment: expected [environment] in this lab".to_owned()
+            );
+        }
+        return Ok(Action::Up(RawUp::deserialize(table).map_err(words)?.up));
+    }
     if !table.contains_key("run") {
-        return Err("expected run = \"a command\" or check = \"a kind of check\"".to_owned());
+        return Err(
+            "expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"".to_owned()
+        );
     }
     let raw = RawRun::deserialize(table).map_err(words)?;
     let service = match (raw.service, raw.ready) {

@@ -6,19 +6,15 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 use super::check::{Check, Verdict};
-use super::{Action, Lab, RunAction, ServiceAction, Step};
-use crate::event::{Event, LabEvent, SharedReporter, StepSummary};
+use super::{Action, Lab, RunAction, Step};
+use crate::cli::Dirs;
+use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::host::Host;
 use crate::runtime::{CommandEnvironment, ServiceSpec};
 use crate::state::{RunDir, RunState};
-
-/// How many of a component's last lines a failure shows.
-const LOG_LINES: usize = 8;
-
-/// The pause between two looks at a component that is starting.
-const LOOK_PAUSE: Duration = Duration::from_millis(3);
+use crate::vm::{Component, Package, Secrets, Settled, Vm};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +23,8 @@ pub struct Components {
     pub path: Vec<Utf8PathBuf>,
     /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
+    /// The tools' commands, for the lab's package repository.
+    pub packages: Vec<Package>,
 }
 
 /// A lab that is running.
@@ -34,12 +32,19 @@ pub struct Session {
     lab: Lab,
     address: LabAddress,
     host: Host,
+    vm: Option<Vm>,
     reporter: SharedReporter,
 }
 
 impl Session {
     /// Makes the lab's folder, its files and its PATH. Nothing runs yet.
-    pub fn prepare(lab: Lab, run: RunDir, components: Components, reporter: SharedReporter) -> Result<Self> {
+    pub fn prepare(
+        lab: Lab,
+        run: RunDir,
+        components: Components,
+        dirs: &Dirs,
+        reporter: SharedReporter,
+    ) -> Result<Self> {
         run.create()?;
         let own = std::env::current_exe()
             .map_err(|error| Failure::failed("cannot find this program").seen(&error))?;
@@ -48,10 +53,99 @@ impl Session {
             fs::write(run.work().join(name.as_str()), text)?;
         }
         let address = run.address();
-        let environment = environment(&run, &components.path);
-        let state = RunState::new(lab.id.clone(), address, components.path, components.tools);
-        let host = Host::new(run, state, environment)?;
-        Ok(Self { lab, address, host, reporter })
+        let environment = environment(&run, &components.path, dirs);
+        let mut state = RunState::new(lab.id.clone(), address, components.path, components.tools);
+        state.environment.clone_from(&lab.environment);
+        // The intent first: whatever comes to be below the folder is known to belong to a lab.
+        let mut host = Host::new(run.clone(), state, environment)?;
+        let vm = match &lab.environment {
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            None => None,
+        };
+        host.set_secrets(secret_environment(&run));
+        Ok(Self { lab, address, host, vm, reporter })
+    }
+
+    /// A session over what an earlier meshlab left running.
+    pub fn resume(
+        lab: Lab,
+        run: RunDir,
+        components: Components,
+        dirs: &Dirs,
+        reporter: SharedReporter,
+    ) -> Result<Self> {
+        let lost = || {
+            Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
+        };
+        let state = run.load().ok_or_else(lost)?;
+        let environment = environment(&run, &state.path, dirs);
+        let vm = match &lab.environment {
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            None => None,
+        };
+        let address = run.address();
+        let mut host = Host::new(run.clone(), state, environment)?;
+        host.set_secrets(secret_environment(&run));
+        Ok(Self { lab, address, host, vm, reporter })
+    }
+
+    /// Starts those of these components that do not run, side by side, and waits until all are ready. Says whether
+    /// anything had to be started.
+    pub async fn bring_up(&mut self, components: &[Component], patience: Duration) -> Result<bool> {
+        let started = Instant::now();
+        let mut missing = Vec::new();
+        for component in components {
+            if !self.host.is_alive(component.name()) {
+                let spec = component.spec(self.environment()?);
+                self.report_working(format!("starting {}", spec.name));
+                self.host.start(&spec)?;
+                missing.push(spec.name);
+            }
+        }
+        for component in components {
+            let spec = component.spec(self.environment()?);
+            self.report_working(format!("waiting for {}", spec.name));
+            let detail = self.await_settled(&spec, Some(*component), patience).await?;
+            if missing.contains(&spec.name) {
+                let what = format!("{} is up", spec.name);
+                let took = started.elapsed();
+                self.reporter.report(Event::Runtime(RuntimeEvent::Done { what, detail, took }));
+            }
+        }
+        Ok(!missing.is_empty())
+    }
+
+    /// Waits until a component is ready, and for one of the environment until what is left to do is done.
+    async fn await_settled(
+        &mut self,
+        spec: &ServiceSpec,
+        component: Option<Component>,
+        patience: Duration,
+    ) -> Result<String> {
+        /// How often a component may ask to be started again.
+        const STARTS: usize = 4;
+        let mut again = String::new();
+        for _ in 0..STARTS {
+            let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
+            let Some(component) = component else { return Ok(ready) };
+            let settled = component.settle(self.environment()?, patience).await;
+            match settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))? {
+                Settled::Done(done) if done.is_empty() => return Ok(ready),
+                Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),
+                Settled::StartAgain(why) => {
+                    again = format!("; started again, since {why}");
+                    self.host.stop(&spec.name).await?;
+                    self.host.start(spec)?;
+                }
+            }
+        }
+        Err(self
+            .host
+            .with_log(Failure::failed(format!("{} cannot settle{again}", spec.name)), Some(&spec.name)))
+    }
+
+    fn report_working(&self, what: String) {
+        self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     }
 
     /// The lab.
@@ -96,16 +190,26 @@ impl Session {
         for action in group {
             match action {
                 Action::Run(run) => match &run.service {
-                    Some(service) => starting.push((service, self.start(run, service)?)),
+                    Some(service) => starting.push((self.start(service.spec(&run.command))?, None)),
                     None => self.execute(step, run).await?,
                 },
+                Action::Up(component) => {
+                    let vm = self.environment()?;
+                    let spec = component.spec(vm);
+                    starting.push((self.start(spec)?, Some(*component)));
+                }
                 Action::Check(check) => self.prove(step, check).await?,
             }
         }
-        for (service, started) in starting {
-            self.await_ready(step, service, started).await?;
+        for (starting, component) in starting {
+            self.await_ready(step, starting, component).await?;
         }
         Ok(())
+    }
+
+    fn environment(&self) -> Result<&Vm> {
+        // The definition was checked when it was read.
+        self.vm.as_ref().ok_or_else(|| Failure::usage("this lab has no [environment]"))
     }
 
     async fn prove(&self, step: &Step, check: &Check) -> Result<()> {
@@ -126,7 +230,7 @@ impl Session {
                     .detail("expected", expected.clone())
                     .detail("observed", format!("{observed} (for {} s)", step.timeout.as_secs()));
                 self.report(LabEvent::CheckFailed { claim, expected, observed });
-                Err(self.with_log(failure, check.component().map(Slug::as_str)))
+                Err(self.host.with_log(failure, check.component().map(Slug::as_str)))
             }
         }
     }
@@ -159,49 +263,25 @@ impl Session {
     }
 
     /// Starts a component; whether it is ready is asked later, so that neighbours come up together.
-    fn start(&mut self, run: &RunAction, service: &ServiceAction) -> Result<Instant> {
-        let name = service.name.to_string();
-        self.report(LabEvent::Command { command: run.command.clone(), service: Some(name.clone()) });
+    fn start(&mut self, spec: ServiceSpec) -> Result<Starting> {
+        let service = Some(spec.name.clone());
+        self.report(LabEvent::Command { command: spec.command.clone(), service });
         let started = Instant::now();
-        self.host.start(&ServiceSpec {
-            name,
-            command: run.command.clone(),
-            listens: service.listens.clone(),
-            ready: service.ready.clone(),
-        })?;
-        Ok(started)
+        self.host.start(&spec)?;
+        Ok(Starting { spec, started })
     }
 
-    async fn await_ready(&mut self, step: &Step, service: &ServiceAction, started: Instant) -> Result<()> {
-        let name = service.name.as_str();
-        let deadline = started + step.timeout;
-        loop {
-            let observed = match service.ready.look(self.address).await {
-                Ok(ready) => {
-                    let (service, took) = (Some(name.to_owned()), started.elapsed());
-                    self.report(LabEvent::CommandFinished { took, service, ready: Some(ready) });
-                    return Ok(());
-                }
-                Err(observed) => observed,
-            };
-            if let Some(status) = self.host.ended(name) {
-                let failure =
-                    Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
-                return Err(self.with_log(failure, Some(name)));
-            }
-            if Instant::now() >= deadline {
-                let late = format!("{name} was not ready within {} s", step.timeout.as_secs());
-                let failure = Failure::new(FailureKind::DeadlinePassed, late).detail("last seen", observed);
-                return Err(self.with_log(failure, Some(name)));
-            }
-            tokio::time::sleep(LOOK_PAUSE).await;
-        }
-    }
-
-    fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
-        let Some(service) = service else { return failure };
-        let lines = self.host.telling_log_lines(service, LOG_LINES);
-        if lines.is_empty() { failure } else { failure.detail(format!("log of {service}"), lines.join("\n")) }
+    async fn await_ready(
+        &mut self,
+        step: &Step,
+        starting: Starting,
+        component: Option<Component>,
+    ) -> Result<()> {
+        let Starting { spec, started } = starting;
+        let ready = self.await_settled(&spec, component, step.timeout).await?;
+        let (service, took) = (Some(spec.name), started.elapsed());
+        self.report(LabEvent::CommandFinished { took, service, ready: Some(ready) });
+        Ok(())
     }
 
     fn report(&self, event: LabEvent) {
@@ -209,9 +289,19 @@ impl Session {
     }
 }
 
+/// A component that was started and may not be ready yet.
+struct Starting {
+    spec: ServiceSpec,
+    started: Instant,
+}
+
 /// Actions in order, with services that follow one another taken together.
 fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
-    let starts = |action: &Action| matches!(action, Action::Run(run) if run.service.is_some());
+    let starts = |action: &Action| match action {
+        Action::Run(run) => run.service.is_some(),
+        Action::Up(_) => true,
+        Action::Check(_) => false,
+    };
     actions.chunk_by(move |one, next| starts(one) && starts(next))
 }
 
@@ -227,8 +317,8 @@ fn with_place(failure: Failure, number: usize, step: &Step) -> Failure {
     }
 }
 
-/// The environment of a lab's commands: the lab's PATH and addresses, and nothing of the user's.
-pub fn environment(run: &RunDir, path: &[Utf8PathBuf]) -> CommandEnvironment {
+/// The environment of a lab's commands: the lab's PATH and addresses, meshlab's folders, and nothing of the user's.
+pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
     const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let address = run.address();
     let mut folders = vec![run.bin().into_string()];
@@ -240,6 +330,19 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf]) -> CommandEnvironment {
         ("CONSUL_HTTP_ADDR", address.port(8500).to_string()),
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
+        ("NOMAD_REGION", "bj".to_owned()),
+        ("MESHLAB_ADDRESS", address.to_string()),
+        ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
+        ("MESHLAB_DATA_DIR", dirs.data.to_string()),
+        ("MESHLAB_STATE_DIR", dirs.state.to_string()),
+        ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The tokens of a lab that has some, for commands that a person would type.
+pub fn secret_environment(run: &RunDir) -> CommandEnvironment {
+    let secrets = Secrets::read(run);
+    let pairs = secrets.iter().flat_map(Secrets::variables);
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

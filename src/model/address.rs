@@ -19,6 +19,15 @@ impl LabAddress {
         SocketAddr::from((self.0, port))
     }
 
+    /// Another loopback address that belongs to this lab, for second instances of what has a fixed port.
+    #[must_use]
+    pub fn second(self) -> Self {
+        let [first, second, third, fourth] = self.0.octets();
+        // 127.255.255.255 is for broadcasts; 127.254.255.255 leads to 127.0.255.255.
+        let next = if second >= 254 { 0 } else { second + 1 };
+        Self(Ipv4Addr::new(first, next, third, fourth))
+    }
+
     /// The plain address.
     pub fn ip(self) -> Ipv4Addr {
         self.0

@@ -1,6 +1,6 @@
 //! From a request to its answer.
 
-use super::catalog::{Blob, Catalog};
+use super::catalog::{Blob, Catalog, Found};
 use super::index;
 use super::range::{self, Wanted};
 use super::request::Request;
@@ -27,21 +27,31 @@ pub(super) fn answer(catalog: &Catalog, request: &Request) -> Response {
             None => Response::text(404, "deps.lock has no such artifact; /public/pkgs/ lists all"),
         },
         Route::File(artifact, names) => {
-            let open = |name| catalog.open_file(&artifact, name);
-            match names.decoded.iter().chain(&names.written).find_map(open) {
-                Some(blob) => file(request, blob, ASK_AGAIN),
-                None => Response::text(
-                    404,
-                    "no such file in deps.lock, or not in the store; `meshlab provision` fetches it",
-                ),
+            let mut found = Found::Nothing;
+            for name in names.decoded.iter().chain(&names.written) {
+                if matches!(found, Found::Nothing) {
+                    found = catalog.open_file(&artifact, name);
+                }
             }
+            let nothing = "no such file in deps.lock, or not in the store; `meshlab provision` fetches it";
+            found_file(request, found, ASK_AGAIN, nothing)
         }
-        Route::Blob(digest) => match catalog.open(&digest) {
-            Some(blob) => file(request, blob, FOREVER),
-            None => Response::text(404, "nothing in the store has this digest"),
-        },
+        Route::Blob(digest) => {
+            found_file(request, catalog.open(&digest), FOREVER, "nothing in the store has this digest")
+        }
         Route::Moved(to) => Response::text(301, &to).header("Location", to),
         Route::Unknown => Response::text(404, "the repository begins at /public/pkgs/"),
+    }
+}
+
+fn found_file(request: &Request, found: Found, cache: &'static str, nothing: &str) -> Response {
+    match found {
+        Found::Blob(blob) => file(request, blob, cache),
+        Found::Nothing => Response::text(404, nothing),
+        Found::Altered(problem) => {
+            Response::text(404, "the file is not what was published; whoever runs this repository is told")
+                .problem(problem)
+        }
     }
 }
 

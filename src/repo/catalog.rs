@@ -1,20 +1,24 @@
-//! What can be asked for: the lock's files, as far as they are in the store, and every blob by its digest.
+//! What can be asked for: the lock's files, as far as they are in the store, every blob by its digest, and what is
+//! published beside them.
 
 use std::collections::BTreeMap;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
+use super::published::{PublishedPackage, PublishedPackages};
 use crate::artifact::store::Store;
 use crate::lockfile::{Artifact, Lock};
 use crate::model::{ArtifactName, Digest, FileName, Platform};
 
-/// The files of a lock and the store that holds them.
+/// The files of a lock and the store that holds them, and files that are published beside them.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     store: Store,
     packages: BTreeMap<ArtifactName, Package>,
+    published: BTreeMap<Digest, Listed>,
 }
 
 /// One artifact.
@@ -23,24 +27,42 @@ pub(super) struct Package {
     pub(super) version: String,
     pub(super) license: String,
     pub(super) summary: String,
-    /// This machine's platform first, then in the lock's order; each digest once.
+    /// This machine's platform first, then in the lock's order, then what is published.
     files: Vec<Listed>,
 }
 
-/// A file that the lock names.
+/// A file that the lock or the list of published packages names.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) name: FileName,
-    pub(super) platform: Platform,
     pub(super) digest: Digest,
+    pub(super) origin: Origin,
 }
 
-/// A file that is in the store.
+/// Where a file comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// The lock; it is in the store, or is not there.
+    Lock(Platform),
+    /// The list of published packages.
+    Published { version: String, path: Utf8PathBuf, size: u64 },
+}
+
+/// A file that is there.
 pub(super) struct Stored<'a> {
     pub(super) file: &'a Listed,
     pub(super) size: u64,
     /// Whether its name alone leads to it; another platform's file may have the same name.
     pub(super) by_name: bool,
+}
+
+/// What came of looking for a file.
+#[derive(Debug)]
+pub(super) enum Found {
+    Blob(Blob),
+    Nothing,
+    /// It is there and is not what it should be, in words for whoever runs the server.
+    Altered(String),
 }
 
 /// A blob that is open for reading.
@@ -56,10 +78,24 @@ impl Catalog {
     pub fn new(lock: &Lock, store: Store) -> Self {
         let here = Platform::current().ok();
         let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here));
-        Self { store, packages: lock.artifacts.iter().map(package).collect() }
+        let packages = lock.artifacts.iter().map(package).collect();
+        Self { store, packages, published: BTreeMap::new() }
     }
 
-    /// How many of the lock's files are in the store.
+    /// With these published beside the lock's files. A name that both have means the lock's file.
+    #[must_use]
+    pub fn with_published(mut self, list: &PublishedPackages) -> Self {
+        for published in list.packages() {
+            let listed = Listed::from(published);
+            self.published.entry(listed.digest).or_insert_with(|| listed.clone());
+            let package =
+                self.packages.entry(published.name.clone()).or_insert_with(|| Package::of(published));
+            package.files.push(listed);
+        }
+        self
+    }
+
+    /// How many of the lock's files are in the store, and published ones in their place.
     pub fn stored_files(&self) -> usize {
         self.packages.values().map(|package| self.stored(package).len()).sum()
     }
@@ -73,13 +109,20 @@ impl Catalog {
         self.packages.get(name)
     }
 
-    /// An artifact's files that are in the store.
+    /// An artifact's files that are there.
     pub(super) fn stored<'a>(&self, package: &'a Package) -> Vec<Stored<'a>> {
         let mut stored: Vec<Stored<'a>> = Vec::new();
         for file in &package.files {
-            let Ok(metadata) = std::fs::metadata(self.store.path_of(&file.digest)) else { continue };
-            let by_name = stored.iter().all(|other| other.file.name != file.name);
-            if metadata.is_file() {
+            let metadata = match &file.origin {
+                Origin::Lock(_) => std::fs::metadata(self.store.path_of(&file.digest)),
+                Origin::Published { path, .. } => std::fs::symlink_metadata(path),
+            };
+            let Ok(metadata) = metadata else { continue };
+            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
+            let by_name = namesakes.peek().is_none();
+            // Published although the lock has it: that is one file.
+            let again = namesakes.any(|other| other.file.digest == file.digest);
+            if !again && metadata.is_file() && file.origin.size().is_none_or(|size| size == metadata.len()) {
                 stored.push(Stored { file, size: metadata.len(), by_name });
             }
         }
@@ -87,39 +130,104 @@ impl Catalog {
     }
 
     /// The file of an artifact that has this name; this machine's platform is preferred.
-    pub(super) fn open_file(&self, artifact: &ArtifactName, name: &FileName) -> Option<Blob> {
-        let files = &self.package(artifact)?.files;
-        files.iter().filter(|file| file.name == *name).find_map(|file| self.open(&file.digest))
+    pub(super) fn open_file(&self, artifact: &ArtifactName, name: &FileName) -> Found {
+        let files = self.package(artifact).map_or(&[][..], |package| &package.files);
+        let mut found = Found::Nothing;
+        for file in files.iter().filter(|file| file.name == *name) {
+            found = self.open_listed(file);
+            if matches!(found, Found::Blob(_)) {
+                break;
+            }
+        }
+        found
     }
 
-    /// The blob of this digest. Opening a local file is as quick as handing it to another thread would be.
-    pub(super) fn open(&self, digest: &Digest) -> Option<Blob> {
-        let path = self.store.path_of(digest);
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-        let metadata = file.metadata().ok()?;
-        let (file, _) = file.into_parts();
-        metadata.is_file().then_some(Blob { file, size: metadata.len(), digest: *digest })
+    /// The blob of this digest.
+    pub(super) fn open(&self, digest: &Digest) -> Found {
+        match (open(&self.store.path_of(digest), *digest), self.published.get(digest)) {
+            (Some(blob), _) => Found::Blob(blob),
+            (None, Some(listed)) => self.open_listed(listed),
+            (None, None) => Found::Nothing,
+        }
+    }
+
+    fn open_listed(&self, file: &Listed) -> Found {
+        let path = match &file.origin {
+            Origin::Lock(_) => self.store.path_of(&file.digest),
+            Origin::Published { path, .. } => path.clone(),
+        };
+        let Some(blob) = open(&path, file.digest) else { return Found::Nothing };
+        match file.origin.size() {
+            Some(size) if size != blob.size => Found::Altered(format!(
+                "{path} is not the file that was published as {}: it has {} bytes, not {size}",
+                file.name, blob.size
+            )),
+            _ => Found::Blob(blob),
+        }
+    }
+}
+
+/// Opening a local file is as quick as handing it to another thread would be.
+fn open(path: &Utf8Path, digest: Digest) -> Option<Blob> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    let (file, _) = file.into_parts();
+    metadata.is_file().then_some(Blob { file, size: metadata.len(), digest })
+}
+
+impl Origin {
+    /// The size a file must have. In the store a file's name is its digest; that is enough.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::Lock(_) => None,
+            Self::Published { size, .. } => Some(*size),
+        }
+    }
+
+    pub(super) fn platform(&self) -> Option<Platform> {
+        match self {
+            Self::Lock(platform) => Some(*platform),
+            Self::Published { .. } => None,
+        }
+    }
+}
+
+impl From<&PublishedPackage> for Listed {
+    fn from(published: &PublishedPackage) -> Self {
+        let PublishedPackage { file, digest, version, path, size, .. } = published;
+        let origin = Origin::Published { version: version.clone(), path: path.clone(), size: *size };
+        Self { name: file.clone(), digest: *digest, origin }
     }
 }
 
 impl Package {
     fn new(artifact: &Artifact, here: Option<Platform>) -> Self {
-        let mut files: Vec<Listed> = Vec::new();
-        for source in &artifact.sources {
-            for file in &source.files {
-                if files.iter().all(|other| other.digest != file.digest) {
-                    let (name, digest) = (file.name.clone(), file.digest);
-                    files.push(Listed { name, platform: source.platform, digest });
-                }
-            }
-        }
-        files.sort_by_key(|file| Some(file.platform) != here);
-        Self {
+        let mut package = Self {
             version: artifact.version.clone(),
             license: artifact.license.clone(),
             summary: artifact.summary.clone(),
-            files,
+            files: Vec::new(),
+        };
+        for source in &artifact.sources {
+            for file in &source.files {
+                if package.files.iter().all(|other| other.digest != file.digest) {
+                    let origin = Origin::Lock(source.platform);
+                    package.files.push(Listed { name: file.name.clone(), digest: file.digest, origin });
+                }
+            }
+        }
+        package.files.sort_by_key(|file| file.origin.platform() != here);
+        package
+    }
+
+    /// One that is published only, without its files.
+    fn of(published: &PublishedPackage) -> Self {
+        Self {
+            version: published.version.clone(),
+            license: published.license.clone(),
+            summary: published.summary.clone(),
+            files: Vec::new(),
         }
     }
 }

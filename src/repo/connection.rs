@@ -111,6 +111,9 @@ async fn send(
     shared: &Shared,
 ) -> bool {
     let status = response.status;
+    if let (Some(tell), Some(problem)) = (&shared.problems, &response.problem) {
+        tell(problem);
+    }
     let head = response.head(keep_alive);
     let body = if request.method == "HEAD" { Body::None } else { response.body };
     let mut bytes = 0;

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::catalog::{Catalog, Package, Stored};
+use super::catalog::{Catalog, Origin, Package, Stored};
 use super::response::{Body, Response};
-use crate::model::{ArtifactName, ByteSize};
+use crate::model::{ArtifactName, ByteSize, Platform};
 
 /// What file names may have and URLs leave as it is.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -30,7 +30,12 @@ struct ListedArtifact<'a> {
 #[derive(Serialize)]
 struct ListedFile<'a> {
     name: &'a str,
-    platform: &'static str,
+    /// What it is for, where it is from the lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<&'static str>,
+    /// Its own version, where it is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
     size: u64,
     digest: String,
     url: String,
@@ -67,7 +72,11 @@ fn listed_file<'a>(artifact: &ArtifactName, stored: &Stored<'a>) -> ListedFile<'
     };
     ListedFile {
         name: file.name.as_str(),
-        platform: file.platform.name(),
+        platform: file.origin.platform().map(Platform::name),
+        version: match &file.origin {
+            Origin::Lock(_) => None,
+            Origin::Published { version, .. } => Some(version),
+        },
         size: *size,
         digest: digest.to_string(),
         url,
@@ -133,7 +142,7 @@ fn html_of(artifact: &ListedArtifact<'_>) -> String {
                 "<tr><td><a href=\"{}\">{}</a></td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
                 file.url,
                 file.name,
-                file.platform,
+                escaped(file.platform.or(file.version).unwrap_or_default()),
                 ByteSize(file.size),
                 file.digest
             )?;

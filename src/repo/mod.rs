@@ -1,4 +1,4 @@
-//! The package repository: a read-only HTTP/1.1 server over the store.
+//! The package repository: a read-only HTTP/1.1 server over the store, and over files that are published beside it.
 //!
 //! Invariant: a path from outside never becomes a path of the file system. Its segments are parsed into names and
 //! digests, and only those are looked up.
@@ -10,6 +10,7 @@ mod answer;
 mod catalog;
 mod connection;
 mod index;
+mod published;
 mod range;
 mod request;
 mod response;
@@ -21,4 +22,5 @@ mod transfer;
 mod tests;
 
 pub use catalog::Catalog;
-pub use server::{Access, AccessLog, Limits, Options, Server};
+pub use published::{PublishedPackage, PublishedPackages};
+pub use server::{Access, AccessLog, Limits, Options, ProblemLog, Server};

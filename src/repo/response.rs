@@ -12,6 +12,8 @@ pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Body,
+    /// What whoever runs the server should know; the client is not told.
+    pub(super) problem: Option<String>,
 }
 
 /// What follows the head. A `HEAD` request is told its length, and does not get it.
@@ -44,7 +46,7 @@ impl Body {
 
 impl Response {
     pub(super) fn new(status: u16, body: Body) -> Self {
-        Self { status, headers: Vec::with_capacity(6), body }
+        Self { status, headers: Vec::with_capacity(6), body, problem: None }
     }
 
     /// A line of text for whoever reads it.
@@ -56,6 +58,12 @@ impl Response {
     #[must_use]
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
+        self
+    }
+
+    #[must_use]
+    pub(super) fn problem(mut self, problem: String) -> Self {
+        self.problem = Some(problem);
         self
     }
 

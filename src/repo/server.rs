@@ -34,6 +34,9 @@ pub struct Access<'a> {
 /// Takes a line of the access log. Called from several tasks at once; must not block for long.
 pub type AccessLog = Arc<dyn Fn(&Access<'_>) + Send + Sync>;
 
+/// Takes what whoever runs the server should know, a sentence each. Called like [`AccessLog`].
+pub type ProblemLog = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// What a client may take up, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -66,14 +69,19 @@ impl Default for Limits {
 pub struct Options {
     /// Where requests are logged.
     pub log: Option<AccessLog>,
+    /// Where problems are told that only whoever runs the server can mend.
+    pub problems: Option<ProblemLog>,
     /// What clients may take up.
     pub limits: Limits,
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let log = self.log.is_some();
-        f.debug_struct("Options").field("log", &log).field("limits", &self.limits).finish()
+        f.debug_struct("Options")
+            .field("log", &self.log.is_some())
+            .field("problems", &self.problems.is_some())
+            .field("limits", &self.limits)
+            .finish()
     }
 }
 
@@ -81,6 +89,7 @@ impl fmt::Debug for Options {
 pub(super) struct Shared {
     pub(super) catalog: Catalog,
     pub(super) log: Option<AccessLog>,
+    pub(super) problems: Option<ProblemLog>,
     pub(super) limits: Limits,
 }
 
@@ -103,8 +112,8 @@ impl Server {
         let cannot = |error: io::Error| cannot_listen(listen, &error);
         let listener = TcpListener::bind(listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
-        let Options { log, limits } = options;
-        Ok(Self { listener, address, shared: Arc::new(Shared { catalog, log, limits }) })
+        let Options { log, problems, limits } = options;
+        Ok(Self { listener, address, shared: Arc::new(Shared { catalog, log, problems, limits }) })
     }
 
     /// Where it listens.

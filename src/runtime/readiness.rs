@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -25,6 +25,11 @@ pub enum Readiness {
     },
     /// Consul has elected a leader that answers.
     ConsulLeader {
+        /// The HTTP API's port.
+        port: u16,
+    },
+    /// Nomad has elected a leader, and both its server and its client say that they are well.
+    Nomad {
         /// The HTTP API's port.
         port: u16,
     },
@@ -51,6 +56,18 @@ impl Readiness {
                     Some(leader) if !leader.is_empty() => Ok(format!("leader {leader}")),
                     _ => Err("no leader yet".to_owned()),
                 }
+            }
+            Self::Nomad { port } => {
+                let at = address.port(*port);
+                let leader = http::get_json(at, "/v1/status/leader", LOOK).await;
+                let leader = leader.map_err(|error| error.to_string())?;
+                let leader = leader.as_str().filter(|leader| !leader.is_empty()).ok_or("no leader yet")?;
+                let health = http::request(Method::GET, at, "/v1/agent/health", Vec::new(), LOOK).await;
+                let health = health.map_err(|error| error.to_string())?;
+                if health.status != StatusCode::OK {
+                    return Err(health.text().chars().take(200).collect());
+                }
+                Ok(format!("leader {leader}"))
             }
             Self::Envoy { admin, listener, upstreams } => {
                 let admin = address.port(*admin);

@@ -15,8 +15,9 @@ use fs_err as fs;
 
 pub use verify::Deviation;
 
+use crate::failure::Result;
 use crate::lockfile::{Artifact, Source};
-use crate::model::{ArtifactName, FileName, Platform};
+use crate::model::{ArtifactName, Digest, FileName, Platform};
 use marker::Marker;
 
 const MARKER: &str = "meshlab.json";
@@ -48,10 +49,36 @@ pub struct InstalledTool {
     pub commands: BTreeMap<FileName, Utf8PathBuf>,
 }
 
+/// A command's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandFile {
+    /// Where it lies.
+    pub path: Utf8PathBuf,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 impl InstalledTool {
     /// What was unpacked.
     pub fn tree(&self) -> Utf8PathBuf {
         self.folder.join(TREE)
+    }
+
+    /// The file of each command, with the digest it had when it was unpacked from verified bytes.
+    pub fn command_files(&self) -> Result<BTreeMap<FileName, CommandFile>> {
+        let list = marker::FileList::read(&self.folder)?;
+        let tree = self.tree();
+        let mut files = BTreeMap::new();
+        for (name, path) in &self.commands {
+            let found = list.files.iter().find(|record| record.path.below(&tree) == *path);
+            if let Some(record) = found.filter(|record| record.link.is_none()) {
+                let file = CommandFile { path: path.clone(), digest: record.sha256, size: record.size };
+                files.insert(name.clone(), file);
+            }
+        }
+        Ok(files)
     }
 
     /// A folder with one entry per command, for a `PATH`.

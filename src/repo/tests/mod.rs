@@ -2,19 +2,20 @@
 
 mod answers;
 mod limits;
+mod published;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{Access, Catalog, Limits, Options, Server};
+use super::{Access, Catalog, Limits, Options, PublishedPackage, PublishedPackages, Server};
 use crate::artifact::store::Store;
 use crate::lockfile::Lock;
 use crate::model::Digest;
@@ -34,9 +35,11 @@ struct Content {
 /// A running server over a store with some files.
 struct Site {
     _keep: tempfile::TempDir,
+    root: Utf8PathBuf,
     address: SocketAddr,
     content: Content,
     log: Arc<Mutex<Vec<(String, u16, u64)>>>,
+    problems: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
 }
@@ -47,6 +50,11 @@ impl Site {
     }
 
     async fn with_limits(limits: Limits) -> Self {
+        Self::with(limits, |_| Vec::new()).await
+    }
+
+    /// With packages published beside the store, whose files are made in the folder that is given.
+    async fn with(limits: Limits, publish: impl FnOnce(&Utf8Path) -> Vec<PublishedPackage>) -> Self {
         let keep = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap();
         let store = Store::new(&root.join("cache"));
@@ -64,21 +72,25 @@ impl Site {
         let lock = Lock::parse(&lock_text(&content), "test").unwrap();
         let log: Arc<Mutex<Vec<(String, u16, u64)>>> = Arc::default();
         let sink = Arc::clone(&log);
+        let problems: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = Arc::clone(&problems);
         let options = Options {
             log: Some(Arc::new(move |access: &Access<'_>| {
                 let line = format!("{} {}", access.method, access.path);
                 sink.lock().unwrap().push((line, access.status, access.bytes));
             })),
+            problems: Some(Arc::new(move |text| told.lock().unwrap().push(text.to_owned()))),
             limits,
         };
-        let catalog = Catalog::new(&lock, store);
+        let published = PublishedPackages::new(publish(&root)).unwrap();
+        let catalog = Catalog::new(&lock, store).with_published(&published);
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), catalog, options).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {
             let _ = stopped.await;
         }));
-        Self { _keep: keep, address, content, log, stop: Some(stop), running }
+        Self { _keep: keep, root, address, content, log, problems, stop: Some(stop), running }
     }
 
     async fn connect(&self) -> TcpStream {

@@ -53,6 +53,7 @@ impl Host {
     ) -> Result<Finished> {
         let mut child = self
             .command(line)
+            .envs(&self.secrets)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

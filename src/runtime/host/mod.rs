@@ -1,6 +1,8 @@
 //! Components as processes of this machine, each in a process group of its own.
 
+mod await_ready;
 mod exec;
+mod mounts;
 mod scan;
 mod stop;
 
@@ -26,17 +28,29 @@ pub struct Host {
     run: RunDir,
     state: RunState,
     environment: CommandEnvironment,
+    /// Tokens: for commands in the foreground only, never for what stays and starts other programs.
+    secrets: CommandEnvironment,
     children: Vec<(String, Child)>,
 }
 
 impl Host {
-    /// A lab whose folder exists. Records the intent before anything runs.
+    /// A lab whose folder exists, with what is recorded of it. Records the intent before anything else runs.
     pub fn new(run: RunDir, state: RunState, mut environment: CommandEnvironment) -> Result<Self> {
         environment.insert(RUN_DIR_VARIABLE.to_owned(), run.root().to_string());
         environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
         environment.insert("HOME".to_owned(), run.work().to_string());
         run.save(&state)?;
-        Ok(Self { run, state, environment, children: Vec::new() })
+        Ok(Self { run, state, environment, secrets: CommandEnvironment::new(), children: Vec::new() })
+    }
+
+    /// Variables for commands in the foreground.
+    pub fn set_secrets(&mut self, secrets: CommandEnvironment) {
+        self.secrets = secrets;
+    }
+
+    /// What is recorded.
+    pub fn state(&self) -> &RunState {
+        &self.state
     }
 
     /// The lab's folder.
@@ -44,8 +58,16 @@ impl Host {
         &self.run
     }
 
-    /// Starts a component in the background. Its output goes to its log.
+    /// Whether a component was started and has not ended.
+    pub fn is_alive(&mut self, service: &str) -> bool {
+        self.state.services.iter().any(|record| record.name == service && record.process.is_some())
+            && self.ended(service).is_none()
+    }
+
+    /// Starts a component in the background, for the first time or again. Its output goes to its log.
     pub fn start(&mut self, spec: &ServiceSpec) -> Result<()> {
+        self.state.services.retain(|record| record.name != spec.name);
+        self.children.retain(|(name, _)| *name != spec.name);
         self.state.services.push(ServiceRecord {
             name: spec.name.clone(),
             command: spec.command.clone(),
@@ -77,10 +99,31 @@ impl Host {
         Ok(())
     }
 
+    /// Ends a component that was started here, and returns once it has ended.
+    pub async fn stop(&mut self, service: &str) -> Result<()> {
+        const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+        let Some((_, child)) = self.children.iter_mut().find(|(name, _)| name == service) else {
+            return Ok(());
+        };
+        let cannot = |error: &std::io::Error| Failure::failed(format!("cannot end {service}")).seen(error);
+        if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
+            // It may have ended in the meantime, which is what is wanted.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        match tokio::time::timeout(GRACE, child.wait()).await {
+            Ok(ended) => ended.map(drop).map_err(|error| cannot(&error)),
+            Err(_) => child.kill().await.map_err(|error| cannot(&error)),
+        }
+    }
+
     /// How a component ended, if it has.
     pub fn ended(&mut self, service: &str) -> Option<String> {
-        let (_, child) = self.children.iter_mut().find(|(name, _)| name == service)?;
-        child.try_wait().ok().flatten().map(|status| status.to_string())
+        if let Some((_, child)) = self.children.iter_mut().find(|(name, _)| name == service) {
+            return child.try_wait().ok().flatten().map(|status| status.to_string());
+        }
+        // An earlier meshlab started it.
+        let record = self.state.services.iter().find(|record| record.name == service)?.process?;
+        (start_ticks(record.pid) != Some(record.start_ticks)).then(|| "it is gone".to_owned())
     }
 
     /// The last lines a component wrote that may tell why something failed: what it notes for its own developers
@@ -143,6 +186,8 @@ pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<
     let state = run.load();
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
+    removed.extend(mounts::unmount_below(run.root())?);
+    removed.extend(mounts::remove_control_groups(&crate::vm::cgroup(run)).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
     }

@@ -30,8 +30,12 @@ impl View for Plain {
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
             Event::Bench(event) => bench::show(event, screen),
-            Event::Runtime(RuntimeEvent::Stopping { name }) => {
-                screen.line(&format!("stopping {}", one_line(name)));
+            // Only what has come about is worth a line of a log.
+            Event::Runtime(RuntimeEvent::Working { .. }) => {}
+            Event::Runtime(RuntimeEvent::Done { what, detail, took }) => {
+                let detail =
+                    if detail.is_empty() { String::new() } else { format!(": {}", one_line(detail)) };
+                screen.line(&format!("{}{detail} ({})", one_line(what), text::duration(*took)));
             }
             Event::Runtime(RuntimeEvent::TakenDown { removed, took }) => {
                 let what: Vec<String> = removed.iter().map(|thing| one_line(thing)).collect();

@@ -1,4 +1,4 @@
-//! Components being stopped.
+//! Components and jobs starting and stopping.
 
 use super::MARGIN;
 use crate::event::RuntimeEvent;
@@ -7,19 +7,30 @@ use crate::ui::text;
 
 #[derive(Default)]
 pub(super) struct Runtime {
-    stopping: Option<LiveLine>,
+    working: Option<LiveLine>,
 }
 
 impl Runtime {
     pub(super) fn show(&mut self, event: &RuntimeEvent, screen: &mut Screen) {
         let look = screen.look;
         match event {
-            RuntimeEvent::Stopping { name } => {
-                let doing = format!("stopping {}", text::clean(name));
-                self.stopping = Some(screen.live(move |progress| {
+            RuntimeEvent::Working { what } => {
+                let doing = text::clean(what).replace('\n', " ");
+                self.working = None;
+                self.working = Some(screen.live(move |progress| {
                     let spinner = look.paint.code(progress.frame(look.symbols.spinner));
                     format!("{MARGIN}{spinner} {doing}")
                 }));
+            }
+            RuntimeEvent::Done { what, detail, took } => {
+                self.hold();
+                let done = format!("{MARGIN}{} {}", look.paint.good(look.symbols.pass), text::clean(what));
+                screen.line(&text::spread(&done, &look.paint.dim(&text::duration(*took)), look.prose()));
+                if !detail.is_empty() {
+                    for line in text::wrap(&text::clean(detail), Some(look.prose().saturating_sub(4))) {
+                        screen.line(&format!("{MARGIN}  {}", look.paint.dim(&line)));
+                    }
+                }
             }
             RuntimeEvent::TakenDown { removed, took } => {
                 self.hold();
@@ -43,6 +54,6 @@ impl Runtime {
     }
 
     pub(super) fn hold(&mut self) {
-        self.stopping = None;
+        self.working = None;
     }
 }

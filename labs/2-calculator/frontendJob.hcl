@@ -1,0 +1,76 @@
+variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+
+job "frontendJob" {
+  region      = "bj"
+  datacenters = ["dc-dev-01"]
+  type        = "service"
+
+  group "frontend" {
+    count = 1
+
+    network {
+      port "http" {
+        static = 7070
+      }
+    }
+
+    restart {
+      attempts = 10
+      interval = "1m"
+      delay    = "250ms"
+      mode     = "delay"
+    }
+
+    update {
+      min_healthy_time  = "0s"
+      healthy_deadline  = "30s"
+      progress_deadline = "45s"
+    }
+
+    service {
+      name    = "frontend"
+      address = var.lab.address
+      port    = "http"
+      tags    = ["calculator", "edge"]
+
+      check {
+        name     = "frontend answers"
+        type     = "http"
+        path     = "/health/state"
+        interval = "1s"
+        timeout  = "1s"
+      }
+    }
+
+    task "frontend" {
+      driver       = "raw_exec"
+      kill_timeout = "2s"
+
+      artifact {
+        source      = var.lab.packages["frontend"].source
+        mode        = "file"
+        destination = "local/frontend"
+
+        options {
+          checksum = var.lab.packages["frontend"].checksum
+        }
+      }
+
+      # All that the frontend knows of the services behind it: two ports of its own machine. Envoy listens there.
+      env {
+        ADD_SVC_ADDR = "${var.lab.address}:9191"
+        SUB_SVC_ADDR = "${var.lab.address}:8181"
+      }
+
+      config {
+        command = "local/frontend"
+        args    = ["--listen", "${var.lab.address}:7070"]
+      }
+
+      resources {
+        cpu    = 100
+        memory = 64
+      }
+    }
+  }
+}

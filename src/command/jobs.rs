@@ -1,0 +1,76 @@
+//! `meshlab jobs`: the lab's Nomad jobs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Output;
+use crate::api::nomad::Allocation;
+use crate::cli::{JobsCommand, Settings};
+use crate::event::SharedReporter;
+use crate::failure::Result;
+use crate::jobs::{self, Jobs};
+use crate::state::RunDir;
+use crate::ui::{Cell, Look, Table};
+
+/// How long jobs may take to be healthy, or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts, stops or lists.
+pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+    let jobs = Jobs::of(&RunDir::new(&settings.dirs.state, settings.address))?;
+    match verb {
+        JobsCommand::Start { names } => {
+            let list = jobs.read(names).await?;
+            let started = jobs::start(&jobs, &list, PATIENCE, reporter).await?;
+            Ok(Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
+        }
+        JobsCommand::Stop { names } => {
+            let names: Vec<String> = jobs.read(names).await?.into_iter().map(|job| job.id).collect();
+            let stopped = jobs::stop(&jobs, &names, PATIENCE, reporter).await?;
+            let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
+            Ok(Output { human, json: json!({"schema": 1, "stopped": stopped}) })
+        }
+        JobsCommand::List => list(&jobs, settings).await,
+    }
+}
+
+async fn list(jobs: &Jobs, settings: &Settings) -> Result<Output> {
+    let files = jobs.read(&[]).await?;
+    let submitted = jobs.nomad.jobs().await?;
+    let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+    let mut table = Table::new(["JOB", "TYPE", "STATE", "RUNNING", "RESTARTS"]).right(3).right(4);
+    let mut rows = Vec::new();
+    for job in &files {
+        let own: Vec<&Allocation> =
+            allocations.iter().filter(|allocation| allocation.job == job.id).collect();
+        let running = own.iter().filter(|allocation| allocation.client_status == "running").count();
+        let restarts: u64 = own
+            .iter()
+            .flat_map(|allocation| allocation.task_states.iter().flatten())
+            .map(|(_, task)| task.restarts)
+            .sum();
+        let found = submitted.iter().find(|listing| listing.id == job.id);
+        let (kind, state) = match found {
+            Some(found) if found.kind == "batch" && found.status == "dead" => {
+                (found.kind.clone(), "done".to_owned())
+            }
+            Some(found) => (found.kind.clone(), found.status.clone()),
+            None => (String::new(), "not started".to_owned()),
+        };
+        let cell = match state.as_str() {
+            "running" | "done" => Cell::good(state.clone()),
+            "dead" => Cell::bad(state.clone()),
+            _ => Cell::warn(state.clone()),
+        };
+        table.row([
+            Cell::strong(job.id.clone()),
+            kind.clone().into(),
+            cell,
+            running.to_string().into(),
+            restarts.to_string().into(),
+        ]);
+        rows.push(json!({"job": job.id, "file": job.file, "type": kind, "state": state, "running": running, "restarts": restarts}));
+    }
+    Ok(Output { human: table.render(&Look::of_stdout(settings)), json: json!({"schema": 1, "jobs": rows}) })
+}

@@ -1,0 +1,156 @@
+//! How far a job is, from its allocations.
+
+use super::Job;
+use crate::api::nomad::{Allocation, Evaluation, TaskState};
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It runs and is healthy, or has done its work: where, in words.
+    Done(String),
+    /// Not yet: what is being waited for.
+    Waiting(String),
+    /// It will not come to anything by itself: why.
+    Failed(String),
+}
+
+/// A batch job is done when its tasks have ended well, any other when every wanted allocation is healthy.
+pub(super) fn progress(job: &Job, allocations: &[Allocation], since: i64) -> Progress {
+    let mut running = Vec::new();
+    for (group, wanted) in job.groups() {
+        let mut own: Vec<&Allocation> = allocations
+            .iter()
+            .filter(|allocation| allocation.job == job.id && allocation.task_group == group)
+            .filter(|allocation| allocation.desired_status == "run" || allocation.create_time >= since)
+            .collect();
+        own.sort_by_key(|allocation| std::cmp::Reverse(allocation.create_time));
+        let is_there = |allocation: &&&Allocation| {
+            if job.is_batch() {
+                return allocation.client_status == "complete";
+            }
+            let healthy = allocation.deployment_status.as_ref().and_then(|status| status.healthy);
+            allocation.client_status == "running" && healthy != Some(false) && healthy.is_some()
+        };
+        let there: Vec<&&Allocation> = own.iter().filter(is_there).collect();
+        if there.len() as u64 >= wanted {
+            running
+                .extend(there.iter().take(3).map(|allocation| format!("{group} {}", short(&allocation.id))));
+            continue;
+        }
+        if let Some(failed) = own.iter().find(|allocation| allocation.client_status == "failed") {
+            return Progress::Failed(format!(
+                "{group}: {}",
+                trouble(failed).unwrap_or_else(|| "it failed".to_owned())
+            ));
+        }
+        let Some(newest) = own.first() else {
+            return Progress::Waiting(format!("{group}: waiting for a place"));
+        };
+        let state = trouble(newest).unwrap_or_else(|| match newest.client_status.as_str() {
+            "running" => "running, waiting for its checks".to_owned(),
+            other => other.to_owned(),
+        });
+        return Progress::Waiting(format!("{group}: {state}"));
+    }
+    Progress::Done(running.join(", "))
+}
+
+/// The last thing that went wrong with a task, if anything did.
+fn trouble(allocation: &Allocation) -> Option<String> {
+    let states = allocation.task_states.as_ref()?;
+    let told = |(task, state): (&String, &TaskState)| {
+        let events = state.events.as_ref()?;
+        let bad = events.iter().rev().find(|event| {
+            event.fails_task
+                || [
+                    "Driver Failure",
+                    "Failed Artifact Download",
+                    "Setup Failure",
+                    "Template",
+                    "Failed Validation",
+                ]
+                .contains(&event.kind.as_str())
+                || (event.kind == "Terminated" && !event.display_message.contains("Exit Code: 0"))
+        })?;
+        let again = if state.restarts > 0 {
+            format!(", started again {} times", state.restarts)
+        } else {
+            String::new()
+        };
+        Some(format!("task {task}: {}: {}{again}", bad.kind, bad.display_message))
+    };
+    states.iter().find_map(told)
+}
+
+/// Why the scheduler found no place for a job, from its newest attempt.
+pub(super) fn why_not_placed(evaluations: &[Evaluation]) -> Option<String> {
+    let groups = evaluations.iter().find_map(|evaluation| evaluation.failed_groups.as_ref())?;
+    let (group, metrics) = groups.iter().next()?;
+    let mut reasons = Vec::new();
+    for name in ["ConstraintFiltered", "DimensionExhausted", "ClassExhausted"] {
+        let counted = metrics.get(name).and_then(serde_json::Value::as_object);
+        reasons.extend(counted.into_iter().flatten().map(|(reason, _)| reason.clone()));
+    }
+    if metrics.get("NodesEvaluated").and_then(serde_json::Value::as_u64) == Some(0) {
+        reasons.push("no client in its datacenter and node pool".to_owned());
+    }
+    Some(format!("no place for {group}: {}", reasons.join("; ")))
+}
+
+/// The first eight characters, as Nomad's own tools show an id.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn job(kind: &str) -> Job {
+        let definition = json!({"ID": "j", "Type": kind, "TaskGroups": [{"Name": "g", "Count": 1}]});
+        Job { id: "j".to_owned(), file: "j.hcl".to_owned(), source: String::new(), definition }
+    }
+
+    fn allocation(status: &str, healthy: &Value, events: &Value) -> Allocation {
+        serde_json::from_value(json!({
+            "ID": "12345678-9", "JobID": "j", "JobVersion": 0, "TaskGroup": "g", "DesiredStatus": "run",
+            "ClientStatus": status, "DeploymentStatus": {"Healthy": healthy}, "CreateTime": 1,
+            "TaskStates": {"t": {"State": "running", "Failed": false, "Restarts": 2, "Events": events}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_service_is_done_once_it_is_healthy_and_a_batch_once_it_has_ended_well() {
+        let none = json!([]);
+        let of = |kind: &str, allocation: Allocation| progress(&job(kind), &[allocation], 0);
+        assert_eq!(
+            of("service", allocation("running", &json!(true), &none)),
+            Progress::Done("g 12345678".into())
+        );
+        assert_eq!(
+            of("service", allocation("running", &Value::Null, &none)),
+            Progress::Waiting("g: running, waiting for its checks".into())
+        );
+        assert_eq!(
+            of("batch", allocation("running", &Value::Null, &none)),
+            Progress::Waiting("g: running, waiting for its checks".into())
+        );
+        assert_eq!(
+            of("batch", allocation("complete", &Value::Null, &none)),
+            Progress::Done("g 12345678".into())
+        );
+        assert_eq!(progress(&job("service"), &[], 0), Progress::Waiting("g: waiting for a place".into()));
+    }
+
+    #[test]
+    fn what_went_wrong_is_told() {
+        let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "checksums did not match", "FailsTask": true}]);
+        let told = "g: task t: Failed Artifact Download: checksums did not match, started again 2 times";
+        let of = |status: &str| progress(&job("service"), &[allocation(status, &Value::Null, &events)], 0);
+        assert_eq!(of("failed"), Progress::Failed(told.into()));
+        assert_eq!(of("pending"), Progress::Waiting(told.into()));
+    }
+}

@@ -1,0 +1,197 @@
+//! Starting jobs and seeing them through.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::progress::{progress, why_not_placed};
+use super::{JOB_LABEL, Job, Jobs, Progress};
+use crate::api::consul::Instance;
+use crate::event::{Event, RuntimeEvent, SharedReporter};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::state::now;
+
+/// The longest that Nomad holds an answer back while nothing changes.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// The pause between two looks at Consul.
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// A job that was started.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Started {
+    /// Its name.
+    pub job: String,
+    /// Its allocations, in words.
+    pub runs: String,
+    /// From its submission, in milliseconds.
+    pub millis: u64,
+}
+
+/// Submits jobs in their order and returns once all are healthy, in Nomad's eyes and in Consul's. A batch job runs to its
+/// end before the next job is submitted.
+pub async fn start(
+    jobs: &Jobs,
+    list: &[Job],
+    patience: Duration,
+    reporter: &SharedReporter,
+) -> Result<Vec<Started>> {
+    let deadline = Instant::now() + patience;
+    let mut watch =
+        Watch { jobs, since: i64::try_from(now()).unwrap_or(0) * 1_000_000_000, index: 0, reporter };
+    let mut waiting: Vec<(&Job, Instant)> = Vec::new();
+    let mut started = Vec::new();
+    let variables = jobs.variables()?;
+    for job in list {
+        waiting.push((job, Instant::now()));
+        jobs.nomad.submit(&job.definition, &job.source, &variables).await?;
+        reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("{} submitted", job.id) }));
+        if job.is_batch() {
+            watch.until(deadline, &mut waiting, &mut started, |job| job.is_batch()).await?;
+        }
+    }
+    watch.until(deadline, &mut waiting, &mut started, |_| true).await?;
+    until_consul_agrees(jobs, list, deadline, reporter).await?;
+    Ok(started)
+}
+
+struct Watch<'a> {
+    jobs: &'a Jobs,
+    since: i64,
+    index: u64,
+    reporter: &'a SharedReporter,
+}
+
+impl Watch<'_> {
+    /// Waits until no job that `matters` is waited for any more.
+    async fn until(
+        &mut self,
+        deadline: Instant,
+        waiting: &mut Vec<(&Job, Instant)>,
+        started: &mut Vec<Started>,
+        matters: impl Fn(&Job) -> bool,
+    ) -> Result<()> {
+        let mut last = BTreeMap::new();
+        while waiting.iter().any(|(job, _)| matters(job)) {
+            let (allocations, index) = self.jobs.nomad.allocations(self.index, WATCH).await?;
+            self.index = index;
+            let mut still = Vec::new();
+            for (job, since) in waiting.drain(..) {
+                match progress(job, &allocations, self.since) {
+                    Progress::Done(runs) => {
+                        let took = since.elapsed();
+                        let what =
+                            format!("{} {}", job.id, if job.is_batch() { "is done" } else { "is running" });
+                        self.report(RuntimeEvent::Done { what, detail: runs.clone(), took });
+                        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                        started.push(Started { job: job.id.clone(), runs, millis });
+                    }
+                    Progress::Waiting(why) => {
+                        if last.get(&job.id) != Some(&why) {
+                            self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
+                            last.insert(job.id.clone(), why);
+                        }
+                        still.push((job, since));
+                    }
+                    Progress::Failed(why) => return Err(failed(job, why)),
+                }
+            }
+            *waiting = still;
+            if Instant::now() >= deadline
+                && let Some((job, _)) = waiting.first()
+            {
+                return Err(self.late(job, last.remove(&job.id)).await);
+            }
+        }
+        Ok(())
+    }
+
+    async fn late(&self, job: &Job, last: Option<String>) -> Failure {
+        let evaluations = self.jobs.nomad.evaluations(&job.id).await.unwrap_or_default();
+        let seen = why_not_placed(&evaluations).or(last).unwrap_or_else(|| "nothing".to_owned());
+        Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
+            .detail("last seen", seen)
+            .hint(format!("`meshlab shell -- nomad job status {}` tells more", job.id))
+    }
+
+    fn report(&self, event: RuntimeEvent) {
+        self.reporter.report(Event::Runtime(event));
+    }
+}
+
+fn failed(job: &Job, why: String) -> Failure {
+    Failure::failed(format!("job {} failed", job.id)).detail("seen", why).hint(format!(
+        "`meshlab shell -- nomad job status {}` tells more; `meshlab jobs stop {}` clears it away",
+        job.id, job.id
+    ))
+}
+
+/// Waits until everything that these jobs registered in Consul passes its checks.
+async fn until_consul_agrees(
+    jobs: &Jobs,
+    list: &[Job],
+    deadline: Instant,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut said = String::new();
+    loop {
+        let (names, failing) = unhealthy(jobs, list).await?;
+        if failing.is_empty() {
+            if !names.is_empty() {
+                let took = started.elapsed();
+                reporter.report(Event::Runtime(RuntimeEvent::Done {
+                    what: "healthy in Consul".to_owned(),
+                    detail: names.join(", "),
+                    took,
+                }));
+            }
+            return Ok(());
+        }
+        let what = format!("Consul: {}", failing.join("; "));
+        if Instant::now() >= deadline {
+            return Err(Failure::new(
+                FailureKind::DeadlinePassed,
+                "the jobs run, and are not healthy in Consul",
+            )
+            .detail("last seen", failing.join("\n"))
+            .hint("`meshlab status` and Consul's UI show every check"));
+        }
+        if said != what {
+            reporter.report(Event::Runtime(RuntimeEvent::Working { what: what.clone() }));
+            said = what;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The names of the services that these jobs registered, and what fails of them.
+async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String>)> {
+    let allocations: Vec<String> = {
+        let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+        let own =
+            allocations.into_iter().filter(|allocation| list.iter().any(|job| job.id == allocation.job));
+        own.filter(|allocation| allocation.desired_status == "run").map(|allocation| allocation.id).collect()
+    };
+    let services = jobs.consul.agent_services().await?;
+    let own = services.iter().filter(|service| {
+        let label = service.meta.as_ref().and_then(|meta| meta.get(JOB_LABEL));
+        label.is_some_and(|label| list.iter().any(|job| job.id == *label))
+            || allocations.iter().any(|allocation| service.id.contains(allocation.as_str()))
+    });
+    let mut names: Vec<String> = Vec::new();
+    let mut failing = Vec::new();
+    for service in own {
+        let instances = jobs.consul.instances(&service.service).await?;
+        let Some(Instance { failing: checks, .. }) = instances.into_iter().find(|one| one.id == service.id)
+        else {
+            failing.push(format!("{} is not in the catalog yet", service.service));
+            continue;
+        };
+        failing.extend(checks);
+        if !names.contains(&service.service) {
+            names.push(service.service.clone());
+        }
+    }
+    names.sort();
+    Ok((names, failing))
+}

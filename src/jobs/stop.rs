@@ -1,0 +1,93 @@
+//! Stopping jobs: afterwards neither Nomad nor Consul knows of them.
+
+use std::time::{Duration, Instant};
+
+use super::{JOB_LABEL, Jobs};
+use crate::event::{Event, RuntimeEvent, SharedReporter};
+use crate::failure::{Failure, FailureKind, Result};
+
+/// The longest that Nomad holds an answer back while nothing changes.
+const WATCH: Duration = Duration::from_millis(500);
+
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// Stops jobs, waits until their tasks have ended, takes back what they registered and has Nomad forget them. Returns
+/// those that were there.
+pub async fn stop(
+    jobs: &Jobs,
+    names: &[String],
+    patience: Duration,
+    reporter: &SharedReporter,
+) -> Result<Vec<String>> {
+    let started = Instant::now();
+    let deadline = started + patience;
+    let known = jobs.nomad.jobs().await?;
+    let there: Vec<String> =
+        names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
+    for job in &there {
+        reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("stopping {job}") }));
+        jobs.nomad.purge(job).await?;
+    }
+    let mut index = 0;
+    loop {
+        let (allocations, at) = jobs.nomad.allocations(index, WATCH).await?;
+        index = at;
+        let alive: Vec<String> = allocations
+            .iter()
+            .filter(|allocation| names.contains(&allocation.job))
+            .filter(|allocation| ["pending", "running"].contains(&allocation.client_status.as_str()))
+            .map(|allocation| format!("{} ({})", allocation.job, allocation.client_status))
+            .collect();
+        if alive.is_empty() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "some tasks do not end")
+                .detail("alive", alive.join(", "))
+                .hint("`meshlab down` ends everything"));
+        }
+    }
+    deregister(jobs, names, deadline).await?;
+    jobs.nomad.collect_garbage().await?;
+    if !there.is_empty() {
+        reporter.report(Event::Runtime(RuntimeEvent::Done {
+            what: format!("stopped {}", there.join(", ")),
+            detail: "nothing of it is left in Nomad or Consul".to_owned(),
+            took: started.elapsed(),
+        }));
+    }
+    Ok(there)
+}
+
+/// Removes the services that these jobs registered by themselves, and waits until Nomad has removed its own.
+async fn deregister(jobs: &Jobs, names: &[String], deadline: Instant) -> Result<()> {
+    loop {
+        let services = jobs.consul.agent_services().await?;
+        let label = |meta: &std::collections::BTreeMap<String, String>| {
+            meta.get(JOB_LABEL).is_some_and(|label| names.contains(label))
+        };
+        for service in services.iter().filter(|service| service.meta.as_ref().is_some_and(label)) {
+            jobs.consul.deregister(&service.id).await?;
+        }
+        let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+        let own = |id: &str| {
+            allocations
+                .iter()
+                .any(|allocation| names.contains(&allocation.job) && id.contains(allocation.id.as_str()))
+        };
+        let left: Vec<&str> = services
+            .iter()
+            .filter(|service| service.id.starts_with("_nomad-task-") && own(&service.id))
+            .map(|service| service.service.as_str())
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "Nomad leaves services in Consul")
+                .detail("left", left.join(", "))
+                .hint("`meshlab logs nomad` shows why; `meshlab down` ends everything"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

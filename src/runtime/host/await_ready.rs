@@ -1,0 +1,44 @@
+//! Waiting for a component: until it is ready, has ended, or has had its time.
+
+use std::time::{Duration, Instant};
+
+use super::Host;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::runtime::readiness::Readiness;
+
+/// How many of a component's last lines a failure shows.
+const LOG_LINES: usize = 8;
+
+/// The pause between two looks at a component that is starting.
+const LOOK_PAUSE: Duration = Duration::from_millis(3);
+
+impl Host {
+    /// What makes it ready, in words.
+    pub async fn await_ready(&mut self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let observed = match ready.look(self.run.address()).await {
+                Ok(ready) => return Ok(ready),
+                Err(observed) => observed,
+            };
+            if let Some(status) = self.ended(name) {
+                let failure =
+                    Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
+                return Err(self.with_log(failure, Some(name)));
+            }
+            if Instant::now() >= deadline {
+                let late = format!("{name} was not ready within {} s", patience.as_secs());
+                let failure = Failure::new(FailureKind::DeadlinePassed, late).detail("last seen", observed);
+                return Err(self.with_log(failure, Some(name)));
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    }
+
+    /// Adds what a component logged last.
+    pub fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
+        let Some(service) = service else { return failure };
+        let lines = self.telling_log_lines(service, LOG_LINES);
+        if lines.is_empty() { failure } else { failure.detail(format!("log of {service}"), lines.join("\n")) }
+    }
+}

@@ -1,0 +1,54 @@
+//! What is left to do once Consul has a leader: who may do what.
+
+use std::time::{Duration, Instant};
+
+use super::{Vm, component::CONSUL_HTTP};
+use crate::failure::{Failure, FailureKind, Result};
+
+/// Anybody may look services up: DNS has no tokens.
+const LOOK: &str = r#"service_prefix "" { policy = "read" }
+node_prefix "" { policy = "read" }
+"#;
+
+/// What Nomad and the Envoys need.
+const SERVICES: &str = r#"service_prefix "" { policy = "write" }
+node_prefix "" { policy = "read" }
+agent_prefix "" { policy = "read" }
+mesh = "read"
+"#;
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Waits for the certificate authority, then makes policies and tokens. Doing it again changes nothing.
+pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
+    let consul = vm.consul();
+    let deadline = Instant::now() + patience;
+    loop {
+        let observed = match consul.has_authority(Duration::from_secs(1)).await {
+            Ok(true) => break,
+            Ok(false) => "no certificate authority yet".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= deadline {
+            let at = vm.run.address().port(CONSUL_HTTP);
+            return Err(Failure::new(
+                FailureKind::DeadlinePassed,
+                format!("Consul at {at} cannot sign certificates"),
+            )
+            .detail("last seen", observed)
+            .hint("`meshlab logs consul` shows what it says of itself"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let (services, look) = tokio::join!(
+        consul.put_policy("services", "register services, configure proxies", SERVICES),
+        consul.put_policy("look", "look up services and nodes", LOOK),
+    );
+    services.and(look)?;
+    let (token, anonymous) = tokio::join!(
+        consul.ensure_token(&vm.secrets.consul_services, "Nomad and the Envoys", &["services"]),
+        consul.set_anonymous_policies(&["look"]),
+    );
+    token.and(anonymous)?;
+    Ok("access control on: without a token one may look, not touch".to_owned())
+}

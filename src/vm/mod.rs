@@ -1,0 +1,99 @@
+//! The single-VM environment under the labs: Consul, Nomad, the package repository and the load balancer, with their
+//! configuration, their secrets and the packages that Nomad's jobs fetch.
+
+mod component;
+mod consul;
+mod nomad;
+mod packages;
+mod secrets;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+pub use component::{Component, Settled};
+pub use packages::{Package, installed_packages};
+pub use secrets::Secrets;
+
+use crate::api::{consul::Consul, nomad::Nomad};
+use crate::assets;
+use crate::failure::{Failure, Result};
+use crate::model::FileName;
+use crate::state::RunDir;
+
+/// What a lab wants of the environment beside its four components.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// Files of the lab that Consul reads beside its own configuration.
+    #[serde(default)]
+    pub consul: Vec<FileName>,
+    /// The lab's Nomad jobs in the order they are started; a batch job runs to its end before the next one starts.
+    #[serde(default)]
+    pub jobs: Vec<FileName>,
+    /// Packages to publish: this program under these names, and installed tools under their own.
+    #[serde(default)]
+    pub packages: Vec<FileName>,
+}
+
+/// The environment on one address.
+#[derive(Debug, Clone)]
+pub struct Vm {
+    run: RunDir,
+    wishes: Wishes,
+    secrets: Secrets,
+}
+
+impl Vm {
+    /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
+    /// that is started again comes back with the secrets it had.
+    pub fn prepare(run: RunDir, wishes: Wishes, tools: Vec<Package>) -> Result<Self> {
+        let secrets = Secrets::ensure(&run)?;
+        let vm = Self { run, wishes, secrets };
+        for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
+            let template = assets::vm_file(name)
+                .ok_or_else(|| Failure::failed(format!("assets/vm/{name} is not built in")))?;
+            fs::write(vm.run.work().join(name), vm.fill(template))?;
+        }
+        packages::publish(&vm.run, &vm.wishes.packages, tools)?;
+        Ok(vm)
+    }
+
+    /// The lab's folder.
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// Consul's API, with all rights.
+    pub fn consul(&self) -> Consul {
+        Consul::new(
+            self.run.address().port(component::CONSUL_HTTP),
+            Some(self.secrets.consul_management.clone()),
+        )
+    }
+
+    /// Nomad's API, with all rights.
+    pub fn nomad(&self) -> Nomad {
+        Nomad::new(
+            self.run.address().port(component::NOMAD_HTTP),
+            Some(self.secrets.nomad_management.clone()),
+        )
+    }
+
+    fn fill(&self, template: &str) -> String {
+        let address = self.run.address();
+        template
+            .replace("{address}", &address.to_string())
+            .replace("{run}", self.run.root().as_str())
+            .replace("{cgroup}", &cgroup(&self.run))
+    }
+}
+
+/// The control group below which Nomad puts its tasks, where it runs as root: `down` removes it.
+pub fn cgroup(run: &RunDir) -> String {
+    format!("meshlab-{}.slice", run.address())
+}
+
+/// The variables file of the lab's jobs.
+pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
+    run.work().join(packages::VARIABLES)
+}

@@ -1,0 +1,162 @@
+//! The packages that Nomad's jobs fetch from the lab's own repository, and the file that tells the jobs of them.
+
+use std::fmt::Write as _;
+
+use camino::Utf8PathBuf;
+use fs_err as fs;
+
+use super::Secrets;
+use crate::artifact::store::hash_file;
+use crate::artifact::tool::InstalledTool;
+use crate::failure::{Failure, Result};
+use crate::model::{Digest, DigestAlgorithm, FileName, Platform};
+use crate::repo::{PublishedPackage, PublishedPackages};
+use crate::state::RunDir;
+
+/// The job variables, in the lab's folder.
+pub(super) const VARIABLES: &str = "lab.vars.hcl";
+
+const LIST: &str = "packages.json";
+
+/// A single executable file that is published under a name.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// The package's name.
+    pub name: FileName,
+    /// Its version.
+    pub version: String,
+    /// Its licence.
+    pub license: String,
+    /// What it is.
+    pub summary: String,
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// Its SHA-256.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The commands of installed tools as packages: the very files that were verified when they were unpacked.
+pub fn installed_packages<'a>(tools: impl IntoIterator<Item = &'a InstalledTool>) -> Result<Vec<Package>> {
+    let mut packages = Vec::new();
+    for tool in tools {
+        for (command, file) in tool.command_files()? {
+            packages.push(Package {
+                name: command,
+                version: tool.version.clone(),
+                license: "see `meshlab deps why`".to_owned(),
+                summary: format!("the command of {} {}", tool.artifact, tool.version),
+                path: file.path,
+                digest: file.digest,
+                size: file.size,
+            });
+        }
+    }
+    Ok(packages)
+}
+
+/// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
+pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: Vec<Package>) -> Result<()> {
+    let own = if wished.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
+        None
+    } else {
+        Some(own_program(run)?)
+    };
+    let mut packages = Vec::new();
+    for name in wished {
+        let tool = tools.iter().find(|tool| tool.name == *name).cloned();
+        packages.extend(tool.or_else(|| own.clone().map(|own| Package { name: name.clone(), ..own })));
+    }
+    let platform = Platform::current()?;
+    let published: Vec<PublishedPackage> =
+        packages.into_iter().map(|package| published(package, platform)).collect::<Result<_>>()?;
+    fs::write(run.work().join(VARIABLES), variables(run, &published))?;
+    let list = PublishedPackages::new(published)
+        .map_err(|error| Failure::usage("the lab's packages cannot be published").seen(&error))?;
+    fs::write(run.work().join(LIST), list.to_json())?;
+    Ok(())
+}
+
+/// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
+fn own_program(run: &RunDir) -> Result<Package> {
+    let path = run.root().join("packages").join("meshlab");
+    if !path.exists() {
+        let own = std::env::current_exe()
+            .map_err(|error| Failure::failed("cannot find this program").seen(&error))?;
+        fs::create_dir_all(run.root().join("packages"))?;
+        let beside = path.with_extension("new");
+        fs::copy(own, &beside)?;
+        fs::rename(&beside, &path)?;
+    }
+    let digest = hash_file(&path, DigestAlgorithm::Sha256)?;
+    Ok(Package {
+        name: "meshlab".parse().map_err(|error| Failure::failed("no name for this program").seen(&error))?,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        license: env!("CARGO_PKG_LICENSE").to_owned(),
+        summary: "a service of the calculator, one static program".to_owned(),
+        size: fs::metadata(&path)?.len(),
+        path,
+        digest,
+    })
+}
+
+fn published(package: Package, platform: Platform) -> Result<PublishedPackage> {
+    let invalid = |error: crate::model::Invalid| {
+        Failure::failed(format!("cannot publish {}", package.name)).seen(&error)
+    };
+    Ok(PublishedPackage {
+        name: package.name.as_str().parse().map_err(invalid)?,
+        file: format!("{}-{}-{platform}", package.name, package.version).parse().map_err(invalid)?,
+        version: package.version,
+        license: package.license,
+        summary: package.summary,
+        path: package.path,
+        digest: package.digest,
+        size: package.size,
+    })
+}
+
+/// HCL for `nomad job run -var-file`: what the lab's jobs have to know of this machine.
+fn variables(run: &RunDir, packages: &[PublishedPackage]) -> String {
+    let address = run.address();
+    let base = format!("http://{}/public/pkgs", address.port(8088));
+    let mut text = String::from("# Written by meshlab, for this lab's jobs.\nlab = {\n");
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  address        = {}", quoted(&address.to_string()));
+    let _ = writeln!(text, "  second_address = {}", quoted(&address.second().to_string()));
+    let _ = writeln!(text, "  token_file     = {}", quoted(Secrets::services_file(run).as_str()));
+    let _ = writeln!(text, "\n  packages = {{");
+    for package in packages {
+        let _ = writeln!(
+            text,
+            "    {} = {{\n      source   = {}\n      checksum = {}\n    }}",
+            quoted(package.name.as_str()),
+            quoted(&format!("{base}/{}/{}", package.name, package.file)),
+            quoted(&package.digest.to_string()),
+        );
+    }
+    text.push_str("  }\n}\n");
+    text
+}
+
+/// A string of HCL in which nothing is interpolated.
+fn quoted(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+        .replace("${", "$${")
+        .replace("%{", "%%{");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_string_is_interpolated() {
+        assert_eq!(quoted(r#"/a "b"\c ${x} %{y}"#), r#""/a \"b\"\\c $${x} %%{y}""#);
+    }
+}
