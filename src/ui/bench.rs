@@ -151,14 +151,16 @@ fn components(timeline: &Timeline, look: &Look) -> String {
     if timeline.components.is_empty() {
         return String::new();
     }
-    let mut table = Table::new(["COMPONENT", "CPU", "PEAK", "MEMORY", "PEAK"]).indent(MARGIN.len());
-    for column in 1..=4 {
+    let mut table =
+        Table::new(["COMPONENT", "PROCESSES", "CPU", "PEAK", "MEMORY", "PEAK"]).indent(MARGIN.len());
+    for column in 1..=5 {
         table = table.right(column);
     }
     let (shown, left_out) = timeline.components.split_at(MOST_COMPONENTS.min(timeline.components.len()));
     for component in shown {
         table.row([
             Cell::strong(component.name.clone()),
+            Cell::dim(component.processes.to_string()),
             figure::share(component.cpu.average).into(),
             Cell::dim(figure::share(component.cpu.peak)),
             figure::megabytes(component.memory.average).into(),
@@ -166,6 +168,11 @@ fn components(timeline: &Timeline, look: &Look) -> String {
         ]);
     }
     let mut text = table.render(look);
+    if shown.iter().any(|component| component.processes > 1) {
+        let note = "memory is what is resident; what processes share is counted for each of them";
+        let lines = text::wrap(note, Some(look.prose().saturating_sub(MARGIN.len())));
+        text.push_str(&text::ended(lines.iter().map(|line| format!("{MARGIN}{}", look.paint.dim(line)))));
+    }
     if !left_out.is_empty() {
         let more = format!("{MARGIN}{} more, less busy than these\n", left_out.len());
         text.push_str(&look.paint.dim(&more));

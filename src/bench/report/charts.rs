@@ -9,6 +9,7 @@ use crate::bench::timeline::{Component, Timeline};
 
 const MOST_BARS: usize = 64;
 const CURVE_POINTS: usize = 200;
+const MOST_STEPS: usize = 48;
 /// The names of percentiles stand above the bars.
 const HEADROOM: f64 = 1.4;
 
@@ -140,13 +141,18 @@ fn over_time(timeline: &Timeline, curve: fn(&Component) -> &Vec<Option<f64>>, fa
     ranked.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
     // One that would stand alone for the others may as well stand for itself, if there is a colour left.
     let (shown, others) = ranked.split_at(COLORS.min(ranked.len()));
+    // CPU time is counted in coarse steps: single looks would be noise, a few together tell something.
+    let together = timeline.seconds.len().div_ceil(MOST_STEPS).max(1);
+    let places: Vec<usize> = (0..timeline.seconds.len()).collect();
     let points = |value: &dyn Fn(usize) -> Option<f64>| {
-        timeline
-            .seconds
-            .iter()
-            .enumerate()
-            .map(|(place, at)| (*at, value(place).map(|value| value * factor)))
-            .collect()
+        let one = |places: &[usize]| {
+            let values: Vec<f64> = places.iter().filter_map(|place| value(*place)).collect();
+            let at =
+                places.last().and_then(|place| timeline.seconds.get(*place)).copied().unwrap_or_default();
+            let mean = values.iter().sum::<f64>() / as_float(values.len() as u64);
+            (at, (!values.is_empty()).then_some(mean * factor))
+        };
+        places.chunks(together).map(one).collect()
     };
     let at = |component: &Component, place: usize| curve(component).get(place).copied().flatten();
     let mut series: Vec<Series> = shown

@@ -46,7 +46,14 @@ pub(crate) fn report() -> Report {
             .zip(names)
             .map(|(number, name)| {
                 let cpu = Duration::from_millis(10 * ((look + number) % 7) * 4 / number);
-                (name.to_owned(), Reading { cpu, memory: number * 11_000_000 + look * 100_000, processes: 1 })
+                (
+                    name.to_owned(),
+                    Reading {
+                        cpu,
+                        memory: number * 11_000_000 + look * 100_000,
+                        processes: if name == "nomad" { 14 } else { 1 },
+                    },
+                )
             })
             .collect();
         recorder.record(Duration::from_millis(250 * look), Duration::from_millis(250), &readings);
