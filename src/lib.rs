@@ -9,6 +9,7 @@
 //!                   |
 //!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
 //!                   +-----> repo       (serves the store over HTTP)
+//!                   +-----> bundle     (the store in one file, out and in again)
 //!                   |
 //!                 event ---> ui        (terminal, plain lines, JSON: the only one that prints)
 //!
@@ -23,6 +24,7 @@
 //! - [`state`]: what runs, on disk: one folder per address.
 //! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
+//! - [`bundle`]: one file that moves a lab to a machine without a network.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
 //! - [`event`] and [`ui`]: what happens, as plain data; and how it looks.
@@ -42,6 +44,7 @@ pub mod api;
 pub mod artifact;
 pub(crate) mod assets;
 pub mod bench;
+pub mod bundle;
 pub(crate) mod claim;
 pub mod cli;
 pub mod command;

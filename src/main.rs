@@ -6,7 +6,8 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
 use meshlab::cli::{
-    Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand, arguments,
+    BundleCommand, Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand,
+    arguments,
 };
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
@@ -105,6 +106,12 @@ async fn run_until_interrupted(
         Command::Provision(args) => {
             let output = command::provision::run(&args, settings, &lock(settings)?, &reporter).await?;
             print(&output, settings)
+        }
+        Command::Bundle(BundleCommand::Export(args)) => {
+            print(&command::bundle::export(&args, settings, &lock(settings)?, &reporter).await?, settings)
+        }
+        Command::Bundle(BundleCommand::Import { file }) => {
+            print(&command::bundle::import(&file, settings, &lock(settings)?, &reporter).await?, settings)
         }
         Command::Deps(DepsCommand::Lock { names, check }) => {
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)

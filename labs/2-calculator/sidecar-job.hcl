@@ -4,14 +4,14 @@ variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their 
 # themselves are another job's business.
 locals {
   proxies = [
-    { id = "add-svc-proxy", port = 21000, service = "add-svc", local_port = 9090, upstreams = [] },
-    { id = "sub-svc-proxy", port = 21001, service = "sub-svc", local_port = 8080, upstreams = [] },
+    { id = "add-svc-proxy", port = 21000, admin = 19000, service = "add-svc", local_port = 9090, upstreams = [] },
+    { id = "sub-svc-proxy", port = 21001, admin = 19001, service = "sub-svc", local_port = 8080, upstreams = [] },
     {
-      id        = "add-svc-ref-proxy", port = 21002, service = "frontend", local_port = 7070,
+      id        = "add-svc-ref-proxy", port = 21002, admin = 19002, service = "frontend", local_port = 7070,
       upstreams = [{ service = "add-svc", port = 9191 }]
     },
     {
-      id        = "sub-svc-ref-proxy", port = 21003, service = "frontend", local_port = 7070,
+      id        = "sub-svc-ref-proxy", port = 21003, admin = 19003, service = "frontend", local_port = 7070,
       upstreams = [{ service = "sub-svc", port = 8181 }]
     },
   ]
@@ -61,7 +61,10 @@ job "sidecar-job" {
             Name    = proxy.value.id
             Address = var.lab.address
             Port    = proxy.value.port
-            Meta    = { nomad-job = "sidecar-job" }
+            Meta = {
+              nomad-job   = "sidecar-job"
+              envoy-admin = "${var.lab.address}:${proxy.value.admin}"
+            }
 
             Proxy = {
               DestinationServiceName = proxy.value.service

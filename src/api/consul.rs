@@ -30,6 +30,39 @@ pub struct AgentService {
     /// Free labels.
     #[serde(default)]
     pub meta: Option<BTreeMap<String, String>>,
+    /// What it is as a proxy.
+    #[serde(default)]
+    pub proxy: Option<Proxy>,
+}
+
+/// What a service is as a proxy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Proxy {
+    /// Whom it reaches.
+    #[serde(default)]
+    pub upstreams: Option<Vec<Upstream>>,
+}
+
+/// A service that a proxy reaches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Upstream {
+    /// Its name.
+    pub destination_name: String,
+}
+
+impl AgentService {
+    /// A label's value.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.meta.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The names of the services that it reaches as a proxy.
+    pub fn upstreams(&self) -> Vec<String> {
+        let upstreams = self.proxy.as_ref().and_then(|proxy| proxy.upstreams.as_ref());
+        upstreams.into_iter().flatten().map(|upstream| upstream.destination_name.clone()).collect()
+    }
 }
 
 /// An instance of a service, with what its checks say.

@@ -29,10 +29,6 @@ pub struct JobListing {
     pub kind: String,
     /// `pending`, `running`, `dead`.
     pub status: String,
-    /// Grows with every submission that changes it.
-    pub version: u64,
-    /// Whether it was stopped and not yet collected.
-    pub stop: bool,
 }
 
 /// An allocation: one run of a task group.
@@ -176,9 +172,10 @@ impl Nomad {
         self.0.expect(Method::GET, "/v1/jobs", None).await
     }
 
-    /// Stops a job and forgets it. A job that is not there is stopped already.
-    pub async fn purge(&self, job: &str) -> Result<()> {
-        let path = format!("/v1/job/{job}?purge=true");
+    /// Stops a job, and forgets it at once if it is to be purged: its tasks may still be ending then. A job that is not
+    /// there is stopped already.
+    pub async fn deregister(&self, job: &str, purge: bool) -> Result<()> {
+        let path = format!("/v1/job/{job}?purge={purge}");
         let answer = self.0.call(Method::DELETE, &path, None, super::DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         match answer.status {

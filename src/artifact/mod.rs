@@ -8,4 +8,4 @@ pub(crate) mod source;
 pub mod store;
 pub mod tool;
 pub mod unpack;
-mod work;
+pub(crate) mod work;

@@ -12,7 +12,8 @@ pub use settings::{Dirs, Environment, Settings};
 pub use svc::{SampleService, ServeArgs, arguments};
 
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, LabAddress};
+use crate::lockfile::Profile;
+use crate::model::{ArtifactName, LabAddress, Platform};
 
 /// A reproducible service-mesh lab: real Consul, Nomad and Envoy, pinned, cached, offline.
 #[derive(Debug, Parser)]
@@ -138,6 +139,9 @@ pub enum Command {
     /// What is pinned, and why
     #[command(subcommand)]
     Deps(DepsCommand),
+    /// One file that moves a lab to a machine without a network
+    #[command(subcommand)]
+    Bundle(BundleCommand),
     /// What this machine can do, and how to mend what it can't
     Doctor,
     /// Remove what meshlab stored
@@ -181,6 +185,21 @@ pub enum ProfileChoice {
     Elk,
     /// Everything
     All,
+}
+
+impl ProfileChoice {
+    /// The profiles meant by `--profile`, beside names: somebody who names artifacts wants those and nothing else.
+    pub fn profiles(choice: Option<Self>, names: &[ArtifactName]) -> Vec<Profile> {
+        match choice {
+            None if names.is_empty() => vec![Profile::Core],
+            None => Vec::new(),
+            Some(Self::Core) => vec![Profile::Core],
+            Some(Self::Bench) => vec![Profile::Bench],
+            Some(Self::Hybrid) => vec![Profile::Hybrid],
+            Some(Self::Elk) => vec![Profile::Elk],
+            Some(Self::All) => vec![Profile::Core, Profile::Bench, Profile::Hybrid, Profile::Elk],
+        }
+    }
 }
 
 /// Which kinds of source may be used.
@@ -373,6 +392,36 @@ pub enum DepsCommand {
         #[arg(long)]
         check: bool,
     },
+}
+
+/// `meshlab bundle`
+#[derive(Debug, Subcommand)]
+pub enum BundleCommand {
+    /// Write deps.lock and the files of a profile into one file; what is missing is fetched first
+    Export(BundleExportArgs),
+    /// Verify a bundle, store its files and install this machine's tools
+    Import {
+        /// The bundle
+        file: Utf8PathBuf,
+    },
+}
+
+/// `meshlab bundle export`
+#[derive(Debug, Args)]
+pub struct BundleExportArgs {
+    /// The bundle; one that is there is replaced at the end
+    pub file: Utf8PathBuf,
+    /// Artifacts; without any, those of the profile
+    pub names: Vec<ArtifactName>,
+    /// A set of artifacts
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    pub profile: Option<ProfileChoice>,
+    /// For which machines: linux-x86_64 or linux-arm64; may be given several times; without any, this one
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub platforms: Vec<Platform>,
+    /// Put this program in as well: `tar xf FILE meshlab-bundle/meshlab` takes it out
+    #[arg(long)]
+    pub with_meshlab: bool,
 }
 
 /// `meshlab clean`

@@ -9,7 +9,7 @@ use crate::artifact::provision::{
 use crate::cli::{ProfileChoice, ProvisionArgs, Settings, SourceChoice};
 use crate::event::SharedReporter;
 use crate::failure::Result;
-use crate::lockfile::{Lock, Profile, SizeBound};
+use crate::lockfile::{Lock, SizeBound};
 use crate::model::ByteSize;
 use crate::ui::{Cell, Look, Table};
 
@@ -30,16 +30,7 @@ pub async fn run(
 }
 
 fn request(args: &ProvisionArgs) -> Request {
-    let profiles = match args.profile {
-        // Somebody who names artifacts wants those and nothing else.
-        None if args.names.is_empty() => vec![Profile::Core],
-        None => Vec::new(),
-        Some(ProfileChoice::Core) => vec![Profile::Core],
-        Some(ProfileChoice::Bench) => vec![Profile::Bench],
-        Some(ProfileChoice::Hybrid) => vec![Profile::Hybrid],
-        Some(ProfileChoice::Elk) => vec![Profile::Elk],
-        Some(ProfileChoice::All) => vec![Profile::Core, Profile::Bench, Profile::Hybrid, Profile::Elk],
-    };
+    let profiles = ProfileChoice::profiles(args.profile, &args.names);
     let sources = match args.source {
         SourceChoice::Auto => Sources::Any,
         SourceChoice::Upstream => Sources::Upstream,

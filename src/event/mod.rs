@@ -3,6 +3,7 @@
 //! Invariant: an event is plain data, complete in itself. A reporter keeps what it needs; the engine never asks back.
 
 mod bench;
+mod bundle;
 mod lab;
 mod provision;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use bench::BenchEvent;
+pub use bundle::{BundleEvent, BundleVerb};
 pub use lab::{LabEvent, StepSummary};
 pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
 
@@ -51,6 +53,8 @@ pub enum Event {
     Repo(RepoEvent),
     /// A load test at work.
     Bench(BenchEvent),
+    /// A bundle being written or read.
+    Bundle(BundleEvent),
 }
 
 /// Components starting and stopping.

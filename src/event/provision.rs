@@ -95,6 +95,18 @@ pub enum ProvisionEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
+    /// An artifact's files are in the store, and that is all that was wanted: they are for another machine.
+    Stored {
+        /// The artifact.
+        artifact: ArtifactName,
+        /// Its version.
+        version: String,
+        /// Where they came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        from: String,
+        /// From the first byte asked for to the last one stored, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
     /// An artifact could not be had.
     Failed {
         /// The artifact.
@@ -134,6 +146,16 @@ pub enum ProvisionOutcome {
     /// It was installed.
     Installed {
         /// Where it came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        from: String,
+        /// Bytes fetched.
+        fetched: ByteSize,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// Its files were stored, and not installed.
+    Stored {
+        /// Where they came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
         /// Bytes fetched.
         fetched: ByteSize,

@@ -3,15 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use hyper::Method;
+
 use super::progress::{progress, why_not_placed};
-use super::{JOB_LABEL, Job, Jobs, Progress};
+use super::{ADMIN_LABEL, JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::Instance;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::http;
+use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// The service that the load balancer looks for.
+const GATEWAY: &str = "api-gateway";
+
+const LOAD_BALANCER: u16 = 8088;
+
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The pause between two looks at Consul.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -50,7 +61,10 @@ pub async fn start(
         }
     }
     watch.until(deadline, &mut waiting, &mut started, |_| true).await?;
-    until_consul_agrees(jobs, list, deadline, reporter).await?;
+    let services = until_consul_agrees(jobs, list, deadline, reporter).await?;
+    if services.iter().any(|name| name == GATEWAY) {
+        until_the_door_opens(jobs, deadline).await?;
+    }
     Ok(started)
 }
 
@@ -131,7 +145,7 @@ async fn until_consul_agrees(
     list: &[Job],
     deadline: Instant,
     reporter: &SharedReporter,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let started = Instant::now();
     let mut said = String::new();
     loop {
@@ -145,7 +159,7 @@ async fn until_consul_agrees(
                     took,
                 }));
             }
-            return Ok(());
+            return Ok(names);
         }
         let what = format!("Consul: {}", failing.join("; "));
         if Instant::now() >= deadline {
@@ -164,6 +178,27 @@ async fn until_consul_agrees(
     }
 }
 
+/// Waits until the load balancer has found the gateway, and the gateway a service: nginx asks Consul's DNS once a second.
+async fn until_the_door_opens(jobs: &Jobs, deadline: Instant) -> Result<()> {
+    /// The header that a proxy adds to what came from behind it.
+    const FROM_UPSTREAM: &str = "x-envoy-upstream-service-time";
+    let at = jobs.run.address().port(LOAD_BALANCER);
+    loop {
+        let observed = match http::request(Method::GET, at, "/", Vec::new(), LOOK).await {
+            Ok(answer) if answer.headers.contains_key(FROM_UPSTREAM) => return Ok(()),
+            Ok(answer) => format!("{}, from nobody behind it", answer.status),
+            Err(error) => error.to_string(),
+        };
+        if Instant::now() >= deadline {
+            let late = format!("the load balancer at {at} reaches no service through the API gateway");
+            return Err(Failure::new(FailureKind::DeadlinePassed, late)
+                .detail("last seen", observed)
+                .hint("`meshlab logs lb` shows what nginx says"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// The names of the services that these jobs registered, and what fails of them.
 async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String>)> {
     let allocations: Vec<String> = {
@@ -174,8 +209,7 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
     };
     let services = jobs.consul.agent_services().await?;
     let own = services.iter().filter(|service| {
-        let label = service.meta.as_ref().and_then(|meta| meta.get(JOB_LABEL));
-        label.is_some_and(|label| list.iter().any(|job| job.id == *label))
+        service.label(JOB_LABEL).is_some_and(|label| list.iter().any(|job| job.id == label))
             || allocations.iter().any(|allocation| service.id.contains(allocation.as_str()))
     });
     let mut names: Vec<String> = Vec::new();
@@ -188,6 +222,10 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
             continue;
         };
         failing.extend(checks);
+        // Consul's word reaches the Envoys a moment later.
+        if let Some(admin) = service.label(ADMIN_LABEL).and_then(|admin| admin.parse().ok()) {
+            failing.extend(envoy_reaches(admin, &service.upstreams()).await.err());
+        }
         if !names.contains(&service.service) {
             names.push(service.service.clone());
         }

@@ -26,7 +26,7 @@ pub async fn stop(
         names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
     for job in &there {
         reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("stopping {job}") }));
-        jobs.nomad.purge(job).await?;
+        jobs.nomad.deregister(job, false).await?;
     }
     let mut index = 0;
     loop {
@@ -48,6 +48,9 @@ pub async fn stop(
         }
     }
     deregister(jobs, names, deadline).await?;
+    for job in &there {
+        jobs.nomad.deregister(job, true).await?;
+    }
     jobs.nomad.collect_garbage().await?;
     if !there.is_empty() {
         reporter.report(Event::Runtime(RuntimeEvent::Done {
@@ -63,10 +66,8 @@ pub async fn stop(
 async fn deregister(jobs: &Jobs, names: &[String], deadline: Instant) -> Result<()> {
     loop {
         let services = jobs.consul.agent_services().await?;
-        let label = |meta: &std::collections::BTreeMap<String, String>| {
-            meta.get(JOB_LABEL).is_some_and(|label| names.contains(label))
-        };
-        for service in services.iter().filter(|service| service.meta.as_ref().is_some_and(label)) {
+        let registered = |job: &str| names.iter().any(|name| name == job);
+        for service in services.iter().filter(|service| service.label(JOB_LABEL).is_some_and(registered)) {
             jobs.consul.deregister(&service.id).await?;
         }
         let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;

@@ -23,6 +23,8 @@ pub const EMBEDDED: &str = include_str!("../../deps.lock");
 pub struct Lock {
     /// Where the lock was read: a path, or `built in`.
     pub origin: String,
+    /// The text it was read from.
+    pub text: String,
     /// The artifacts, sorted by name, names unique.
     pub artifacts: Vec<Artifact>,
 }

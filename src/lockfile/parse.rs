@@ -99,7 +99,7 @@ pub(super) fn parse(text: &str, origin: &str) -> Result<Lock, Failure> {
     let raw: RawLock = toml::from_str(text).map_err(|error| {
         failure(text, origin, &Fault::new(error.span().unwrap_or(0..0), expectation(error.message())))
     })?;
-    lock(raw, origin).map_err(|fault| failure(text, origin, &fault))
+    lock(raw, text, origin).map_err(|fault| failure(text, origin, &fault))
 }
 
 fn failure(text: &str, origin: &str, fault: &Fault) -> Failure {
@@ -127,7 +127,7 @@ pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-fn lock(raw: RawLock, origin: &str) -> Result<Lock, Fault> {
+fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, Fault> {
     if *raw.version.get_ref() != VERSION {
         let found = raw.version.get_ref();
         return Err(Fault::new(raw.version.span(), format!("expected version = {VERSION}, found {found}")));
@@ -164,7 +164,7 @@ fn lock(raw: RawLock, origin: &str) -> Result<Lock, Fault> {
             return Err(Fault::new(span, what));
         }
     }
-    Ok(Lock { origin: origin.to_owned(), artifacts })
+    Ok(Lock { origin: origin.to_owned(), text: text.to_owned(), artifacts })
 }
 
 fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {

@@ -71,19 +71,24 @@ impl Readiness {
             }
             Self::Envoy { admin, listener, upstreams } => {
                 let admin = address.port(*admin);
-                let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await;
-                let answer = answer.map_err(|error| error.to_string())?;
-                let state = answer.text().trim().to_owned();
-                if state != "LIVE" {
-                    return Err(format!("Envoy is {state}"));
-                }
-                let open = accepts(address, *listener).await?;
-                if let Some(missing) = first_without_instance(admin, upstreams).await? {
-                    return Err(format!("no healthy instance of {missing} yet"));
-                }
-                Ok(format!("{state}, {open}"))
+                let open = accepts(address, *listener).await;
+                envoy_reaches(admin, upstreams).await?;
+                Ok(format!("LIVE, {}", open?))
             }
         }
+    }
+}
+
+/// Whether an Envoy is live and has a healthy instance of every upstream; if not, what was seen.
+pub async fn envoy_reaches(admin: SocketAddr, upstreams: &[String]) -> Result<(), String> {
+    let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await;
+    let state = answer.map_err(|error| error.to_string())?.text().trim().to_owned();
+    if state != "LIVE" {
+        return Err(format!("Envoy at {admin} is {state}"));
+    }
+    match first_without_instance(admin, upstreams).await? {
+        Some(missing) => Err(format!("Envoy at {admin} has no healthy instance of {missing} yet")),
+        None => Ok(()),
     }
 }
 

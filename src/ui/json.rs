@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::console::View;
 use super::pace::Pace;
 use super::screen::Screen;
-use crate::event::{Event, ProvisionEvent};
+use crate::event::{BundleEvent, Event, ProvisionEvent};
 
 /// Grows when a program that reads the objects would have to change.
 const SCHEMA: u32 = 1;
@@ -43,9 +43,13 @@ impl Default for Json {
 
 impl View for Json {
     fn show(&mut self, event: &Event, screen: &mut Screen) {
-        if let Event::Provision(ProvisionEvent::FetchProgress { file, .. }) = event
-            && !self.pace.is_due(file.as_str(), Instant::now())
-        {
+        let progress_of = match event {
+            Event::Provision(ProvisionEvent::FetchProgress { file, .. }) => Some(file.as_str()),
+            // No file is called so.
+            Event::Bundle(BundleEvent::Progress { .. }) => Some("/"),
+            _ => None,
+        };
+        if progress_of.is_some_and(|what| !self.pace.is_due(what, Instant::now())) {
             return;
         }
         screen.text(&line(event));

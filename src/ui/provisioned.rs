@@ -29,7 +29,8 @@ fn table(rows: &[ProvisionRow]) -> Table {
     for row in rows {
         let (from, size, time) = match &row.outcome {
             ProvisionOutcome::Ready => (Cell::dim("in place"), String::new(), String::new()),
-            ProvisionOutcome::Installed { from, fetched, took } => {
+            ProvisionOutcome::Installed { from, fetched, took }
+            | ProvisionOutcome::Stored { from, fetched, took } => {
                 (Cell::from(from.as_str()), fetched.to_string(), text::duration(*took))
             }
             ProvisionOutcome::Failed { .. } => (Cell::bad("failed"), String::new(), String::new()),
@@ -71,6 +72,7 @@ fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
 struct Count {
     ready: usize,
     installed: usize,
+    stored: usize,
     failed: usize,
     fetched: u64,
 }
@@ -85,6 +87,10 @@ impl Count {
                     count.installed += 1;
                     count.fetched = count.fetched.saturating_add(fetched.0);
                 }
+                ProvisionOutcome::Stored { fetched, .. } => {
+                    count.stored += 1;
+                    count.fetched = count.fetched.saturating_add(fetched.0);
+                }
             }
             count
         })
@@ -92,7 +98,12 @@ impl Count {
 
     /// `✔ 3 installed, 5 in place  211 MB in 14.2 s`
     fn sentence(&self, took: Duration, look: &Look) -> String {
-        let parts = [(self.installed, "installed"), (self.ready, "in place"), (self.failed, "failed")];
+        let parts = [
+            (self.installed, "installed"),
+            (self.stored, "stored"),
+            (self.ready, "in place"),
+            (self.failed, "failed"),
+        ];
         let words: Vec<String> = parts
             .iter()
             .filter(|(number, _)| *number > 0)

@@ -151,16 +151,53 @@ impl<'a> Engine<'a> {
                 (Ok(installed), ProvisionOutcome::Installed { from, fetched: ByteSize(fetched.bytes), took })
             }
             Err(failure) => {
-                let reason = reason(&failure);
-                self.report(ProvisionEvent::Failed {
-                    artifact: artifact.name.clone(),
-                    reason: reason.clone(),
-                });
-                (Err(failure), ProvisionOutcome::Failed { reason })
+                let outcome = self.failed(artifact, &failure);
+                (Err(failure), outcome)
             }
         };
         let row = ProvisionRow { outcome, earlier, ..ready_row(artifact) };
         Outcome { result, row }
+    }
+
+    fn failed(&self, artifact: &Artifact, failure: &Failure) -> ProvisionOutcome {
+        let reason = reason(failure);
+        self.report(ProvisionEvent::Failed { artifact: artifact.name.clone(), reason: reason.clone() });
+        ProvisionOutcome::Failed { reason }
+    }
+
+    /// Brings the files of all these artifacts into the store, for whatever platform, and installs none of them. A
+    /// toolchain that builds one is installed for this machine.
+    pub(super) async fn store(&self, artifacts: &[&'a Artifact], platform: Platform) -> Finished {
+        let results = join_all(artifacts.iter().map(|artifact| self.store_one(artifact, platform))).await;
+        let mut finished = Finished { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };
+        finished
+            .rows
+            .extend(self.outcomes.values().filter_map(OnceCell::get).map(|outcome| outcome.row.clone()));
+        for (row, result) in results {
+            finished.rows.push(row);
+            finished.failures.extend(result.err());
+        }
+        finished.rows.sort_by(|one, other| one.artifact.cmp(&other.artifact));
+        finished
+    }
+
+    async fn store_one(&self, artifact: &'a Artifact, platform: Platform) -> (ProvisionRow, Result<()>) {
+        let started = Instant::now();
+        let (mut earlier, mut failures) = (Vec::new(), Vec::new());
+        let (outcome, result) = match self.fetch(artifact, platform, &[], &mut earlier, &mut failures).await {
+            Ok(fetched) => {
+                let (from, took) = (fetched.from.to_owned(), started.elapsed());
+                self.report(ProvisionEvent::Stored {
+                    artifact: artifact.name.clone(),
+                    version: artifact.version.clone(),
+                    from: from.clone(),
+                    took,
+                });
+                (ProvisionOutcome::Stored { from, fetched: ByteSize(fetched.bytes), took }, Ok(()))
+            }
+            Err(failure) => (self.failed(artifact, &failure), Err(failure)),
+        };
+        (ProvisionRow { outcome, earlier, ..ready_row(artifact) }, result)
     }
 
     async fn install(
@@ -182,7 +219,7 @@ impl<'a> Engine<'a> {
         let claim = Arc::new(claim);
         let (mut refused, mut failures) = (Vec::new(), Vec::new());
         loop {
-            let fetched = self.fetch(artifact, &refused, earlier, &mut failures).await?;
+            let fetched = self.fetch(artifact, self.platform, &refused, earlier, &mut failures).await?;
             match self.unpack(artifact, fetched.source, &claim).await {
                 Ok(tool) => return Ok((tool, Some(fetched))),
                 // What one source has locked is unsafe; what another one has may be good.
@@ -218,11 +255,12 @@ impl<'a> Engine<'a> {
     async fn fetch(
         &self,
         artifact: &'a Artifact,
+        platform: Platform,
         refused: &[&'a Source],
         earlier: &mut Vec<SourceFailure>,
         failures: &mut Vec<Failure>,
     ) -> Result<Fetched<'a>> {
-        let mut sources = allowed(artifact, self.sources, self.platform)?;
+        let mut sources = allowed(artifact, self.sources, platform)?;
         sources.retain(|source| !refused.iter().any(|refused| std::ptr::eq(*refused, *source)));
         if sources.is_empty() {
             return Err(no_source(artifact, earlier, std::mem::take(failures)));

@@ -5,11 +5,13 @@
 mod engine;
 mod failure;
 mod plan;
+mod store;
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 pub use plan::{Plan, PlannedArtifact, State};
+pub use store::store;
 
 use super::source;
 use super::tool::InstalledTool;
@@ -120,7 +122,7 @@ pub async fn provision(
 async fn sweep(rows: &[ProvisionRow], settings: &Settings, reporter: &SharedReporter) {
     let used = |kind: &str| {
         rows.iter()
-            .any(|row| matches!(&row.outcome, ProvisionOutcome::Installed { from, .. } if from == kind))
+            .any(|row| matches!(&row.outcome, ProvisionOutcome::Installed { from, .. } | ProvisionOutcome::Stored { from, .. } if from == kind))
     };
     let (apt, go, cache) = (used("apt"), used("go"), settings.dirs.cache.clone());
     let swept = blocking(move || {

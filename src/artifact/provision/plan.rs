@@ -62,7 +62,7 @@ pub(super) fn plan<'a>(request: &Request, settings: &Settings, lock: &'a Lock) -
     Ok(Plan { platform, artifacts })
 }
 
-fn selected<'a>(request: &Request, lock: &'a Lock) -> Result<Vec<&'a Artifact>> {
+pub(super) fn selected<'a>(request: &Request, lock: &'a Lock) -> Result<Vec<&'a Artifact>> {
     let named =
         request.names.iter().map(|name| Ok(&lock.artifact(name)?.name)).collect::<Result<BTreeSet<_>>>()?;
     let wanted = |artifact: &&Artifact| {
@@ -72,7 +72,7 @@ fn selected<'a>(request: &Request, lock: &'a Lock) -> Result<Vec<&'a Artifact>> 
     Ok(lock.artifacts.iter().filter(wanted).collect())
 }
 
-fn lacking<'a>(
+pub(super) fn lacking<'a>(
     artifact: &'a Artifact,
     sources: Sources,
     platform: Platform,

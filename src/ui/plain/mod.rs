@@ -1,9 +1,11 @@
 //! The view for files, pipes and CI logs: nothing moves, each event is a line that can be searched for.
 
 mod bench;
+mod bundle;
 mod lab;
 mod provision;
 
+use self::bundle::Bundle;
 use self::lab::Lab;
 use self::provision::Provision;
 use super::console::View;
@@ -17,6 +19,7 @@ use crate::event::{Event, RuntimeEvent};
 pub(super) struct Plain {
     provision: Provision,
     lab: Lab,
+    bundle: Bundle,
 }
 
 impl View for Plain {
@@ -30,6 +33,7 @@ impl View for Plain {
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
             Event::Bench(event) => bench::show(event, screen),
+            Event::Bundle(event) => self.bundle.show(event, screen),
             // Only what has come about is worth a line of a log.
             Event::Runtime(RuntimeEvent::Working { .. }) => {}
             Event::Runtime(RuntimeEvent::Done { what, detail, took }) => {

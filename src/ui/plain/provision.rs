@@ -89,6 +89,9 @@ impl Provision {
             ProvisionEvent::Installed { artifact, version, from, took } => {
                 format!("{artifact}: installed {} from {from} ({})", one_line(version), text::duration(*took))
             }
+            ProvisionEvent::Stored { artifact, version, from, took } => {
+                format!("{artifact}: stored {} from {from} ({})", one_line(version), text::duration(*took))
+            }
             ProvisionEvent::Failed { artifact, reason } => {
                 format!("{artifact}: FAILED: {}", one_line(reason))
             }

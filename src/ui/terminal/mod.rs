@@ -1,6 +1,7 @@
 //! The view for a person at a terminal.
 
 mod bench;
+mod bundle;
 mod lab;
 mod provision;
 mod runtime;
@@ -8,6 +9,7 @@ mod summary;
 mod task;
 
 use self::bench::Bench;
+use self::bundle::Bundle;
 use self::lab::Lab;
 use self::provision::Provision;
 use self::runtime::Runtime;
@@ -27,6 +29,7 @@ pub(super) struct Terminal {
     lab: Lab,
     runtime: Runtime,
     bench: Bench,
+    bundle: Bundle,
 }
 
 impl View for Terminal {
@@ -40,6 +43,7 @@ impl View for Terminal {
             Event::Repo(event) => served::show(event, screen),
             Event::Bench(event) => self.bench.show(event, screen),
             Event::Runtime(event) => self.runtime.show(event, screen),
+            Event::Bundle(event) => self.bundle.show(event, screen),
         }
     }
 
@@ -48,6 +52,7 @@ impl View for Terminal {
         self.lab.hold();
         self.runtime.hold();
         self.bench.hold();
+        self.bundle.hold();
     }
 
     fn go_on(&mut self, screen: &Screen) {

@@ -83,7 +83,8 @@ impl Provision {
                 self.remove(artifact, None);
                 self.skipped(artifact, from, reason, screen);
             }
-            ProvisionEvent::Installed { artifact, version, from, took } => {
+            ProvisionEvent::Installed { artifact, version, from, took }
+            | ProvisionEvent::Stored { artifact, version, from, took } => {
                 self.remove(artifact, None);
                 self.installed(artifact, version, from, *took, screen);
             }

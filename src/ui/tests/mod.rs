@@ -123,6 +123,13 @@ fn provisioning_as_json() {
 }
 
 #[test]
+fn bundles() {
+    insta::assert_snapshot!("bundles_on_a_terminal", draw(look(80).colored(), script::bundles(), None));
+    insta::assert_snapshot!("bundles_in_a_log", draw(pipe(), script::bundles(), None));
+    insta::assert_snapshot!("bundles_as_json", draw(pipe().json(), script::bundles(), None));
+}
+
+#[test]
 fn nothing_to_provision_is_one_line() {
     for look in [look(80), pipe()] {
         assert_eq!(draw(look, script::nothing_to_provision(), None).trim(), "✔ 2 tools in place  7 ms");

@@ -1,10 +1,12 @@
 //! What a run says, made up but as the real thing says it.
 
+mod bundle;
 mod lab;
 mod provisioning;
 
 use std::time::Duration;
 
+pub(super) use bundle::bundles;
 pub(super) use lab::{failing_lab, lab};
 pub(super) use provisioning::{nothing_to_provision, provisioning};
 

@@ -1,0 +1,84 @@
+//! Labs on a machine that has a bundle and no network: nothing but loopback, and empty folders.
+//!
+//! The bundle is made of the user's own cache; what is missing there is provisioned first.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use support::Ran;
+
+/// Each lab that has to pass, and the tools it takes.
+const LABS: &[(&str, &[&str])] = &[("1-tcp-echo", &["consul", "envoy"])];
+
+/// Brings loopback up, makes sure that there is no way out, and becomes the command.
+const ALONE: &str = r#"
+ip link set lo up 2>/dev/null || python3 -c "
+import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh14x', b'lo', 1))" || exit 98
+[ -z "$(tail -n +2 /proc/net/route)" ] || exit 97
+exec "$@"
+"#;
+
+/// A network namespace of its own: with root's right, else with that of a user namespace.
+fn namespace() -> Option<&'static [&'static str]> {
+    const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
+    WAYS.into_iter().find(|way| {
+        let tried = Command::new("unshare").args(*way).args(["sh", "-c", ALONE, "sh", "true"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    })
+}
+
+/// `meshlab` in such a namespace, with folders below `home` and nothing of this user's.
+fn alone(namespace: &[&str], home: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("unshare");
+    command
+        .args(namespace)
+        .args(["sh", "-c", ALONE, "sh", env!("CARGO_BIN_EXE_meshlab"), "--offline"])
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", home)
+        .current_dir(home)
+        .stdin(Stdio::null());
+    for name in ["CACHE", "DATA", "STATE", "CONFIG"] {
+        command.env(format!("MESHLAB_{name}_DIR"), home.join(name.to_lowercase()));
+    }
+    Ran::from(command.output().unwrap())
+}
+
+#[test]
+fn a_bundle_is_all_it_takes() {
+    let Some(namespace) = namespace() else {
+        assert!(std::env::var_os("CI").is_none(), "CI has to be able to make a network namespace");
+        eprintln!("SKIPPED: this user may not make a network namespace (unshare --net)");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("lab.tar");
+    let mut tools: Vec<&str> = LABS.iter().flat_map(|(_, tools)| tools.iter().copied()).collect();
+    tools.sort_unstable();
+    tools.dedup();
+    let exported = Command::new(env!("CARGO_BIN_EXE_meshlab"))
+        .args(["bundle", "export"])
+        .arg(&bundle)
+        .args(&tools)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran::from(exported).expect(0);
+    let home = folder.path().join("home");
+    std::fs::create_dir(&home).unwrap();
+    alone(namespace, &home, &["provision", tools[0]]).expect(5);
+    let imported = alone(namespace, &home, &["bundle", "import", bundle.to_str().unwrap()]).expect(0);
+    assert!(imported.stdout.contains("meshlab --offline lab 1-tcp-echo"), "{}", imported.stdout);
+    for (lab, _) in LABS {
+        let ran = alone(namespace, &home, &["-y", "lab", lab]).expect(0);
+        assert!(ran.stderr.contains(&format!("lab {lab} passed")), "{}", ran.stderr);
+        let left: Vec<_> = std::fs::read_dir(home.join("state")).into_iter().flatten().flatten().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
