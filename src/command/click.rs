@@ -12,8 +12,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::http::{self, Answer, Call};
 use crate::ui::{self, Cell, Look, Table};
 
-/// The expression of the sample's scripts. Its result is 9.
-pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
+pub use crate::bench::plan::EXPRESSION;
 
 /// The load balancer's port.
 const DOOR: u16 = 8088;
