@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::OFlags;
+use camino::Utf8PathBuf;
 
+use super::blob::{Blob, Found, open};
+use super::content::Content;
 use super::published::{PublishedPackage, PublishedPackages};
+use super::releases::Releases;
 use crate::artifact::store::Store;
 use crate::lockfile::{Artifact, Lock};
 use crate::model::{ArtifactName, Digest, FileName, Platform};
@@ -19,6 +19,7 @@ pub struct Catalog {
     store: Store,
     packages: BTreeMap<ArtifactName, Package>,
     published: BTreeMap<Digest, Listed>,
+    releases: Releases,
 }
 
 /// One artifact.
@@ -56,30 +57,13 @@ pub(super) struct Stored<'a> {
     pub(super) by_name: bool,
 }
 
-/// What came of looking for a file.
-#[derive(Debug)]
-pub(super) enum Found {
-    Blob(Blob),
-    Nothing,
-    /// It is there and is not what it should be, in words for whoever runs the server.
-    Altered(String),
-}
-
-/// A blob that is open for reading.
-#[derive(Debug)]
-pub(super) struct Blob {
-    pub(super) file: std::fs::File,
-    pub(super) size: u64,
-    pub(super) digest: Digest,
-}
-
 impl Catalog {
     /// The catalogue of a lock over a store. What is in the store is looked up at each request.
     pub fn new(lock: &Lock, store: Store) -> Self {
         let here = Platform::current().ok();
         let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here));
         let packages = lock.artifacts.iter().map(package).collect();
-        Self { store, packages, published: BTreeMap::new() }
+        Self { store, packages, published: BTreeMap::new(), releases: Releases::new(lock) }
     }
 
     /// With these published beside the lock's files. A name that both have means the lock's file.
@@ -98,6 +82,14 @@ impl Catalog {
     /// How many of the lock's files are in the store, and published ones in their place.
     pub fn stored_files(&self) -> usize {
         self.packages.values().map(|package| self.stored(package).len()).sum()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn releases(&self) -> &Releases {
+        &self.releases
     }
 
     /// All artifacts by name.
@@ -144,10 +136,11 @@ impl Catalog {
 
     /// The blob of this digest.
     pub(super) fn open(&self, digest: &Digest) -> Found {
-        match (open(&self.store.path_of(digest), *digest), self.published.get(digest)) {
-            (Some(blob), _) => Found::Blob(blob),
-            (None, Some(listed)) => self.open_listed(listed),
-            (None, None) => Found::Nothing,
+        match open(&self.store.path_of(digest)) {
+            Some((file, identity)) => {
+                Found::Blob(Blob { content: Content::file(file, identity.size), digest: *digest })
+            }
+            None => self.published.get(digest).map_or(Found::Nothing, |listed| self.open_listed(listed)),
         }
     }
 
@@ -156,24 +149,15 @@ impl Catalog {
             Origin::Lock(_) => self.store.path_of(&file.digest),
             Origin::Published { path, .. } => path.clone(),
         };
-        let Some(blob) = open(&path, file.digest) else { return Found::Nothing };
+        let Some((opened, identity)) = open(&path) else { return Found::Nothing };
         match file.origin.size() {
-            Some(size) if size != blob.size => Found::Altered(format!(
+            Some(size) if size != identity.size => Found::Altered(format!(
                 "{path} is not the file that was published as {}: it has {} bytes, not {size}",
-                file.name, blob.size
+                file.name, identity.size
             )),
-            _ => Found::Blob(blob),
+            _ => Found::Blob(Blob { content: Content::file(opened, identity.size), digest: file.digest }),
         }
     }
-}
-
-/// Opening a local file is as quick as handing it to another thread would be.
-fn open(path: &Utf8Path, digest: Digest) -> Option<Blob> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    let (file, _) = file.into_parts();
-    metadata.is_file().then_some(Blob { file, size: metadata.len(), digest })
 }
 
 impl Origin {

@@ -10,7 +10,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::answer::answer;
 use super::request::{Parsed, Request, parse};
-use super::response::{Body, Response};
+use super::response::Response;
 use super::server::{Access, Shared};
 use super::transfer::deliver;
 
@@ -32,7 +32,7 @@ pub(super) async fn serve(mut stream: TcpStream, shared: &Shared, mut stopping: 
         let started = Instant::now();
         let (request, response, refused) = match next {
             Next::Request(request) => {
-                let response = answer(&shared.catalog, &request);
+                let response = answer(&shared.catalog, &request).await;
                 (request, response, false)
             }
             Next::Refused(status, why) => (Box::default(), Response::text(status, why), true),
@@ -115,7 +115,7 @@ async fn send(
         tell(problem);
     }
     let head = response.head(keep_alive);
-    let body = if request.method == "HEAD" { Body::None } else { response.body };
+    let body = response.body.filter(|_| request.method != "HEAD").unwrap_or_default();
     let mut bytes = 0;
     let finished = deliver(stream, head, body, shared.limits.stalled, &mut bytes).await.is_ok();
     if let Some(log) = &shared.log {

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::catalog::{Catalog, Origin, Package, Stored};
-use super::response::{Body, Response};
+use super::response::Response;
 use crate::model::{ArtifactName, ByteSize, Platform};
 
 /// What file names may have and URLs leave as it is.
@@ -91,7 +91,7 @@ fn list(path: &str, artifacts: Vec<ListedArtifact<'_>>, json: bool) -> Response 
     } else {
         ("text/html; charset=utf-8", html(path, &artifacts))
     };
-    Response::new(200, Body::Bytes(body.into_bytes()))
+    Response::new(200, body.into_bytes())
         .header("Content-Type", kind)
         .header("Cache-Control", "no-cache")
         .header("Vary", "Accept")
