@@ -1,8 +1,11 @@
 //! A file that is open for reading, and how to tell that it is still the same one.
 
 use std::fs::{File, Metadata};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use camino::Utf8Path;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -27,6 +30,9 @@ pub(super) enum Found {
     Altered(String),
 }
 
+/// Some systems count the time of a change in steps of ten milliseconds.
+const STEP: Duration = Duration::from_millis(100);
+
 /// What tells a file from any other, and from itself before it was written to: the time of its last change is set by
 /// the system alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +51,16 @@ impl Identity {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
+
+    /// Whether a change from now on would be seen: one right after another may bear the same time.
+    pub(super) fn is_settled(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds)) else {
+            return false;
+        };
+        let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
+        changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > STEP)
+    }
 }
 
 /// Opens a regular file; a link in its place is not followed. Opening a local file is as quick as handing it to another
@@ -55,4 +71,16 @@ pub(super) fn open(path: &Utf8Path) -> Option<(File, Identity)> {
     let identity = Identity::of(&file.metadata().ok()?)?;
     let (file, _) = file.into_parts();
     Some((file, identity))
+}
+
+/// What is at a path, without opening it.
+pub(super) fn identity_of(path: &Utf8Path) -> Option<Identity> {
+    Identity::of(&std::fs::symlink_metadata(path).ok()?)
+}
+
+/// All bytes of a small file.
+pub(super) fn read(file: &File, size: u64) -> Option<Bytes> {
+    let mut bytes = vec![0; usize::try_from(size).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Some(bytes.into())
 }

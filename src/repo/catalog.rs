@@ -2,10 +2,12 @@
 //! published beside them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::blob::{Blob, Found, open};
+use super::blob::{Blob, Found, Identity, identity_of, open, read};
+use super::cache::{self, Cache};
 use super::content::Content;
 use super::published::{PublishedPackage, PublishedPackages};
 use super::releases::Releases;
@@ -20,6 +22,7 @@ pub struct Catalog {
     packages: BTreeMap<ArtifactName, Package>,
     published: BTreeMap<Digest, Listed>,
     releases: Releases,
+    cache: Arc<Cache>,
 }
 
 /// One artifact.
@@ -38,6 +41,7 @@ pub(super) struct Listed {
     pub(super) name: FileName,
     pub(super) digest: Digest,
     pub(super) origin: Origin,
+    path: Utf8PathBuf,
 }
 
 /// Where a file comes from.
@@ -46,7 +50,7 @@ pub(super) enum Origin {
     /// The lock; it is in the store, or is not there.
     Lock(Platform),
     /// The list of published packages.
-    Published { version: String, path: Utf8PathBuf, size: u64 },
+    Published { version: String, size: u64 },
 }
 
 /// A file that is there.
@@ -61,9 +65,10 @@ impl Catalog {
     /// The catalogue of a lock over a store. What is in the store is looked up at each request.
     pub fn new(lock: &Lock, store: Store) -> Self {
         let here = Platform::current().ok();
-        let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here));
+        let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here, &store));
         let packages = lock.artifacts.iter().map(package).collect();
-        Self { store, packages, published: BTreeMap::new(), releases: Releases::new(lock) }
+        let (published, releases) = (BTreeMap::new(), Releases::new(lock));
+        Self { store, packages, published, releases, cache: Arc::default() }
     }
 
     /// With these published beside the lock's files. A name that both have means the lock's file.
@@ -105,17 +110,13 @@ impl Catalog {
     pub(super) fn stored<'a>(&self, package: &'a Package) -> Vec<Stored<'a>> {
         let mut stored: Vec<Stored<'a>> = Vec::new();
         for file in &package.files {
-            let metadata = match &file.origin {
-                Origin::Lock(_) => std::fs::metadata(self.store.path_of(&file.digest)),
-                Origin::Published { path, .. } => std::fs::symlink_metadata(path),
-            };
-            let Ok(metadata) = metadata else { continue };
+            let Some(identity) = identity_of(&file.path) else { continue };
             let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
             let by_name = namesakes.peek().is_none();
             // Published although the lock has it: that is one file.
             let again = namesakes.any(|other| other.file.digest == file.digest);
-            if !again && metadata.is_file() && file.origin.size().is_none_or(|size| size == metadata.len()) {
-                stored.push(Stored { file, size: metadata.len(), by_name });
+            if !again && file.origin.size().is_none_or(|size| size == identity.size) {
+                stored.push(Stored { file, size: identity.size, by_name });
             }
         }
         stored
@@ -136,27 +137,41 @@ impl Catalog {
 
     /// The blob of this digest.
     pub(super) fn open(&self, digest: &Digest) -> Found {
-        match open(&self.store.path_of(digest)) {
-            Some((file, identity)) => {
-                Found::Blob(Blob { content: Content::file(file, identity.size), digest: *digest })
-            }
+        match self.open_at(&self.store.path_of(digest), digest) {
+            Some((content, _)) => Found::Blob(Blob { content, digest: *digest }),
             None => self.published.get(digest).map_or(Found::Nothing, |listed| self.open_listed(listed)),
         }
     }
 
     fn open_listed(&self, file: &Listed) -> Found {
-        let path = match &file.origin {
-            Origin::Lock(_) => self.store.path_of(&file.digest),
-            Origin::Published { path, .. } => path.clone(),
+        let Some((content, Identity { size: found, .. })) = self.open_at(&file.path, &file.digest) else {
+            return Found::Nothing;
         };
-        let Some((opened, identity)) = open(&path) else { return Found::Nothing };
         match file.origin.size() {
-            Some(size) if size != identity.size => Found::Altered(format!(
-                "{path} is not the file that was published as {}: it has {} bytes, not {size}",
-                file.name, identity.size
+            Some(size) if size != found => Found::Altered(format!(
+                "{} is not the file that was published as {}: it has {found} bytes, not {size}",
+                file.path, file.name
             )),
-            _ => Found::Blob(Blob { content: Content::file(opened, identity.size), digest: file.digest }),
+            _ => Found::Blob(Blob { content, digest: file.digest }),
         }
+    }
+
+    /// A file's content: from memory, if it was read before and nothing happened to the file.
+    fn open_at(&self, path: &Utf8Path, digest: &Digest) -> Option<(Content, Identity)> {
+        if let Some((identity, kept)) = self.cache.get(digest)
+            && identity_of(path) == Some(identity)
+        {
+            return Some((kept.into(), identity));
+        }
+        let (file, identity) = open(path)?;
+        if identity.size > cache::LARGEST {
+            return Some((Content::file(file, identity.size), identity));
+        }
+        let bytes = read(&file, identity.size)?;
+        if identity.is_settled() {
+            self.cache.put(*digest, identity, bytes.clone());
+        }
+        Some((bytes.into(), identity))
     }
 }
 
@@ -180,13 +195,13 @@ impl Origin {
 impl From<&PublishedPackage> for Listed {
     fn from(published: &PublishedPackage) -> Self {
         let PublishedPackage { file, digest, version, path, size, .. } = published;
-        let origin = Origin::Published { version: version.clone(), path: path.clone(), size: *size };
-        Self { name: file.clone(), digest: *digest, origin }
+        let origin = Origin::Published { version: version.clone(), size: *size };
+        Self { name: file.clone(), digest: *digest, origin, path: path.clone() }
     }
 }
 
 impl Package {
-    fn new(artifact: &Artifact, here: Option<Platform>) -> Self {
+    fn new(artifact: &Artifact, here: Option<Platform>, store: &Store) -> Self {
         let mut package = Self {
             version: artifact.version.clone(),
             license: artifact.license.clone(),
@@ -197,7 +212,8 @@ impl Package {
             for file in &source.files {
                 if package.files.iter().all(|other| other.digest != file.digest) {
                     let origin = Origin::Lock(source.platform);
-                    package.files.push(Listed { name: file.name.clone(), digest: file.digest, origin });
+                    let (name, digest) = (file.name.clone(), file.digest);
+                    package.files.push(Listed { name, digest, origin, path: store.path_of(&digest) });
                 }
             }
         }

@@ -8,6 +8,7 @@
 
 mod answer;
 mod blob;
+mod cache;
 mod catalog;
 mod connection;
 mod content;
@@ -21,6 +22,7 @@ mod request;
 mod response;
 mod route;
 mod server;
+mod slots;
 mod transfer;
 mod zip;
 

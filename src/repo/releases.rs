@@ -141,7 +141,7 @@ impl Binary {
             Some((same, measured)) if *same == identity => measured.clone(),
             _ => match self.measure(&file, identity).await {
                 Ok(measured) => {
-                    *known = Some((identity, measured.clone()));
+                    *known = identity.is_settled().then(|| (identity, measured.clone()));
                     measured
                 }
                 Err(problem) => return Found::Altered(format!("{path} {problem}")),
