@@ -29,7 +29,7 @@ pub(super) async fn answer(catalog: &Catalog, request: &Request) -> Response {
             .header("Cache-Control", "no-store"),
         Route::Index => index::all(catalog, request.wants_json()),
         Route::Package(artifact) => match catalog.package(&artifact) {
-            Some(package) => index::one(catalog, &artifact, package, request.wants_json()),
+            Some(package) => index::one(&artifact, package, request.wants_json()),
             None => Response::text(404, "no such artifact in deps.lock; /public/pkgs/ lists all"),
         },
         Route::File(artifact, names) => {

@@ -20,7 +20,7 @@ const MOST_FILES: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    shelf: Mutex<Shelf>,
+    held: Mutex<Shelf>,
 }
 
 #[derive(Debug, Default)]
@@ -41,10 +41,10 @@ struct Kept {
 impl Cache {
     /// What is kept under a digest, and which file it was read from.
     pub(super) fn get(&self, digest: &Digest) -> Option<(Identity, Bytes)> {
-        let mut shelf = self.shelf();
-        shelf.asked += 1;
-        let asked = shelf.asked;
-        let kept = shelf.files.get_mut(digest)?;
+        let mut held = self.lock();
+        held.asked += 1;
+        let asked = held.asked;
+        let kept = held.files.get_mut(digest)?;
         kept.last_asked = asked;
         Some((kept.from, kept.content.clone()))
     }
@@ -54,22 +54,21 @@ impl Cache {
         if content.len() as u64 > LARGEST {
             return;
         }
-        let mut shelf = self.shelf();
-        shelf.remove(&digest);
-        while shelf.size + content.len() > ROOM || shelf.files.len() >= MOST_FILES {
-            let oldest =
-                shelf.files.iter().min_by_key(|(_, kept)| kept.last_asked).map(|(digest, _)| *digest);
+        let mut held = self.lock();
+        held.remove(&digest);
+        while held.size + content.len() > ROOM || held.files.len() >= MOST_FILES {
+            let oldest = held.files.iter().min_by_key(|(_, kept)| kept.last_asked).map(|(digest, _)| *digest);
             let Some(oldest) = oldest else { return };
-            shelf.remove(&oldest);
+            held.remove(&oldest);
         }
-        shelf.size += content.len();
-        let last_asked = shelf.asked;
-        shelf.files.insert(digest, Kept { from, content, last_asked });
+        held.size += content.len();
+        let last_asked = held.asked;
+        held.files.insert(digest, Kept { from, content, last_asked });
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn lock(&self) -> MutexGuard<'_, Shelf> {
         // Nothing that can panic happens under the lock.
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +99,7 @@ mod tests {
             cache.put(digest(n), from, content.clone());
         }
         let kept = (0..1000).filter(|n| cache.get(&digest(*n)).is_some()).count();
-        assert_eq!((kept, cache.shelf().size), (256, ROOM));
+        assert_eq!((kept, cache.lock().size), (256, ROOM));
         assert!(cache.get(&digest(999)).is_some() && cache.get(&digest(1)).is_none());
     }
 
@@ -110,7 +109,7 @@ mod tests {
         for n in 0..2000_u32 {
             cache.put(Digest::sha256_of(&n.to_be_bytes()), from, Bytes::new());
         }
-        assert_eq!(cache.shelf().files.len(), MOST_FILES);
+        assert_eq!(cache.lock().files.len(), MOST_FILES);
         let digest = Digest::sha256_of(b"big");
         cache.put(digest, from, Bytes::from(vec![0; 16 * 1024 + 1]));
         assert!(cache.get(&digest).is_none());

@@ -86,7 +86,7 @@ impl Catalog {
 
     /// How many of the lock's files are in the store, and published ones in their place.
     pub fn stored_files(&self) -> usize {
-        self.packages.values().map(|package| self.stored(package).len()).sum()
+        self.packages.values().map(|package| package.stored().len()).sum()
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -104,22 +104,6 @@ impl Catalog {
 
     pub(super) fn package(&self, name: &ArtifactName) -> Option<&Package> {
         self.packages.get(name)
-    }
-
-    /// An artifact's files that are there.
-    pub(super) fn stored<'a>(&self, package: &'a Package) -> Vec<Stored<'a>> {
-        let mut stored: Vec<Stored<'a>> = Vec::new();
-        for file in &package.files {
-            let Some(identity) = identity_of(&file.path) else { continue };
-            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
-            let by_name = namesakes.peek().is_none();
-            // Published although the lock has it: that is one file.
-            let again = namesakes.any(|other| other.file.digest == file.digest);
-            if !again && file.origin.size().is_none_or(|size| size == identity.size) {
-                stored.push(Stored { file, size: identity.size, by_name });
-            }
-        }
-        stored
     }
 
     /// The file of an artifact that has this name; this machine's platform is preferred.
@@ -219,6 +203,22 @@ impl Package {
         }
         package.files.sort_by_key(|file| file.origin.platform() != here);
         package
+    }
+
+    /// The files that are there.
+    pub(super) fn stored(&self) -> Vec<Stored<'_>> {
+        let mut stored: Vec<Stored<'_>> = Vec::new();
+        for file in &self.files {
+            let Some(identity) = identity_of(&file.path) else { continue };
+            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
+            let by_name = namesakes.peek().is_none();
+            // Published although the lock has it: that is one file.
+            let again = namesakes.any(|other| other.file.digest == file.digest);
+            if !again && file.origin.size().is_none_or(|size| size == identity.size) {
+                stored.push(Stored { file, size: identity.size, by_name });
+            }
+        }
+        stored
     }
 
     /// One that is published only, without its files.

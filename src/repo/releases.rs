@@ -1,12 +1,12 @@
-//! The lock's artifacts in the layout of HashiCorp's release server, so that tools which install from there can install
+//! The lock's artifacts in the layout of `releases.hashicorp.com`, so that tools which install from there can install
 //! from here.
 //!
 //! A product is an artifact whose release file the lock has at an address of that layout. Where the store has that very
 //! file, it is served as it is. Where it has only the binary that was built instead, a zip is made around it: the same
 //! to a tool that unpacks it, with a digest of its own in the list of digests.
 //!
-//! The lists of digests carry no signature. Only HashiCorp can sign as HashiCorp, and what it signed is a list of other
-//! files than these: a tool that insists on a signature has to be told not to.
+//! The lists of digests carry no signature. Only the publisher can sign as the publisher, and what it signed is a list
+//! of other files than these: a tool that insists on a signature has to be told not to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -61,16 +61,15 @@ impl Slots {
 
     /// A place; once there is one. To be waited for by one caller at a time.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Slot> {
-        let permit = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.wanted.store(true, Ordering::SeqCst);
-                self.make_room();
-                let permit = Arc::clone(&self.free).acquire_owned().await;
-                self.wanted.store(false, Ordering::SeqCst);
-                // The semaphore is never closed.
-                permit.ok()?
-            }
+        let permit = if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+            permit
+        } else {
+            self.wanted.store(true, Ordering::SeqCst);
+            self.make_room();
+            let permit = Arc::clone(&self.free).acquire_owned().await;
+            self.wanted.store(false, Ordering::SeqCst);
+            // The semaphore is never closed.
+            permit.ok()?
         };
         let seat = Arc::new(Seat {
             idle_since: AtomicU64::new(AT_WORK),
