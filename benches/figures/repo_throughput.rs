@@ -108,7 +108,7 @@ fn load(folder: &Path, script: &str, size: usize, count: usize) -> Result<PathBu
     fs::create_dir_all(&store)?;
     let mut paths = String::from("paths = {");
     for number in 0..count {
-        let content: Vec<u8> = (0..size).map(|place| ((place * 31 + number) % 251) as u8).collect();
+        let content: Vec<u8> = (0_u8..251).cycle().skip(number).take(size).collect();
         let digest = Digest::sha256_of(&content).hex();
         fs::write(store.join(&digest), &content)?;
         write!(paths, "'/sha256/{digest}',")?;
