@@ -148,6 +148,11 @@ impl Session {
         self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     }
 
+    /// Reports from here on to somebody else.
+    pub fn report_to(&mut self, reporter: SharedReporter) {
+        self.reporter = reporter;
+    }
+
     /// The lab.
     pub fn lab(&self) -> &Lab {
         &self.lab
@@ -331,6 +336,8 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
         ("NOMAD_REGION", "bj".to_owned()),
+        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
+        ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),
         ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
         ("MESHLAB_DATA_DIR", dirs.data.to_string()),
