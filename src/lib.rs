@@ -52,6 +52,7 @@ pub mod http;
 pub mod jobs;
 pub mod lab;
 pub mod lockfile;
+pub mod logs;
 pub mod model;
 pub mod nearest;
 pub mod repo;
@@ -60,6 +61,7 @@ pub mod secret;
 pub mod signals;
 pub mod state;
 pub mod svc;
+pub mod trace;
 pub mod ui;
 pub mod vm;
 

@@ -25,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use table::{Align, Cell, Table};
 use crate::cli::{ColorChoice, Environment, Settings};
 use crate::event::SharedReporter;
 use crate::failure::Failure;
+use crate::trace::Trace;
 
 /// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
 pub fn reporter(settings: &Settings) -> SharedReporter {
@@ -63,6 +65,11 @@ fn write_failure(failure: &Failure, look: &Look) {
 /// Renders Markdown for a stream, for instance for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// A call through the mesh, hop by hop, for a stream.
+pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
+    trace::draw(call, expression, result, look)
 }
 
 /// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.

@@ -1,0 +1,10 @@
+//! One call followed through everything it passes: each hop from the log of the one that noted it, found by the call's
+//! request id.
+
+mod collect;
+mod hop;
+mod tree;
+
+pub use collect::Watch;
+pub use hop::{Call, Hop, Kind};
+pub use tree::{Leg, Share, Trace};
