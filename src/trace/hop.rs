@@ -130,7 +130,11 @@ impl Hop {
 
     /// Whether it is an Envoy before the service that it stands for.
     pub fn is_inbound(&self) -> bool {
-        matches!(&self.kind, Kind::Envoy { cluster: Some(cluster), .. } if cluster == LOCAL)
+        match &self.kind {
+            // One that refuses never gets as far as a cluster, but it knows whom it refused.
+            Kind::Envoy { cluster, from, .. } => cluster.as_deref() == Some(LOCAL) || from.is_some(),
+            _ => false,
+        }
     }
 
     /// Where it sent the request on, if somebody must have got it there.

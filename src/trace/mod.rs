@@ -3,6 +3,9 @@
 
 mod collect;
 mod hop;
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a sample that cannot be read is a broken test")]
+pub(crate) mod samples;
 mod tree;
 
 pub use collect::Watch;

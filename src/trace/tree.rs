@@ -95,7 +95,9 @@ impl Trace {
         }
         missing.extend(gaps(&self.way_in, &listeners));
         for leg in &self.legs {
-            if leg.call.status.is_some() && !leg.hops.first().is_some_and(Hop::is_envoy) {
+            if leg.call.status.is_some()
+                && !leg.hops.first().is_some_and(|hop| hop.is_envoy() && !hop.is_inbound())
+            {
                 missing.push(format!("the outbound Envoy's line of {}", leg.call.what()));
             }
             missing.extend(gaps(&leg.hops, &listeners).map(|gap| format!("{gap}, of {}", leg.call.what())));
@@ -192,8 +194,87 @@ fn gaps(hops: &[Hop], listeners: &BTreeMap<&str, &str>) -> impl Iterator<Item = 
     hops.iter().enumerate().filter_map(|(number, hop)| {
         let to = hop.sent_to()?;
         let next = hops.get(number + 1);
-        let is_there = next.is_some_and(|next| next.is_envoy() != hop.is_inbound());
+        let is_there = next.is_some_and(|next| match (hop.is_envoy(), hop.is_inbound()) {
+            (true, true) => !next.is_envoy(),
+            (true, false) => next.is_inbound(),
+            (false, _) => next.is_envoy() && !next.is_inbound(),
+        });
         let who = listeners.get(to).map(|name| format!(" ({name})")).unwrap_or_default();
         (!is_there).then(|| format!("the line of {to}{who}, where {} sent it", hop.name))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples;
+    use super::*;
+
+    #[test]
+    fn hops_are_put_in_order_however_they_are_found() {
+        let whole = samples::trace();
+        assert_eq!(whole.missing, Vec::<String>::new());
+        let names: Vec<&str> = whole.way_in.iter().map(|hop| hop.name.as_str()).collect();
+        assert_eq!(names, ["lb", "gateway", "sub-svc-ref-proxy", "frontend"]);
+        let legs: Vec<Vec<&str>> =
+            whole.legs.iter().map(|leg| leg.hops.iter().map(|hop| hop.name.as_str()).collect()).collect();
+        let add = vec!["add-svc-ref-proxy", "add-svc-proxy", "add-svc"];
+        assert_eq!(legs, [add.clone(), add, vec!["sub-svc-ref-proxy", "sub-svc-proxy", "sub-svc"]]);
+        let mut backwards: Vec<Hop> = whole.hops().cloned().collect();
+        backwards.reverse();
+        assert_eq!(samples::empty().with(backwards), whole);
+    }
+
+    #[test]
+    fn each_hop_is_missed() {
+        let all: Vec<Hop> = samples::trace().hops().cloned().collect();
+        for left_out in 0..all.len() {
+            let mut hops = all.clone();
+            let gone = hops.remove(left_out);
+            let trace = samples::empty().with(hops);
+            // Without the first service, nobody knows of any calls.
+            assert!(!trace.missing.is_empty(), "{} was not missed", gone.name);
+        }
+        assert_eq!(samples::empty().with(Vec::new()).missing, ["the load balancer's line"]);
+    }
+
+    #[test]
+    fn nobody_is_expected_behind_one_that_refuses() {
+        let trace = samples::denied();
+        assert_eq!(trace.missing, Vec::<String>::new());
+        assert_eq!(trace.legs.iter().map(|leg| leg.hops.len()).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn the_parts_make_up_the_whole() {
+        let trace = samples::trace();
+        let shares = trace.shares();
+        assert_eq!(shares.iter().map(|share| share.micros).sum::<u64>(), trace.micros);
+        let envoys: u64 = trace.legs.iter().map(Leg::envoys).sum();
+        let named = |name: &str| shares.iter().find(|share| share.what == name).unwrap();
+        assert_eq!(
+            envoys,
+            [
+                "add-svc-ref-proxy (Envoy)",
+                "add-svc-proxy (Envoy)",
+                "sub-svc-ref-proxy (Envoy)",
+                "sub-svc-proxy (Envoy)"
+            ]
+            .iter()
+            .map(|name| named(name).micros)
+            .sum::<u64>()
+        );
+        assert_eq!((named("add-svc").hops, named("sub-svc").hops), (2, 1));
+    }
+
+    #[test]
+    fn calls_read_as_what_they_are() {
+        let call = |upstream: &str, path: &str| {
+            let (upstream, path) = (upstream.to_owned(), path.to_owned());
+            Call { upstream, path, began: 0, micros: 0, status: None, error: None }.what()
+        };
+        assert_eq!(call("add-svc", "/api/v1/execute/?l=-1&r=2"), "-1+2");
+        assert_eq!(call("sub-svc", "/api/v1/execute/?l=1&r=-2"), "1-(-2)");
+        assert_eq!(call("mul-svc", "/x?l=1&r=2"), "/x?l=1&r=2");
+        assert_eq!(call("add-svc", "/api/v1/no/such/path"), "/api/v1/no/such/path");
+    }
 }

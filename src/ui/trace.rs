@@ -249,3 +249,45 @@ fn millis(micros: u64) -> String {
         _ => (micros / 1000).to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{look, pipe, shown};
+    use super::*;
+    use crate::trace::samples;
+
+    #[test]
+    fn a_call_at_80_columns() {
+        let text = draw(&samples::trace(), "1+1+2-3", Some("1"), &look(80));
+        assert!(text.lines().all(|line| text::width(line) <= 80), "{text}");
+        insta::assert_snapshot!(text);
+        assert_eq!(draw(&samples::trace(), "1+1+2-3", Some("1"), &pipe()), text);
+    }
+
+    #[test]
+    fn a_call_in_colour() {
+        insta::assert_snapshot!(shown(&draw(&samples::trace(), "1+1+2-3", Some("1"), &look(80).colored())));
+    }
+
+    #[test]
+    fn a_refused_call_in_ascii_at_60_columns() {
+        let text = draw(&samples::denied(), "1+1", None, &look(60).ascii());
+        assert!(text.is_ascii() && text.lines().all(|line| text::width(line) <= 60), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let trace = samples::trace();
+        let all: Vec<Hop> = trace.hops().filter(|hop| hop.name != "add-svc-proxy").cloned().collect();
+        insta::assert_snapshot!(draw(&samples::empty().with(all), "1+1+2-3", Some("1"), &look(80)));
+    }
+
+    #[test]
+    fn milliseconds_have_three_digits() {
+        assert_eq!(
+            [0, 914, 9_999, 10_000, 99_999, 204_123].map(millis),
+            ["0.00", "0.91", "9.99", "10.0", "99.9", "204"]
+        );
+    }
+}
