@@ -5,6 +5,7 @@
 //!
 //! Invariant: only this module writes to the standard streams, and it never asks the engine anything.
 
+mod bench;
 mod console;
 mod failure;
 mod json;
@@ -70,6 +71,15 @@ pub fn markdown(text: &str, look: &Look) -> String {
 /// A call through the mesh, hop by hop, for a stream.
 pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
     trace::draw(call, expression, result, look)
+}
+
+/// A load test as a person reads it.
+pub fn load_test(
+    report: &crate::bench::report::Report,
+    written: &[camino::Utf8PathBuf],
+    look: &Look,
+) -> String {
+    bench::draw(report, written, look)
 }
 
 /// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.

@@ -113,6 +113,8 @@ pub(super) struct Symbols {
     pub(super) bar_done: &'static str,
     pub(super) bar_edge: &'static str,
     pub(super) bar_left: &'static str,
+    /// From one eighth of a cell to all of it, or as fine as the characters allow.
+    pub(super) cells: &'static [&'static str],
     pub(super) spinner: &'static [&'static str],
 }
 
@@ -133,6 +135,7 @@ impl Symbols {
         bar_done: "━",
         bar_edge: "╸",
         bar_left: "─",
+        cells: &["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
         spinner: &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"],
     };
 
@@ -152,6 +155,7 @@ impl Symbols {
         bar_done: "#",
         bar_edge: ">",
         bar_left: ".",
+        cells: &["#"],
         spinner: &["|", "/", "-", "\\"],
     };
 }
