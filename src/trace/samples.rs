@@ -49,7 +49,7 @@ pub(crate) fn trace() -> Trace {
 /// A call that add-svc's Envoy refuses.
 pub(crate) fn denied() -> Trace {
     let path = "/api/v1/execute/?l=1&r=1";
-    let refused = envoy(2300, 200, path, (21000, "null", "null"), true)
+    let refused = envoy(2300, 210, path, (21000, "null", "null"), true)
         .replace("\"null\"", "null")
         .replace(":200,", ":403,");
     let lines = [

@@ -72,6 +72,9 @@ impl Trace {
         }
         legs.reverse();
         let mut trace = Self { way_in, legs, missing: Vec::new(), ..self.clone() };
+        if let [door, next, ..] = trace.way_in.as_mut_slice() {
+            door.began = door.began.min(next.began).max(self.began);
+        }
         trace.missing = trace.find_missing();
         trace
     }

@@ -255,7 +255,9 @@ fn summaries(steps: &[Step], last_passed: bool) -> Vec<StepSummary> {
 
 fn taken_down() -> Vec<Event> {
     vec![Event::Runtime(RuntimeEvent::TakenDown {
-        removed: lines("4 processes: envoy-client (pid 4211), envoy-echo (pid 4188), consul (pid 4102), echo (pid 4097)\nthe folder /home/u/.local/state/meshlab/labs/127.0.0.1"),
+        removed: lines(
+            "4 processes: envoy-client (pid 4211), envoy-echo (pid 4188), consul (pid 4102), echo (pid 4097)\nthe folder /home/u/.local/state/meshlab/labs/127.0.0.1",
+        ),
         took: ms(131),
     })]
 }
