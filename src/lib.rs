@@ -54,6 +54,7 @@ pub mod http;
 pub mod jobs;
 pub mod lab;
 pub mod lockfile;
+pub mod logs;
 pub mod model;
 pub mod nearest;
 pub mod repo;
@@ -62,6 +63,7 @@ pub mod secret;
 pub mod signals;
 pub mod state;
 pub mod svc;
+pub mod trace;
 pub mod ui;
 pub mod vm;
 

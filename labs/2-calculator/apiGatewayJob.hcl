@@ -134,7 +134,7 @@ job "apiGatewayJob" {
             "-admin-bind", "${gateway.value.address}:19004",
             "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
             "-ignore-envoy-compatibility",
-            "--", "--concurrency", "1",
+            "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
           ]
         }
 

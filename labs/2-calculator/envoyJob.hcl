@@ -87,7 +87,7 @@ job "envoyJob" {
             "-admin-bind", "${var.lab.address}:${envoy.value.admin}",
             "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
             "-ignore-envoy-compatibility",
-            "--", "--concurrency", "1",
+            "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
           ]
         }
 

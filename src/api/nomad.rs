@@ -15,7 +15,7 @@ use crate::secret::Token;
 
 /// A Nomad agent.
 #[derive(Debug, Clone)]
-pub struct Nomad(Api);
+pub struct Nomad(pub(super) Api);
 
 /// A job in a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,6 +76,12 @@ pub struct TaskState {
     pub failed: bool,
     /// How often it was started again.
     pub restarts: u64,
+    /// When it was last started, as RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it ended, as RFC 3339.
+    #[serde(default)]
+    pub finished_at: Option<String>,
     /// What happened to it, oldest first.
     #[serde(default)]
     pub events: Option<Vec<TaskEvent>>,

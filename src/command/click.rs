@@ -24,22 +24,24 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const SHOWN: usize = 100;
 
 /// What came of one call.
-struct Click {
+pub(super) struct Click {
     at: u64,
-    took: Duration,
-    answer: Result<Answer, String>,
+    pub(super) took: Duration,
+    pub(super) answer: Result<Answer, String>,
 }
 
 /// Calls as often as asked. The second value fails if the last call did.
 pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
+    if args.trace {
+        return super::trace::run(args, settings).await;
+    }
     let began = Instant::now();
     let mut clicks = Vec::new();
     for number in 0..args.count {
         if number > 0 {
             tokio::time::sleep(args.interval).await;
         }
-        let body = json!({"expression": args.expression}).to_string();
-        clicks.push(call(settings, "/api/v1/compute", body, began).await);
+        clicks.push(compute(&args.expression, settings, began).await);
     }
     let Some(last) = clicks.last() else { return Err(Failure::usage("nothing to do")) };
     let outcome = verdict(last, settings, &args.expression);
@@ -74,6 +76,12 @@ pub async fn fault(settings: &Settings) -> Result<Output> {
     }
 }
 
+/// One compute call.
+pub(super) async fn compute(expression: &str, settings: &Settings, began: Instant) -> Click {
+    let body = json!({"expression": expression}).to_string();
+    call(settings, "/api/v1/compute", body, began).await
+}
+
 async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
     let started = Instant::now();
     let headers = [("Content-Type", "application/json")];
@@ -88,13 +96,13 @@ fn body(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
-fn result(click: &Click) -> Option<String> {
+pub(super) fn result(click: &Click) -> Option<String> {
     let answer = click.answer.as_ref().ok()?;
     let result = body(answer).get("result").cloned()?;
     (answer.status == StatusCode::OK).then(|| result.to_string())
 }
 
-fn verdict(click: &Click, settings: &Settings, expression: &str) -> Result<()> {
+pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> Result<()> {
     let answer = click.answer.as_ref().map_err(|seen| unreachable(settings, seen))?;
     if result(click).is_some() {
         return Ok(());

@@ -26,6 +26,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use table::{Align, Cell, Table};
 use crate::cli::{ColorChoice, Environment, Settings};
 use crate::event::SharedReporter;
 use crate::failure::Failure;
+use crate::trace::Trace;
 
 /// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
 pub fn reporter(settings: &Settings) -> SharedReporter {
@@ -64,6 +66,11 @@ fn write_failure(failure: &Failure, look: &Look) {
 /// Renders Markdown for a stream, for instance for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// A call through the mesh, hop by hop, for a stream.
+pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
+    trace::draw(call, expression, result, look)
 }
 
 /// A load test as a person reads it.
