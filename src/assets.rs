@@ -37,6 +37,11 @@ pub(crate) fn go_wrapper(name: &Slug) -> Option<GoWrapper> {
     Some(GoWrapper { go_mod: bytes("go.mod")?, go_sum: bytes("go.sum")? })
 }
 
+/// The script that has wrk make a call again and again.
+pub(crate) fn bench_script() -> &'static [u8] {
+    ASSETS.get_file("bench/compute.lua").map(include_dir::File::contents).unwrap_or_default()
+}
+
 /// A configuration template below `assets/vm`.
 pub(crate) fn vm_file(name: &str) -> Option<&'static str> {
     ASSETS.get_file(format!("vm/{name}"))?.contents_utf8()

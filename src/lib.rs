@@ -22,6 +22,7 @@
 //! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready.
 //! - [`state`]: what runs, on disk: one folder per address.
+//! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
 //! - [`bundle`]: one file that moves a lab to a machine without a network.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
@@ -42,6 +43,7 @@
 pub mod api;
 pub mod artifact;
 pub(crate) mod assets;
+pub mod bench;
 pub mod bundle;
 pub(crate) mod claim;
 pub mod cli;

@@ -124,6 +124,11 @@ async fn run_until_interrupted(
             outcome
         }
         Command::Fault => print(&command::click::fault(settings).await?, settings),
+        Command::Bench(args) => {
+            let (output, outcome) = command::bench::run(&args, settings, &lock(settings)?, &reporter).await?;
+            print(&output, settings)?;
+            outcome
+        }
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,
         Command::Status => print(&command::status::run(settings).await?, settings),
         Command::Logs(args) => command::logs::run(&args, settings).await,

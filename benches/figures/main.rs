@@ -13,6 +13,7 @@ mod interrupt;
 mod machine;
 mod nginx;
 mod provision;
+mod repo_throughput;
 mod report;
 mod stats;
 mod workspace;
@@ -63,6 +64,7 @@ enum Measurement {
     FirstEcho,
     ProvisionNoop,
     FetchCore,
+    RepoThroughput,
     Help,
 }
 
@@ -76,6 +78,7 @@ impl Measurement {
             Self::FirstEcho => first_echo::measure(runs.long, folder),
             Self::ProvisionNoop => provision::measure(runs.short),
             Self::FetchCore => fetch::measure(runs.long, folder),
+            Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
         }
     }

@@ -13,6 +13,8 @@ use crate::{Fault, MESHLAB};
 pub(crate) enum Unit {
     Seconds,
     Bytes,
+    BytesPerSecond,
+    PerSecond,
 }
 
 /// What was promised.
@@ -20,6 +22,8 @@ pub(crate) enum Unit {
 pub(crate) enum Target {
     /// At most so many times the alternative.
     Ratio(f64),
+    /// At least so many times the alternative: more is better.
+    RatioAtLeast(f64),
     /// At most this.
     Value(f64),
 }
@@ -44,6 +48,7 @@ impl Figure {
     fn met(&self) -> bool {
         match self.target {
             Target::Ratio(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Target::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
             Target::Value(most) => self.meshlab.median() <= most,
         }
     }
@@ -51,6 +56,7 @@ impl Figure {
     fn row(&self) -> [String; COLUMNS] {
         let target = match self.target {
             Target::Ratio(most) => format!("ratio <= {most}"),
+            Target::RatioAtLeast(least) => format!("ratio >= {least:.1}"),
             Target::Value(most) => format!("<= {}", self.unit.text(most)),
         };
         let alternative = self.alternative.as_ref();
@@ -65,9 +71,10 @@ impl Figure {
     }
 
     fn json(&self) -> Value {
-        let (kind, most) = match self.target {
-            Target::Ratio(most) => ("ratio", most),
-            Target::Value(most) => ("value", most),
+        let (kind, bound, limit) = match self.target {
+            Target::Ratio(most) => ("ratio", "at_most", most),
+            Target::RatioAtLeast(least) => ("ratio", "at_least", least),
+            Target::Value(most) => ("value", "at_most", most),
         };
         json!({
             "name": self.name,
@@ -78,7 +85,7 @@ impl Figure {
                 json!({"what": what, "measured": samples.json()})
             }),
             "ratio": self.ratio(),
-            "target": {"of": kind, "at_most": most},
+            "target": {"of": kind, bound: limit},
             "met": self.met(),
         })
     }
@@ -89,6 +96,8 @@ impl Unit {
         match self {
             Self::Seconds => "s",
             Self::Bytes => "B",
+            Self::BytesPerSecond => "B/s",
+            Self::PerSecond => "1/s",
         }
     }
 
@@ -99,6 +108,8 @@ impl Unit {
             Self::Seconds if value < 1.0 => (1e3, "ms", 0),
             Self::Seconds => (1.0, "s", 2),
             Self::Bytes => (1e-6, "MB", 1),
+            Self::BytesPerSecond => (1e-9, "GB/s", 2),
+            Self::PerSecond => (1e-3, "k/s", 1),
         }
     }
 

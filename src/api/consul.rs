@@ -131,6 +131,11 @@ impl Consul {
             .map(drop)
     }
 
+    /// All services of the agent by id, with everything that Consul tells of them.
+    pub async fn agent_services_json(&self) -> Result<Value> {
+        self.0.expect(Method::GET, "/v1/agent/services", None).await
+    }
+
     /// All services of the agent.
     pub async fn agent_services(&self) -> Result<Vec<AgentService>> {
         let services: BTreeMap<String, AgentService> =

@@ -131,6 +131,8 @@ pub enum Command {
     Click(ClickArgs),
     /// One call that fails behind the mesh, and comes back as a failure
     Fault,
+    /// Put load on the running calculator and measure it and all components
+    Bench(BenchArgs),
     /// The package repository on its own
     #[command(subcommand)]
     Repo(RepoCommand),
@@ -319,6 +321,33 @@ pub struct LabRunArgs {
     /// Leave everything running at the end
     #[arg(long)]
     pub keep: bool,
+}
+
+/// `meshlab bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// How long: 1s to 1h
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub duration: String,
+    /// Connections that are open at once
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub connections: u32,
+    /// Threads of wrk; 5, or as many as there are connections if those are fewer
+    #[arg(long, value_name = "N")]
+    pub threads: Option<u32>,
+    /// Then compare a call through the mesh with the same call...
+    #[arg(long, value_enum, value_name = "WITH")]
+    pub compare: Option<CompareChoice>,
+    /// Write a report: FILE.html or FILE.json (may be given several times)
+    #[arg(long = "report", value_name = "FILE")]
+    pub reports: Vec<Utf8PathBuf>,
+}
+
+/// What a call through the mesh is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareChoice {
+    /// Straight to the service
+    Direct,
 }
 
 /// `meshlab repo`

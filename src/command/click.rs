@@ -12,14 +12,16 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::http::{self, Answer, Call};
 use crate::ui::{self, Cell, Look, Table};
 
-/// The expression of the sample's scripts. Its result is 9.
-pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
+pub use crate::bench::plan::EXPRESSION;
 
 /// The load balancer's port.
 const DOOR: u16 = 8088;
 
 /// How long one call may take: longer than anything behind the load balancer.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How much of a failure is shown where many calls share a table, in characters.
+const SHOWN: usize = 100;
 
 /// What came of one call.
 struct Click {
@@ -139,6 +141,11 @@ fn several(clicks: &[Click], settings: &Settings) -> String {
         }
         (Err(seen), None) => (false, seen.clone()),
     };
+    // The whole story of a failure would make every line as long as its longest.
+    let shown = |said: String| match said.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &said[..end]),
+        None => said,
+    };
     for group in clicks.chunk_by(|one, next| outcome(one) == outcome(next)) {
         let Some(first) = group.first() else { continue };
         let (good, said) = outcome(first);
@@ -146,7 +153,7 @@ fn several(clicks: &[Click], settings: &Settings) -> String {
         table.row([
             ui::duration(Duration::from_millis(first.at)).into(),
             group.len().to_string().into(),
-            if good { Cell::good(said) } else { Cell::bad(said) },
+            if good { Cell::good(said) } else { Cell::bad(shown(said)) },
             ui::duration(longest).into(),
         ]);
     }

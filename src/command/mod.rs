@@ -1,5 +1,6 @@
 //! What each verb of the command line does, with settings that are resolved.
 
+pub mod bench;
 pub mod bundle;
 pub mod clean;
 pub mod click;

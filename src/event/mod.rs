@@ -2,6 +2,7 @@
 //!
 //! Invariant: an event is plain data, complete in itself. A reporter keeps what it needs; the engine never asks back.
 
+mod bench;
 mod bundle;
 mod lab;
 mod provision;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use bench::BenchEvent;
 pub use bundle::{BundleEvent, BundleVerb};
 pub use lab::{LabEvent, StepSummary};
 pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
@@ -49,6 +51,8 @@ pub enum Event {
     Runtime(RuntimeEvent),
     /// The package repository at work.
     Repo(RepoEvent),
+    /// A load test at work.
+    Bench(BenchEvent),
     /// A bundle being written or read.
     Bundle(BundleEvent),
 }

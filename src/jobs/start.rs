@@ -208,8 +208,12 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
         own.filter(|allocation| allocation.desired_status == "run").map(|allocation| allocation.id).collect()
     };
     let services = jobs.consul.agent_services().await?;
+    // What a batch job registers is often another job's to run: it is waited for only where all jobs are started.
+    let is_all = list.len() == jobs.wishes.jobs.len();
+    let counts: Vec<&str> =
+        list.iter().filter(|job| is_all || !job.is_batch()).map(|job| job.id.as_str()).collect();
     let own = services.iter().filter(|service| {
-        service.label(JOB_LABEL).is_some_and(|label| list.iter().any(|job| job.id == label))
+        service.label(JOB_LABEL).is_some_and(|label| counts.contains(&label))
             || allocations.iter().any(|allocation| service.id.contains(allocation.as_str()))
     });
     let mut names: Vec<String> = Vec::new();

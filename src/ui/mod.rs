@@ -5,6 +5,7 @@
 //!
 //! Invariant: only this module writes to the standard streams, and it never asks the engine anything.
 
+mod bench;
 mod console;
 mod failure;
 mod json;
@@ -63,6 +64,15 @@ fn write_failure(failure: &Failure, look: &Look) {
 /// Renders Markdown for a stream, for instance for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// A load test as a person reads it.
+pub fn load_test(
+    report: &crate::bench::report::Report,
+    written: &[camino::Utf8PathBuf],
+    look: &Look,
+) -> String {
+    bench::draw(report, written, look)
 }
 
 /// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.

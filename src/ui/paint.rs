@@ -111,6 +111,8 @@ pub(super) struct Symbols {
     pub(super) bar_done: &'static str,
     pub(super) bar_edge: &'static str,
     pub(super) bar_left: &'static str,
+    /// From one eighth of a cell to all of it, or as fine as the characters allow.
+    pub(super) cells: &'static [&'static str],
     pub(super) spinner: &'static [&'static str],
 }
 
@@ -129,6 +131,7 @@ impl Symbols {
         bar_done: "━",
         bar_edge: "╸",
         bar_left: "─",
+        cells: &["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
         spinner: &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"],
     };
 
@@ -146,6 +149,7 @@ impl Symbols {
         bar_done: "#",
         bar_edge: ">",
         bar_left: ".",
+        cells: &["#"],
         spinner: &["|", "/", "-", "\\"],
     };
 }

@@ -68,6 +68,19 @@ fn send(member: &Member, signal: Signal) {
     }
 }
 
+/// A line for each program; one that ran many times is counted.
 fn describe(seen: &BTreeMap<i32, Member>) -> Vec<String> {
-    seen.values().map(|member| format!("process {} (pid {})", member.name, member.pid)).collect()
+    let mut programs: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for member in seen.values() {
+        programs.entry(&member.name).or_default().push(member.pid);
+    }
+    let mut programs: Vec<(&str, Vec<i32>)> = programs.into_iter().collect();
+    programs.sort_by_key(|(_, pids)| pids.first().copied());
+    let told = |(name, pids): (&str, Vec<i32>)| match pids.as_slice() {
+        [one] => format!("process {name} (pid {one})"),
+        [one, other] => format!("process {name} (pid {one}, {other})"),
+        [first, .., last] => format!("{} processes {name} (pid {first} to {last})", pids.len()),
+        [] => String::new(),
+    };
+    programs.into_iter().map(told).collect()
 }

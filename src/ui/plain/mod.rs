@@ -1,5 +1,6 @@
 //! The view for files, pipes and CI logs: nothing moves, each event is a line that can be searched for.
 
+mod bench;
 mod bundle;
 mod lab;
 mod provision;
@@ -31,6 +32,7 @@ impl View for Plain {
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
+            Event::Bench(event) => bench::show(event, screen),
             Event::Bundle(event) => self.bundle.show(event, screen),
             // Only what has come about is worth a line of a log.
             Event::Runtime(RuntimeEvent::Working { .. }) => {}

@@ -1,5 +1,6 @@
 //! The view for a person at a terminal.
 
+mod bench;
 mod bundle;
 mod lab;
 mod provision;
@@ -7,6 +8,7 @@ mod runtime;
 mod summary;
 mod task;
 
+use self::bench::Bench;
 use self::bundle::Bundle;
 use self::lab::Lab;
 use self::provision::Provision;
@@ -26,6 +28,7 @@ pub(super) struct Terminal {
     provision: Provision,
     lab: Lab,
     runtime: Runtime,
+    bench: Bench,
     bundle: Bundle,
 }
 
@@ -38,6 +41,7 @@ impl View for Terminal {
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),
+            Event::Bench(event) => self.bench.show(event, screen),
             Event::Runtime(event) => self.runtime.show(event, screen),
             Event::Bundle(event) => self.bundle.show(event, screen),
         }
@@ -47,6 +51,7 @@ impl View for Terminal {
         self.provision.hold();
         self.lab.hold();
         self.runtime.hold();
+        self.bench.hold();
         self.bundle.hold();
     }
 

@@ -109,7 +109,7 @@ fn share(progress: &Progress) -> String {
     }
 }
 
-fn bar(progress: &Progress, columns: usize, look: &Look) -> String {
+pub(super) fn bar(progress: &Progress, columns: usize, look: &Look) -> String {
     let symbols = look.symbols;
     let Some(total) = progress.total.filter(|total| *total > 0) else {
         return look.paint.dim(&symbols.bar_left.repeat(columns));
