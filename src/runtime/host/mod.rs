@@ -179,7 +179,7 @@ pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
     removed.extend(mounts::unmount_below(run.root())?);
-    removed.extend(mounts::remove_control_groups(&crate::vm::cgroup(run)).await?);
+    removed.extend(mounts::remove_control_groups(run).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
     }
