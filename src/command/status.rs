@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Output;
 use crate::cli::Settings;
 use crate::failure::Result;
-use crate::runtime::host::start_ticks;
+use crate::runtime::host::is_running;
 use crate::state::{RunDir, RunState, ServiceRecord, now};
 use crate::ui::{Cell, Look, Table};
 
@@ -93,7 +93,7 @@ async fn lab(run: &RunDir, state: &RunState) -> (Table, Value) {
 
 async fn condition(run: &RunDir, service: &ServiceRecord) -> Condition {
     let Some(process) = service.process else { return Condition::NeverStarted };
-    if start_ticks(process.pid) != Some(process.start_ticks) {
+    if !is_running(process.pid, process.start_ticks) {
         return Condition::Ended;
     }
     match service.ready.look(run.address()).await {

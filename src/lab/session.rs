@@ -12,7 +12,7 @@ use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::host::Host;
-use crate::runtime::{CommandEnvironment, ServiceSpec};
+use crate::runtime::{CommandEnvironment, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
 use crate::vm::{Component, Package, Secrets, Settled, Vm};
 
@@ -98,6 +98,11 @@ impl Session {
             if !self.host.is_alive(component.name()) {
                 let spec = component.spec(self.environment()?);
                 self.report_working(format!("starting {}", spec.name));
+                // A leader that was killed may have left workers, and they its ports. Nomad's are the jobs' own.
+                if *component != Component::Nomad {
+                    self.host.stop(&spec.name).await?;
+                }
+                ports::require_free(self.address, &component.ports())?;
                 self.host.start(&spec)?;
                 missing.push(spec.name);
             }
