@@ -135,7 +135,7 @@ async fn work(
         steps: lab.steps.len(),
     }));
     let steps = lab.steps.len();
-    let mut session = Session::prepare(lab, run.clone(), components, &settings.dirs, reporter.clone())?;
+    let mut session = Session::prepare(lab, run, components, &settings.dirs, reporter.clone())?;
     let mut summaries: Vec<StepSummary> = Vec::with_capacity(steps);
     let mut outcome = Ok(());
     let started = Instant::now();
