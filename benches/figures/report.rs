@@ -13,6 +13,10 @@ use crate::{Fault, MESHLAB};
 pub(crate) enum Unit {
     Seconds,
     Bytes,
+    /// Time of one core per time.
+    Cpu,
+    /// Requests per second.
+    PerSecond,
 }
 
 /// What was promised.
@@ -20,6 +24,8 @@ pub(crate) enum Unit {
 pub(crate) enum Target {
     /// At most so many times the alternative.
     Ratio(f64),
+    /// At least so many times the alternative.
+    LeastRatio(f64),
     /// At most this.
     Value(f64),
 }
@@ -33,6 +39,8 @@ pub(crate) struct Figure {
     pub(crate) meshlab: Samples,
     /// What it is, and its samples.
     pub(crate) alternative: Option<(&'static str, Samples)>,
+    /// What else was measured, for comparison: what it is, and its samples.
+    pub(crate) beside: Vec<(&'static str, Samples)>,
     pub(crate) target: Target,
 }
 
@@ -44,6 +52,7 @@ impl Figure {
     fn met(&self) -> bool {
         match self.target {
             Target::Ratio(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Target::LeastRatio(least) => self.ratio().is_some_and(|ratio| ratio >= least),
             Target::Value(most) => self.meshlab.median() <= most,
         }
     }
@@ -51,6 +60,7 @@ impl Figure {
     fn row(&self) -> [String; COLUMNS] {
         let target = match self.target {
             Target::Ratio(most) => format!("ratio <= {most}"),
+            Target::LeastRatio(least) => format!("ratio >= {least}"),
             Target::Value(most) => format!("<= {}", self.unit.text(most)),
         };
         let alternative = self.alternative.as_ref();
@@ -65,20 +75,21 @@ impl Figure {
     }
 
     fn json(&self) -> Value {
-        let (kind, most) = match self.target {
-            Target::Ratio(most) => ("ratio", most),
-            Target::Value(most) => ("value", most),
+        let target = match self.target {
+            Target::Ratio(most) => json!({"of": "ratio", "at_most": most}),
+            Target::LeastRatio(least) => json!({"of": "ratio", "at_least": least}),
+            Target::Value(most) => json!({"of": "value", "at_most": most}),
         };
+        let measured = |(what, samples): &(&str, Samples)| json!({"what": what, "measured": samples.json()});
         json!({
             "name": self.name,
             "what": self.what,
             "unit": self.unit.name(),
             "meshlab": self.meshlab.json(),
-            "alternative": self.alternative.as_ref().map(|(what, samples)| {
-                json!({"what": what, "measured": samples.json()})
-            }),
+            "alternative": self.alternative.as_ref().map(measured),
+            "beside": self.beside.iter().map(measured).collect::<Vec<_>>(),
             "ratio": self.ratio(),
-            "target": {"of": kind, "at_most": most},
+            "target": target,
             "met": self.met(),
         })
     }
@@ -89,6 +100,8 @@ impl Unit {
         match self {
             Self::Seconds => "s",
             Self::Bytes => "B",
+            Self::Cpu => "cores",
+            Self::PerSecond => "1/s",
         }
     }
 
@@ -99,6 +112,8 @@ impl Unit {
             Self::Seconds if value < 1.0 => (1e3, "ms", 0),
             Self::Seconds => (1.0, "s", 2),
             Self::Bytes => (1e-6, "MB", 1),
+            Self::Cpu => (1e2, "%", 2),
+            Self::PerSecond => (1.0, "/s", 0),
         }
     }
 
@@ -175,9 +190,15 @@ impl fmt::Display for Report {
             writeln!(f, "{}", cells.join("  ").trim_end())?;
         }
         writeln!(f)?;
+        let mut said = "";
         for figure in &self.figures {
-            if let Some((what, _)) = &figure.alternative {
+            if let Some((what, _)) = figure.alternative.as_ref().filter(|(what, _)| *what != said) {
                 writeln!(f, "alternative of {}: {what}", figure.name)?;
+                said = what;
+            }
+            for (what, samples) in &figure.beside {
+                let measured = figure.unit.summary(samples);
+                writeln!(f, "beside {}, {}: {what}: {measured}", figure.name, figure.what)?;
             }
         }
         for (name, why) in &self.failures {
