@@ -64,6 +64,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
     resident.add(repo.largest_resident()?);
     let what = "nginx with two workers, sendfile and tcp_nopush";
     let figure = |what_of: String, unit, meshlab, alternative, target| Figure {
+        beside: Vec::new(),
         name: "repo-throughput",
         what: what_of,
         unit,
