@@ -42,10 +42,7 @@ impl Task {
             let id = allocation.id.get(..8).unwrap_or_default();
             seen = format!("{id} is {}, restarted {} times ({last})", state.state, state.restarts);
             if state.state == "running" && state.restarts >= self.restarts {
-                return Ok(vec![format!(
-                    "allocation {id}: {}, restarted {} times",
-                    state.state, state.restarts
-                )]);
+                return Ok(vec![format!("allocation {id}: {}, restarts: {}", state.state, state.restarts)]);
             }
         }
         Err(seen)
