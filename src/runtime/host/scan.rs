@@ -79,6 +79,39 @@ pub fn marked_addresses(state_dir: &Utf8Path) -> Result<Vec<LabAddress>> {
     Ok(addresses)
 }
 
+/// A process of a task that Nomad runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProcess {
+    /// The allocation that the task belongs to.
+    pub allocation: String,
+    /// The task's name.
+    pub task: String,
+    /// The process; of several, the first one.
+    pub member: Member,
+}
+
+/// The processes of all tasks of this lab, found by what Nomad puts into their environment.
+pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
+    let mark = OsStr::new(run.root().as_str());
+    let mut found: Vec<TaskProcess> = Vec::new();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        let (Ok(mut environment), Ok(stat)) = (process.environ(), process.stat()) else { continue };
+        if environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_none_or(|value| value != mark) {
+            continue;
+        }
+        let mut of = |name: &str| environment.remove(OsStr::new(name))?.into_string().ok();
+        let (Some(allocation), Some(task)) = (of("NOMAD_ALLOC_ID"), of("NOMAD_TASK_NAME")) else { continue };
+        let member = Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm };
+        match found.iter_mut().find(|other| other.allocation == allocation && other.task == task) {
+            Some(other) if other.member.start_ticks <= member.start_ticks => {}
+            Some(other) => other.member = member,
+            None => found.push(TaskProcess { allocation, task, member }),
+        }
+    }
+    found
+}
+
 fn carries(process: &Process, mark: &OsStr) -> bool {
     process.environ().is_ok_and(|environment| {
         environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_some_and(|value| value.as_bytes() == mark.as_bytes())
