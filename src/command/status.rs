@@ -66,8 +66,12 @@ async fn lab(run: &RunDir, state: &RunState, look: &Look) -> (String, Value) {
     let ((tasks, mut notes, not_started), mut rows) = tokio::join!(tasks(run, state), components);
     let count = rows.len();
     rows.extend(tasks);
-    let reasons = rows.iter().filter(|row| row.shown && row.weight != Weight::Good && !row.reason.is_empty());
-    notes.splice(0..0, reasons.map(|row| Note::new(row.weight, row.name.clone(), row.reason.clone())));
+    let said = |row: &Row| notes.iter().any(|note| note.subject == row.name);
+    let reasons = rows.iter().filter(|row| row.shown && row.weight != Weight::Good && !said(row));
+    let reasons = reasons.filter(|row| !row.reason.is_empty());
+    let reasons: Vec<Note> =
+        reasons.map(|row| Note::new(row.weight, row.name.clone(), row.reason.clone())).collect();
+    notes.splice(0..0, reasons);
     let tools: Vec<String> = state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut human = format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", "));
     human.push_str(&table(&rows, look));
