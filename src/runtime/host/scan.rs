@@ -1,10 +1,13 @@
 //! Finding a lab's processes, whatever became of the meshlab that started them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use procfs::process::Process;
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process};
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
@@ -110,6 +113,42 @@ pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
         }
     }
     found
+}
+
+/// A port on which a process of a lab waits for connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address and the port.
+    pub at: SocketAddr,
+    /// The program's name.
+    pub program: String,
+}
+
+/// Every TCP port on which a lab's processes listen, as the kernel sees it.
+pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>> {
+    let cannot = |error: procfs::ProcError| Failure::failed("cannot read /proc").seen(&error);
+    let mut sockets = procfs::net::tcp().map_err(cannot)?;
+    // A machine without IPv6 has no such table.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let listening: BTreeMap<u64, SocketAddr> = sockets
+        .into_iter()
+        .filter(|socket| socket.state == TcpState::Listen)
+        .map(|socket| (socket.inode, socket.local_address))
+        .collect();
+    let mut found: Vec<Listener> = Vec::new();
+    for member in find_members(run, state)? {
+        let open = Process::new(member.pid).and_then(|process| process.fd());
+        for file in open.into_iter().flatten().flatten() {
+            let FDTarget::Socket(inode) = file.target else { continue };
+            let Some(at) = listening.get(&inode).copied() else { continue };
+            // Processes hand a socket down to their children.
+            if !found.iter().any(|listener| listener.at == at) {
+                found.push(Listener { at, program: member.name.clone() });
+            }
+        }
+    }
+    found.sort_by_key(|listener| listener.at);
+    Ok(found)
 }
 
 fn carries(process: &Process, mark: &OsStr) -> bool {
