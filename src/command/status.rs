@@ -1,5 +1,8 @@
 //! `meshlab status`: every component and every task of every running lab.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::future::join_all;
@@ -63,23 +66,11 @@ pub async fn run(settings: &Settings) -> Result<Output> {
 async fn lab(run: &RunDir, state: &RunState, look: &Look) -> (String, Value) {
     // All at once: each may take its time to not answer.
     let components = join_all(state.services.iter().map(|service| component(run, state, service)));
-    let ((tasks, mut notes, not_started), mut rows) = tokio::join!(tasks(run, state), components);
+    let ((tasks, notes, not_started), mut rows) = tokio::join!(tasks(run, state), components);
     let count = rows.len();
     rows.extend(tasks);
-    let said = |row: &Row| notes.iter().any(|note| note.subject == row.name);
-    let reasons = rows.iter().filter(|row| row.shown && row.weight != Weight::Good && !said(row));
-    let reasons = reasons.filter(|row| !row.reason.is_empty());
-    let reasons: Vec<Note> =
-        reasons.map(|row| Note::new(row.weight, row.name.clone(), row.reason.clone())).collect();
-    notes.splice(0..0, reasons);
-    let tools: Vec<String> = state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
-    let mut human = format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", "));
-    human.push_str(&table(&rows, look));
-    human.push('\n');
-    if !notes.is_empty() {
-        human.push_str(&ui::notes(&notes, look));
-        human.push('\n');
-    }
+    let notes = with_reasons(&rows, &notes);
+    let human = draw(state, &rows, &notes, look);
     let list = |rows: &[Row]| rows.iter().map(as_json).collect::<Vec<Value>>();
     let tools: Vec<Value> =
         state.tools.iter().map(|(name, version)| json!({"name": name, "version": version})).collect();
@@ -95,6 +86,27 @@ async fn lab(run: &RunDir, state: &RunState, look: &Look) -> (String, Value) {
         "troubles": troubles,
     });
     (human, json)
+}
+
+/// Why each thing that is not well is not, and then what is wrong as a whole. One thing is said once.
+fn with_reasons(rows: &[Row], whole: &[Note]) -> Vec<Note> {
+    let said = |row: &Row| whole.iter().any(|note| note.subject == row.name);
+    let unwell = rows.iter().filter(|row| row.shown && row.weight != Weight::Good && !said(row));
+    let reasons = unwell.filter(|row| !row.reason.is_empty());
+    let notes = reasons.map(|row| Note::new(row.weight, row.name.clone(), row.reason.clone()));
+    notes.chain(whole.iter().cloned()).collect()
+}
+
+fn draw(state: &RunState, rows: &[Row], notes: &[Note], look: &Look) -> String {
+    let tools: Vec<String> = state.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    let mut human = format!("{} on {} ({})\n\n", state.lab, state.address, tools.join(", "));
+    human.push_str(&table(rows, look));
+    human.push('\n');
+    if !notes.is_empty() {
+        human.push_str(&ui::notes(notes, look));
+        human.push('\n');
+    }
+    human
 }
 
 fn table(rows: &[Row], look: &Look) -> String {

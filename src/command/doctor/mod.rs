@@ -47,15 +47,14 @@ pub async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>
                 .hint("each names its fix above"))
         }
     };
-    Ok((output(&sections, settings), outcome))
+    Ok((output(&sections, &Look::of_stdout(settings)), outcome))
 }
 
-fn output(sections: &[Section], settings: &Settings) -> Output {
-    let look = Look::of_stdout(settings);
+fn output(sections: &[Section], look: &Look) -> Output {
     let texts: Vec<String> = sections
         .iter()
         .filter(|section| !section.notes.is_empty())
-        .map(|section| format!("{}\n\n{}", section.title, ui::notes(&section.notes, &look)))
+        .map(|section| format!("{}\n\n{}", section.title, ui::notes(&section.notes, look)))
         .collect();
     let findings: Vec<Value> = sections
         .iter()
@@ -103,4 +102,38 @@ fn lab_ports(settings: &Settings) -> Result<Vec<Note>> {
         }
     }
     Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::testing::{look, shown};
+
+    fn sections() -> [Section; 2] {
+        let section = |title: &str, notes| Section { title: title.to_owned(), notes };
+        [
+            section("This machine", vec![
+                Note::new(Weight::Good, "memory", "22.2 GB available"),
+                Note::new(Weight::Bad, "open files", "256 for each process").advice(FIX, "`ulimit -n 4096` in this shell"),
+            ]),
+            section("Lab 2-calculator on 127.0.0.1: who can reach it", vec![
+                Note::new(Weight::Good, "Nomad", "closed: without a token, GET /v1/jobs gets 403"),
+                Note::new(Weight::Warning, "Envoys", "open: 5 of 5 admin pages (127.0.0.1:19000 to 19004) answer anybody, so every user of this machine may stop these Envoys and read how they are configured")
+                    .advice(FIX, "none but not sharing the machine while the lab runs: Envoy has no access control there"),
+            ]),
+        ]
+    }
+
+    #[test]
+    fn findings_at_80_columns() {
+        let output = output(&sections(), &look(80));
+        assert!(output.human.lines().all(|line| line.chars().count() <= 80), "{}", output.human);
+        insta::assert_snapshot!(output.human);
+        insta::assert_snapshot!("findings_as_json", serde_json::to_string_pretty(&output.json).unwrap());
+    }
+
+    #[test]
+    fn findings_in_colour() {
+        insta::assert_snapshot!(shown(&output(&sections(), &look(80).colored()).human));
+    }
 }
