@@ -144,3 +144,94 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::api::nomad::Nomad;
+    use crate::api::task_logs::LogFile;
+    use crate::fixture::{Manner, Server};
+    use crate::model::LabAddress;
+    use crate::state::RunDir;
+
+    fn logs(server: &Server, state: &tempfile::TempDir) -> Logs {
+        let url = server.url("");
+        let address = url.trim_start_matches("http://").parse().unwrap();
+        let state = camino::Utf8Path::from_path(state.path()).unwrap();
+        Logs {
+            run: RunDir::new(state, LabAddress::DEFAULT),
+            components: vec![],
+            nomad: Some(Nomad::new(address, None)),
+        }
+    }
+
+    /// The same files on the server and in the listing.
+    fn files(server: &Server, files: &[(u64, &str)], from: &[(u64, usize)]) -> Listing {
+        for (number, offset) in from {
+            let text = files.iter().find(|(other, _)| other == number).unwrap().1;
+            let limit = text.len() - offset;
+            let path = format!(
+                "/v1/client/fs/readat/a?path=alloc%2Flogs%2Ft%2Estdout%2E{number}&offset={offset}&limit={limit}"
+            );
+            server.route(&path, text[*offset..].as_bytes(), &[Manner::Serve]);
+        }
+        let file = |(number, text): &(u64, &str)| LogFile {
+            name: format!("t.stdout.{number}"),
+            size: text.len() as u64,
+        };
+        Listing(BTreeMap::from([("a".to_owned(), files.iter().map(file).collect())]))
+    }
+
+    fn task() -> Stream {
+        Stream::output(Writer::Task { job: "j".into(), task: "t".into(), allocation: "a".into() })
+    }
+
+    #[tokio::test]
+    async fn a_log_is_read_on_across_rotation() {
+        let (server, state) = (Server::start(), tempfile::tempdir().unwrap());
+        let logs = logs(&server, &state);
+        let mut stream = task();
+        let listing = files(&server, &[(0, "one\ntw")], &[(0, 0)]);
+        assert_eq!(stream.read_on(&logs, &listing).await.unwrap(), ["one"]);
+        assert_eq!(stream.unfinished().as_deref(), Some("tw"));
+        // It was filled up, and the next one was begun in the middle of a line.
+        let listing = files(&server, &[(0, "one\ntwo\nthr"), (1, "ee\n"), (10, "")], &[(0, 6), (1, 0)]);
+        assert_eq!(stream.read_on(&logs, &listing).await.unwrap(), ["two", "three"]);
+        // Rotation was faster than the reader: what is gone is gone.
+        let listing = files(&server, &[(11, "last\n")], &[(11, 0)]);
+        assert_eq!(stream.read_on(&logs, &listing).await.unwrap(), ["last"]);
+        assert_eq!(stream.read_on(&logs, &listing).await.unwrap(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn the_end_may_lie_in_an_earlier_file() {
+        let (server, state) = (Server::start(), tempfile::tempdir().unwrap());
+        let logs = logs(&server, &state);
+        let all = [(0, "zero\n"), (1, "one\ntwo\n"), (2, "three\n")];
+        let mut stream = task();
+        stream.go_to_end(&logs, &files(&server, &all, &[]), 0);
+        assert_eq!((stream.file, stream.offset), (2, 6));
+        let listing = files(&server, &all, &[(1, 4), (2, 0)]);
+        stream.go_to_end(&logs, &listing, 10);
+        assert_eq!(stream.read_on(&logs, &listing).await.unwrap(), ["two", "three"]);
+        stream.go_to_end(&logs, &listing, 1000);
+        assert_eq!((stream.file, stream.offset), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_component_has_one_file_that_may_begin_anew() {
+        let (server, state) = (Server::start(), tempfile::tempdir().unwrap());
+        let logs = logs(&server, &state);
+        logs.run.create().unwrap();
+        let write = |text: &str| std::fs::write(logs.run.log("lb"), text).unwrap();
+        let mut stream = Stream::output(Writer::Component("lb".into()));
+        let none = Listing::default();
+        assert_eq!(stream.read_on(&logs, &none).await.unwrap(), Vec::<String>::new());
+        write("a\nb\n");
+        assert_eq!(stream.read_on(&logs, &none).await.unwrap(), ["a", "b"]);
+        write("c\n");
+        assert_eq!(stream.read_on(&logs, &none).await.unwrap(), ["c"]);
+    }
+}

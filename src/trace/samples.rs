@@ -33,11 +33,14 @@ pub(crate) fn trace() -> Trace {
         ),
         (
             "frontend",
-            frontend(&[
-                (2000, 2100, "add-svc", 1, 1),
-                (4200, 1500, "add-svc", 2, 2),
-                (5800, 3100, "sub-svc", 4, 3),
-            ]),
+            frontend(
+                8800,
+                &[
+                    (2000, 2100, "add-svc", 1, 1),
+                    (4200, 1500, "add-svc", 2, 2),
+                    (5800, 3100, "sub-svc", 4, 3),
+                ],
+            ),
         ),
     ];
     lines.extend(leg(add, 2000, 2100, "l=1&r=1"));
@@ -72,7 +75,7 @@ pub(crate) fn denied() -> Trace {
         ),
         (
             "frontend",
-            frontend(&[(2000, 900, "add-svc", 1, 1)]).replace(
+            frontend(5000, &[(2000, 900, "add-svc", 1, 1)]).replace(
                 "\"status\":200",
                 "\"status\":403,\"error\":\"answered 403 Forbidden: RBAC: access denied\"",
             ),
@@ -152,7 +155,7 @@ fn envoy(
     )
 }
 
-fn frontend(calls: &[(u64, u64, &str, i64, i64)]) -> String {
+fn frontend(micros: u64, calls: &[(u64, u64, &str, i64, i64)]) -> String {
     let calls: Vec<String> = calls
         .iter()
         .map(|(at, micros, upstream, l, r)| {
@@ -163,7 +166,7 @@ fn frontend(calls: &[(u64, u64, &str, i64, i64)]) -> String {
         })
         .collect();
     format!(
-        r#"{{"time":"{}","service":"frontend","instance":"4297c015","request_id":"{ID}","method":"POST","path":"/api/v1/compute","status":200,"bytes":12,"micros":8800,"calls":[{}]}}"#,
+        r#"{{"time":"{}","service":"frontend","instance":"4297c015","request_id":"{ID}","method":"POST","path":"/api/v1/compute","status":200,"bytes":12,"micros":{micros},"calls":[{}]}}"#,
         time(1500),
         calls.join(",")
     )

@@ -11,6 +11,7 @@ mod failure;
 mod json;
 mod look;
 mod markdown;
+mod notes;
 mod output;
 mod pace;
 mod paint;
@@ -22,7 +23,7 @@ mod served;
 mod table;
 mod terminal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 
 pub use console::Console;
 pub use look::{Look, Surface};
+pub use notes::{Note, Weight};
 pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use table::{Align, Cell, Table};
@@ -66,6 +68,11 @@ fn write_failure(failure: &Failure, look: &Look) {
 /// Renders Markdown for a stream, for instance for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// Findings, a line or more each, for a stream.
+pub fn notes(findings: &[Note], look: &Look) -> String {
+    notes::draw(findings, look)
 }
 
 /// A call through the mesh, hop by hop, for a stream.

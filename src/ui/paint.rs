@@ -100,6 +100,7 @@ impl Paint {
 pub(super) struct Symbols {
     pub(super) pass: &'static str,
     pub(super) fail: &'static str,
+    pub(super) warn: &'static str,
     pub(super) up: &'static str,
     pub(super) skipped: &'static str,
     pub(super) bullet: &'static str,
@@ -122,6 +123,7 @@ impl Symbols {
     pub(super) const UNICODE: Self = Self {
         pass: "✔",
         fail: "✘",
+        warn: "▲",
         up: "●",
         skipped: "↷",
         bullet: "•",
@@ -142,6 +144,7 @@ impl Symbols {
     pub(super) const ASCII: Self = Self {
         pass: "+",
         fail: "x",
+        warn: "!",
         up: "*",
         skipped: "-",
         bullet: "*",
