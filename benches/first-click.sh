@@ -12,7 +12,8 @@ set -eu
 address=$1
 files=$2
 mesh=$3
-# With -detach, a job is submitted as soon as the one before was. Without, `nomad job run` waits for each deployment.
+# Without -detach, `nomad job run` waits until Nomad calls the job healthy: ten seconds after its check passed. That is how
+# the sample's script starts them, and how one learns that a job does not run. With it, the next job follows at once.
 detach=${4:-}
 
 pids=

@@ -93,7 +93,7 @@ impl Measurement {
             Self::FetchCore => fetch::measure(runs.long, folder),
             Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
-            Self::FirstClick => first_click::measure(runs.long, folder),
+            Self::FirstClick => first_click::measure(runs.long, !runs.quick, folder),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment(folder)?),
             Self::MeshOverhead => mesh_overhead::measure(runs.long, runs.round, shared.environment(folder)?),
             Self::Down => down::measure(runs.long, folder, shared.0.take()),
@@ -106,6 +106,7 @@ impl Measurement {
 struct Runs {
     long: usize,
     short: usize,
+    quick: bool,
     idle: Duration,
     round: Seconds,
 }
@@ -147,10 +148,10 @@ fn measure(options: &Options) -> Result<ExitCode> {
     let workspace = Workspace::claim()?;
     let runs = usize::from(options.runs);
     let runs = if options.quick {
-        Runs { long: 1, short: 1, idle: Duration::from_secs(3), round: Seconds(1) }
+        Runs { long: 1, short: 1, quick: true, idle: Duration::from_secs(3), round: Seconds(1) }
     } else {
         let short = runs * MORE_OF_THE_SHORT;
-        Runs { long: runs, short, idle: Duration::from_secs(10), round: Seconds(3) }
+        Runs { long: runs, short, quick: false, idle: Duration::from_secs(10), round: Seconds(3) }
     };
     let machine = Machine::observe();
     eprintln!("{machine}");

@@ -11,13 +11,14 @@ job "apiGatewayJob" {
     task "gateway" {
       driver = "raw_exec"
 
-      # -register is how Consul's own tutorial does it; it comes with a check every 10 s.
+      # -register is how Consul's own documentation does it: no definition to write, and no check.
       config {
         command = var.consul
 
         args = [
           "connect", "envoy", "-gateway", "api", "-register", "-service", "api-gateway",
-          "-address", "${var.address}:2809", "-admin-bind", "${var.address}:19004",
+          "-address", "${var.address}:2809", "-bind-address", "default=${var.address}:2809",
+          "-admin-bind", "${var.address}:19004",
           "-http-addr", "${var.address}:8500", "-grpc-addr", "http://${var.address}:8502",
           "-envoy-binary", var.envoy, "-ignore-envoy-compatibility",
         ]
