@@ -11,8 +11,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-const MOMENTS: [&str; 5] =
-    ["starting consul", "waiting for consul", "starting nomad", "waiting for nomad", "nomad is up"];
+const MOMENTS: [&str; 4] = ["starting consul", "waiting for consul", "starting nomad", "waiting for nomad"];
 
 #[test]
 fn a_killed_up_leaves_nothing_that_down_does_not_find() {
