@@ -83,7 +83,7 @@ impl Vm {
         let address = self.run.address();
         template
             .replace("{address}", &address.to_string())
-            .replace("{run}", self.run.root().as_str())
+            .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
             .replace("{cgroup}", &cgroup(&self.run))
     }
 }

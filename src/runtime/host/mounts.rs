@@ -1,6 +1,9 @@
 //! What Nomad leaves in the system when it runs as root: a mount for each task's secrets, and control groups.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -23,9 +26,9 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
         Ok(mounts) => mounts,
         Err(error) => return Err(Failure::failed("cannot read the list of mounts").seen(&error)),
     };
-    let mut points: Vec<std::path::PathBuf> = mounts
+    let mut points: Vec<PathBuf> = mounts
         .into_iter()
-        .map(|mount| mount.mount_point)
+        .map(|mount| unescaped(&mount.mount_point))
         .filter(|point| point.starts_with(folder) && point != folder.as_std_path())
         .collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
@@ -37,6 +40,27 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
         })?;
     }
     Ok(if points.is_empty() { Vec::new() } else { vec![format!("{} mounts of Nomad's tasks", points.len())] })
+}
+
+/// The kernel writes a space, a tab, a line's end and a backslash of a mount point as `\040` and the like.
+fn unescaped(point: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = point.as_os_str().as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code =
+            after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 /// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
@@ -122,4 +146,22 @@ fn remove_tree(group: &Utf8PathBuf) -> std::io::Result<()> {
         }
     }
     fs::remove_dir(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_as_the_kernel_writes_them() {
+        for (written, meant) in [
+            ("/a/b", "/a/b"),
+            ("/a\\040b\\011\\012c", "/a b\t\nc"),
+            ("/\\134040", "/\\040"),
+            ("/a\\", "/a\\"),
+            ("/\\9xx\\04", "/\\9xx\\04"),
+        ] {
+            assert_eq!(unescaped(Path::new(written)), Path::new(meant), "{written}");
+        }
+    }
 }
