@@ -136,9 +136,14 @@ impl RunDir {
         self.root.join("secrets")
     }
 
+    /// What the services write.
+    pub fn logs(&self) -> Utf8PathBuf {
+        self.root.join("logs")
+    }
+
     /// What a service wrote.
     pub fn log(&self, service: &str) -> Utf8PathBuf {
-        self.root.join("logs").join(format!("{service}.log"))
+        self.logs().join(format!("{service}.log"))
     }
 
     fn state_file(&self) -> Utf8PathBuf {
@@ -195,7 +200,7 @@ impl RunDir {
             .mode(0o700)
             .create(&self.root)
             .map_err(|error| Failure::failed(format!("cannot create {}", self.root)).seen(&error))?;
-        for folder in [self.work(), self.temporary(), self.bin(), self.root.join("logs")] {
+        for folder in [self.work(), self.temporary(), self.bin(), self.logs()] {
             fs::create_dir(folder)?;
         }
         Ok(())

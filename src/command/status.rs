@@ -12,7 +12,7 @@ use super::Output;
 use crate::cli::Settings;
 use crate::failure::Result;
 use crate::jobs::{self, Condition, Jobs, Task};
-use crate::runtime::host::start_ticks;
+use crate::runtime::host::is_running;
 use crate::state::{RunDir, RunState, ServiceRecord, now};
 use crate::ui::{self, Cell, Look, Note, Table, Weight};
 
@@ -164,7 +164,7 @@ async fn component(run: &RunDir, state: &RunState, service: &ServiceRecord) -> R
 
 async fn condition(run: &RunDir, service: &ServiceRecord) -> (&'static str, Weight, String) {
     let Some(process) = service.process else { return ("never-started", Weight::Bad, String::new()) };
-    if start_ticks(process.pid) != Some(process.start_ticks) {
+    if !is_running(process.pid, process.start_ticks) {
         return ("ended", Weight::Bad, "its process is gone".to_owned());
     }
     match service.ready.look(run.address()).await {

@@ -23,6 +23,8 @@ use support::{Ran, until};
 
 const NOBODY: u32 = 65534;
 
+const TOOLS: &[&str] = &["consul", "envoy"];
+
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }

@@ -17,15 +17,17 @@ impl Host {
     pub async fn await_ready(&mut self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
         let deadline = Instant::now() + patience;
         loop {
-            let observed = match ready.look(self.run.address()).await {
-                Ok(ready) => return Ok(ready),
-                Err(observed) => observed,
-            };
+            let looked = ready.look(self.run.address()).await;
+            // Asked before the answer is believed: if it has ended, somebody else answers there.
             if let Some(status) = self.ended(name) {
                 let failure =
                     Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
                 return Err(self.with_log(failure, Some(name)));
             }
+            let observed = match looked {
+                Ok(ready) => return Ok(ready),
+                Err(observed) => observed,
+            };
             if Instant::now() >= deadline {
                 let late = format!("{name} was not ready within {} s", patience.as_secs());
                 let failure = Failure::new(FailureKind::DeadlinePassed, late).detail("last seen", observed);
