@@ -33,6 +33,7 @@
 //! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
 //! - [`bundle`]: one file that moves a lab to a machine without a network.
+//! - [`logs`]: what components and Nomad's tasks write, across rotation; [`trace`]: one call's hops, found in it.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
 //! - [`event`] and [`ui`]: what happens, as plain data; and how it looks.

@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings) -> Result<Output> {
             labs.push(json!({"lab": null, "address": address, "components": []}));
             continue;
         };
-        let (text, json) = lab(&run, &state, &look).await;
+        let (text, json) = Box::pin(lab(&run, &state, &look)).await;
         human.push_str(&text);
         labs.push(json);
     }
@@ -193,7 +193,7 @@ async fn tasks(run: &RunDir, state: &RunState) -> (Vec<Row>, Vec<Note>, Vec<Stri
     }
     let mut notes = Vec::new();
     let asked = match Jobs::of(run) {
-        Ok(jobs) => jobs::tasks(&jobs, DEADLINE).await,
+        Ok(jobs) => Box::pin(jobs::tasks(&jobs, DEADLINE)).await,
         Err(failure) => Err(failure),
     };
     let found = match asked {
@@ -217,7 +217,7 @@ async fn tasks(run: &RunDir, state: &RunState) -> (Vec<Row>, Vec<Note>, Vec<Stri
             Note::new(Weight::Warning, "jobs", seen).advice("hint", "`meshlab jobs start` starts them"),
         );
     }
-    (found.tasks.iter().map(|task| row(state, task)).collect(), notes, found.not_started)
+    (found.list.iter().map(|task| row(state, task)).collect(), notes, found.not_started)
 }
 
 fn row(state: &RunState, task: &Task) -> Row {

@@ -61,7 +61,7 @@ pub struct Task {
 #[derive(Debug)]
 pub struct Tasks {
     /// In the order of their jobs' files.
-    pub tasks: Vec<Task>,
+    pub list: Vec<Task>,
     /// The jobs of the lab that Nomad does not know.
     pub not_started: Vec<String>,
     /// Set if Consul could not be asked: what its checks say is unknown then.
@@ -96,7 +96,7 @@ pub async fn tasks(jobs: &Jobs, deadline: Duration) -> Result<Tasks> {
     tasks.sort_by_key(|task| place(&task.job));
     let is_known = |name: &&&str| known.iter().any(|job| job.id == **name);
     let not_started = order.iter().filter(|name| !is_known(name)).map(|name| (*name).to_owned()).collect();
-    Ok(Tasks { tasks, not_started, without_consul })
+    Ok(Tasks { list: tasks, not_started, without_consul })
 }
 
 async fn within<T>(deadline: Duration, whom: &str, asked: impl Future<Output = Result<T>>) -> Result<T> {

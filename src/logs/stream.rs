@@ -175,7 +175,7 @@ mod tests {
             let path = format!(
                 "/v1/client/fs/readat/a?path=alloc%2Flogs%2Ft%2Estdout%2E{number}&offset={offset}&limit={limit}"
             );
-            server.route(&path, text[*offset..].as_bytes(), &[Manner::Serve]);
+            server.route(&path, &text.as_bytes()[*offset..], &[Manner::Serve]);
         }
         let file = |(number, text): &(u64, &str)| LogFile {
             name: format!("t.stdout.{number}"),

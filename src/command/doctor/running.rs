@@ -110,7 +110,7 @@ async fn envoys(listeners: &[Listener]) -> Option<Note> {
     pages.sort();
     pages.dedup();
     let asked = pages.iter().map(|page| http::get(*page, "/server_info", LOOK));
-    let open = join_all(asked).await.into_iter().filter(Result::is_ok).count();
+    let open = join_all(asked).await.into_iter().flatten().count();
     let (first, last) = (pages.first()?, pages.last()?);
     let range = if first == last { first.to_string() } else { format!("{first} to {}", last.port()) };
     Some(if open == 0 {
