@@ -3,6 +3,9 @@
 use super::Job;
 use crate::api::nomad::{Allocation, Evaluation, TaskState};
 
+/// What Nomad says of a package that is another one than its job names.
+pub(super) const WRONG_CHECKSUM: &str = "Checksums did not match";
+
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -46,6 +49,10 @@ pub(super) fn progress(job: &Job, allocations: &[Allocation], since: i64) -> Pro
         let Some(newest) = own.first() else {
             return Progress::Waiting(format!("{group}: waiting for a place"));
         };
+        // Nomad tries again and again, in vain: the file and its checksum stay what they are.
+        if let Some(told) = trouble(newest).filter(|told| told.contains(WRONG_CHECKSUM)) {
+            return Progress::Failed(format!("{group}: {told}"));
+        }
         let state = trouble(newest).unwrap_or_else(|| match newest.client_status.as_str() {
             "running" => "running, waiting for its checks".to_owned(),
             other => other.to_owned(),
@@ -147,10 +154,20 @@ mod tests {
 
     #[test]
     fn what_went_wrong_is_told() {
-        let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "checksums did not match", "FailsTask": true}]);
-        let told = "g: task t: Failed Artifact Download: checksums did not match, started again 2 times";
+        let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "no such file", "FailsTask": true}]);
+        let told = "g: task t: Failed Artifact Download: no such file, started again 2 times";
         let of = |status: &str| progress(&job("service"), &[allocation(status, &Value::Null, &events)], 0);
         assert_eq!(of("failed"), Progress::Failed(told.into()));
         assert_eq!(of("pending"), Progress::Waiting(told.into()));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_not_waited_for() {
+        let said = format!("failed to download artifact: {WRONG_CHECKSUM} for /x");
+        let events =
+            json!([{"Type": "Failed Artifact Download", "DisplayMessage": said, "FailsTask": false}]);
+        let seen = progress(&job("service"), &[allocation("pending", &Value::Null, &events)], 0);
+        let told = format!("g: task t: Failed Artifact Download: {said}, started again 2 times");
+        assert_eq!(seen, Progress::Failed(told));
     }
 }

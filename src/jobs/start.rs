@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 
-use super::progress::{progress, why_not_placed};
+use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
 use super::{ADMIN_LABEL, JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::Instance;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
@@ -13,6 +13,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
+use crate::vm::VARIABLES;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
@@ -133,10 +134,18 @@ impl Watch<'_> {
 }
 
 fn failed(job: &Job, why: String) -> Failure {
-    Failure::failed(format!("job {} failed", job.id)).detail("seen", why).hint(format!(
-        "`meshlab shell -- nomad job status {}` tells more; `meshlab jobs stop {}` clears it away",
-        job.id, job.id
-    ))
+    let id = &job.id;
+    let hint = if why.contains(WRONG_CHECKSUM) {
+        format!(
+            "`meshlab up` writes {VARIABLES} anew, then `meshlab jobs start {id}`; until then Nomad tries again and again, \
+             unless `meshlab jobs stop {id}` clears it away"
+        )
+    } else {
+        format!(
+            "`meshlab shell -- nomad job status {id}` tells more; `meshlab jobs stop {id}` clears it away"
+        )
+    };
+    Failure::failed(format!("job {id} failed")).detail("seen", why).hint(hint)
 }
 
 /// Waits until everything that these jobs registered in Consul passes its checks.
