@@ -109,6 +109,23 @@ pub(crate) fn last_lines(text: &str) -> String {
     lines[lines.len().saturating_sub(3)..].join(" | ")
 }
 
+/// When the first line came that is meant; else everything that was said.
+pub(crate) fn first(
+    lines: &Receiver<(Instant, String)>,
+    patience: Duration,
+    meant: impl Fn(&str) -> bool,
+) -> std::result::Result<Instant, String> {
+    let deadline = Instant::now() + patience;
+    let mut said = String::new();
+    while let Ok((when, line)) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        if meant(&line) {
+            return Ok(when);
+        }
+        said.push_str(&line);
+    }
+    Err(said)
+}
+
 /// A program that runs beside, in a process group of its own. It is asked to end when this is dropped, and waited for.
 pub(crate) struct Running {
     name: String,

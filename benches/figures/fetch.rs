@@ -40,6 +40,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
             unit: Unit::Seconds,
             meshlab: ours.samples()?,
             alternative: Some(("benches/fetch-core.sh, with curl, sha256sum and unzip", by_hand.samples()?)),
+            beside: Vec::new(),
             target: Target::Ratio(0.6),
         },
         Figure {
@@ -48,6 +49,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
             unit: Unit::Bytes,
             meshlab: resident.samples()?,
             alternative: None,
+            beside: Vec::new(),
             target: Target::Value(60e6),
         },
     ])

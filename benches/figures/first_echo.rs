@@ -4,12 +4,11 @@ use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::child::{Running, last_lines};
+use crate::child::{Running, first, last_lines};
 use crate::provision::{provide, tool};
 use crate::report::{Figure, Target, Unit};
 use crate::stats::Collector;
@@ -41,6 +40,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
         unit: Unit::Seconds,
         meshlab: ours.samples()?,
         alternative: Some(("benches/first-echo.sh, with the same consul and envoy", by_hand.samples()?)),
+        beside: Vec::new(),
         target: Target::Ratio(0.25),
     }])
 }
@@ -59,7 +59,7 @@ fn lab(folder: &Path) -> Result<f64> {
     let started = Instant::now();
     let mut lab = Running::start(&mut command)?;
     let events = Running::lines(lab.child().stderr.take().ok_or("no standard error")?);
-    let passed = first(&events, |line| {
+    let passed = first(&events, DEADLINE, |line| {
         serde_json::from_str::<Value>(line).is_ok_and(|event| {
             event["lab"] == "check-passed"
                 && event["claim"].as_str().is_some_and(|claim| claim.starts_with(CLAIM))
@@ -91,7 +91,7 @@ fn script(folder: &Path, bins: &[&Path]) -> Result<f64> {
     let started = Instant::now();
     let mut script = Running::start(&mut command)?;
     let lines = Running::lines(script.child().stdout.take().ok_or("no standard output")?);
-    let passed = first(&lines, |line| line.trim() == "echo");
+    let passed = first(&lines, DEADLINE, |line| line.trim() == "echo");
     script.end()?;
     let logs = || {
         let log = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
@@ -99,22 +99,6 @@ fn script(folder: &Path, bins: &[&Path]) -> Result<f64> {
     };
     let passed = passed.map_err(|said| format!("{SCRIPT}: {said} {}", logs()))?;
     Ok((passed - started).as_secs_f64())
-}
-
-/// When the first line came that is meant; else everything that was said.
-fn first(
-    lines: &Receiver<(Instant, String)>,
-    meant: impl Fn(&str) -> bool,
-) -> std::result::Result<Instant, String> {
-    let deadline = Instant::now() + DEADLINE;
-    let mut said = String::new();
-    while let Ok((when, line)) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        if meant(&line) {
-            return Ok(when);
-        }
-        said.push_str(&line);
-    }
-    Err(said)
 }
 
 /// Waits until nobody holds a port that is needed: the run before, or somebody else's lab.

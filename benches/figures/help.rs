@@ -26,6 +26,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Figure>> {
             unit: Unit::Seconds,
             meshlab: ours.samples()?,
             alternative: Some(("`true`, the floor of starting any program", floor.samples()?)),
+            beside: Vec::new(),
             target: Target::Value(0.010),
         },
         Figure {
@@ -34,6 +35,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Figure>> {
             unit: Unit::Bytes,
             meshlab: size,
             alternative: None,
+            beside: Vec::new(),
             target: Target::Value(20e6),
         },
     ])

@@ -5,24 +5,33 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to a terminal")]
 
 mod child;
+mod down;
+mod environment;
 mod fetch;
+mod first_click;
 mod first_echo;
 mod fixture;
 mod help;
+mod idle;
 mod interrupt;
 mod machine;
+mod mesh_overhead;
 mod nginx;
 mod provision;
 mod repo_throughput;
 mod report;
+mod static_mtls;
 mod stats;
 mod workspace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use environment::Environment;
 use machine::Machine;
+use meshlab::bench::plan::Seconds;
 use report::{Figure, Report};
 use workspace::Workspace;
 
@@ -66,6 +75,10 @@ enum Measurement {
     FetchCore,
     RepoThroughput,
     Help,
+    FirstClick,
+    Idle,
+    MeshOverhead,
+    Down,
 }
 
 impl Measurement {
@@ -73,22 +86,42 @@ impl Measurement {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    fn run(self, runs: Runs, folder: &Path) -> Result<Vec<Figure>> {
+    fn run(self, runs: Runs, folder: &Path, shared: &mut Shared) -> Result<Vec<Figure>> {
         match self {
             Self::FirstEcho => first_echo::measure(runs.long, folder),
             Self::ProvisionNoop => provision::measure(runs.short),
             Self::FetchCore => fetch::measure(runs.long, folder),
             Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
+            Self::FirstClick => first_click::measure(runs.long, !runs.quick, folder),
+            Self::Idle => idle::measure(runs.long, runs.idle, shared.environment(folder)?),
+            Self::MeshOverhead => mesh_overhead::measure(runs.long, runs.round, shared.environment(folder)?),
+            Self::Down => down::measure(runs.long, folder, shared.0.take()),
         }
     }
 }
 
-/// How often each side runs.
+/// How often each side runs, and for how long where that can be chosen.
 #[derive(Clone, Copy)]
 struct Runs {
     long: usize,
     short: usize,
+    quick: bool,
+    idle: Duration,
+    round: Seconds,
+}
+
+/// The environment that more than one figure looks at: it takes seconds to start.
+#[derive(Default)]
+struct Shared(Option<Environment>);
+
+impl Shared {
+    fn environment(&mut self, folder: &Path) -> Result<&Environment> {
+        match &mut self.0 {
+            Some(environment) => Ok(environment),
+            empty => Ok(empty.insert(Environment::start(folder)?)),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -115,9 +148,10 @@ fn measure(options: &Options) -> Result<ExitCode> {
     let workspace = Workspace::claim()?;
     let runs = usize::from(options.runs);
     let runs = if options.quick {
-        Runs { long: 1, short: 1 }
+        Runs { long: 1, short: 1, quick: true, idle: Duration::from_secs(3), round: Seconds(1) }
     } else {
-        Runs { long: runs, short: runs * MORE_OF_THE_SHORT }
+        let short = runs * MORE_OF_THE_SHORT;
+        Runs { long: runs, short, quick: false, idle: Duration::from_secs(10), round: Seconds(3) }
     };
     let machine = Machine::observe();
     eprintln!("{machine}");
@@ -125,18 +159,20 @@ fn measure(options: &Options) -> Result<ExitCode> {
         eprintln!("warning: {warning}");
     }
     let mut report = Report::new(machine);
+    let mut shared = Shared::default();
     for measurement in Measurement::value_variants() {
         if !options.only.is_empty() && !options.only.contains(measurement) {
             continue;
         }
         let name = measurement.name();
         eprintln!("measuring {name}");
-        match measurement.run(runs, workspace.path()) {
+        match measurement.run(runs, workspace.path(), &mut shared) {
             Err(fault) if interrupt::code().is_some() => return Err(format!("stopped: {fault}").into()),
             Ok(figures) => report.add(figures),
             Err(fault) => report.failed(&name, &fault),
         }
     }
+    drop(shared);
     println!("\n{report}");
     if let Some(path) = &options.json {
         std::fs::write(path, format!("{:#}\n", report.json()))

@@ -80,6 +80,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Figure>> {
             unit: Unit::Seconds,
             meshlab: wall.samples()?,
             alternative: None,
+            beside: Vec::new(),
             target: Target::Value(0.050),
         },
         Figure {
@@ -88,6 +89,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Figure>> {
             unit: Unit::Bytes,
             meshlab: resident.samples()?,
             alternative: None,
+            beside: Vec::new(),
             target: Target::Value(30e6),
         },
     ])

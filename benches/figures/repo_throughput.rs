@@ -64,6 +64,7 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
     resident.add(repo.largest_resident()?);
     let what = "nginx with two workers, sendfile and tcp_nopush";
     let figure = |what_of: String, unit, meshlab, alternative, target| Figure {
+        beside: Vec::new(),
         name: "repo-throughput",
         what: what_of,
         unit,
@@ -151,7 +152,9 @@ struct Rate {
 
 fn ask(wrk: &Path, script: &Path, base: &str, seconds: u32) -> Result<Rate> {
     let mut command = Command::new(wrk);
-    command.args(["-t", "2", "-c", "16", "-d", &format!("{seconds}s"), "-s"]).arg(script).arg(base);
+    // A big file takes sixteen clients longer than the two seconds that wrk has patience for by itself.
+    command.args(["-t", "2", "-c", "16", "--timeout", "60s", "-d", &format!("{seconds}s"), "-s"]);
+    command.arg(script).arg(base);
     let mut process = Running::start(command.stdout(Stdio::piped()))?;
     let lines = Running::lines(process.child().stdout.take().ok_or("no output")?);
     let said = lines.iter().find_map(|(_, line)| serde_json::from_str::<Value>(&line).ok());

@@ -14,6 +14,9 @@ pub(crate) enum Unit {
     Seconds,
     Bytes,
     BytesPerSecond,
+    /// Time of one core per time.
+    Cpu,
+    /// Requests per second.
     PerSecond,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Figure {
     pub(crate) meshlab: Samples,
     /// What it is, and its samples.
     pub(crate) alternative: Option<(&'static str, Samples)>,
+    /// What else was measured, for comparison: what it is, and its samples.
+    pub(crate) beside: Vec<(&'static str, Samples)>,
     pub(crate) target: Target,
 }
 
@@ -71,21 +76,21 @@ impl Figure {
     }
 
     fn json(&self) -> Value {
-        let (kind, bound, limit) = match self.target {
-            Target::Ratio(most) => ("ratio", "at_most", most),
-            Target::RatioAtLeast(least) => ("ratio", "at_least", least),
-            Target::Value(most) => ("value", "at_most", most),
+        let target = match self.target {
+            Target::Ratio(most) => json!({"of": "ratio", "at_most": most}),
+            Target::RatioAtLeast(least) => json!({"of": "ratio", "at_least": least}),
+            Target::Value(most) => json!({"of": "value", "at_most": most}),
         };
+        let measured = |(what, samples): &(&str, Samples)| json!({"what": what, "measured": samples.json()});
         json!({
             "name": self.name,
             "what": self.what,
             "unit": self.unit.name(),
             "meshlab": self.meshlab.json(),
-            "alternative": self.alternative.as_ref().map(|(what, samples)| {
-                json!({"what": what, "measured": samples.json()})
-            }),
+            "alternative": self.alternative.as_ref().map(measured),
+            "beside": self.beside.iter().map(measured).collect::<Vec<_>>(),
             "ratio": self.ratio(),
-            "target": {"of": kind, bound: limit},
+            "target": target,
             "met": self.met(),
         })
     }
@@ -97,6 +102,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Bytes => "B",
             Self::BytesPerSecond => "B/s",
+            Self::Cpu => "cores",
             Self::PerSecond => "1/s",
         }
     }
@@ -109,7 +115,8 @@ impl Unit {
             Self::Seconds => (1.0, "s", 2),
             Self::Bytes => (1e-6, "MB", 1),
             Self::BytesPerSecond => (1e-9, "GB/s", 2),
-            Self::PerSecond => (1e-3, "k/s", 1),
+            Self::Cpu => (1e2, "%", 2),
+            Self::PerSecond => (1.0, "/s", 0),
         }
     }
 
@@ -186,9 +193,15 @@ impl fmt::Display for Report {
             writeln!(f, "{}", cells.join("  ").trim_end())?;
         }
         writeln!(f)?;
+        let mut said = "";
         for figure in &self.figures {
-            if let Some((what, _)) = &figure.alternative {
+            if let Some((what, _)) = figure.alternative.as_ref().filter(|(what, _)| *what != said) {
                 writeln!(f, "alternative of {}: {what}", figure.name)?;
+                said = what;
+            }
+            for (what, samples) in &figure.beside {
+                let measured = figure.unit.summary(samples);
+                writeln!(f, "beside {}, {}: {what}: {measured}", figure.name, figure.what)?;
             }
         }
         for (name, why) in &self.failures {

@@ -2,6 +2,7 @@
 
 pub mod consul;
 pub mod nomad;
+pub mod task_logs;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::secret::Token;
 
 /// A Nomad agent.
 #[derive(Debug, Clone)]
-pub struct Nomad(Api);
+pub struct Nomad(pub(super) Api);
 
 /// A job in a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,6 +77,12 @@ pub struct TaskState {
     pub failed: bool,
     /// How often it was started again.
     pub restarts: u64,
+    /// When it was last started, as RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it ended, as RFC 3339.
+    #[serde(default)]
+    pub finished_at: Option<String>,
     /// What happened to it, oldest first.
     #[serde(default)]
     pub events: Option<Vec<TaskEvent>>,
@@ -170,6 +177,20 @@ impl Nomad {
     /// All jobs.
     pub async fn jobs(&self) -> Result<Vec<JobListing>> {
         self.0.expect(Method::GET, "/v1/jobs", None).await
+    }
+
+    /// The tasks of a job that have a time of their own to run: by name, `prestart`, `poststart` or `poststop`.
+    pub async fn hooks(&self, job: &str) -> Result<BTreeMap<String, String>> {
+        let path = format!("/v1/job/{}", utf8_percent_encode(job, NON_ALPHANUMERIC));
+        let job: Value = self.0.expect(Method::GET, &path, None).await?;
+        let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
+        let groups = list(&job, "TaskGroups").unwrap_or_default();
+        let tasks = groups.iter().flat_map(|group| list(group, "Tasks").unwrap_or_default());
+        let hook = |task: Value| {
+            let text = |pointer: &str| task.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            Some((text("/Name")?, text("/Lifecycle/Hook")?))
+        };
+        Ok(tasks.filter_map(hook).collect())
     }
 
     /// Stops a job, and forgets it at once if it is to be purged: its tasks may still be ending then. A job that is not

@@ -321,6 +321,12 @@ pub struct LabRunArgs {
     /// Leave everything running at the end
     #[arg(long)]
     pub keep: bool,
+    /// Show only this step (its number or name); those before it are done without a word
+    #[arg(long, value_name = "STEP", conflicts_with = "from")]
+    pub step: Option<String>,
+    /// Begin with this step; those before it are done without a word
+    #[arg(long, value_name = "STEP")]
+    pub from: Option<String>,
 }
 
 /// `meshlab bench`

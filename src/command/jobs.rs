@@ -14,7 +14,7 @@ use crate::state::RunDir;
 use crate::ui::{Cell, Look, Table};
 
 /// How long jobs may take to be healthy, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts, stops or lists.
 pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {

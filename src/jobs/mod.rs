@@ -4,6 +4,7 @@
 mod progress;
 mod start;
 mod stop;
+mod tasks;
 
 use fs_err as fs;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use crate::vm::{Secrets, Wishes, variables_file};
 pub use progress::Progress;
 pub use start::{Started, start};
 pub use stop::stop;
+pub use tasks::{Condition, Task, Tasks, tasks};
 
 /// The longest job file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;

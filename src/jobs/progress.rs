@@ -62,31 +62,30 @@ pub(super) fn progress(job: &Job, allocations: &[Allocation], since: i64) -> Pro
     Progress::Done(running.join(", "))
 }
 
-/// The last thing that went wrong with a task, if anything did.
+/// The last thing that went wrong with one of the tasks, if anything did.
 fn trouble(allocation: &Allocation) -> Option<String> {
     let states = allocation.task_states.as_ref()?;
-    let told = |(task, state): (&String, &TaskState)| {
-        let events = state.events.as_ref()?;
-        let bad = events.iter().rev().find(|event| {
-            event.fails_task
-                || [
-                    "Driver Failure",
-                    "Failed Artifact Download",
-                    "Setup Failure",
-                    "Template",
-                    "Failed Validation",
-                ]
-                .contains(&event.kind.as_str())
-                || (event.kind == "Terminated" && !event.display_message.contains("Exit Code: 0"))
-        })?;
-        let again = if state.restarts > 0 {
-            format!(", started again {} times", state.restarts)
-        } else {
-            String::new()
-        };
-        Some(format!("task {task}: {}: {}{again}", bad.kind, bad.display_message))
-    };
-    states.iter().find_map(told)
+    states.iter().find_map(|(task, state)| Some(format!("task {task}: {}", trouble_of(state)?)))
+}
+
+/// The last thing that went wrong with a task, if anything did.
+pub(super) fn trouble_of(state: &TaskState) -> Option<String> {
+    let events = state.events.as_ref()?;
+    let bad = events.iter().rev().find(|event| {
+        event.fails_task
+            || [
+                "Driver Failure",
+                "Failed Artifact Download",
+                "Setup Failure",
+                "Template",
+                "Failed Validation",
+            ]
+            .contains(&event.kind.as_str())
+            || (event.kind == "Terminated" && !event.display_message.contains("Exit Code: 0"))
+    })?;
+    let again =
+        if state.restarts > 0 { format!(", started again {} times", state.restarts) } else { String::new() };
+    Some(format!("{}: {}{again}", bad.kind, bad.display_message))
 }
 
 /// Why the scheduler found no place for a job, from its newest attempt.

@@ -58,7 +58,7 @@ pub async fn start(
         jobs.nomad.submit(&job.definition, &job.source, &variables).await?;
         reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("{} submitted", job.id) }));
         if job.is_batch() {
-            watch.until(deadline, &mut waiting, &mut started, |job| job.is_batch()).await?;
+            watch.until(deadline, &mut waiting, &mut started, Job::is_batch).await?;
         }
     }
     watch.until(deadline, &mut waiting, &mut started, |_| true).await?;

@@ -40,7 +40,7 @@ impl Session {
     /// Makes the lab's folder, its files and its PATH. Nothing runs yet.
     pub fn prepare(
         lab: Lab,
-        run: RunDir,
+        run: &RunDir,
         components: Components,
         dirs: &Dirs,
         reporter: SharedReporter,
@@ -53,24 +53,24 @@ impl Session {
             fs::write(run.work().join(name.as_str()), text)?;
         }
         let address = run.address();
-        let environment = environment(&run, &components.path, dirs);
+        let environment = environment(run, &components.path, dirs);
         let mut state = RunState::new(lab.id.clone(), address, components.path, components.tools);
         state.environment.clone_from(&lab.environment);
         // The intent first: whatever comes to be below the folder is known to belong to a lab.
         let mut host = Host::new(run.clone(), state, environment)?;
         let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
-        host.set_secrets(secret_environment(&run));
+        host.set_secrets(secret_environment(run));
         Ok(Self { lab, address, host, vm, reporter })
     }
 
     /// A session over what an earlier meshlab left running.
     pub fn resume(
         lab: Lab,
-        run: RunDir,
-        components: Components,
+        run: &RunDir,
+        components: &Components,
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
@@ -78,14 +78,14 @@ impl Session {
             Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
         };
         let state = run.load().ok_or_else(lost)?;
-        let environment = environment(&run, &state.path, dirs);
+        let environment = environment(run, &state.path, dirs);
         let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
         let address = run.address();
         let mut host = Host::new(run.clone(), state, environment)?;
-        host.set_secrets(secret_environment(&run));
+        host.set_secrets(secret_environment(run));
         Ok(Self { lab, address, host, vm, reporter })
     }
 
@@ -151,6 +151,11 @@ impl Session {
 
     fn report_working(&self, what: String) {
         self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+    }
+
+    /// Reports from here on to somebody else.
+    pub fn report_to(&mut self, reporter: SharedReporter) {
+        self.reporter = reporter;
     }
 
     /// The lab.
@@ -336,6 +341,8 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
         ("NOMAD_REGION", "bj".to_owned()),
+        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
+        ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),
         ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
         ("MESHLAB_DATA_DIR", dirs.data.to_string()),

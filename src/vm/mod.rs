@@ -46,7 +46,7 @@ pub struct Vm {
 impl Vm {
     /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
     /// that is started again comes back with the secrets it had.
-    pub fn prepare(run: RunDir, wishes: Wishes, tools: Vec<Package>) -> Result<Self> {
+    pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package]) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
         let vm = Self { run, wishes, secrets };
         for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {

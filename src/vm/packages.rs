@@ -57,7 +57,7 @@ pub fn installed_packages<'a>(tools: impl IntoIterator<Item = &'a InstalledTool>
 }
 
 /// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
-pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: Vec<Package>) -> Result<()> {
+pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: &[Package]) -> Result<()> {
     let own = if wished.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
         None
     } else {

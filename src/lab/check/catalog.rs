@@ -11,19 +11,19 @@ use crate::model::Slug;
 pub struct Service {
     pub(super) claim: String,
     pub(super) component: Option<Slug>,
-    service: String,
+    #[serde(rename = "service")]
+    name: String,
     /// `address:port` of each.
     pub(super) healthy: Vec<String>,
 }
 
 impl Service {
     pub(super) fn expected(&self) -> String {
-        format!("{} healthy at {}", self.service, self.healthy.join(", "))
+        format!("{} healthy at {}", self.name, self.healthy.join(", "))
     }
 
     pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let instances =
-            place.consul().instances(&self.service).await.map_err(|failure| failure.to_string())?;
+        let instances = place.consul().instances(&self.name).await.map_err(|failure| failure.to_string())?;
         let mut healthy = Vec::new();
         let mut told = Vec::new();
         for instance in instances {
@@ -40,6 +40,6 @@ impl Service {
         let mut wanted = self.healthy.clone();
         wanted.sort();
         let told = if told.is_empty() { "no instances".to_owned() } else { told.join("; ") };
-        if healthy == wanted { Ok(vec![format!("{}: {told}", self.service)]) } else { Err(told) }
+        if healthy == wanted { Ok(vec![format!("{}: {told}", self.name)]) } else { Err(told) }
     }
 }

@@ -14,7 +14,8 @@ pub struct Task {
     pub(super) claim: String,
     pub(super) component: Option<Slug>,
     job: String,
-    task: String,
+    #[serde(rename = "task")]
+    name: String,
     /// How often it must have been started again, at least.
     #[serde(default)]
     restarts: u64,
@@ -22,16 +23,16 @@ pub struct Task {
 
 impl Task {
     pub(super) fn expected(&self) -> String {
-        format!("task {} of {} runs, restarted at least {} times", self.task, self.job, self.restarts)
+        format!("task {} of {} runs, restarted at least {} times", self.name, self.job, self.restarts)
     }
 
     pub(super) async fn look(&self, place: Place<'_>) -> Look {
         let nomad = place.nomad();
         let (allocations, _) =
             nomad.allocations(0, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
-        let mut seen = format!("no allocation of {} has a task {}", self.job, self.task);
+        let mut seen = format!("no allocation of {} has a task {}", self.job, self.name);
         for allocation in allocations.iter().filter(|allocation| allocation.job == self.job) {
-            let Some(state) = allocation.task_states.as_ref().and_then(|states| states.get(&self.task))
+            let Some(state) = allocation.task_states.as_ref().and_then(|states| states.get(&self.name))
             else {
                 continue;
             };
@@ -41,10 +42,7 @@ impl Task {
             let id = allocation.id.get(..8).unwrap_or_default();
             seen = format!("{id} is {}, restarted {} times ({last})", state.state, state.restarts);
             if state.state == "running" && state.restarts >= self.restarts {
-                return Ok(vec![format!(
-                    "allocation {id}: {}, restarted {} times",
-                    state.state, state.restarts
-                )]);
+                return Ok(vec![format!("allocation {id}: {}, restarts: {}", state.state, state.restarts)]);
             }
         }
         Err(seen)

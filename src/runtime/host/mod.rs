@@ -13,7 +13,10 @@ use fs_err as fs;
 use tokio::process::{Child, Command};
 
 pub use exec::{Finished, OutputLine};
-pub use scan::{Member, find_members, is_running, marked_addresses, start_ticks};
+pub use scan::{
+    Listener, Member, TaskProcess, find_members, find_task_processes, is_running, listeners,
+    marked_addresses, start_ticks,
+};
 
 use super::{CommandEnvironment, ServiceSpec};
 use crate::failure::{Failure, Result};

@@ -1,10 +1,13 @@
 //! Finding a lab's processes, whatever became of the meshlab that started them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use camino::Utf8Path;
+use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, Stat};
 
 use crate::failure::{Failure, Result};
@@ -118,6 +121,75 @@ fn output(process: &Process, number: i32) -> Option<PathBuf> {
         FDTarget::Path(path) => Some(path),
         _ => None,
     }
+}
+
+/// A process of a task that Nomad runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProcess {
+    /// The allocation that the task belongs to.
+    pub allocation: String,
+    /// The task's name.
+    pub task: String,
+    /// The process; of several, the first one.
+    pub member: Member,
+}
+
+/// The processes of all tasks of this lab, found by what Nomad puts into their environment.
+pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
+    let mark = OsStr::new(run.root().as_str());
+    let mut found: Vec<TaskProcess> = Vec::new();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        let (Ok(mut environment), Ok(stat)) = (process.environ(), process.stat()) else { continue };
+        if environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_none_or(|value| value != mark) {
+            continue;
+        }
+        let mut of = |name: &str| environment.remove(OsStr::new(name))?.into_string().ok();
+        let (Some(allocation), Some(task)) = (of("NOMAD_ALLOC_ID"), of("NOMAD_TASK_NAME")) else { continue };
+        let member = Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm };
+        match found.iter_mut().find(|other| other.allocation == allocation && other.task == task) {
+            Some(other) if other.member.start_ticks <= member.start_ticks => {}
+            Some(other) => other.member = member,
+            None => found.push(TaskProcess { allocation, task, member }),
+        }
+    }
+    found
+}
+
+/// A port on which a process of a lab waits for connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address and the port.
+    pub at: SocketAddr,
+    /// The program's name.
+    pub program: String,
+}
+
+/// Every TCP port on which a lab's processes listen, as the kernel sees it.
+pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>> {
+    let cannot = |error: procfs::ProcError| Failure::failed("cannot read /proc").seen(&error);
+    let mut sockets = procfs::net::tcp().map_err(cannot)?;
+    // A machine without IPv6 has no such table.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let listening: BTreeMap<u64, SocketAddr> = sockets
+        .into_iter()
+        .filter(|socket| socket.state == TcpState::Listen)
+        .map(|socket| (socket.inode, socket.local_address))
+        .collect();
+    let mut found: Vec<Listener> = Vec::new();
+    for member in find_members(run, state)? {
+        let open = Process::new(member.pid).and_then(|process| process.fd());
+        for file in open.into_iter().flatten().flatten() {
+            let FDTarget::Socket(inode) = file.target else { continue };
+            let Some(at) = listening.get(&inode).copied() else { continue };
+            // Processes hand a socket down to their children.
+            if !found.iter().any(|listener| listener.at == at) {
+                found.push(Listener { at, program: member.name.clone() });
+            }
+        }
+    }
+    found.sort_by_key(|listener| listener.at);
+    Ok(found)
 }
 
 fn carries(process: &Process, mark: &OsStr) -> bool {
