@@ -329,6 +329,15 @@ fn one_job_alone(vm: &Vm) {
     assert_eq!(vm.catalog().into_iter().collect::<Vec<_>>(), ["add-svc"]);
     let (status, sum) = vm.call(9090, "GET", "/api/v1/execute/?l=40&r=2", &[], "");
     assert_eq!((status, sum.trim()), (200, "42"));
+    // A changed job is waited for, though the one before it is healthy all the while.
+    let (path, before) = (vm.work("addsvcJob.hcl"), vm.tasks());
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("memory = 64", "memory = 65", 1)).unwrap();
+    vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
+    let after = vm.tasks();
+    assert!(after.len() == 1 && after.is_disjoint(&before), "{before:?}, then {after:?}");
+    let (status, _) = vm.call(9090, "GET", "/health/state", &[], "");
+    assert_eq!(status, 200);
 }
 
 fn a_wrong_checksum(vm: &Vm) {
