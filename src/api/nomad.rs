@@ -174,6 +174,12 @@ impl Nomad {
         self.0.expect::<Value>(Method::POST, "/v1/jobs", Some(&body)).await.map(drop)
     }
 
+    /// The version of a job: it grows with every submission that changes something.
+    pub async fn version(&self, job: &str) -> Result<u64> {
+        let job: Value = self.0.expect(Method::GET, &format!("/v1/job/{job}"), None).await?;
+        Ok(job.get("Version").and_then(Value::as_u64).unwrap_or_default())
+    }
+
     /// All jobs.
     pub async fn jobs(&self) -> Result<Vec<JobListing>> {
         self.0.expect(Method::GET, "/v1/jobs", None).await

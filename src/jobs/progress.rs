@@ -3,6 +3,9 @@
 use super::Job;
 use crate::api::nomad::{Allocation, Evaluation, TaskState};
 
+/// What Nomad says of a package that is another one than its job names.
+pub(super) const WRONG_CHECKSUM: &str = "Checksums did not match";
+
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -15,12 +18,14 @@ pub enum Progress {
 }
 
 /// A batch job is done when its tasks have ended well, any other when every wanted allocation is healthy.
-pub(super) fn progress(job: &Job, allocations: &[Allocation], since: i64) -> Progress {
+/// Those of an earlier version of the job do not count: they may be healthy, and are about to be replaced.
+pub(super) fn progress(job: &Job, version: u64, allocations: &[Allocation], since: i64) -> Progress {
     let mut running = Vec::new();
     for (group, wanted) in job.groups() {
         let mut own: Vec<&Allocation> = allocations
             .iter()
             .filter(|allocation| allocation.job == job.id && allocation.task_group == group)
+            .filter(|allocation| allocation.job_version == version)
             .filter(|allocation| allocation.desired_status == "run" || allocation.create_time >= since)
             .collect();
         own.sort_by_key(|allocation| std::cmp::Reverse(allocation.create_time));
@@ -46,6 +51,10 @@ pub(super) fn progress(job: &Job, allocations: &[Allocation], since: i64) -> Pro
         let Some(newest) = own.first() else {
             return Progress::Waiting(format!("{group}: waiting for a place"));
         };
+        // Nomad tries again and again, in vain: the file and its checksum stay what they are.
+        if let Some(told) = trouble(newest).filter(|told| told.contains(WRONG_CHECKSUM)) {
+            return Progress::Failed(format!("{group}: {told}"));
+        }
         let state = trouble(newest).unwrap_or_else(|| match newest.client_status.as_str() {
             "running" => "running, waiting for its checks".to_owned(),
             other => other.to_owned(),
@@ -124,7 +133,7 @@ mod tests {
     #[test]
     fn a_service_is_done_once_it_is_healthy_and_a_batch_once_it_has_ended_well() {
         let none = json!([]);
-        let of = |kind: &str, allocation: Allocation| progress(&job(kind), &[allocation], 0);
+        let of = |kind: &str, allocation: Allocation| progress(&job(kind), 0, &[allocation], 0);
         assert_eq!(
             of("service", allocation("running", &json!(true), &none)),
             Progress::Done("g 12345678".into())
@@ -141,15 +150,32 @@ mod tests {
             of("batch", allocation("complete", &Value::Null, &none)),
             Progress::Done("g 12345678".into())
         );
-        assert_eq!(progress(&job("service"), &[], 0), Progress::Waiting("g: waiting for a place".into()));
+        assert_eq!(progress(&job("service"), 0, &[], 0), Progress::Waiting("g: waiting for a place".into()));
+    }
+
+    #[test]
+    fn an_earlier_version_does_not_count() {
+        let healthy = [allocation("running", &json!(true), &json!([]))];
+        let seen = progress(&job("service"), 1, &healthy, 0);
+        assert_eq!(seen, Progress::Waiting("g: waiting for a place".into()));
     }
 
     #[test]
     fn what_went_wrong_is_told() {
-        let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "checksums did not match", "FailsTask": true}]);
-        let told = "g: task t: Failed Artifact Download: checksums did not match, started again 2 times";
-        let of = |status: &str| progress(&job("service"), &[allocation(status, &Value::Null, &events)], 0);
+        let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "no such file", "FailsTask": true}]);
+        let told = "g: task t: Failed Artifact Download: no such file, started again 2 times";
+        let of = |status: &str| progress(&job("service"), 0, &[allocation(status, &Value::Null, &events)], 0);
         assert_eq!(of("failed"), Progress::Failed(told.into()));
         assert_eq!(of("pending"), Progress::Waiting(told.into()));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_not_waited_for() {
+        let said = format!("failed to download artifact: {WRONG_CHECKSUM} for /x");
+        let events =
+            json!([{"Type": "Failed Artifact Download", "DisplayMessage": said, "FailsTask": false}]);
+        let seen = progress(&job("service"), 0, &[allocation("pending", &Value::Null, &events)], 0);
+        let told = format!("g: task t: Failed Artifact Download: {said}, started again 2 times");
+        assert_eq!(seen, Progress::Failed(told));
     }
 }

@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 pub use component::{Component, Settled};
-pub use packages::{Package, installed_packages};
+pub use packages::{Package, VARIABLES, installed_packages};
 pub use secrets::Secrets;
 
 use crate::api::{consul::Consul, nomad::Nomad};
@@ -95,5 +95,5 @@ pub fn cgroup(run: &RunDir) -> String {
 
 /// The variables file of the lab's jobs.
 pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
-    run.work().join(packages::VARIABLES)
+    run.work().join(VARIABLES)
 }

@@ -14,7 +14,7 @@ use crate::repo::{PublishedPackage, PublishedPackages};
 use crate::state::RunDir;
 
 /// The job variables, in the lab's folder.
-pub(super) const VARIABLES: &str = "lab.vars.hcl";
+pub const VARIABLES: &str = "lab.vars.hcl";
 
 const LIST: &str = "packages.json";
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::harness::Lab;
-use crate::support::Ran;
+use crate::support::{Ran, until};
 
 /// How many environments may run at a time: each takes both cores of a small machine while it starts.
 const AT_A_TIME: usize = 2;
@@ -105,6 +105,9 @@ impl Vm {
         let (state, pid) = self.components()[component].clone();
         assert_eq!(state, "ready", "{component}");
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        let has_ended =
+            || Process::new(pid).and_then(|process| process.stat()).map_or(true, |stat| stat.state == 'Z');
+        until("it has ended", has_ended);
     }
 
     /// By name, the process ids of the programs that Nomad's jobs run.
@@ -222,7 +225,10 @@ impl Vm {
                 assert!(ran.stdout.contains("= 9 "), "{}", ran.stdout);
                 return started.elapsed();
             }
-            assert!(started.elapsed() < patience, "no right answer within {patience:?}: {}", ran.stderr);
+            if started.elapsed() >= patience {
+                let log = self.run(&["logs", "consul", "-n", "40"]).stdout;
+                panic!("no right answer within {patience:?}: {}\n{log}", ran.stderr);
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
