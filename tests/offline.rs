@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use support::Ran;
 
 /// Each lab that has to pass, and the tools it takes.
-const LABS: &[(&str, &[&str])] = &[("1-tcp-echo", &["consul", "envoy"])];
+const LABS: &[(&str, &[&str])] =
+    &[("1-tcp-echo", &["consul", "envoy"]), ("2-calculator", &["consul", "nomad", "envoy", "nginx", "wrk"])];
 
 /// Brings loopback up, makes sure that there is no way out, and becomes the command.
 const ALONE: &str = r#"

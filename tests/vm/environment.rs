@@ -190,7 +190,9 @@ impl Vm {
         let mut stream = TcpStream::connect((self.address.as_str(), port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut request = format!("{method} {path} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
-        headers.iter().for_each(|header| request.extend([*header, "\r\n"]));
+        for header in headers {
+            request.extend([*header, "\r\n"]);
+        }
         request.extend(["\r\n", body]);
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();

@@ -10,6 +10,7 @@ mod everyday;
 #[path = "../lab/harness.rs"]
 mod harness;
 mod left_behind;
+mod lesson;
 mod mending;
 mod neighbours;
 #[path = "../support/mod.rs"]

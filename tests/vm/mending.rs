@@ -28,7 +28,9 @@ fn up_mends_what_was_killed() {
     vm.click_until_right(Duration::ZERO);
     vm.remember_allocations();
     // The next moment all of it may be gone.
-    COMPONENTS.iter().for_each(|component| vm.kill(component));
+    for component in COMPONENTS {
+        vm.kill(component);
+    }
     vm.run(&["down"]).expect(0);
     std::fs::remove_file(vm.folder().join("link")).unwrap();
     std::fs::remove_dir(vm.folder().join("real")).unwrap();
@@ -38,7 +40,9 @@ fn up_mends_what_was_killed() {
 fn mend(vm: &Vm, killed: &[&str]) {
     let (before, tasks, services) = (vm.components(), vm.tasks(), vm.catalog());
     assert!(tasks.len() >= 9, "{tasks:?}");
-    killed.iter().for_each(|component| vm.kill(component));
+    for component in killed {
+        vm.kill(component);
+    }
     let seen = vm.components();
     for component in COMPONENTS {
         assert_eq!(seen[component].0 == "ended", killed.contains(&component), "{killed:?}: {seen:?}");
