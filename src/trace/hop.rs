@@ -137,6 +137,14 @@ impl Hop {
         }
     }
 
+    /// Whether it took the request at this address, as far as its line tells.
+    pub fn listens_at(&self, address: &str) -> bool {
+        match &self.kind {
+            Kind::Envoy { listener: Some(listener), .. } => listener == address,
+            _ => true,
+        }
+    }
+
     /// Where it sent the request on, if somebody must have got it there.
     pub fn sent_to(&self) -> Option<&str> {
         match &self.kind {
