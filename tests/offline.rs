@@ -32,9 +32,10 @@ set -e
 "$0" --offline down
 "#;
 
-/// A network namespace of its own: with root's right, else with that of a user namespace.
+/// A network namespace of its own: with root's right, else with that of a user namespace, as the same user. Nomad and
+/// nginx would take a root for the real one, who may mount and give files away.
 fn namespace() -> Option<&'static [&'static str]> {
-    const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-root-user", "--net"]];
+    const WAYS: [&[&str]; 2] = [&["--net"], &["--user", "--map-current-user", "--keep-caps", "--net"]];
     WAYS.into_iter().find(|way| {
         let tried = Command::new("unshare").args(*way).args(["sh", "-c", ALONE, "sh", "true"]).output();
         tried.is_ok_and(|tried| tried.status.success())
