@@ -95,10 +95,17 @@ pub(super) fn why_not_placed(evaluations: &[Evaluation]) -> Option<String> {
     let groups = evaluations.iter().find_map(|evaluation| evaluation.failed_groups.as_ref())?;
     let (group, metrics) = groups.iter().next()?;
     let mut reasons = Vec::new();
-    for name in ["ConstraintFiltered", "DimensionExhausted", "ClassExhausted"] {
-        let counted = metrics.get(name).and_then(serde_json::Value::as_object);
-        reasons.extend(counted.into_iter().flatten().map(|(reason, _)| reason.clone()));
-    }
+    let names = |counted: &str| {
+        let counted = metrics.get(counted).and_then(serde_json::Value::as_object);
+        counted.into_iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<String>>()
+    };
+    reasons.extend(names("ConstraintFiltered"));
+    reasons.extend(names("DimensionExhausted").iter().map(|dimension| {
+        match dimension.strip_prefix("network: ") {
+            Some(reason) => reason.to_owned(),
+            None => format!("not enough {dimension}"),
+        }
+    }));
     if metrics.get("NodesEvaluated").and_then(serde_json::Value::as_u64) == Some(0) {
         reasons.push("no client in its datacenter and node pool".to_owned());
     }
@@ -177,5 +184,24 @@ mod tests {
         let seen = progress(&job("service"), 0, &[allocation("pending", &Value::Null, &events)], 0);
         let told = format!("g: task t: Failed Artifact Download: {said}, started again 2 times");
         assert_eq!(seen, Progress::Failed(told));
+    }
+
+    #[test]
+    fn why_there_is_no_place_is_told() {
+        let of = |metrics: Value| {
+            let evaluation = json!({"Status": "blocked", "FailedTGAllocs": {"g": metrics}});
+            why_not_placed(&[serde_json::from_value(evaluation).unwrap()]).unwrap()
+        };
+        let full =
+            json!({"NodesEvaluated": 1, "ClassExhausted": {"dev": 1}, "DimensionExhausted": {"disk": 1}});
+        assert_eq!(of(full), "no place for g: not enough disk");
+        let taken = json!({"NodesEvaluated": 1, "DimensionExhausted": {"network: reserved port collision http=1": 1}});
+        assert_eq!(of(taken), "no place for g: reserved port collision http=1");
+        let other = json!({"NodesEvaluated": 1, "ConstraintFiltered": {"missing drivers": 1}, "DimensionExhausted": null});
+        assert_eq!(of(other), "no place for g: missing drivers");
+        assert_eq!(
+            of(json!({"NodesEvaluated": 0})),
+            "no place for g: no client in its datacenter and node pool"
+        );
     }
 }

@@ -97,3 +97,27 @@ pub fn cgroup(run: &RunDir) -> String {
 pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
     run.work().join(VARIABLES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Token;
+
+    #[test]
+    fn configuration_names_the_lab_s_own_address_and_folder() {
+        let run = RunDir::new(r#"/home/u/st ate "x""#.into(), "127.0.0.7".parse().unwrap());
+        let token = || Token::random().unwrap();
+        let secrets =
+            Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
+        let vm = Vm { run, wishes: Wishes::default(), secrets };
+        let mut filled = String::new();
+        for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
+            let template = assets::vm_file(name).unwrap();
+            let text = vm.fill(template);
+            assert!(!text.contains("0.0.0.0"), "{name} listens on all addresses");
+            let lines = text.lines().zip(template.lines()).filter(|(line, template)| line != template);
+            filled.extend(lines.map(|(line, _)| format!("{name}: {}\n", line.trim())));
+        }
+        insta::assert_snapshot!(filled);
+    }
+}

@@ -159,4 +159,23 @@ mod tests {
     fn nothing_in_a_string_is_interpolated() {
         assert_eq!(quoted(r#"/a "b"\c ${x} %{y}"#), r#""/a \"b\"\\c $${x} %%{y}""#);
     }
+
+    #[test]
+    fn the_jobs_variables() {
+        let run = RunDir::new("/home/u/${state}".into(), "127.0.0.7".parse().unwrap());
+        let package = |name: &str, content: &[u8]| Package {
+            name: name.parse().unwrap(),
+            version: "1.2.3".to_owned(),
+            license: "MIT".to_owned(),
+            summary: String::new(),
+            path: "/nowhere".into(),
+            digest: Digest::sha256_of(content),
+            size: 3,
+        };
+        let platform = "linux-arm64".parse().unwrap();
+        let packages = [package("add-svc", b"one"), package("envoy", b"two")];
+        let published: Vec<_> =
+            packages.into_iter().map(|package| published(package, platform).unwrap()).collect();
+        insta::assert_snapshot!(variables(&run, &published));
+    }
 }

@@ -37,10 +37,17 @@ impl Host {
         }
     }
 
-    /// Adds what a component logged last.
+    /// Adds what a component logged last, and what to do where that is plain.
     pub fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
         let Some(service) = service else { return failure };
         let lines = self.telling_log_lines(service, LOG_LINES);
-        if lines.is_empty() { failure } else { failure.detail(format!("log of {service}"), lines.join("\n")) }
+        if lines.is_empty() {
+            return failure;
+        }
+        let failure = failure.detail(format!("log of {service}"), lines.join("\n"));
+        if lines.iter().any(|line| line.to_ascii_lowercase().contains("no space left on device")) {
+            return failure.hint("free some space, or point MESHLAB_STATE_DIR elsewhere");
+        }
+        failure
     }
 }
