@@ -1,6 +1,5 @@
 //! What the mesh costs beyond mutual TLS itself: requests through it, and through two Envoys configured by hand.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use meshlab::bench::block::Measurement;
@@ -30,7 +29,7 @@ pub(crate) fn measure(rounds: usize, duration: Seconds, environment: &Environmen
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let load = Load { duration, connections: CONNECTIONS, threads: THREADS };
     let wrk = tool("wrk").ok_or("wrk is not in place")?.bin.join("wrk");
-    let wrk = Wrk::new(PathBuf::from(wrk).try_into()?, environment.run())?;
+    let wrk = Wrk::new(wrk.try_into()?, environment.run())?;
     let log = runtime.block_on(access_log(environment))?;
     let by_hand = StaticMtls::start(environment, &log.to_string())?;
     let [direct, mesh] =
