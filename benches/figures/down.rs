@@ -1,6 +1,5 @@
 //! How long it takes until nothing is left of the whole environment.
 
-use std::path::Path;
 use std::time::Instant;
 
 use crate::Result;
@@ -9,12 +8,12 @@ use crate::report::{Figure, Target, Unit};
 use crate::stats::Collector;
 
 /// The first one to be taken down may be one that another figure has used.
-pub(crate) fn measure(runs: usize, folder: &Path, mut used: Option<Environment>) -> Result<Vec<Figure>> {
+pub(crate) fn measure(runs: usize, mut used: Option<Environment>) -> Result<Vec<Figure>> {
     let mut wall = Collector::default();
     for _ in 0..runs {
         let environment = match used.take() {
             Some(environment) => environment,
-            None => Environment::start(folder)?,
+            None => Environment::start()?,
         };
         let started = Instant::now();
         environment.meshlab(&["down"])?;

@@ -1,8 +1,11 @@
 //! The calculator's environment on a loopback address of its own.
 
+use std::fs::{DirBuilder, File};
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,36 +26,40 @@ const PORTS: [u16; 28] = [
     2809, 3000, 4646, 4647, 4648, 7070, 8080, 8088, 8090, 8181, 8300, 8301, 8302, 8500, 8502, 8503, 8600,
     9090, 9191, 19000, 19001, 19002, 19003, 19004, 21000, 21001, 21002, 21003,
 ];
+const STATE: &str = "s";
 const PORTS_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What may be running there, ours or another's: every process of either carries the folder's name, so that all of it is
 /// ended when this is dropped.
 pub(crate) struct Environment {
     run: RunDir,
-    // Last: removed after everything has ended.
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    // Last: until everything has ended.
+    _lock: File,
 }
 
 impl Environment {
     /// Nothing runs yet, every port is free, and the programs are in memory.
-    pub(crate) fn prepare(folder: &Path) -> Result<Self> {
+    pub(crate) fn prepare() -> Result<Self> {
         const TOOLS: [&str; 5] = ["consul", "nomad", "envoy", "nginx", "wrk"];
         provide(&TOOLS)?;
         for name in TOOLS {
             let program = tool(name).ok_or("a tool is not in place")?.bin.join(name);
-            std::io::copy(&mut std::fs::File::open(program)?, &mut std::io::sink())?;
+            std::io::copy(&mut File::open(program)?, &mut std::io::sink())?;
         }
-        let folder = tempfile::tempdir_in(folder)?;
+        let (folder, lock) = claim_folder()?;
         let address: LabAddress = ADDRESS.parse()?;
-        let state = folder.path().join("state");
-        let run = RunDir::new(state.as_path().try_into()?, address);
+        let run = RunDir::new(folder.join(STATE).as_path().try_into()?, address);
+        let environment = Self { run, folder, _lock: lock };
+        // What a killed run has left.
+        environment.meshlab(&["down"])?;
         wait_for_ports(address)?;
-        Ok(Self { run, folder })
+        Ok(environment)
     }
 
     /// The environment with all its jobs running.
-    pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let environment = Self::prepare(folder)?;
+    pub(crate) fn start() -> Result<Self> {
+        let environment = Self::prepare()?;
         environment.meshlab(&["up"])?;
         environment.meshlab(&["jobs", "start"])?;
         Ok(environment)
@@ -64,11 +71,6 @@ impl Environment {
 
     pub(crate) fn run(&self) -> &RunDir {
         &self.run
-    }
-
-    /// The folder that goes with it.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Marks a program as part of this environment.
@@ -97,7 +99,7 @@ impl Environment {
             .args(["--offline", "--address", ADDRESS])
             .args(arguments)
             .current_dir("/")
-            .env("MESHLAB_STATE_DIR", self.folder.path().join("state"))
+            .env("MESHLAB_STATE_DIR", self.folder.join(STATE))
             .stdin(Stdio::null());
         command
     }
@@ -118,12 +120,34 @@ impl Drop for Environment {
         // Not told to end when everything else is, and not hit by a second Ctrl-C: this is what ends the rest.
         let output = self.command(&["down"]).process_group(0).output();
         let fault = match output {
-            Ok(output) if output.status.success() => return,
+            Ok(output) if output.status.success() => {
+                // The next run uses what this leaves.
+                let _ = std::fs::remove_dir_all(&self.folder);
+                return;
+            }
             Ok(output) => last_lines(&String::from_utf8_lossy(&output.stderr)),
             Err(error) => error.to_string(),
         };
         eprintln!("warning: the environment on {ADDRESS} was not taken down: {fault}");
     }
+}
+
+/// One folder for this user: the next run finds what a killed one has left. Its name is short, since the sockets of
+/// Nomad's helpers lie far below it, and the name of a socket has 107 bytes at most.
+fn claim_folder() -> Result<(PathBuf, File)> {
+    let user = rustix::process::getuid();
+    let folder = std::env::temp_dir().join(format!("meshlab-figures-{user}", user = user.as_raw()));
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+        _ => {}
+    }
+    let found = std::fs::symlink_metadata(&folder)?;
+    if !found.is_dir() || found.uid() != user.as_raw() {
+        return Err(format!("{} is not a folder of this user", folder.display()).into());
+    }
+    let lock = File::create(folder.join("lock"))?;
+    lock.try_lock().map_err(|error| format!("another run of the benchmark is at work: {error}"))?;
+    Ok((folder, lock))
 }
 
 /// Waits until nobody holds a port that is needed.

@@ -20,13 +20,13 @@ const DEADLINE: Duration = Duration::from_mins(3);
 const MOST_OF_THE_SLOW: usize = 3;
 
 /// With `all`, also beside the sample's own way, which takes a minute and a half.
-pub(crate) fn measure(runs: usize, all: bool, folder: &Path) -> Result<Vec<Figure>> {
+pub(crate) fn measure(runs: usize, all: bool) -> Result<Vec<Figure>> {
     let [mut ours, mut hurried, mut by_hand] = [(); 3].map(|()| Collector::default());
     for run in 0..runs {
-        ours.add(meshlab(folder)?);
-        hurried.add(script(folder, &["-detach"])?);
+        ours.add(meshlab()?);
+        hurried.add(script(&["-detach"])?);
         if all && run < MOST_OF_THE_SLOW {
-            by_hand.add(script(folder, &[])?);
+            by_hand.add(script(&[])?);
         }
     }
     let ours = ours.samples()?;
@@ -61,8 +61,8 @@ pub(crate) fn measure(runs: usize, all: bool, folder: &Path) -> Result<Vec<Figur
 }
 
 /// What a person types: `meshlab up && meshlab jobs start && meshlab click`.
-fn meshlab(folder: &Path) -> Result<f64> {
-    let environment = Environment::prepare(folder)?;
+fn meshlab() -> Result<f64> {
+    let environment = Environment::prepare()?;
     let started = Instant::now();
     environment.meshlab(&["up"])?;
     environment.meshlab(&["jobs", "start"])?;
@@ -75,8 +75,8 @@ fn meshlab(folder: &Path) -> Result<f64> {
 }
 
 /// Runs the script until it says so.
-fn script(folder: &Path, options: &[&str]) -> Result<f64> {
-    let environment = Environment::prepare(folder)?;
+fn script(options: &[&str]) -> Result<f64> {
+    let environment = Environment::prepare()?;
     let bins = ["consul", "nomad", "envoy", "nginx"].map(|name| tool(name).map(|tool| tool.bin));
     let bins = bins.into_iter().collect::<Option<Vec<_>>>().ok_or("a tool is not in place")?;
     let system = ["/usr/local/bin", "/usr/bin", "/bin"].map(Path::new);

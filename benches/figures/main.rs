@@ -93,10 +93,10 @@ impl Measurement {
             Self::FetchCore => fetch::measure(runs.long, folder),
             Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
-            Self::FirstClick => first_click::measure(runs.long, !runs.quick, folder),
-            Self::Idle => idle::measure(runs.long, runs.idle, shared.environment(folder)?),
-            Self::MeshOverhead => mesh_overhead::measure(runs.long, runs.round, shared.environment(folder)?),
-            Self::Down => down::measure(runs.long, folder, shared.0.take()),
+            Self::FirstClick => first_click::measure(runs.long, !runs.quick),
+            Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
+            Self::MeshOverhead => mesh_overhead::measure(runs.long, runs.round, shared.environment()?),
+            Self::Down => down::measure(runs.long, shared.0.take()),
         }
     }
 }
@@ -116,10 +116,10 @@ struct Runs {
 struct Shared(Option<Environment>);
 
 impl Shared {
-    fn environment(&mut self, folder: &Path) -> Result<&Environment> {
+    fn environment(&mut self) -> Result<&Environment> {
         match &mut self.0 {
             Some(environment) => Ok(environment),
-            empty => Ok(empty.insert(Environment::start(folder)?)),
+            empty => Ok(empty.insert(Environment::start()?)),
         }
     }
 }

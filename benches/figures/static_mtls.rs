@@ -25,7 +25,7 @@ pub(crate) struct StaticMtls {
 impl StaticMtls {
     /// In an environment whose add-svc runs. `access_log` is the mesh's own, so that the same lines are written.
     pub(crate) fn start(environment: &Environment, access_log: &str) -> Result<Self> {
-        let folder = environment.folder().join("static-mtls");
+        let folder = environment.run().temporary().join("static-mtls").into_std_path_buf();
         std::fs::create_dir(&folder)?;
         make_certificates(&folder)?;
         let address = environment.address();
