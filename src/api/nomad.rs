@@ -135,6 +135,16 @@ impl Nomad {
         drop(self.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
     }
 
+    /// Whether the agent's client has registered since the agent was started. What its server knows of it may be from
+    /// before.
+    pub async fn has_registered(&self, deadline: Duration) -> Result<bool, HttpError> {
+        let answer = self.0.call(Method::GET, "/v1/agent/self", None, deadline).await?;
+        let agent: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        // The server grants it with the registration.
+        let lease = agent.pointer("/stats/client/heartbeat_ttl").and_then(Value::as_str);
+        Ok(lease.is_some_and(|lease| lease != "0s"))
+    }
+
     /// The attributes of the first client that is ready for work, if there is one.
     pub async fn ready_node(&self, deadline: Duration) -> Result<Option<Value>, HttpError> {
         let answer = self.0.call(Method::GET, "/v1/nodes", None, deadline).await?;

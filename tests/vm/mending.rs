@@ -53,6 +53,8 @@ fn mend(vm: &Vm, killed: &[&str]) {
     for component in killed {
         assert!(ran.stderr.contains(&format!("{component} is up")), "{}", ran.stderr);
     }
+    // Nomad's client has a lease of its server, and does not sit out a refusal while `up` says that all is well.
+    assert_ne!(vm.nomad("/v1/agent/self")["stats"]["client"]["heartbeat_ttl"], "0s");
     let click = vm.click_until_right(MENDED.saturating_sub(up));
     eprintln!("mended {killed:?}: up took {up:?}, a right answer {click:?} more");
     let after = vm.components();
