@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, LabId};
+use crate::model::{LabAddress, LabId, Wishes};
 use crate::runtime::readiness::Readiness;
-use crate::vm::Wishes;
 
 /// The variable that marks every process of a running lab with the lab's folder.
 pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
@@ -129,6 +128,11 @@ impl RunDir {
     /// Commands of meshlab's own that the lab's PATH needs.
     pub fn bin(&self) -> Utf8PathBuf {
         self.root.join("bin")
+    }
+
+    /// The control group below which Nomad puts its tasks, where it runs as root.
+    pub fn control_group(&self) -> String {
+        format!("meshlab-{}.slice", self.address)
     }
 
     /// Tokens, for their owner alone.

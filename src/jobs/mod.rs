@@ -12,9 +12,10 @@ use serde_json::Value;
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::FileName;
+use crate::model::Wishes;
 use crate::nearest::nearest;
 use crate::state::RunDir;
-use crate::vm::{Secrets, Wishes, variables_file};
+use crate::vm::{Secrets, variables_file};
 
 pub use progress::Progress;
 pub use start::{Started, start};

@@ -8,12 +8,12 @@ use toml::Spanned;
 
 use super::check::Check;
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId};
+use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId, Wishes};
 use crate::nearest::nearest;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
-use crate::vm::{Component, Wishes};
+use crate::vm::Component;
 
 /// How many lines of a command's output are shown if the lab says nothing.
 const SHOWN_LINES: usize = 40;

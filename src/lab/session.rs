@@ -341,6 +341,8 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
         ("NOMAD_REGION", "bj".to_owned()),
+        // What commands write is shown with a margin, on a terminal that may have 80 columns.
+        ("COLUMNS", "76".to_owned()),
         // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
         ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),

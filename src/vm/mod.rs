@@ -17,23 +17,8 @@ pub use secrets::Secrets;
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::assets;
 use crate::failure::{Failure, Result};
-use crate::model::FileName;
+use crate::model::Wishes;
 use crate::state::RunDir;
-
-/// What a lab wants of the environment beside its four components.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wishes {
-    /// Files of the lab that Consul reads beside its own configuration.
-    #[serde(default)]
-    pub consul: Vec<FileName>,
-    /// The lab's Nomad jobs in the order they are started; a batch job runs to its end before the next one starts.
-    #[serde(default)]
-    pub jobs: Vec<FileName>,
-    /// Packages to publish: this program under these names, and installed tools under their own.
-    #[serde(default)]
-    pub packages: Vec<FileName>,
-}
 
 /// The environment on one address.
 #[derive(Debug, Clone)]
@@ -84,13 +69,8 @@ impl Vm {
         template
             .replace("{address}", &address.to_string())
             .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
-            .replace("{cgroup}", &cgroup(&self.run))
+            .replace("{cgroup}", &self.run.control_group())
     }
-}
-
-/// The control group below which Nomad puts its tasks, where it runs as root: `down` removes it.
-pub fn cgroup(run: &RunDir) -> String {
-    format!("meshlab-{}.slice", run.address())
 }
 
 /// The variables file of the lab's jobs.

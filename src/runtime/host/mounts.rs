@@ -99,7 +99,7 @@ pub(super) async fn remove_control_groups(run: &RunDir) -> Result<Vec<String>> {
 
 fn control_groups(run: &RunDir) -> Vec<Utf8PathBuf> {
     let root = Utf8Path::new(CONTROL_GROUPS);
-    let name = crate::vm::cgroup(run);
+    let name = run.control_group();
     // Several names lead to the same hierarchy.
     let hierarchies: Vec<Utf8PathBuf> =
         folders(root).into_iter().filter(|hierarchy| !hierarchy.is_symlink()).collect();
