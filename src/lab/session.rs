@@ -127,13 +127,13 @@ impl Session {
         component: Option<Component>,
         patience: Duration,
     ) -> Result<String> {
-        /// How often a component may ask to be started again.
-        const STARTS: usize = 4;
+        /// After so many starts a component has to settle as it is.
+        const STARTS: usize = 3;
         let mut again = String::new();
-        for _ in 0..STARTS {
+        for start in 1..=STARTS {
             let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
             let Some(component) = component else { return Ok(ready) };
-            let settled = component.settle(self.environment()?, patience).await;
+            let settled = component.settle(self.environment()?, patience, start < STARTS).await;
             match settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))? {
                 Settled::Done(done) if done.is_empty() => return Ok(ready),
                 Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),

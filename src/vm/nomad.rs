@@ -12,8 +12,9 @@ const LOOK: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until jobs can be placed. Doing it again changes nothing.
-pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
+/// Waits until jobs can be placed. Doing it again changes nothing. Starting again helps more often than not; on a busy
+/// machine there is an end to it, and the client's own patience is waited for.
+pub(super) async fn settle(vm: &Vm, patience: Duration, may_start_again: bool) -> Result<Settled> {
     let nomad = vm.nomad();
     let deadline = Instant::now() + patience;
     let mut bootstrapped = false;
@@ -21,7 +22,7 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
         let observed = if bootstrapped {
             match ready_client(vm, &nomad).await? {
                 Ok(said) => return Ok(Settled::Done(said)),
-                Err(_) if was_turned_away(vm) => {
+                Err(_) if may_start_again && was_turned_away(vm) => {
                     return Ok(Settled::StartAgain("its client registered before its server had its keys"));
                 }
                 Err(observed) => observed,

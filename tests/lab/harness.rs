@@ -19,13 +19,13 @@ pub(crate) struct Lab {
 impl Lab {
     /// `number` makes the address; each test has another one.
     pub(crate) fn new(number: u8) -> Self {
-        Self::in_folder(number, "state")
+        Self::at(format!("127.0.77.{number}"), "state")
     }
 
-    /// The same with a state folder of this name.
-    pub(crate) fn in_folder(number: u8, state: &'static str) -> Self {
+    /// At this address, with a state folder of this name.
+    pub(crate) fn at(address: String, state: &'static str) -> Self {
         provisioned();
-        Self { address: format!("127.0.77.{number}"), folder: tempfile::tempdir().unwrap(), state }
+        Self { address, folder: tempfile::tempdir().unwrap(), state }
     }
 
     pub(crate) fn folder(&self) -> &Path {

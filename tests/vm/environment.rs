@@ -73,7 +73,9 @@ impl Vm {
     }
 
     pub(crate) fn in_folder(number: u8, state: &'static str) -> Self {
-        Self { lab: Lab::in_folder(number, state), allocations: Mutex::default() }
+        // What another run of these tests does, or left when it was killed, is at another address.
+        let address = format!("127.0.{}.{number}", 100 + std::process::id() % 100);
+        Self { lab: Lab::at(address, state), allocations: Mutex::default() }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
