@@ -31,7 +31,6 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use environment::Environment;
 use machine::Machine;
-use meshlab::bench::plan::Seconds;
 use report::{Figure, Report};
 use workspace::Workspace;
 
@@ -95,20 +94,19 @@ impl Measurement {
             Self::Help => help::measure(runs.short),
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
-            Self::MeshOverhead => mesh_overhead::measure(runs.long, runs.round, shared.environment()?),
+            Self::MeshOverhead => mesh_overhead::measure(runs.short, shared.environment()?),
             Self::Down => down::measure(runs.long, shared.0.take()),
         }
     }
 }
 
-/// How often each side runs, and for how long where that can be chosen.
+/// How often each side runs.
 #[derive(Clone, Copy)]
 struct Runs {
     long: usize,
     short: usize,
     quick: bool,
     idle: Duration,
-    round: Seconds,
 }
 
 /// The environment that more than one figure looks at: it takes seconds to start.
@@ -148,10 +146,10 @@ fn measure(options: &Options) -> Result<ExitCode> {
     let workspace = Workspace::claim()?;
     let runs = usize::from(options.runs);
     let runs = if options.quick {
-        Runs { long: 1, short: 1, quick: true, idle: Duration::from_secs(3), round: Seconds(1) }
+        Runs { long: 1, short: 1, quick: true, idle: Duration::from_secs(3) }
     } else {
         let short = runs * MORE_OF_THE_SHORT;
-        Runs { long: runs, short, quick: false, idle: Duration::from_secs(10), round: Seconds(3) }
+        Runs { long: runs, short, quick: false, idle: Duration::from_secs(10) }
     };
     let machine = Machine::observe();
     eprintln!("{machine}");

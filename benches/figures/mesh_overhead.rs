@@ -21,13 +21,15 @@ const ADMIN: u16 = 19002;
 const LOOK: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 8;
 const THREADS: u32 = 2;
+/// Short, so that whatever else the machine does hits all sides alike.
+const ROUND: Seconds = Seconds(1);
 const ALTERNATIVE: &str =
     "the same two Envoys, static mTLS configured by hand (benches/static-mtls), same access log";
 const DIRECT: &str = "without any Envoy";
 
-pub(crate) fn measure(rounds: usize, duration: Seconds, environment: &Environment) -> Result<Vec<Figure>> {
+pub(crate) fn measure(rounds: usize, environment: &Environment) -> Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let load = Load { duration, connections: CONNECTIONS, threads: THREADS };
+    let load = Load { duration: ROUND, connections: CONNECTIONS, threads: THREADS };
     let wrk = tool("wrk").ok_or("wrk is not in place")?.bin.join("wrk");
     let wrk = Wrk::new(wrk.try_into()?, environment.run())?;
     let log = runtime.block_on(access_log(environment))?;
@@ -37,27 +39,27 @@ pub(crate) fn measure(rounds: usize, duration: Seconds, environment: &Environmen
     let mut hand = mesh.clone();
     hand.url.set_port(Some(by_hand.entrance.port())).map_err(|()| "no port")?;
 
-    let press = |call: &Call, load: &Load| -> Result<Measurement> {
+    let press = |call: &Call| -> Result<Measurement> {
         if interrupt::code().is_some() {
             return Err("not all rounds were made".into());
         }
         let measured = runtime.block_on(async {
             tokio::select! {
-                measured = wrk.measure(call, load) => measured,
+                measured = wrk.measure(call, &load) => measured,
                 interruption = interrupted() => Err(interruption),
             }
         })?;
         let wrong = measured.errors.total();
         if wrong > 0 { Err(format!("{}: {wrong} errors", call.url).into()) } else { Ok(measured) }
     };
-    let warm_up = Load { duration: Seconds(1), ..load };
     let mut sides = [(mesh, Side::default()), (hand, Side::default()), (direct, Side::default())];
+    // The first requests fill connection pools and caches.
     for (call, _) in &sides {
-        press(call, &warm_up)?;
+        press(call)?;
     }
     for _ in 0..rounds {
         for (call, side) in &mut sides {
-            side.add(&press(call, &load)?)?;
+            side.add(&press(call)?)?;
         }
     }
     let [mesh, hand, direct] = sides.map(|(_, side)| side);
