@@ -197,3 +197,64 @@ fn carries(process: &Process, mark: &OsStr) -> bool {
         environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_some_and(|value| value.as_bytes() == mark.as_bytes())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn until(holds: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !holds() {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_waits_for_its_parent_to_notice_does_not_run() {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).process_group(0).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let started = start_ticks(pid).unwrap();
+        assert!(is_running(pid, started) && !is_running(pid, started + 1));
+        assert_eq!(group_members(pid, started).unwrap().len(), 1);
+        assert_eq!(group_members(pid, started + 1).unwrap(), []);
+        child.kill().unwrap();
+        until(|| !is_running(pid, started));
+        assert_eq!(start_ticks(pid), Some(started), "it is still listed");
+        assert_eq!(group_members(pid, started).unwrap(), []);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn workers_are_found_after_their_leader_and_all_files_are_gone() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT);
+        run.create().unwrap();
+        let log = std::fs::File::create(run.log("x")).unwrap();
+        // No mark: it may have written over it.
+        let mut leader = Command::new("sh")
+            .args(["-c", "sleep 600 & wait"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .stdout(log)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(leader.id()).unwrap();
+        let started = start_ticks(pid).unwrap();
+        until(|| group_members(pid, started).unwrap().len() == 2);
+        leader.kill().unwrap();
+        leader.wait().unwrap();
+        let workers = group_members(pid, started).unwrap();
+        assert_eq!(workers.iter().map(|member| member.name.as_str()).collect::<Vec<_>>(), ["sleep"]);
+        std::fs::remove_dir_all(run.root()).unwrap();
+        assert_eq!(find_members(&run, None).unwrap(), workers);
+        let state_dir = Utf8Path::from_path(temporary.path()).unwrap();
+        assert_eq!(marked_addresses(state_dir).unwrap(), [LabAddress::DEFAULT]);
+        let worker = rustix::process::Pid::from_raw(workers[0].pid).unwrap();
+        rustix::process::kill_process(worker, rustix::process::Signal::KILL).unwrap();
+    }
+}
