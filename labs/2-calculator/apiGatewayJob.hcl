@@ -101,7 +101,7 @@ job "apiGatewayJob" {
                 Name     = "${gateway.value.id} accepts connections"
                 TCP      = "${gateway.value.address}:2809"
                 Interval = "1s"
-                Timeout  = "1s"
+                Timeout  = "3s"
               },
             ]
           })

@@ -37,7 +37,7 @@ job "dashboardJob" {
         name     = "dashboard accepts connections"
         type     = "tcp"
         interval = "1s"
-        timeout  = "1s"
+        timeout  = "3s"
       }
     }
 

@@ -39,7 +39,7 @@ job "frontendJob" {
         type     = "http"
         path     = "/health/state"
         interval = "1s"
-        timeout  = "1s"
+        timeout  = "3s"
       }
     }
 

@@ -85,13 +85,13 @@ job "sidecar-job" {
                 Name     = "${proxy.value.id} accepts connections"
                 TCP      = "${var.lab.address}:${proxy.value.port}"
                 Interval = "1s"
-                Timeout  = "1s"
+                Timeout  = "3s"
               },
               {
                 Name     = "${proxy.value.service} answers"
                 HTTP     = "http://${var.lab.address}:${proxy.value.local_port}/health/state"
                 Interval = "1s"
-                Timeout  = "1s"
+                Timeout  = "3s"
               },
             ]
           })

@@ -40,7 +40,7 @@ job "subsvcJob" {
         type     = "http"
         path     = "/health/state"
         interval = "1s"
-        timeout  = "1s"
+        timeout  = "3s"
       }
     }
 
