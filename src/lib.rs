@@ -6,7 +6,11 @@
 //! main -> cli -> command -> lab ------> runtime -> state
 //!                   |        |             |
 //!                   |        +-> check     +-> host (processes, found again by their mark)
+//!                   |        +-> vm        (Consul, Nomad, repository, load balancer; secrets, packages)
 //!                   |
+//!                   +-----> jobs       (a lab's Nomad jobs: started, seen through, stopped) -> api (Consul, Nomad)
+//!                   +-----> bench, trace  (load and its figures; one call followed through all logs)
+//!                   +-----> bundle     (the lock and its files in one file, out and in)
 //!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
 //!                   +-----> repo       (serves the store over HTTP)
 //!                   +-----> bundle     (the store in one file, out and in again)
@@ -20,11 +24,16 @@
 //! - [`lockfile`]: `deps.lock` as fully valid entries, or an error with line and column.
 //! - [`artifact`]: download, verify, store, unpack, install; one file per way to get bytes.
 //! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
+//! - [`vm`]: the single-VM environment under a lab: configuration from `assets/vm`, tokens, published packages.
+//! - [`jobs`]: a lab's Nomad jobs. [`api`]: Consul's and Nomad's HTTP APIs, typed. [`secret`]: tokens.
+//! - [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
+//! - [`bundle`]: a whole lab as one deterministic file.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready.
 //! - [`state`]: what runs, on disk: one folder per address.
 //! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
 //! - [`bundle`]: one file that moves a lab to a machine without a network.
+//! - [`logs`]: what components and Nomad's tasks write, across rotation; [`trace`]: one call's hops, found in it.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
 //! - [`event`] and [`ui`]: what happens, as plain data; and how it looks.
@@ -36,6 +45,9 @@
 //! Invariant: what a lab starts is recorded before it starts and carries the lab's mark, so `down` finds it always.
 //!
 //! Invariant: every wait has a deadline and keeps what it saw last; every loop, queue and output has a bound.
+//!
+//! Invariant: a token is in a file of mode 0600 and in the environment of commands a person would type; never in an
+//! argument, in a job, or in the environment of a component.
 //!
 //! Invariant: the environment of the process is read in [`cli`] only, and standard streams are written in [`ui`] only.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -54,6 +66,7 @@ pub mod http;
 pub mod jobs;
 pub mod lab;
 pub mod lockfile;
+pub mod logs;
 pub mod model;
 pub mod nearest;
 pub mod repo;
@@ -62,6 +75,7 @@ pub mod secret;
 pub mod signals;
 pub mod state;
 pub mod svc;
+pub mod trace;
 pub mod ui;
 pub mod vm;
 

@@ -134,7 +134,7 @@ async fn run_until_interrupted(
         Command::Logs(args) => command::logs::run(&args, settings).await,
         Command::Shell(args) => command::shell::run(&args, settings, &lock(settings)?, &reporter),
         Command::Doctor => {
-            let (output, outcome) = command::doctor::run(settings, &lock(settings)?)?;
+            let (output, outcome) = command::doctor::run(settings, &lock(settings)?).await?;
             print(&output, settings)?;
             outcome
         }

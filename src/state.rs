@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, LabId};
+use crate::model::{LabAddress, LabId, Wishes};
 use crate::runtime::readiness::Readiness;
-use crate::vm::Wishes;
 
 /// The variable that marks every process of a running lab with the lab's folder.
 pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
@@ -131,14 +130,24 @@ impl RunDir {
         self.root.join("bin")
     }
 
+    /// The control group below which Nomad puts its tasks, where it runs as root.
+    pub fn control_group(&self) -> String {
+        format!("meshlab-{}.slice", self.address)
+    }
+
     /// Tokens, for their owner alone.
     pub fn secrets(&self) -> Utf8PathBuf {
         self.root.join("secrets")
     }
 
+    /// What the services write.
+    pub fn logs(&self) -> Utf8PathBuf {
+        self.root.join("logs")
+    }
+
     /// What a service wrote.
     pub fn log(&self, service: &str) -> Utf8PathBuf {
-        self.root.join("logs").join(format!("{service}.log"))
+        self.logs().join(format!("{service}.log"))
     }
 
     fn state_file(&self) -> Utf8PathBuf {
@@ -195,7 +204,7 @@ impl RunDir {
             .mode(0o700)
             .create(&self.root)
             .map_err(|error| Failure::failed(format!("cannot create {}", self.root)).seen(&error))?;
-        for folder in [self.work(), self.temporary(), self.bin(), self.root.join("logs")] {
+        for folder in [self.work(), self.temporary(), self.bin(), self.logs()] {
             fs::create_dir(folder)?;
         }
         Ok(())

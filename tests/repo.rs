@@ -1,5 +1,7 @@
 //! The package repository through the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};
@@ -9,7 +11,7 @@ use std::process::Child;
 use meshlab::model::Digest;
 use meshlab::repo::{PublishedPackage, PublishedPackages};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Sandbox, until};
+use support::{Sandbox, artifact, lock, until};
 
 /// `meshlab repo serve`, told to end when dropped.
 struct Serving {
@@ -100,4 +102,50 @@ fn a_list_that_cannot_be_read_is_wrong_usage() {
     sandbox.write("packages.json", "{\"schema\": 1,\n \"packages\": [{\"name\": \"No\"}]}");
     let ran = sandbox.run(&serve).expect(2);
     assert!(ran.stderr.contains("packages.json:2:28: expected lower-case letters"), "{}", ran.stderr);
+}
+
+/// What a tool does that installs from `releases.hashicorp.com`: the list of versions, the digests, the zip.
+#[test]
+fn a_tool_that_installs_from_the_publisher_can_install_from_here() {
+    let sandbox = Sandbox::new();
+    let binary = b"#!/bin/sh\necho consul\n";
+    let (platform, arch) =
+        if cfg!(target_arch = "aarch64") { ("linux-arm64", "arm64") } else { ("linux-x86_64", "amd64") };
+    let file = format!("consul_1.2.3_linux_{arch}.zip");
+    let source = |kind: &str, of_file: &str, digest: Digest| {
+        format!(
+            "\n[[artifact.source]]\nkind = \"{kind}\"\nplatform = \"{platform}\"\n{of_file}\nsha256 = \"{}\"\n",
+            digest.hex()
+        )
+    };
+    let release = format!(
+        "[[artifact.source.file]]\nurl = \"https://releases.hashicorp.com/consul/1.2.3/{file}\"\nsize_limit = 100\n\
+         archive = \"zip\"\nunpacked_limit = 100\nunpack = {{ \"consul\" = \"consul\" }}"
+    );
+    let built = format!(
+        "wrapper = \"consul\"\ninputs = \"{}\"\ntoolchain = \"go\"\n[[artifact.source.file]]\nname = \"consul\"\n\
+         package = \"example.org/consul\"\nsize = {}\ninstall = \"consul\"",
+        Digest::sha256_of(b""),
+        binary.len()
+    );
+    let absent = Digest::sha256_of(b"absent");
+    let sources = [source("url", &release, absent), source("go", &built, Digest::sha256_of(binary))];
+    let go =
+        source("url", &release.replace("consul", "go").replace("releases.hashicorp.com", "x.org"), absent);
+    sandbox.write("deps.lock", lock(&[artifact("consul", "1.2.3", &sources), artifact("go", "1", &[go])]));
+    sandbox.write(&format!("cache/sha256/{}", Digest::sha256_of(binary).hex()), binary);
+
+    let serving = Serving::start(&sandbox, &[]);
+    let (_, versions) = serving.ask("GET /consul/index.json");
+    let versions: serde_json::Value = serde_json::from_slice(&versions).unwrap();
+    let listed = &versions["versions"]["1.2.3"]["builds"][0];
+    assert_eq!((&listed["arch"], &listed["filename"]), (&arch.into(), &file.as_str().into()));
+    let (_, sums) = serving.ask("GET /consul/1.2.3/consul_1.2.3_SHA256SUMS");
+    let (_, zip) = serving.ask(&format!("GET /consul/1.2.3/{file}"));
+    assert_eq!(String::from_utf8(sums).unwrap(), format!("{}  {file}\n", Digest::sha256_of(&zip).hex()));
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+    let mut content = Vec::new();
+    archive.by_name("consul").unwrap().read_to_end(&mut content).unwrap();
+    assert_eq!(content, binary);
+    assert_eq!(serving.end(), Some(0));
 }

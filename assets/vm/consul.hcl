@@ -1,5 +1,5 @@
-# One Consul server. It listens on the lab's address only and keeps what it knows on disk, so that it comes back
-# with it after a crash. Its secrets are in another file.
+# One Consul server. It listens on the lab's address only and keeps what it
+# knows on disk, so that it comes back with it. Its secrets are elsewhere.
 
 server           = true
 bootstrap_expect = 1
@@ -27,7 +27,7 @@ ui_config {
   enabled = true
 }
 
-# Whoever has no token may look things up (DNS, the UI), and change nothing.
+# Who has no token may look things up (DNS, the UI), and change nothing.
 acl {
   enabled        = true
   default_policy = "deny"

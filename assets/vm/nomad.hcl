@@ -1,4 +1,5 @@
-# Server and client in one process, on the lab's address only. Its secrets are in another file.
+# Server and client in one process, on the lab's address only. Its secrets
+# are in another file.
 
 region     = "bj"
 datacenter = "dc-dev-01"
@@ -36,7 +37,8 @@ client {
   }
 }
 
-# Tasks are plain processes: whoever may run jobs may run anything. Hence the access control below.
+# Tasks are plain processes: whoever may run jobs may run anything. Hence the
+# access control below.
 plugin "raw_exec" {
   config {
     enabled = true

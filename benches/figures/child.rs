@@ -158,6 +158,10 @@ impl Running {
         lines
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
     }

@@ -18,6 +18,7 @@ mod machine;
 mod mesh_overhead;
 mod nginx;
 mod provision;
+mod repo_throughput;
 mod report;
 mod static_mtls;
 mod stats;
@@ -71,6 +72,7 @@ enum Measurement {
     FirstEcho,
     ProvisionNoop,
     FetchCore,
+    RepoThroughput,
     Help,
     FirstClick,
     Idle,
@@ -88,6 +90,7 @@ impl Measurement {
             Self::FirstEcho => first_echo::measure(runs.long, folder),
             Self::ProvisionNoop => provision::measure(runs.short),
             Self::FetchCore => fetch::measure(runs.long, folder),
+            Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),

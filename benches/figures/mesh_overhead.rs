@@ -106,7 +106,7 @@ fn figures(mesh: Side, hand: Side, direct: Side) -> Result<Vec<Figure>> {
             [mesh.median, hand.median, direct.median],
         )?,
         figure("latency, 99 %", Unit::Seconds, Target::Ratio(1.10), [mesh.slow, hand.slow, direct.slow])?,
-        figure("requests", Unit::PerSecond, Target::LeastRatio(0.90), [mesh.rate, hand.rate, direct.rate])?,
+        figure("requests", Unit::PerSecond, Target::RatioAtLeast(0.90), [mesh.rate, hand.rate, direct.rate])?,
     ])
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::geteuid;
+
 use crate::Result;
 use crate::child::Running;
 
@@ -17,10 +19,22 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Serves `folder/served`; everything else it needs goes beside that.
     pub(crate) fn start(program: &Path, folder: &Path) -> Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         // One process: no workers under another user, who might not be allowed to read the files.
-        let mut configuration = String::from(
-            "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr error;\nevents {}\nhttp {\n\
+        Self::start_as(program, folder, "master_process off;\n", "")
+    }
+
+    /// The same with two workers, tuned for many requests of few clients.
+    pub(crate) fn start_two(program: &Path, folder: &Path) -> Result<Self> {
+        // Workers of root would be somebody else.
+        let user = if geteuid().is_root() { "user root;\n" } else { "" };
+        let tuned = "tcp_nopush on;\nkeepalive_requests 1000000000;\n";
+        Self::start_as(program, folder, &format!("worker_processes 2;\n{user}"), tuned)
+    }
+
+    fn start_as(program: &Path, folder: &Path, main: &str, http: &str) -> Result<Self> {
+        let port = free_port()?;
+        let mut configuration = format!(
+            "daemon off;\n{main}pid nginx.pid;\nerror_log stderr error;\nevents {{}}\nhttp {{\n{http}\
              access_log off;\nsendfile on;\ndefault_type application/octet-stream;\n",
         );
         for temporary in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -31,17 +45,28 @@ impl Nginx {
         let mut command = Command::new(program);
         command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder).stdout(Stdio::null());
         let mut process = Running::start(&mut command)?;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            if Instant::now() > deadline || process.child().try_wait()?.is_some() {
-                return Err("nginx does not serve".into());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        await_port(&mut process, port)?;
         Ok(Self { port, _process: process })
     }
 
     pub(crate) fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
+}
+
+/// A port of loopback that nobody listens on, as far as can be known.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Waits until a server takes connections.
+pub(crate) fn await_port(process: &mut Running, port: u16) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if Instant::now() > deadline || process.child().try_wait()?.is_some() {
+            return Err(format!("{} does not serve", process.name()).into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{Fault, MESHLAB};
 pub(crate) enum Unit {
     Seconds,
     Bytes,
+    BytesPerSecond,
     /// Time of one core per time.
     Cpu,
     /// Requests per second.
@@ -24,8 +25,8 @@ pub(crate) enum Unit {
 pub(crate) enum Target {
     /// At most so many times the alternative.
     Ratio(f64),
-    /// At least so many times the alternative.
-    LeastRatio(f64),
+    /// At least so many times the alternative: more is better.
+    RatioAtLeast(f64),
     /// At most this.
     Value(f64),
 }
@@ -52,7 +53,7 @@ impl Figure {
     fn met(&self) -> bool {
         match self.target {
             Target::Ratio(most) => self.ratio().is_some_and(|ratio| ratio <= most),
-            Target::LeastRatio(least) => self.ratio().is_some_and(|ratio| ratio >= least),
+            Target::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
             Target::Value(most) => self.meshlab.median() <= most,
         }
     }
@@ -60,7 +61,7 @@ impl Figure {
     fn row(&self) -> [String; COLUMNS] {
         let target = match self.target {
             Target::Ratio(most) => format!("ratio <= {most}"),
-            Target::LeastRatio(least) => format!("ratio >= {least}"),
+            Target::RatioAtLeast(least) => format!("ratio >= {least:.1}"),
             Target::Value(most) => format!("<= {}", self.unit.text(most)),
         };
         let alternative = self.alternative.as_ref();
@@ -77,7 +78,7 @@ impl Figure {
     fn json(&self) -> Value {
         let target = match self.target {
             Target::Ratio(most) => json!({"of": "ratio", "at_most": most}),
-            Target::LeastRatio(least) => json!({"of": "ratio", "at_least": least}),
+            Target::RatioAtLeast(least) => json!({"of": "ratio", "at_least": least}),
             Target::Value(most) => json!({"of": "value", "at_most": most}),
         };
         let measured = |(what, samples): &(&str, Samples)| json!({"what": what, "measured": samples.json()});
@@ -100,6 +101,7 @@ impl Unit {
         match self {
             Self::Seconds => "s",
             Self::Bytes => "B",
+            Self::BytesPerSecond => "B/s",
             Self::Cpu => "cores",
             Self::PerSecond => "1/s",
         }
@@ -112,6 +114,7 @@ impl Unit {
             Self::Seconds if value < 1.0 => (1e3, "ms", 0),
             Self::Seconds => (1.0, "s", 2),
             Self::Bytes => (1e-6, "MB", 1),
+            Self::BytesPerSecond => (1e-9, "GB/s", 2),
             Self::Cpu => (1e2, "%", 2),
             Self::PerSecond => (1.0, "/s", 0),
         }

@@ -1,4 +1,5 @@
-variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+variable "lab" {}
 
 # Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. One group for each instance;
 # the second one has an address of its own and waits for `nomad job scale apiGatewayJob gateway-2 1`.
@@ -134,7 +135,7 @@ job "apiGatewayJob" {
             "-admin-bind", "${gateway.value.address}:19004",
             "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
             "-ignore-envoy-compatibility",
-            "--", "--concurrency", "1",
+            "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
           ]
         }
 

@@ -1,4 +1,5 @@
-variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+variable "lab" {}
 
 job "dashboardJob" {
   region      = "bj"

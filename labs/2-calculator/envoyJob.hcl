@@ -1,4 +1,5 @@
-variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+variable "lab" {}
 
 # The four Envoys of the four sidecars.
 locals {
@@ -87,7 +88,7 @@ job "envoyJob" {
             "-admin-bind", "${var.lab.address}:${envoy.value.admin}",
             "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
             "-ignore-envoy-compatibility",
-            "--", "--concurrency", "1",
+            "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
           ]
         }
 

@@ -1,5 +1,5 @@
-# What the mesh as a whole is told. Consul writes these entries once, when it first has a leader;
-# `consul config read` and `consul config write` do the rest of their lives.
+# What the mesh as a whole is told. Consul writes these entries once, when it
+# first has a leader; later, `consul config write` changes them.
 config_entries {
   bootstrap {
     kind = "proxy-defaults"
@@ -79,6 +79,43 @@ JSON
     ]
   }
 
+  # Nobody may talk to anybody, until an intention says so.
+  bootstrap {
+    kind = "service-intentions"
+    name = "frontend"
+
+    sources = [
+      {
+        name   = "api-gateway"
+        action = "allow"
+      }
+    ]
+  }
+
+  bootstrap {
+    kind = "service-intentions"
+    name = "add-svc"
+
+    sources = [
+      {
+        name   = "frontend"
+        action = "allow"
+      }
+    ]
+  }
+
+  bootstrap {
+    kind = "service-intentions"
+    name = "sub-svc"
+
+    sources = [
+      {
+        name   = "frontend"
+        action = "allow"
+      }
+    ]
+  }
+
   # The API gateway: one listener ...
   bootstrap {
     kind = "api-gateway"
@@ -125,43 +162,6 @@ JSON
             name = "frontend"
           }
         ]
-      }
-    ]
-  }
-
-  # Without access control, everybody may talk to everybody. With it, nobody may, until an intention says so.
-  bootstrap {
-    kind = "service-intentions"
-    name = "frontend"
-
-    sources = [
-      {
-        name   = "api-gateway"
-        action = "allow"
-      }
-    ]
-  }
-
-  bootstrap {
-    kind = "service-intentions"
-    name = "add-svc"
-
-    sources = [
-      {
-        name   = "frontend"
-        action = "allow"
-      }
-    ]
-  }
-
-  bootstrap {
-    kind = "service-intentions"
-    name = "sub-svc"
-
-    sources = [
-      {
-        name   = "frontend"
-        action = "allow"
       }
     ]
   }

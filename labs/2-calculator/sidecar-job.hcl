@@ -1,4 +1,5 @@
-variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+variable "lab" {}
 
 # A batch job: it tells Consul of the four sidecars, one PUT /v1/agent/service/register each, and is done. The Envoys
 # themselves are another job's business.

@@ -1,4 +1,5 @@
-variable "lab" {} # filled in from lab.vars.hcl: addresses, packages with their checksums, token files
+# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+variable "lab" {}
 
 job "subsvcJob" {
   region      = "bj"
@@ -23,8 +24,8 @@ job "subsvcJob" {
     }
 
     update {
-      min_healthy_time = "0s"
-      healthy_deadline = "30s"
+      min_healthy_time  = "0s"
+      healthy_deadline  = "30s"
       progress_deadline = "45s"
     }
 
@@ -47,7 +48,8 @@ job "subsvcJob" {
       driver       = "raw_exec"
       kill_timeout = "2s"
 
-      # The package comes from the lab's own repository, and its checksum is compared before anything runs.
+      # From the lab's own repository. Nomad compares the checksum before
+      # anything runs.
       artifact {
         source      = var.lab.packages["sub-svc"].source
         mode        = "file"

@@ -27,6 +27,12 @@ pub struct AgentService {
     pub id: String,
     /// The service's name.
     pub service: String,
+    /// Where it listens.
+    #[serde(default)]
+    pub address: String,
+    /// Its port.
+    #[serde(default)]
+    pub port: u16,
     /// Free labels.
     #[serde(default)]
     pub meta: Option<BTreeMap<String, String>>,
@@ -63,6 +69,22 @@ impl AgentService {
         let upstreams = self.proxy.as_ref().and_then(|proxy| proxy.upstreams.as_ref());
         upstreams.into_iter().flatten().map(|upstream| upstream.destination_name.clone()).collect()
     }
+}
+
+/// A check of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AgentCheck {
+    /// Its name.
+    pub name: String,
+    /// `passing`, `warning`, `critical`.
+    pub status: String,
+    /// What it printed last.
+    #[serde(default)]
+    pub output: String,
+    /// The service that it is about; empty for the agent itself.
+    #[serde(rename = "ServiceID", default)]
+    pub service_id: String,
 }
 
 /// An instance of a service, with what its checks say.
@@ -131,11 +153,23 @@ impl Consul {
             .map(drop)
     }
 
+    /// All services of the agent by id, with everything that Consul tells of them.
+    pub async fn agent_services_json(&self) -> Result<Value> {
+        self.0.expect(Method::GET, "/v1/agent/services", None).await
+    }
+
     /// All services of the agent.
     pub async fn agent_services(&self) -> Result<Vec<AgentService>> {
         let services: BTreeMap<String, AgentService> =
             self.0.expect(Method::GET, "/v1/agent/services", None).await?;
         Ok(services.into_values().collect())
+    }
+
+    /// All checks of the agent.
+    pub async fn agent_checks(&self) -> Result<Vec<AgentCheck>> {
+        let checks: BTreeMap<String, AgentCheck> =
+            self.0.expect(Method::GET, "/v1/agent/checks", None).await?;
+        Ok(checks.into_values().collect())
     }
 
     /// Registers a service (Consul's JSON), or replaces it.

@@ -2,6 +2,9 @@
 
 pub mod consul;
 pub mod nomad;
+pub mod task_logs;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,6 +70,7 @@ impl Api {
                 self.name
             ))
             .seen(&error)
+            .hint(self.look_at_the_log())
         })
     }
 
@@ -77,8 +81,12 @@ impl Api {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
                 failure.hint("the token is missing or not enough: `meshlab shell` exports the lab's own")
             }
-            _ => failure,
+            _ => failure.hint(self.look_at_the_log()),
         }
+    }
+
+    fn look_at_the_log(&self) -> String {
+        format!("`meshlab logs {}` shows what it says of itself", self.name.to_lowercase())
     }
 
     fn unreachable(&self, error: &HttpError) -> Failure {

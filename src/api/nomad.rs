@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use crate::secret::Token;
 
 /// A Nomad agent.
 #[derive(Debug, Clone)]
-pub struct Nomad(Api);
+pub struct Nomad(pub(super) Api);
 
 /// A job in a list.
 #[derive(Debug, Clone, Deserialize)]
@@ -76,6 +77,12 @@ pub struct TaskState {
     pub failed: bool,
     /// How often it was started again.
     pub restarts: u64,
+    /// When it was last started, as RFC 3339.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    /// When it ended, as RFC 3339.
+    #[serde(default)]
+    pub finished_at: Option<String>,
     /// What happened to it, oldest first.
     #[serde(default)]
     pub events: Option<Vec<TaskEvent>>,
@@ -128,6 +135,16 @@ impl Nomad {
         drop(self.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
     }
 
+    /// Whether the agent's client has registered since the agent was started. What its server knows of it may be from
+    /// before.
+    pub async fn has_registered(&self, deadline: Duration) -> Result<bool, HttpError> {
+        let answer = self.0.call(Method::GET, "/v1/agent/self", None, deadline).await?;
+        let agent: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        // The server grants it with the registration.
+        let lease = agent.pointer("/stats/client/heartbeat_ttl").and_then(Value::as_str);
+        Ok(lease.is_some_and(|lease| lease != "0s"))
+    }
+
     /// The attributes of the first client that is ready for work, if there is one.
     pub async fn ready_node(&self, deadline: Duration) -> Result<Option<Value>, HttpError> {
         let answer = self.0.call(Method::GET, "/v1/nodes", None, deadline).await?;
@@ -167,9 +184,29 @@ impl Nomad {
         self.0.expect::<Value>(Method::POST, "/v1/jobs", Some(&body)).await.map(drop)
     }
 
+    /// The version of a job: it grows with every submission that changes something.
+    pub async fn version(&self, job: &str) -> Result<u64> {
+        let job: Value = self.0.expect(Method::GET, &format!("/v1/job/{job}"), None).await?;
+        Ok(job.get("Version").and_then(Value::as_u64).unwrap_or_default())
+    }
+
     /// All jobs.
     pub async fn jobs(&self) -> Result<Vec<JobListing>> {
         self.0.expect(Method::GET, "/v1/jobs", None).await
+    }
+
+    /// The tasks of a job that have a time of their own to run: by name, `prestart`, `poststart` or `poststop`.
+    pub async fn hooks(&self, job: &str) -> Result<BTreeMap<String, String>> {
+        let path = format!("/v1/job/{}", utf8_percent_encode(job, NON_ALPHANUMERIC));
+        let job: Value = self.0.expect(Method::GET, &path, None).await?;
+        let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
+        let groups = list(&job, "TaskGroups").unwrap_or_default();
+        let tasks = groups.iter().flat_map(|group| list(group, "Tasks").unwrap_or_default());
+        let hook = |task: Value| {
+            let text = |pointer: &str| task.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+            Some((text("/Name")?, text("/Lifecycle/Hook")?))
+        };
+        Ok(tasks.filter_map(hook).collect())
     }
 
     /// Stops a job, and forgets it at once if it is to be purged: its tasks may still be ending then. A job that is not

@@ -127,7 +127,9 @@ impl Settings {
         if !work_dir.is_dir() {
             return Err(Failure::usage(format!("-C {work_dir}: no such folder")));
         }
-        let dirs = dirs(&environment, &start)?;
+        let mut dirs = dirs(&environment, &start)?;
+        // The system tells of processes and mounts below it under this name, not under that of a link.
+        dirs.state = without_links(&dirs.state);
         let file = read_file(&dirs.config.join("config.toml"))?;
         let jobs = match (flags.jobs, environment.var("MESHLAB_JOBS")) {
             (Some(jobs), _) => Some(jobs),
@@ -212,6 +214,16 @@ fn dirs(environment: &Environment, start: &Utf8Path) -> Result<Dirs> {
     })
 }
 
+/// The same path without symbolic links, as far as it exists.
+fn without_links(path: &Utf8Path) -> Utf8PathBuf {
+    let resolved = path.ancestors().find_map(|parent| {
+        let rest = path.strip_prefix(parent).ok()?;
+        let real = parent.canonicalize_utf8().ok()?;
+        Some(if rest.as_str().is_empty() { real } else { real.join(rest) })
+    });
+    resolved.unwrap_or_else(|| path.to_owned())
+}
+
 fn read_file(path: &Utf8Path) -> Result<File> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -245,5 +257,15 @@ mod tests {
         assert_eq!(found.config, "/home/u/.config/meshlab");
         let nowhere = dirs(&Environment::default(), start).unwrap_err();
         assert!(nowhere.message().contains("MESHLAB_CACHE_DIR"), "{nowhere}");
+    }
+
+    #[test]
+    fn links_are_followed_as_far_as_there_is_something() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap().canonicalize_utf8().unwrap();
+        std::fs::create_dir(folder.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", folder.join("link")).unwrap();
+        assert_eq!(without_links(&folder.join("link/not/yet")), folder.join("real/not/yet"));
+        assert_eq!(without_links(&folder.join("real/../link")), folder.join("real"));
     }
 }

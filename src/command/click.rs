@@ -21,22 +21,24 @@ const DOOR: u16 = 8088;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// What came of one call.
-struct Click {
+pub(super) struct Click {
     at: u64,
-    took: Duration,
-    answer: Result<Answer, String>,
+    pub(super) took: Duration,
+    pub(super) answer: Result<Answer, String>,
 }
 
 /// Calls as often as asked. The second value fails if the last call did.
 pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
+    if args.trace {
+        return super::trace::run(args, settings).await;
+    }
     let began = Instant::now();
     let mut clicks = Vec::new();
     for number in 0..args.count {
         if number > 0 {
             tokio::time::sleep(args.interval).await;
         }
-        let body = json!({"expression": args.expression}).to_string();
-        clicks.push(call(settings, "/api/v1/compute", body, began).await);
+        clicks.push(compute(&args.expression, settings, began).await);
     }
     let Some(last) = clicks.last() else { return Err(Failure::usage("nothing to do")) };
     let outcome = verdict(last, settings, &args.expression);
@@ -71,6 +73,12 @@ pub async fn fault(settings: &Settings) -> Result<Output> {
     }
 }
 
+/// One compute call.
+pub(super) async fn compute(expression: &str, settings: &Settings, began: Instant) -> Click {
+    let body = json!({"expression": expression}).to_string();
+    call(settings, "/api/v1/compute", body, began).await
+}
+
 async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
     let started = Instant::now();
     let headers = [("Content-Type", "application/json")];
@@ -85,13 +93,13 @@ fn body(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
-fn result(click: &Click) -> Option<String> {
+pub(super) fn result(click: &Click) -> Option<String> {
     let answer = click.answer.as_ref().ok()?;
     let result = body(answer).get("result").cloned()?;
     (answer.status == StatusCode::OK).then(|| result.to_string())
 }
 
-fn verdict(click: &Click, settings: &Settings, expression: &str) -> Result<()> {
+pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> Result<()> {
     let answer = click.answer.as_ref().map_err(|seen| unreachable(settings, seen))?;
     if result(click).is_some() {
         return Ok(());
@@ -124,17 +132,15 @@ fn first_line(text: &str) -> String {
 
 /// Runs of calls with the same outcome, a line each.
 fn several(clicks: &[Click], settings: &Settings) -> String {
-    let mut table = Table::new(["AT", "CALLS", "OUTCOME", "LONGEST"]).right(0).right(1).right(3);
+    let mut table = Table::new(["AT", "CALLS", "LONGEST", "OUTCOME"]).right(0).right(1).right(2);
     let outcome = |click: &Click| match (&click.answer, result(click)) {
         (_, Some(result)) => (true, format!("200 {result}")),
         (Ok(answer), None) => {
             let said = body(answer);
             let said =
                 ["reason", "details"].iter().find_map(|name| said.get(name)?.as_str().map(str::to_owned));
-            (
-                false,
-                format!("{} {}", answer.status.as_u16(), said.unwrap_or_else(|| first_line(&answer.text()))),
-            )
+            let said = said.unwrap_or_else(|| first_line(&answer.text()));
+            (false, format!("{} {}", answer.status.as_u16(), in_short(&said)))
         }
         (Err(seen), None) => (false, seen.clone()),
     };
@@ -145,8 +151,8 @@ fn several(clicks: &[Click], settings: &Settings) -> String {
         table.row([
             ui::duration(Duration::from_millis(first.at)).into(),
             group.len().to_string().into(),
-            if good { Cell::good(said) } else { Cell::bad(said) },
             ui::duration(longest).into(),
+            if good { Cell::good(said) } else { Cell::bad(said) },
         ]);
     }
     let good = clicks.iter().filter(|click| result(click).is_some()).count();
@@ -154,6 +160,14 @@ fn several(clicks: &[Click], settings: &Settings) -> String {
     // Writing to a String cannot fail.
     let _ = writeln!(text, "\n{good} of {} calls answered rightly", clicks.len());
     text
+}
+
+/// Whom a failure is about and what came of it, without the story in between.
+fn in_short(said: &str) -> String {
+    match (said.split_once(" at "), said.rsplit_once(": ")) {
+        (Some((who, _)), Some((_, why))) => format!("{who}: {why}"),
+        _ => said.to_owned(),
+    }
 }
 
 fn as_json(click: &Click) -> Value {

@@ -1,5 +1,6 @@
 //! `meshlab lab`: run a numbered lab, or look into one.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use serde_json::json;
 
 use crate::artifact::provision::{Request, provision};
 use crate::cli::{LabRunArgs, RuntimeChoice, Settings};
-use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
+use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::{Catalog, Components, Lab, Session};
 use crate::lockfile::Lock;
@@ -81,10 +82,11 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     if settings.runtime == RuntimeChoice::Docker {
         return Err(no_containers());
     }
+    let shown = shown_steps(&lab, args)?;
     let run = RunDir::new(&settings.dirs.state, settings.address);
     let run_lock = clear_leftovers(&run, run.lock()?, reporter).await?;
     let outcome = tokio::select! {
-        outcome = work(lab, &run, args, settings, lock, console) => outcome,
+        outcome = work(lab, &run, args.keep, shown, settings, lock, console) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
@@ -96,10 +98,23 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     outcome.and(taken_down)
 }
 
+/// The steps that are to be seen.
+fn shown_steps(lab: &Lab, args: &LabRunArgs) -> Result<Range<usize>> {
+    Ok(match (&args.step, &args.from) {
+        (Some(step), _) => {
+            let index = lab.position(step)?;
+            index..index + 1
+        }
+        (None, Some(step)) => lab.position(step)?..lab.steps.len(),
+        (None, None) => 0..lab.steps.len(),
+    })
+}
+
 async fn work(
     lab: Lab,
     run: &RunDir,
-    args: &LabRunArgs,
+    keep: bool,
+    shown: Range<usize>,
     settings: &Settings,
     lock: &Lock,
     console: &Arc<Console>,
@@ -120,19 +135,28 @@ async fn work(
         steps: lab.steps.len(),
     }));
     let steps = lab.steps.len();
-    let mut session = Session::prepare(lab, run.clone(), components, &settings.dirs, reporter.clone())?;
+    let mut session = Session::prepare(lab, run, components, &settings.dirs, reporter.clone())?;
     let mut summaries: Vec<StepSummary> = Vec::with_capacity(steps);
     let mut outcome = Ok(());
     let started = Instant::now();
     let mut paused = Duration::ZERO;
-    for index in 0..steps {
+    // What comes before is needed and was not asked for.
+    session.report_to(Arc::new(Silent));
+    for index in 0..shown.start {
+        reporter.report(Event::Runtime(RuntimeEvent::Working {
+            what: format!("doing step {} first", index + 1),
+        }));
+        session.run_step(index).await.1?;
+    }
+    session.report_to(reporter.clone());
+    for index in shown.clone() {
         let (summary, result) = session.run_step(index).await;
         summaries.push(summary);
         outcome = result;
         if outcome.is_err() {
             break;
         }
-        if index + 1 < steps {
+        if index + 1 < shown.end {
             let pause = Instant::now();
             let answer = console.pause("Enter for the next step, q and Enter to stop").await;
             paused += pause.elapsed();
@@ -142,19 +166,19 @@ async fn work(
             }
         }
     }
-    if args.keep {
+    if keep {
         session.keep()?;
     }
     let lab = session.lab();
-    let completed = summaries.len() == steps;
+    let completed = summaries.len() == shown.len() && shown.end == steps;
     reporter.report(Event::Lab(LabEvent::Finished {
         id: lab.id.clone(),
         steps: summaries,
-        of: steps,
+        of: shown.len(),
         passed: outcome.is_ok(),
         // Who stopped early has not seen it yet.
         learned: if completed { lab.learned.clone() } else { Vec::new() },
-        kept: args.keep,
+        kept: keep,
         took: started.elapsed().saturating_sub(paused),
     }));
     outcome

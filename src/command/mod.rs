@@ -16,6 +16,7 @@ pub mod repo;
 pub mod shell;
 pub mod status;
 pub mod svc;
+pub mod trace;
 pub mod up;
 
 /// What a command has to say on standard output. `main` prints one of the two.

@@ -11,7 +11,7 @@ use crate::cli::Settings;
 use crate::event::{Event, RepoEvent, SharedReporter};
 use crate::failure::Result;
 use crate::lockfile::Lock;
-use crate::repo::{Access, Catalog, Options, PublishedPackages, Server};
+use crate::repo::{Access, AccessLog, Catalog, Options, PublishedPackages, Server};
 
 /// Serves the store, and the packages of a list, until `shutdown`; then lets requests under way finish for a moment.
 pub async fn serve(
@@ -29,7 +29,8 @@ pub async fn serve(
     let files = catalog.stored_files();
     let (log, problems) = (Arc::clone(&reporter), Arc::clone(&reporter));
     let options = Options {
-        log: Some(Arc::new(move |access| log.report(served(access)))),
+        // Nobody would see it.
+        log: (!settings.quiet).then(|| -> AccessLog { Arc::new(move |access| log.report(served(access))) }),
         problems: Some(Arc::new(move |text| problems.report(Event::Warning { text: text.to_owned() }))),
         ..Options::default()
     };

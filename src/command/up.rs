@@ -13,7 +13,7 @@ use crate::state::RunDir;
 use crate::vm::Component;
 
 /// How long one component may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts what does not run. What was begun from nothing is taken down again if it does not come up.
 pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
@@ -63,10 +63,10 @@ async fn bring_up(
     }
     let components = super::lab::components(&lab, settings, lock, reporter).await?;
     let mut session = if resumed {
-        Session::resume(lab, run.clone(), components, &settings.dirs, reporter.clone())?
+        Session::resume(lab, run, &components, &settings.dirs, reporter.clone())?
     } else {
         ports::require_free(run.address(), &lab.ports)?;
-        Session::prepare(lab, run.clone(), components, &settings.dirs, reporter.clone())?
+        Session::prepare(lab, run, components, &settings.dirs, reporter.clone())?
     };
     // Nomad looks for Consul once, when it starts: the others come first.
     let mut changed = false;

@@ -4,19 +4,23 @@
 mod progress;
 mod start;
 mod stop;
+mod tasks;
 
 use fs_err as fs;
 use serde_json::Value;
 
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::model::FileName;
+use crate::model::Wishes;
 use crate::nearest::nearest;
 use crate::state::RunDir;
-use crate::vm::{Secrets, Wishes, variables_file};
+use crate::vm::{Secrets, variables_file};
 
 pub use progress::Progress;
 pub use start::{Started, start};
 pub use stop::stop;
+pub use tasks::{Condition, Task, Tasks, tasks};
 
 /// The longest job file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -49,6 +53,15 @@ pub struct Job {
     definition: Value,
 }
 
+/// A file of the lab that holds a job, or should.
+#[derive(Debug, Clone)]
+pub struct JobFile {
+    /// Its name.
+    pub file: FileName,
+    /// The job, or what is wrong with the file.
+    pub job: Result<Job>,
+}
+
 impl Jobs {
     /// The jobs of the lab that runs here.
     pub fn of(run: &RunDir) -> Result<Self> {
@@ -73,50 +86,59 @@ impl Jobs {
         })
     }
 
-    /// The lab's job files in their order, read by Nomad's own parser; only those that are named, if any are.
-    pub async fn read(&self, names: &[String]) -> Result<Vec<Job>> {
+    /// The lab's job files in their order, each as Nomad's own parser reads it, or why it cannot.
+    pub async fn files(&self) -> Result<Vec<JobFile>> {
         let variables = self.variables()?;
-        let mut jobs = Vec::new();
+        let mut files = Vec::new();
         for file in &self.wishes.jobs {
+            let job = match self.source(file) {
+                Ok(source) => match self.nomad.parse(file.as_str(), &source, &variables).await {
+                    Ok(definition) => Ok(Job::new(file, source, definition)),
+                    Err(failure) if failure.kind() == FailureKind::Usage => Err(failure),
+                    // It is not the file's fault.
+                    Err(failure) => return Err(failure),
+                },
+                Err(failure) => Err(failure),
+            };
             let path = self.run.work().join(file.as_str());
-            if fs::metadata(&path)?.len() > LONGEST_FILE {
-                return Err(Failure::usage(format!("{file} is longer than {LONGEST_FILE} bytes; no job is")));
-            }
-            let source = fs::read_to_string(&path)?;
-            let named = |job: &Job| names.iter().any(|name| *name == job.id || name == file.as_str());
-            match self.nomad.parse(file.as_str(), &source, &variables).await {
-                Ok(definition) => {
-                    let id = definition.get("ID").and_then(Value::as_str).unwrap_or_default().to_owned();
-                    let job = Job { id, file: file.to_string(), source, definition };
-                    if names.is_empty() || named(&job) {
-                        jobs.push(job);
-                    }
-                }
-                // One that is broken must not keep the others from being started by name.
-                Err(failure) => {
-                    let stem = file.as_str().trim_end_matches(".hcl");
-                    if names.is_empty() || names.iter().any(|name| name == stem || name == file.as_str()) {
-                        return Err(failure.detail("file", path.to_string()));
-                    }
-                }
-            }
+            let job = job.map_err(|failure| failure.detail("file", path.to_string()));
+            files.push(JobFile { file: file.clone(), job });
         }
-        self.all_found(names, &jobs)?;
-        Ok(jobs)
+        Ok(files)
     }
 
-    fn all_found(&self, names: &[String], jobs: &[Job]) -> Result<()> {
-        let missing =
-            names.iter().find(|name| !jobs.iter().any(|job| job.id == **name || job.file == **name));
-        let Some(missing) = missing else { return Ok(()) };
-        let known: Vec<&str> =
-            self.wishes.jobs.iter().map(|file| file.as_str().trim_end_matches(".hcl")).collect();
-        let failure = Failure::new(FailureKind::Usage, format!("no job is called {missing:?}"))
-            .detail("jobs", known.join(", "));
-        Err(match nearest(missing, known.iter().copied()) {
-            Some(near) => failure.hint(format!("did you mean {near}?")),
-            None => failure.hint("`meshlab jobs list` shows all"),
-        })
+    /// The jobs in these files; only those that are named, if any are. A file that is broken does not keep others from
+    /// being chosen by name.
+    pub async fn read(&self, names: &[String]) -> Result<Vec<Job>> {
+        self.chosen(names).await?.into_iter().map(|file| file.job).collect()
+    }
+
+    /// The names of jobs, also of those whose files are broken: they may well run.
+    pub async fn names(&self, names: &[String]) -> Result<Vec<String>> {
+        Ok(self.chosen(names).await?.iter().map(|file| file.name().to_owned()).collect())
+    }
+
+    async fn chosen(&self, names: &[String]) -> Result<Vec<JobFile>> {
+        let mut files = self.files().await?;
+        if let Some(missing) = names.iter().find(|name| !files.iter().any(|file| file.is_called(name))) {
+            let known: Vec<&str> = files.iter().map(JobFile::name).collect();
+            let failure =
+                Failure::usage(format!("no job is called {missing:?}")).detail("jobs", known.join(", "));
+            return Err(match nearest(missing, known.iter().copied()) {
+                Some(near) => failure.hint(format!("did you mean {near}?")),
+                None => failure.hint("`meshlab jobs list` shows all"),
+            });
+        }
+        files.retain(|file| names.is_empty() || names.iter().any(|name| file.is_called(name)));
+        Ok(files)
+    }
+
+    fn source(&self, file: &FileName) -> Result<String> {
+        let path = self.run.work().join(file.as_str());
+        if fs::metadata(&path)?.len() > LONGEST_FILE {
+            return Err(Failure::usage(format!("{file} is longer than {LONGEST_FILE} bytes; no job is")));
+        }
+        Ok(fs::read_to_string(&path)?)
     }
 
     fn variables(&self) -> Result<String> {
@@ -124,7 +146,26 @@ impl Jobs {
     }
 }
 
+impl JobFile {
+    /// The job's name; of a broken file that which it is likely to have.
+    pub fn name(&self) -> &str {
+        match &self.job {
+            Ok(job) => &job.id,
+            Err(_) => self.file.as_str().trim_end_matches(".hcl"),
+        }
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        name == self.name() || name == self.file.as_str()
+    }
+}
+
 impl Job {
+    fn new(file: &FileName, source: String, definition: Value) -> Self {
+        let id = definition.get("ID").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { id, file: file.to_string(), source, definition }
+    }
+
     fn is_batch(&self) -> bool {
         self.definition.get("Type").and_then(Value::as_str) == Some("batch")
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 
-use super::progress::{progress, why_not_placed};
+use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
 use super::{ADMIN_LABEL, JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::Instance;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
@@ -13,6 +13,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
+use crate::vm::VARIABLES;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
@@ -49,15 +50,16 @@ pub async fn start(
     let deadline = Instant::now() + patience;
     let mut watch =
         Watch { jobs, since: i64::try_from(now()).unwrap_or(0) * 1_000_000_000, index: 0, reporter };
-    let mut waiting: Vec<(&Job, Instant)> = Vec::new();
+    let mut waiting: Vec<Submitted> = Vec::new();
     let mut started = Vec::new();
     let variables = jobs.variables()?;
     for job in list {
-        waiting.push((job, Instant::now()));
+        let since = Instant::now();
         jobs.nomad.submit(&job.definition, &job.source, &variables).await?;
+        waiting.push(Submitted { job, version: jobs.nomad.version(&job.id).await?, since });
         reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("{} submitted", job.id) }));
         if job.is_batch() {
-            watch.until(deadline, &mut waiting, &mut started, |job| job.is_batch()).await?;
+            watch.until(deadline, &mut waiting, &mut started, Job::is_batch).await?;
         }
     }
     watch.until(deadline, &mut waiting, &mut started, |_| true).await?;
@@ -66,6 +68,12 @@ pub async fn start(
         until_the_door_opens(jobs, deadline).await?;
     }
     Ok(started)
+}
+
+struct Submitted<'a> {
+    job: &'a Job,
+    version: u64,
+    since: Instant,
 }
 
 struct Watch<'a> {
@@ -80,19 +88,20 @@ impl Watch<'_> {
     async fn until(
         &mut self,
         deadline: Instant,
-        waiting: &mut Vec<(&Job, Instant)>,
+        waiting: &mut Vec<Submitted<'_>>,
         started: &mut Vec<Started>,
         matters: impl Fn(&Job) -> bool,
     ) -> Result<()> {
         let mut last = BTreeMap::new();
-        while waiting.iter().any(|(job, _)| matters(job)) {
+        while waiting.iter().any(|submitted| matters(submitted.job)) {
             let (allocations, index) = self.jobs.nomad.allocations(self.index, WATCH).await?;
             self.index = index;
             let mut still = Vec::new();
-            for (job, since) in waiting.drain(..) {
-                match progress(job, &allocations, self.since) {
+            for submitted in waiting.drain(..) {
+                let job = submitted.job;
+                match progress(job, submitted.version, &allocations, self.since) {
                     Progress::Done(runs) => {
-                        let took = since.elapsed();
+                        let took = submitted.since.elapsed();
                         let what =
                             format!("{} {}", job.id, if job.is_batch() { "is done" } else { "is running" });
                         self.report(RuntimeEvent::Done { what, detail: runs.clone(), took });
@@ -104,14 +113,14 @@ impl Watch<'_> {
                             self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
                             last.insert(job.id.clone(), why);
                         }
-                        still.push((job, since));
+                        still.push(submitted);
                     }
                     Progress::Failed(why) => return Err(failed(job, why)),
                 }
             }
             *waiting = still;
             if Instant::now() >= deadline
-                && let Some((job, _)) = waiting.first()
+                && let Some(Submitted { job, .. }) = waiting.first()
             {
                 return Err(self.late(job, last.remove(&job.id)).await);
             }
@@ -133,10 +142,18 @@ impl Watch<'_> {
 }
 
 fn failed(job: &Job, why: String) -> Failure {
-    Failure::failed(format!("job {} failed", job.id)).detail("seen", why).hint(format!(
-        "`meshlab shell -- nomad job status {}` tells more; `meshlab jobs stop {}` clears it away",
-        job.id, job.id
-    ))
+    let id = &job.id;
+    let hint = if why.contains(WRONG_CHECKSUM) {
+        format!(
+            "`meshlab up` writes {VARIABLES} anew, then `meshlab jobs start {id}`; until then Nomad tries again and again, \
+             unless `meshlab jobs stop {id}` clears it away"
+        )
+    } else {
+        format!(
+            "`meshlab shell -- nomad job status {id}` tells more; `meshlab jobs stop {id}` clears it away"
+        )
+    };
+    Failure::failed(format!("job {id} failed")).detail("seen", why).hint(hint)
 }
 
 /// Waits until everything that these jobs registered in Consul passes its checks.
@@ -208,8 +225,12 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
         own.filter(|allocation| allocation.desired_status == "run").map(|allocation| allocation.id).collect()
     };
     let services = jobs.consul.agent_services().await?;
+    // What a batch job registers is often another job's to run: it is waited for only where all jobs are started.
+    let is_all = list.len() == jobs.wishes.jobs.len();
+    let counts: Vec<&str> =
+        list.iter().filter(|job| is_all || !job.is_batch()).map(|job| job.id.as_str()).collect();
     let own = services.iter().filter(|service| {
-        service.label(JOB_LABEL).is_some_and(|label| list.iter().any(|job| job.id == label))
+        service.label(JOB_LABEL).is_some_and(|label| counts.contains(&label))
             || allocations.iter().any(|allocation| service.id.contains(allocation.as_str()))
     });
     let mut names: Vec<String> = Vec::new();

@@ -8,11 +8,12 @@ use toml::Spanned;
 
 use super::check::Check;
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId};
+use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId, Wishes};
+use crate::nearest::nearest;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
-use crate::vm::{Component, Wishes};
+use crate::vm::Component;
 
 /// How many lines of a command's output are shown if the lab says nothing.
 const SHOWN_LINES: usize = 40;
@@ -215,6 +216,23 @@ impl Lab {
             environment: environment.map(|(_, wishes)| wishes),
             steps,
             learned: raw.learned,
+        })
+    }
+
+    /// Where a step stands, from 0, by its number (from 1) or its name.
+    pub fn position(&self, step: &str) -> Result<usize> {
+        let named = self.steps.iter().position(|known| known.id.as_str() == step);
+        let numbered = step.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        if let Some(index) = named.or(numbered.filter(|index| *index < self.steps.len())) {
+            return Ok(index);
+        }
+        let failure = Failure::usage(format!("lab {} has no step {step:?}", self.id))
+            .detail("steps", format!("1 to {}, or by name", self.steps.len()));
+        Err(match nearest(step, self.steps.iter().map(|known| known.id.as_str())) {
+            Some(near) => {
+                failure.hint(format!("did you mean {near}? `meshlab lab show {}` lists all", self.id))
+            }
+            None => failure.hint(format!("`meshlab lab show {}` lists all", self.id)),
         })
     }
 

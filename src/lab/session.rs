@@ -12,7 +12,7 @@ use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::host::Host;
-use crate::runtime::{CommandEnvironment, ServiceSpec};
+use crate::runtime::{CommandEnvironment, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
 use crate::vm::{Component, Package, Secrets, Settled, Vm};
 
@@ -40,7 +40,7 @@ impl Session {
     /// Makes the lab's folder, its files and its PATH. Nothing runs yet.
     pub fn prepare(
         lab: Lab,
-        run: RunDir,
+        run: &RunDir,
         components: Components,
         dirs: &Dirs,
         reporter: SharedReporter,
@@ -53,24 +53,24 @@ impl Session {
             fs::write(run.work().join(name.as_str()), text)?;
         }
         let address = run.address();
-        let environment = environment(&run, &components.path, dirs);
+        let environment = environment(run, &components.path, dirs);
         let mut state = RunState::new(lab.id.clone(), address, components.path, components.tools);
         state.environment.clone_from(&lab.environment);
         // The intent first: whatever comes to be below the folder is known to belong to a lab.
         let mut host = Host::new(run.clone(), state, environment)?;
         let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
-        host.set_secrets(secret_environment(&run));
+        host.set_secrets(secret_environment(run));
         Ok(Self { lab, address, host, vm, reporter })
     }
 
     /// A session over what an earlier meshlab left running.
     pub fn resume(
         lab: Lab,
-        run: RunDir,
-        components: Components,
+        run: &RunDir,
+        components: &Components,
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
@@ -78,14 +78,14 @@ impl Session {
             Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
         };
         let state = run.load().ok_or_else(lost)?;
-        let environment = environment(&run, &state.path, dirs);
+        let environment = environment(run, &state.path, dirs);
         let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), components.packages)?),
+            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
         let address = run.address();
         let mut host = Host::new(run.clone(), state, environment)?;
-        host.set_secrets(secret_environment(&run));
+        host.set_secrets(secret_environment(run));
         Ok(Self { lab, address, host, vm, reporter })
     }
 
@@ -98,6 +98,11 @@ impl Session {
             if !self.host.is_alive(component.name()) {
                 let spec = component.spec(self.environment()?);
                 self.report_working(format!("starting {}", spec.name));
+                // A leader that was killed may have left workers, and they its ports. Nomad's are the jobs' own.
+                if *component != Component::Nomad {
+                    self.host.stop(&spec.name).await?;
+                }
+                ports::require_free(self.address, &component.ports())?;
                 self.host.start(&spec)?;
                 missing.push(spec.name);
             }
@@ -122,13 +127,13 @@ impl Session {
         component: Option<Component>,
         patience: Duration,
     ) -> Result<String> {
-        /// How often a component may ask to be started again.
-        const STARTS: usize = 4;
+        /// After so many starts a component has to settle as it is.
+        const STARTS: usize = 3;
         let mut again = String::new();
-        for _ in 0..STARTS {
+        for start in 1..=STARTS {
             let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
             let Some(component) = component else { return Ok(ready) };
-            let settled = component.settle(self.environment()?, patience).await;
+            let settled = component.settle(self.environment()?, patience, start < STARTS).await;
             match settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))? {
                 Settled::Done(done) if done.is_empty() => return Ok(ready),
                 Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),
@@ -146,6 +151,11 @@ impl Session {
 
     fn report_working(&self, what: String) {
         self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+    }
+
+    /// Reports from here on to somebody else.
+    pub fn report_to(&mut self, reporter: SharedReporter) {
+        self.reporter = reporter;
     }
 
     /// The lab.
@@ -331,6 +341,10 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
         ("NOMAD_REGION", "bj".to_owned()),
+        // What commands write is shown with a margin, on a terminal that may have 80 columns.
+        ("COLUMNS", "76".to_owned()),
+        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
+        ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),
         ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
         ("MESHLAB_DATA_DIR", dirs.data.to_string()),

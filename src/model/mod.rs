@@ -6,6 +6,7 @@ mod name;
 mod platform;
 mod relative_path;
 mod size;
+mod wishes;
 
 pub use address::LabAddress;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
@@ -13,6 +14,7 @@ pub use name::{ArtifactName, FileName, LabId, Slug, StepId};
 pub use platform::Platform;
 pub use relative_path::RelativePath;
 pub use size::ByteSize;
+pub use wishes::Wishes;
 
 /// Text that is not a value of the type it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

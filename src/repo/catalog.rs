@@ -2,13 +2,15 @@
 //! published beside them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
-use rustix::fs::OFlags;
 
+use super::blob::{Blob, Found, Identity, identity_of, open, read};
+use super::cache::{self, Cache};
+use super::content::Content;
 use super::published::{PublishedPackage, PublishedPackages};
+use super::releases::Releases;
 use crate::artifact::store::Store;
 use crate::lockfile::{Artifact, Lock};
 use crate::model::{ArtifactName, Digest, FileName, Platform};
@@ -19,6 +21,8 @@ pub struct Catalog {
     store: Store,
     packages: BTreeMap<ArtifactName, Package>,
     published: BTreeMap<Digest, Listed>,
+    releases: Releases,
+    cache: Arc<Cache>,
 }
 
 /// One artifact.
@@ -37,6 +41,7 @@ pub(super) struct Listed {
     pub(super) name: FileName,
     pub(super) digest: Digest,
     pub(super) origin: Origin,
+    path: Utf8PathBuf,
 }
 
 /// Where a file comes from.
@@ -45,7 +50,7 @@ pub(super) enum Origin {
     /// The lock; it is in the store, or is not there.
     Lock(Platform),
     /// The list of published packages.
-    Published { version: String, path: Utf8PathBuf, size: u64 },
+    Published { version: String, size: u64 },
 }
 
 /// A file that is there.
@@ -56,30 +61,14 @@ pub(super) struct Stored<'a> {
     pub(super) by_name: bool,
 }
 
-/// What came of looking for a file.
-#[derive(Debug)]
-pub(super) enum Found {
-    Blob(Blob),
-    Nothing,
-    /// It is there and is not what it should be, in words for whoever runs the server.
-    Altered(String),
-}
-
-/// A blob that is open for reading.
-#[derive(Debug)]
-pub(super) struct Blob {
-    pub(super) file: std::fs::File,
-    pub(super) size: u64,
-    pub(super) digest: Digest,
-}
-
 impl Catalog {
     /// The catalogue of a lock over a store. What is in the store is looked up at each request.
     pub fn new(lock: &Lock, store: Store) -> Self {
         let here = Platform::current().ok();
-        let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here));
+        let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here, &store));
         let packages = lock.artifacts.iter().map(package).collect();
-        Self { store, packages, published: BTreeMap::new() }
+        let (published, releases) = (BTreeMap::new(), Releases::new(lock));
+        Self { store, packages, published, releases, cache: Arc::default() }
     }
 
     /// With these published beside the lock's files. A name that both have means the lock's file.
@@ -97,7 +86,15 @@ impl Catalog {
 
     /// How many of the lock's files are in the store, and published ones in their place.
     pub fn stored_files(&self) -> usize {
-        self.packages.values().map(|package| self.stored(package).len()).sum()
+        self.packages.values().map(|package| package.stored().len()).sum()
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn releases(&self) -> &Releases {
+        &self.releases
     }
 
     /// All artifacts by name.
@@ -107,26 +104,6 @@ impl Catalog {
 
     pub(super) fn package(&self, name: &ArtifactName) -> Option<&Package> {
         self.packages.get(name)
-    }
-
-    /// An artifact's files that are there.
-    pub(super) fn stored<'a>(&self, package: &'a Package) -> Vec<Stored<'a>> {
-        let mut stored: Vec<Stored<'a>> = Vec::new();
-        for file in &package.files {
-            let metadata = match &file.origin {
-                Origin::Lock(_) => std::fs::metadata(self.store.path_of(&file.digest)),
-                Origin::Published { path, .. } => std::fs::symlink_metadata(path),
-            };
-            let Ok(metadata) = metadata else { continue };
-            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
-            let by_name = namesakes.peek().is_none();
-            // Published although the lock has it: that is one file.
-            let again = namesakes.any(|other| other.file.digest == file.digest);
-            if !again && metadata.is_file() && file.origin.size().is_none_or(|size| size == metadata.len()) {
-                stored.push(Stored { file, size: metadata.len(), by_name });
-            }
-        }
-        stored
     }
 
     /// The file of an artifact that has this name; this machine's platform is preferred.
@@ -144,36 +121,42 @@ impl Catalog {
 
     /// The blob of this digest.
     pub(super) fn open(&self, digest: &Digest) -> Found {
-        match (open(&self.store.path_of(digest), *digest), self.published.get(digest)) {
-            (Some(blob), _) => Found::Blob(blob),
-            (None, Some(listed)) => self.open_listed(listed),
-            (None, None) => Found::Nothing,
+        match self.open_at(&self.store.path_of(digest), digest) {
+            Some((content, _)) => Found::Blob(Blob { content, digest: *digest }),
+            None => self.published.get(digest).map_or(Found::Nothing, |listed| self.open_listed(listed)),
         }
     }
 
     fn open_listed(&self, file: &Listed) -> Found {
-        let path = match &file.origin {
-            Origin::Lock(_) => self.store.path_of(&file.digest),
-            Origin::Published { path, .. } => path.clone(),
+        let Some((content, Identity { size: found, .. })) = self.open_at(&file.path, &file.digest) else {
+            return Found::Nothing;
         };
-        let Some(blob) = open(&path, file.digest) else { return Found::Nothing };
         match file.origin.size() {
-            Some(size) if size != blob.size => Found::Altered(format!(
-                "{path} is not the file that was published as {}: it has {} bytes, not {size}",
-                file.name, blob.size
+            Some(size) if size != found => Found::Altered(format!(
+                "{} is not the file that was published as {}: it has {found} bytes, not {size}",
+                file.path, file.name
             )),
-            _ => Found::Blob(blob),
+            _ => Found::Blob(Blob { content, digest: file.digest }),
         }
     }
-}
 
-/// Opening a local file is as quick as handing it to another thread would be.
-fn open(path: &Utf8Path, digest: Digest) -> Option<Blob> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    let metadata = file.metadata().ok()?;
-    let (file, _) = file.into_parts();
-    metadata.is_file().then_some(Blob { file, size: metadata.len(), digest })
+    /// A file's content: from memory, if it was read before and nothing happened to the file.
+    fn open_at(&self, path: &Utf8Path, digest: &Digest) -> Option<(Content, Identity)> {
+        if let Some((identity, kept)) = self.cache.get(digest)
+            && identity_of(path) == Some(identity)
+        {
+            return Some((kept.into(), identity));
+        }
+        let (file, identity) = open(path)?;
+        if identity.size > cache::LARGEST {
+            return Some((Content::file(file, identity.size), identity));
+        }
+        let bytes = read(&file, identity.size)?;
+        if identity.is_settled() {
+            self.cache.put(*digest, identity, bytes.clone());
+        }
+        Some((bytes.into(), identity))
+    }
 }
 
 impl Origin {
@@ -196,13 +179,13 @@ impl Origin {
 impl From<&PublishedPackage> for Listed {
     fn from(published: &PublishedPackage) -> Self {
         let PublishedPackage { file, digest, version, path, size, .. } = published;
-        let origin = Origin::Published { version: version.clone(), path: path.clone(), size: *size };
-        Self { name: file.clone(), digest: *digest, origin }
+        let origin = Origin::Published { version: version.clone(), size: *size };
+        Self { name: file.clone(), digest: *digest, origin, path: path.clone() }
     }
 }
 
 impl Package {
-    fn new(artifact: &Artifact, here: Option<Platform>) -> Self {
+    fn new(artifact: &Artifact, here: Option<Platform>, store: &Store) -> Self {
         let mut package = Self {
             version: artifact.version.clone(),
             license: artifact.license.clone(),
@@ -213,12 +196,29 @@ impl Package {
             for file in &source.files {
                 if package.files.iter().all(|other| other.digest != file.digest) {
                     let origin = Origin::Lock(source.platform);
-                    package.files.push(Listed { name: file.name.clone(), digest: file.digest, origin });
+                    let (name, digest) = (file.name.clone(), file.digest);
+                    package.files.push(Listed { name, digest, origin, path: store.path_of(&digest) });
                 }
             }
         }
         package.files.sort_by_key(|file| file.origin.platform() != here);
         package
+    }
+
+    /// The files that are there.
+    pub(super) fn stored(&self) -> Vec<Stored<'_>> {
+        let mut stored: Vec<Stored<'_>> = Vec::new();
+        for file in &self.files {
+            let Some(identity) = identity_of(&file.path) else { continue };
+            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
+            let by_name = namesakes.peek().is_none();
+            // Published although the lock has it: that is one file.
+            let again = namesakes.any(|other| other.file.digest == file.digest);
+            if !again && file.origin.size().is_none_or(|size| size == identity.size) {
+                stored.push(Stored { file, size: identity.size, by_name });
+            }
+        }
+        stored
     }
 
     /// One that is published only, without its files.

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{timeout, timeout_at};
 
 use super::answer::answer;
 use super::request::{Parsed, Request, parse};
-use super::response::{Body, Response};
+use super::response::Response;
 use super::server::{Access, Shared};
+use super::slots::Slot;
 use super::transfer::deliver;
 
 /// How much is read at once.
@@ -22,23 +22,23 @@ const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Answers requests until the client or this server has had enough.
-pub(super) async fn serve(mut stream: TcpStream, shared: &Shared, mut stopping: watch::Receiver<bool>) {
+pub(super) async fn serve(mut stream: TcpStream, shared: &Shared, slot: &Slot) {
     // Answers go out in one piece or by sendfile; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut wait = shared.limits.head;
     loop {
-        let next = next_request(&mut stream, &mut buffer, shared, wait, &mut stopping).await;
+        let next = next_request(&mut stream, &mut buffer, shared, wait, slot).await;
         let started = Instant::now();
         let (request, response, refused) = match next {
             Next::Request(request) => {
-                let response = answer(&shared.catalog, &request);
+                let response = answer(&shared.catalog, &request).await;
                 (request, response, false)
             }
             Next::Refused(status, why) => (Box::default(), Response::text(status, why), true),
             Next::Closed => return,
         };
-        let keep_alive = request.keep_alive && !request.has_body && !refused && !*stopping.borrow();
+        let keep_alive = request.keep_alive && !request.has_body && !refused && !slot.is_leaving();
         let finished = send(&stream, &request, response, keep_alive, started, shared).await;
         if !finished {
             return;
@@ -65,7 +65,7 @@ async fn next_request(
     buffer: &mut BytesMut,
     shared: &Shared,
     wait: Duration,
-    stopping: &mut watch::Receiver<bool>,
+    slot: &Slot,
 ) -> Next {
     let begin = tokio::time::Instant::now();
     let mut deadline = begin + if buffer.is_empty() { wait } else { shared.limits.head };
@@ -85,12 +85,17 @@ async fn next_request(
         looked_at = buffer.len();
         buffer.reserve(CHUNK);
         let idle = buffer.is_empty();
+        if idle {
+            slot.rest();
+        }
         let read = timeout_at(deadline, stream.read_buf(buffer));
         let read = tokio::select! {
+            biased;
             read = read => read,
-            // Only a connection that is doing nothing ends at once.
-            _ = stopping.wait_for(|stop| *stop), if idle => return Next::Closed,
+            // Only a connection that is doing nothing ends at once; one whose request is here already is answered.
+            () = slot.told_to_leave(), if idle => return Next::Closed,
         };
+        slot.work();
         match read {
             Ok(Ok(0) | Err(_)) => return Next::Closed,
             Ok(Ok(_)) if idle => deadline = tokio::time::Instant::now() + shared.limits.head,
@@ -115,7 +120,7 @@ async fn send(
         tell(problem);
     }
     let head = response.head(keep_alive);
-    let body = if request.method == "HEAD" { Body::None } else { response.body };
+    let body = response.body.filter(|_| request.method != "HEAD").unwrap_or_default();
     let mut bytes = 0;
     let finished = deliver(stream, head, body, shared.limits.stalled, &mut bytes).await.is_ok();
     if let Some(log) = &shared.log {

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use super::catalog::{Catalog, Origin, Package, Stored};
-use super::response::{Body, Response};
+use super::response::Response;
 use crate::model::{ArtifactName, ByteSize, Platform};
 
 /// What file names may have and URLs leave as it is.
@@ -43,22 +43,22 @@ struct ListedFile<'a> {
 
 /// All artifacts with their files.
 pub(super) fn all(catalog: &Catalog, json: bool) -> Response {
-    let listed = catalog.packages().map(|(name, package)| listed(catalog, name, package)).collect();
+    let listed = catalog.packages().map(|(name, package)| listed(name, package)).collect();
     list("/public/pkgs/", listed, json)
 }
 
 /// One artifact with its files.
-pub(super) fn one(catalog: &Catalog, name: &ArtifactName, package: &Package, json: bool) -> Response {
-    list(&format!("/public/pkgs/{name}/"), vec![listed(catalog, name, package)], json)
+pub(super) fn one(name: &ArtifactName, package: &Package, json: bool) -> Response {
+    list(&format!("/public/pkgs/{name}/"), vec![listed(name, package)], json)
 }
 
-fn listed<'a>(catalog: &Catalog, name: &'a ArtifactName, package: &'a Package) -> ListedArtifact<'a> {
+fn listed<'a>(name: &'a ArtifactName, package: &'a Package) -> ListedArtifact<'a> {
     ListedArtifact {
         name: name.as_str(),
         version: &package.version,
         license: &package.license,
         summary: &package.summary,
-        files: catalog.stored(package).iter().map(|stored| listed_file(name, stored)).collect(),
+        files: package.stored().iter().map(|stored| listed_file(name, stored)).collect(),
     }
 }
 
@@ -91,7 +91,7 @@ fn list(path: &str, artifacts: Vec<ListedArtifact<'_>>, json: bool) -> Response 
     } else {
         ("text/html; charset=utf-8", html(path, &artifacts))
     };
-    Response::new(200, Body::Bytes(body.into_bytes()))
+    Response::new(200, body.into_bytes())
         .header("Content-Type", kind)
         .header("Cache-Control", "no-cache")
         .header("Vary", "Accept")

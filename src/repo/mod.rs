@@ -7,16 +7,24 @@
 //! protocol that a read-only server needs is small, and parsed by httparse.
 
 mod answer;
+mod blob;
+mod cache;
 mod catalog;
 mod connection;
+mod content;
 mod index;
+mod measure;
 mod published;
 mod range;
+mod release_lists;
+mod releases;
 mod request;
 mod response;
 mod route;
 mod server;
+mod slots;
 mod transfer;
+mod zip;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@ const MOST_HEADERS: usize = 64;
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) target: String,
+    /// The name or address that this server was asked as, in the client's words.
+    pub(super) host: Option<String>,
     pub(super) keep_alive: bool,
     /// Whether a body follows. It is never read: the connection ends after the answer.
     pub(super) has_body: bool,
@@ -51,14 +53,12 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
         keep_alive: is_1_1,
         ..Request::default()
     };
-    let mut has_host = false;
     for header in head.headers.iter() {
         // A value that is not text means nothing to this server.
         let Ok(value) = std::str::from_utf8(header.value) else { continue };
-        has_host |= header.name.eq_ignore_ascii_case("host");
         take_header(&mut request, header.name, value);
     }
-    if is_1_1 && !has_host {
+    if is_1_1 && request.host.is_none() {
         return Parsed::Refused(400, "no Host header");
     }
     Parsed::Complete(Box::new(request), length)
@@ -67,7 +67,9 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
 fn take_header(request: &mut Request, name: &str, value: &str) {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     let mut tokens = value.split(',').map(str::trim);
-    if is("connection") {
+    if is("host") {
+        request.host = Some(value.trim().to_owned());
+    } else if is("connection") {
         if tokens.clone().any(|token| token.eq_ignore_ascii_case("close")) {
             request.keep_alive = false;
         } else if tokens.any(|token| token.eq_ignore_ascii_case("keep-alive")) {
@@ -111,6 +113,15 @@ impl Request {
     pub(super) fn range_of(&self, etag: &str) -> Option<&str> {
         let same = self.if_range.as_deref().is_none_or(|tag| tag.trim() == etag);
         self.range.as_deref().filter(|_| same && self.method == "GET")
+    }
+
+    /// Where this server is, as far as the client told: what addresses in lists begin with.
+    pub(super) fn base(&self) -> String {
+        let can_be_one = |host: &&String| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+            !host.is_empty() && host.bytes().all(allowed)
+        };
+        self.host.as_ref().filter(can_be_one).map_or_else(String::new, |host| format!("http://{host}"))
     }
 
     /// Whether lists are wanted as JSON.

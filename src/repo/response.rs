@@ -1,58 +1,38 @@
 //! An answer, before it is bytes.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
+
+use super::content::Content;
 
 /// Status, headers and body.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Body,
+    /// What follows the head; none, and no length either, with 304. A `HEAD` request is told its length, and does not
+    /// get it.
+    pub(super) body: Option<Content>,
     /// What whoever runs the server should know; the client is not told.
     pub(super) problem: Option<String>,
 }
 
-/// What follows the head. A `HEAD` request is told its length, and does not get it.
-#[derive(Debug)]
-pub(super) enum Body {
-    /// Nothing, and no length either: 304.
-    None,
-    /// Bytes in memory.
-    Bytes(Vec<u8>),
-    /// A part of a file.
-    File {
-        /// The file.
-        file: File,
-        /// Where the part begins.
-        first: u64,
-        /// How long it is.
-        length: u64,
-    },
-}
-
-impl Body {
-    pub(super) fn length(&self) -> u64 {
-        match self {
-            Self::None => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
-        }
-    }
-}
-
 impl Response {
-    pub(super) fn new(status: u16, body: Body) -> Self {
-        Self { status, headers: Vec::with_capacity(6), body, problem: None }
+    pub(super) fn new(status: u16, body: impl Into<Content>) -> Self {
+        Self { status, headers: Vec::with_capacity(6), body: Some(body.into()), problem: None }
+    }
+
+    /// What the client has already.
+    pub(super) fn not_modified() -> Self {
+        Self { body: None, ..Self::new(304, Content::default()) }
     }
 
     /// A line of text for whoever reads it.
     pub(super) fn text(status: u16, text: &str) -> Self {
         let line = format!("{status} {}: {text}\n", reason(status));
-        Self::new(status, Body::Bytes(line.into_bytes())).header("Content-Type", "text/plain; charset=utf-8")
+        Self::new(status, line.into_bytes()).header("Content-Type", "text/plain; charset=utf-8")
     }
 
     #[must_use]
@@ -81,8 +61,8 @@ impl Response {
             for (name, value) in &self.headers {
                 write!(head, "{name}: {value}\r\n")?;
             }
-            if !matches!(self.body, Body::None) {
-                write!(head, "Content-Length: {}\r\n", self.body.length())?;
+            if let Some(body) = &self.body {
+                write!(head, "Content-Length: {}\r\n", body.length())?;
             }
             // 1.0 clients need to be told that it stays open, 1.1 clients that it does not.
             write!(head, "Connection: {}\r\n\r\n", if keep_alive { "keep-alive" } else { "close" })

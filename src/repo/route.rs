@@ -19,6 +19,12 @@ pub(super) enum Route {
     File(ArtifactName, FileNames),
     /// `/sha256/<hex>`
     Blob(Digest),
+    /// `/index.json`
+    Products,
+    /// `/<product>/index.json`
+    Product(ArtifactName),
+    /// `/<product>/<version>/<file>`
+    Release(ArtifactName, FileName, FileName),
     /// A folder without its slash, or the root: there.
     Moved(String),
     /// Anything else.
@@ -56,9 +62,17 @@ impl Route {
             },
             ["sha256", hex] => blob(DigestAlgorithm::Sha256, hex),
             ["sha512", hex] => blob(DigestAlgorithm::Sha512, hex),
+            ["index.json"] => Self::Products,
+            [product, "index.json"] => decoded(product).parse().map_or(Self::Unknown, Self::Product),
+            [product, version, file] => release(product, version, file).unwrap_or(Self::Unknown),
             _ => Self::Unknown,
         }
     }
+}
+
+fn release(product: &str, version: &str, file: &str) -> Option<Route> {
+    let (product, version) = (decoded(product).parse().ok()?, decoded(version).parse().ok()?);
+    Some(Route::Release(product, version, decoded(file).parse().ok()?))
 }
 
 impl FileNames {
@@ -111,6 +125,12 @@ mod tests {
             ("/public/pkgs/cons%75l/", Route::Package(consul())),
             ("/public/pkgs/consul/consul_1.zip", file("consul_1.zip")),
             (&format!("/sha256/{hex}"), blob),
+            ("/index.json", Route::Products),
+            ("/consul/index.json", Route::Product(consul())),
+            (
+                "/consul/1.22.7/index.json",
+                Route::Release(consul(), "1.22.7".parse().unwrap(), "index.json".parse().unwrap()),
+            ),
         ];
         for (target, route) in cases {
             assert_eq!(Route::parse(target), route, "{target}");
@@ -142,6 +162,12 @@ mod tests {
             "/public/pkgs/..",
             "/public/pkgs/consul/../../x",
             "/public/pkgs//x",
+            "/../index.json",
+            "/Consul/index.json",
+            "/consul/../index.json",
+            "/consul/%2e%2e/x.zip",
+            "/consul/1.0/%2e%2e%2fx.zip",
+            "/consul/1.0/x/y.zip",
             "file:///etc/passwd",
             "http://localhost/etc/passwd",
             "http://localhost/sha256/../../etc/passwd",

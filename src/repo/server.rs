@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::catalog::Catalog;
 use super::connection;
+use super::slots::{Slot, Slots};
 use crate::failure::{Failure, FailureKind, Result};
 
 /// One request that was answered. Method and path are the client's words: not safe to print as they are.
@@ -40,7 +40,7 @@ pub type ProblemLog = Arc<dyn Fn(&str) + Send + Sync>;
 /// What a client may take up, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; further ones wait to be accepted.
+    /// Connections at once. Where one more comes, an idle one is closed; where none is idle, it waits.
     pub connections: usize,
     /// For the head of a request to arrive.
     pub head: Duration,
@@ -124,27 +124,24 @@ impl Server {
     /// Answers requests until `shutdown`; then takes no more, and gives those under way `limits.drain`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
-        let slots = Arc::new(Semaphore::new(shared.limits.connections));
-        let (stop, stopping) = watch::channel(false);
+        let slots = Slots::new(shared.limits.connections);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
-            tokio::select! {
+            let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
-                accepted = accept(&listener, &slots) => if let Some((stream, slot)) = accepted {
-                    let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
-                    connections.spawn(async move {
-                        connection::serve(stream, &shared, stopping).await;
-                        drop(slot);
-                    });
-                },
+                accepted = accept(&listener, &slots) => accepted,
+            };
+            // Those that have ended: never more than there are slots.
+            while connections.try_join_next().is_some() {}
+            if let Some((stream, slot)) = accepted {
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move { connection::serve(stream, &shared, &slot).await });
             }
         }
         drop(listener);
-        // Without receivers there is nobody to tell.
-        let _ = stop.send(true);
+        slots.close();
         let drained = async { while connections.join_next().await.is_some() {} };
         if timeout(shared.limits.drain, drained).await.is_err() {
             connections.shutdown().await;
@@ -152,11 +149,10 @@ impl Server {
     }
 }
 
-/// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// The next connection, and a slot for it. It is taken before there is one: that it waits is what makes room.
+async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> Option<(TcpStream, Slot)> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some((stream, slots.take().await?)),
         Err(error) => {
             // The client may be gone already. With no descriptors left, trying again at once would only burn time.
             if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {

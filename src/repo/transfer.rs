@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::response::Body;
+use super::content::{Content, FilePart};
 
 /// A body up to this size goes out with its head, in one piece.
 const SMALL: u64 = 16 * 1024;
@@ -25,32 +25,38 @@ const COPIED_AT_ONCE: u64 = 64 * 1024;
 pub(super) async fn deliver(
     stream: &TcpStream,
     mut head: Vec<u8>,
-    body: Body,
+    body: Content,
     stalled: Duration,
     sent: &mut u64,
 ) -> io::Result<()> {
-    match body {
-        Body::None => write(stream, &head, SendFlags::empty(), stalled).await?,
-        Body::Bytes(bytes) => {
-            head.extend_from_slice(&bytes);
-            write(stream, &head, SendFlags::empty(), stalled).await?;
-            *sent = bytes.len() as u64;
-        }
-        Body::File { file, first, length } if length <= SMALL => {
-            let begin = head.len();
-            head.resize(begin + usize::try_from(length).unwrap_or(0), 0);
-            file.read_exact_at(&mut head[begin..], first)?;
-            write(stream, &head, SendFlags::empty(), stalled).await?;
-            *sent = length;
-        }
-        Body::File { file, first, length } => {
+    let length = body.length();
+    let Content { before, file, after } = body;
+    head.extend_from_slice(&before);
+    match file {
+        Some(part) if length > SMALL => {
+            let FilePart { file, first, length } = part;
             // Starts reading ahead, so that a file which is not in memory blocks this thread as little as can be.
             // It is a hint: where it is not taken, nothing is lost.
             let _ = fadvise(&file, first, std::num::NonZeroU64::new(length), Advice::Sequential);
             write(stream, &head, SendFlags::MORE, stalled).await?;
-            send_file(stream, &file, first, length, stalled, sent).await?;
+            *sent = before.len() as u64;
+            let mut of_file = 0;
+            let outcome = send_file(stream, &file, first, length, stalled, &mut of_file).await;
+            *sent += of_file;
+            outcome?;
+            write(stream, &after, SendFlags::empty(), stalled).await?;
+        }
+        file => {
+            if let Some(FilePart { file, first, length }) = file {
+                let begin = head.len();
+                head.resize(begin + usize::try_from(length).unwrap_or(0), 0);
+                file.read_exact_at(&mut head[begin..], first)?;
+            }
+            head.extend_from_slice(&after);
+            write(stream, &head, SendFlags::empty(), stalled).await?;
         }
     }
+    *sent = length;
     Ok(())
 }
 
@@ -160,7 +166,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         let mut sent = 0;
-        let body = Body::File { file, first: 0, length: 64 << 20 };
+        let body = Content::file(file, 64 << 20);
         let error = deliver(&server, b"head".to_vec(), body, Duration::from_millis(200), &mut sent)
             .await
             .unwrap_err();
@@ -177,7 +183,7 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         let mut sent = 0;
-        let body = Body::File { file, first: 0, length: 200_000 };
+        let body = Content::file(file, 200_000);
         let error =
             deliver(&server, b"".to_vec(), body, Duration::from_secs(10), &mut sent).await.unwrap_err();
         assert_eq!((error.kind(), sent), (io::ErrorKind::UnexpectedEof, 100_000));

@@ -62,6 +62,8 @@ pub struct Look {
     pub(super) quiet: bool,
     pub(super) verbose: bool,
     stream: Stream,
+    /// The width of a page where there is no terminal: what `COLUMNS` says.
+    page: usize,
 }
 
 impl Look {
@@ -110,6 +112,7 @@ impl Look {
             quiet: false,
             verbose: false,
             stream,
+            page: environment.var("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(MOST_PROSE),
         }
     }
 
@@ -125,7 +128,7 @@ impl Look {
 
     /// The width of running text, rules and summaries.
     pub(super) fn prose(&self) -> usize {
-        self.columns().unwrap_or(MOST_PROSE).min(MOST_PROSE)
+        self.columns().unwrap_or(self.page.max(LEAST_WIDTH)).min(MOST_PROSE)
     }
 }
 

@@ -11,6 +11,7 @@ mod failure;
 mod json;
 mod look;
 mod markdown;
+mod notes;
 mod output;
 mod pace;
 mod paint;
@@ -22,16 +23,18 @@ mod served;
 mod table;
 mod terminal;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod trace;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 pub use console::Console;
 pub use look::{Look, Surface};
+pub use notes::{Note, Weight};
 pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use table::{Align, Cell, Table};
@@ -39,6 +42,7 @@ pub use table::{Align, Cell, Table};
 use crate::cli::{ColorChoice, Environment, Settings};
 use crate::event::SharedReporter;
 use crate::failure::Failure;
+use crate::trace::Trace;
 
 /// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
 pub fn reporter(settings: &Settings) -> SharedReporter {
@@ -64,6 +68,16 @@ fn write_failure(failure: &Failure, look: &Look) {
 /// Renders Markdown for a stream, for instance for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
+}
+
+/// Findings, a line or more each, for a stream.
+pub fn notes(findings: &[Note], look: &Look) -> String {
+    notes::draw(findings, look)
+}
+
+/// A call through the mesh, hop by hop, for a stream.
+pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
+    trace::draw(call, expression, result, look)
 }
 
 /// A load test as a person reads it.

@@ -8,24 +8,24 @@ use super::paint::{Paint, Symbols};
 use crate::cli::{ColorChoice, Environment};
 
 /// A terminal without colour, with Unicode.
-pub(super) fn look(columns: usize) -> Look {
+pub(crate) fn look(columns: usize) -> Look {
     let environment = Environment::from_pairs([("LANG", "C.UTF-8")]);
     Look::before_settings(&environment, false, ColorChoice::Never, Stream::Fixed { rows: 24, columns })
 }
 
 /// No terminal.
-pub(super) fn pipe() -> Look {
+pub(crate) fn pipe() -> Look {
     let environment = Environment::from_pairs([("LANG", "C.UTF-8")]);
     Look::before_settings(&environment, false, ColorChoice::Auto, Stream::Pipe)
 }
 
 impl Look {
-    pub(super) fn colored(mut self) -> Self {
+    pub(crate) fn colored(mut self) -> Self {
         self.paint = Paint::new(true);
         self
     }
 
-    pub(super) fn ascii(mut self) -> Self {
+    pub(crate) fn ascii(mut self) -> Self {
         self.symbols = &Symbols::ASCII;
         self
     }
@@ -47,7 +47,7 @@ impl Look {
 }
 
 /// Escape codes as words, so that a snapshot can be read and reviewed.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const CODES: [(&str, &str); 9] = [
         ("\u{1b}[0m", "⟨/⟩"),
         ("\u{1b}[1m", "⟨bold⟩"),

@@ -19,26 +19,33 @@ mesh = "read"
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits for the certificate authority, then makes policies and tokens. Doing it again changes nothing.
+/// Waits for the certificate authority, and makes policies and tokens. Doing it again changes nothing. A leader that has
+/// just been elected may still refuse any of it.
 pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
-    let consul = vm.consul();
     let deadline = Instant::now() + patience;
     loop {
-        let observed = match consul.has_authority(Duration::from_secs(1)).await {
-            Ok(true) => break,
-            Ok(false) => "no certificate authority yet".to_owned(),
-            Err(error) => error.to_string(),
+        let Err(failure) = set_up(vm).await else {
+            return Ok("access control on: without a token one may look, not touch".to_owned());
         };
         if Instant::now() >= deadline {
-            let at = vm.run.address().port(CONSUL_HTTP);
-            return Err(Failure::new(
-                FailureKind::DeadlinePassed,
-                format!("Consul at {at} cannot sign certificates"),
-            )
-            .detail("last seen", observed)
-            .hint("`meshlab logs consul` shows what it says of itself"));
+            return Err(failure.with_kind(FailureKind::DeadlinePassed));
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn set_up(vm: &Vm) -> Result<()> {
+    let consul = vm.consul();
+    let observed = match consul.has_authority(Duration::from_secs(1)).await {
+        Ok(true) => None,
+        Ok(false) => Some("no certificate authority yet".to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(observed) = observed {
+        let at = vm.run.address().port(CONSUL_HTTP);
+        return Err(Failure::failed(format!("Consul at {at} cannot sign certificates"))
+            .detail("last seen", observed)
+            .hint("`meshlab logs consul` shows what it says of itself"));
     }
     let (services, look) = tokio::join!(
         consul.put_policy("services", "register services, configure proxies", SERVICES),
@@ -49,6 +56,5 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
         consul.ensure_token(&vm.secrets.consul_services, "Nomad and the Envoys", &["services"]),
         consul.set_anonymous_policies(&["look"]),
     );
-    token.and(anonymous)?;
-    Ok("access control on: without a token one may look, not touch".to_owned())
+    token.and(anonymous)
 }

@@ -11,29 +11,14 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 pub use component::{Component, Settled};
-pub use packages::{Package, installed_packages};
+pub use packages::{Package, VARIABLES, installed_packages};
 pub use secrets::Secrets;
 
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::assets;
 use crate::failure::{Failure, Result};
-use crate::model::FileName;
+use crate::model::Wishes;
 use crate::state::RunDir;
-
-/// What a lab wants of the environment beside its four components.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wishes {
-    /// Files of the lab that Consul reads beside its own configuration.
-    #[serde(default)]
-    pub consul: Vec<FileName>,
-    /// The lab's Nomad jobs in the order they are started; a batch job runs to its end before the next one starts.
-    #[serde(default)]
-    pub jobs: Vec<FileName>,
-    /// Packages to publish: this program under these names, and installed tools under their own.
-    #[serde(default)]
-    pub packages: Vec<FileName>,
-}
 
 /// The environment on one address.
 #[derive(Debug, Clone)]
@@ -46,7 +31,7 @@ pub struct Vm {
 impl Vm {
     /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
     /// that is started again comes back with the secrets it had.
-    pub fn prepare(run: RunDir, wishes: Wishes, tools: Vec<Package>) -> Result<Self> {
+    pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package]) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
         let vm = Self { run, wishes, secrets };
         for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
@@ -83,17 +68,36 @@ impl Vm {
         let address = self.run.address();
         template
             .replace("{address}", &address.to_string())
-            .replace("{run}", self.run.root().as_str())
-            .replace("{cgroup}", &cgroup(&self.run))
+            .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
+            .replace("{cgroup}", &self.run.control_group())
     }
-}
-
-/// The control group below which Nomad puts its tasks, where it runs as root: `down` removes it.
-pub fn cgroup(run: &RunDir) -> String {
-    format!("meshlab-{}.slice", run.address())
 }
 
 /// The variables file of the lab's jobs.
 pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
-    run.work().join(packages::VARIABLES)
+    run.work().join(VARIABLES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Token;
+
+    #[test]
+    fn configuration_names_the_lab_s_own_address_and_folder() {
+        let run = RunDir::new(r#"/home/u/st ate "x""#.into(), "127.0.0.7".parse().unwrap());
+        let token = || Token::random().unwrap();
+        let secrets =
+            Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
+        let vm = Vm { run, wishes: Wishes::default(), secrets };
+        let mut filled = String::new();
+        for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
+            let template = assets::vm_file(name).unwrap();
+            let text = vm.fill(template);
+            assert!(!text.contains("0.0.0.0"), "{name} listens on all addresses");
+            let lines = text.lines().zip(template.lines()).filter(|(line, template)| line != template);
+            filled.extend(lines.map(|(line, _)| format!("{name}: {}\n", line.trim())));
+        }
+        insta::assert_snapshot!(filled);
+    }
 }

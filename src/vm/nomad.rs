@@ -12,8 +12,9 @@ const LOOK: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until jobs can be placed. Doing it again changes nothing.
-pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
+/// Waits until jobs can be placed. Doing it again changes nothing. Starting again helps more often than not; on a busy
+/// machine there is an end to it, and the client's own patience is waited for.
+pub(super) async fn settle(vm: &Vm, patience: Duration, may_start_again: bool) -> Result<Settled> {
     let nomad = vm.nomad();
     let deadline = Instant::now() + patience;
     let mut bootstrapped = false;
@@ -21,8 +22,8 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
         let observed = if bootstrapped {
             match ready_client(vm, &nomad).await? {
                 Ok(said) => return Ok(Settled::Done(said)),
-                Err(_) if was_turned_away(vm) => {
-                    return Ok(Settled::StartAgain("its client registered before its server had made a key"));
+                Err(_) if may_start_again && was_turned_away(vm) => {
+                    return Ok(Settled::StartAgain("its client registered before its server had its keys"));
                 }
                 Err(observed) => observed,
             }
@@ -48,8 +49,8 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<Settled> {
     }
 }
 
-/// A new server makes its first key a moment after it became the leader. A client that registers in between is refused and
-/// tries again only after 15 to 30 s; a Nomad that is started again has its key at once.
+/// A server has its keys a moment after it became the leader, a new one and one that comes back. A client that registers
+/// in between is refused, and nothing makes it try again before 15 to 30 s are over; started again, it comes later.
 fn was_turned_away(vm: &Vm) -> bool {
     const LINES: usize = 400;
     let lines = last_lines(&vm.run, "nomad", LINES);
@@ -66,6 +67,12 @@ fn was_turned_away(vm: &Vm) -> bool {
 
 /// `Ok(Ok)` once there is a client that runs jobs and knows Consul.
 async fn ready_client(vm: &Vm, nomad: &Nomad) -> Result<Result<String, String>> {
+    // Asked first: what the server knows of its client may be from before the agent was started.
+    match nomad.has_registered(LOOK).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Err("its client has not registered yet".to_owned())),
+        Err(error) => return Ok(Err(error.to_string())),
+    }
     let attributes = match nomad.ready_node(LOOK).await {
         Ok(Some(attributes)) => attributes,
         Ok(None) => {

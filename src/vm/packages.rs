@@ -14,7 +14,7 @@ use crate::repo::{PublishedPackage, PublishedPackages};
 use crate::state::RunDir;
 
 /// The job variables, in the lab's folder.
-pub(super) const VARIABLES: &str = "lab.vars.hcl";
+pub const VARIABLES: &str = "lab.vars.hcl";
 
 const LIST: &str = "packages.json";
 
@@ -57,7 +57,7 @@ pub fn installed_packages<'a>(tools: impl IntoIterator<Item = &'a InstalledTool>
 }
 
 /// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
-pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: Vec<Package>) -> Result<()> {
+pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: &[Package]) -> Result<()> {
     let own = if wished.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
         None
     } else {
@@ -158,5 +158,24 @@ mod tests {
     #[test]
     fn nothing_in_a_string_is_interpolated() {
         assert_eq!(quoted(r#"/a "b"\c ${x} %{y}"#), r#""/a \"b\"\\c $${x} %%{y}""#);
+    }
+
+    #[test]
+    fn the_jobs_variables() {
+        let run = RunDir::new("/home/u/${state}".into(), "127.0.0.7".parse().unwrap());
+        let package = |name: &str, content: &[u8]| Package {
+            name: name.parse().unwrap(),
+            version: "1.2.3".to_owned(),
+            license: "MIT".to_owned(),
+            summary: String::new(),
+            path: "/nowhere".into(),
+            digest: Digest::sha256_of(content),
+            size: 3,
+        };
+        let platform = "linux-arm64".parse().unwrap();
+        let packages = [package("add-svc", b"one"), package("envoy", b"two")];
+        let published: Vec<_> =
+            packages.into_iter().map(|package| published(package, platform).unwrap()).collect();
+        insta::assert_snapshot!(variables(&run, &published));
     }
 }

@@ -90,3 +90,53 @@ fn replace(path: &Utf8Path, text: &str) -> Result<()> {
     }
     write_private(path, text)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(path: &Utf8Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn each_reader_gets_its_own_tokens_and_nobody_else_any() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), "127.0.0.7".parse().unwrap());
+        run.create().unwrap();
+        let secrets = Secrets::ensure(&run).unwrap();
+        let mut written = String::new();
+        let mut files: Vec<_> = run.secrets().read_dir_utf8().unwrap().map(Result::unwrap).collect();
+        files.sort_by_key(|file| file.file_name().to_owned());
+        assert_eq!(mode(&run.secrets()), 0o700);
+        for file in files {
+            assert_eq!(mode(file.path()), 0o600, "{}", file.path());
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            written.extend([&format!("--- {}\n", file.file_name()), text.trim_end(), "\n"]);
+        }
+        for (token, name) in [
+            (&secrets.consul_management, "[Consul, all rights]"),
+            (&secrets.consul_services, "[Consul, services]"),
+            (&secrets.nomad_management, "[Nomad, all rights]"),
+        ] {
+            written = written.replace(token.expose(), name);
+        }
+        insta::assert_snapshot!(written);
+    }
+
+    #[test]
+    fn tokens_stay_the_same_unless_one_is_lost() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), "127.0.0.7".parse().unwrap());
+        run.create().unwrap();
+        let first = Secrets::ensure(&run).unwrap();
+        assert!(Secrets::ensure(&run).unwrap().nomad_management == first.nomad_management);
+        std::fs::remove_file(run.secrets().join(CONSUL_MANAGEMENT)).unwrap();
+        assert!(Secrets::read(&run).is_none());
+        let second = Secrets::ensure(&run).unwrap();
+        assert!(second.nomad_management != first.nomad_management);
+        assert!(Secrets::read(&run).unwrap().consul_management == second.consul_management);
+    }
+}

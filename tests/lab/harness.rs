@@ -1,8 +1,9 @@
 //! A lab under test: the program, an address of its own, a state folder of its own, and what is left of it.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -12,17 +13,27 @@ use crate::support::Ran;
 pub(crate) struct Lab {
     pub(crate) address: String,
     folder: tempfile::TempDir,
+    state: &'static str,
 }
 
 impl Lab {
     /// `number` makes the address; each test has another one.
     pub(crate) fn new(number: u8) -> Self {
+        Self::at(format!("127.0.77.{number}"), "state")
+    }
+
+    /// At this address, with a state folder of this name.
+    pub(crate) fn at(address: String, state: &'static str) -> Self {
         provisioned();
-        Self { address: format!("127.0.77.{number}"), folder: tempfile::tempdir().unwrap() }
+        Self { address, folder: tempfile::tempdir().unwrap(), state }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+        self.folder.path().join(self.state)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
@@ -66,7 +77,9 @@ impl Lab {
 
     /// The lab's processes that are alive.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let mark = format!("MESHLAB_RUN_DIR={}/", self.state().display());
+        // The system names processes by the real path.
+        let state = self.state().canonicalize().unwrap_or_else(|_| self.state());
+        let mark = format!("MESHLAB_RUN_DIR={}/", state.display());
         let mut found = Vec::new();
         for process in procfs::process::all_processes().unwrap().flatten() {
             let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
@@ -101,17 +114,18 @@ impl Lab {
     }
 }
 
-/// Gets Consul and Envoy once for all tests.
+/// Gets the tools once for all tests.
 fn provisioned() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
-        eprintln!("provisioning consul and envoy (minutes, if Consul has to be built)");
+        eprintln!("provisioning {} (minutes, if one has to be built)", crate::TOOLS.join(", "));
         let status = Command::new(env!("CARGO_BIN_EXE_meshlab"))
-            .args(["provision", "consul", "envoy"])
+            .arg("provision")
+            .args(crate::TOOLS)
             .current_dir("/")
             .stdin(Stdio::null())
             .status()
             .unwrap();
-        assert!(status.success(), "cannot provision consul and envoy");
+        assert!(status.success(), "cannot provision");
     });
 }

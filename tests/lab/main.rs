@@ -23,6 +23,8 @@ use support::{Ran, until};
 
 const NOBODY: u32 = 65534;
 
+const TOOLS: &[&str] = &["consul", "envoy"];
+
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
@@ -43,7 +45,7 @@ fn all_seven_steps_hold_and_nothing_is_left() {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[instant]"),
         (r"in place +<?\d+ m?s", "in place  [time]"),
         (r#""days_until_expiration": "\d+""#, "[days]"),
-        (r"pid \d+", "pid [pid]"),
+        (r"pid \d+(, \d+)?", "pid [pid]"),
         (r"folder \S+/state/", "folder [state]/"),
         (r"rx_bytes_total: \d+|tx_bytes_total: \d+|downstream_cx_total: \d+", "[count]"),
         (r"(handshake|allowed|denied): \d+", "$1: [count]"),

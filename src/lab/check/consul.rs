@@ -1,17 +1,10 @@
 //! What Consul's agent knows of a sidecar.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Look, Place};
-use crate::http;
 use crate::model::Slug;
-
-const CONSUL_HTTP: u16 = 8500;
-
-const LOOK: Duration = Duration::from_secs(5);
 
 /// The agent has a sidecar of this shape.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,9 +44,7 @@ impl Sidecar {
     }
 
     pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let at = place.address.port(CONSUL_HTTP);
-        let services =
-            http::get_json(at, "/v1/agent/services", LOOK).await.map_err(|error| error.to_string())?;
+        let services = place.consul().agent_services_json().await.map_err(|failure| failure.to_string())?;
         let Some(service) = services.get(self.id.as_str()) else {
             let known: Vec<&str> = services
                 .as_object()

@@ -22,6 +22,8 @@ pub(super) struct Counter {
     who: String,
     /// The Envoy's admin port.
     admin: u16,
+    /// The Envoy's address, where it is not the lab's.
+    at: Option<String>,
     /// The counter's name; `*` stands for anything. Several that match are added up.
     name: String,
     /// By how much, at least.
@@ -40,6 +42,14 @@ enum Amount {
 enum Word {
     /// By the number of bytes that were sent.
     Bytes,
+}
+
+impl Counter {
+    /// Replaces placeholders.
+    pub(super) fn fill(&mut self, fill: &dyn Fn(&mut String)) {
+        fill(&mut self.who);
+        self.at.iter_mut().for_each(fill);
+    }
 }
 
 /// What counters said before the act.
@@ -85,6 +95,10 @@ impl<'a> Growth<'a> {
 }
 
 async fn value(counter: &Counter, address: LabAddress) -> Result<u64, String> {
+    let address = match &counter.at {
+        None => address,
+        Some(at) => at.parse().map_err(|error: crate::model::Invalid| error.to_string())?,
+    };
     let at = address.port(counter.admin);
     let stats = http::get(at, "/stats", LOOK).await.map_err(|error| format!("{at}/stats: {error}"))?;
     Ok(sum(&String::from_utf8_lossy(&stats), &counter.name))

@@ -1,17 +1,26 @@
 //! Checks: what a step claims, proved by looking. A look is repeated until it holds or the deadline passes.
 
+mod catalog;
 mod command;
 mod consul;
 mod counter;
 mod envoy;
+mod http;
+mod nomad;
 mod tcp;
 
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use crate::api::{consul::Consul, nomad::Nomad};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::host::Host;
+use crate::vm::Secrets;
+
+const CONSUL_HTTP: u16 = 8500;
+
+const NOMAD_HTTP: u16 = 4646;
 
 /// The pause between two looks grows from here ...
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
@@ -33,6 +42,12 @@ pub enum Check {
     Xds(envoy::Xds),
     /// Two Envoys show certificates of one authority and insist on each other's.
     MutualTls(envoy::MutualTls),
+    /// Every request gets the answer it should.
+    Http(http::Http),
+    /// A service has exactly these healthy instances.
+    ConsulService(catalog::Service),
+    /// A task of a Nomad job runs.
+    NomadTask(nomad::Task),
     /// A command succeeds and prints what it should.
     Command(command::CommandCheck),
 }
@@ -49,6 +64,20 @@ pub struct Place<'a> {
     pub host: &'a Host,
     /// The most that one look may take.
     pub deadline: Duration,
+}
+
+impl Place<'_> {
+    /// Consul's API, with the lab's token if it has one.
+    fn consul(&self) -> Consul {
+        let token = Secrets::read(self.host.run()).map(|secrets| secrets.consul_management);
+        Consul::new(self.address.port(CONSUL_HTTP), token)
+    }
+
+    /// Nomad's API, with the lab's token if it has one.
+    fn nomad(&self) -> Nomad {
+        let token = Secrets::read(self.host.run()).map(|secrets| secrets.nomad_management);
+        Nomad::new(self.address.port(NOMAD_HTTP), token)
+    }
 }
 
 /// How a check ended.
@@ -75,6 +104,9 @@ impl Check {
             Self::Sidecar(check) => &check.claim,
             Self::Xds(check) => &check.claim,
             Self::MutualTls(check) => &check.claim,
+            Self::Http(check) => &check.claim,
+            Self::ConsulService(check) => &check.claim,
+            Self::NomadTask(check) => &check.claim,
             Self::Command(check) => &check.claim,
         }
     }
@@ -87,6 +119,9 @@ impl Check {
             Self::Sidecar(check) => check.component.as_ref(),
             Self::Xds(check) => check.component.as_ref(),
             Self::MutualTls(check) => check.component.as_ref(),
+            Self::Http(check) => check.component.as_ref(),
+            Self::ConsulService(check) => check.component.as_ref(),
+            Self::NomadTask(check) => check.component.as_ref(),
             Self::Command(check) => check.component.as_ref(),
         }
     }
@@ -99,18 +134,30 @@ impl Check {
             Self::Sidecar(check) => check.expected(),
             Self::Xds(check) => check.expected(),
             Self::MutualTls(check) => check.expected(),
+            Self::Http(check) => check.expected(),
+            Self::ConsulService(check) => check.expected(),
+            Self::NomadTask(check) => check.expected(),
             Self::Command(check) => check.expected(),
         }
     }
 
     /// Replaces placeholders in what a person reads and in commands.
-    pub(super) fn fill(&mut self, fill: &impl Fn(&mut String)) {
+    pub(super) fn fill(&mut self, fill: &dyn Fn(&mut String)) {
         match self {
             Self::TcpEcho(check) => fill(&mut check.claim),
             Self::TcpDenied(check) => fill(&mut check.claim),
             Self::Sidecar(check) => fill(&mut check.claim),
             Self::Xds(check) => fill(&mut check.claim),
             Self::MutualTls(check) => fill(&mut check.claim),
+            Self::Http(check) => {
+                fill(&mut check.claim);
+                check.counters.iter_mut().for_each(|counter| counter.fill(fill));
+            }
+            Self::ConsulService(check) => {
+                fill(&mut check.claim);
+                check.healthy.iter_mut().for_each(fill);
+            }
+            Self::NomadTask(check) => fill(&mut check.claim),
             Self::Command(check) => {
                 fill(&mut check.claim);
                 fill(&mut check.command);
@@ -127,6 +174,9 @@ impl Check {
             Self::Sidecar(check) => check.look(place).await,
             Self::Xds(check) => check.look(place).await,
             Self::MutualTls(check) => check.look(place).await,
+            Self::Http(check) => check.look(place).await,
+            Self::ConsulService(check) => check.look(place).await,
+            Self::NomadTask(check) => check.look(place).await,
             Self::Command(check) => check.look(place).await,
         }
     }

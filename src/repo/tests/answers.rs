@@ -272,3 +272,28 @@ async fn a_port_in_use_is_named() {
     assert!(failure.message().contains(&site.address.port().to_string()), "{failure}");
     assert!(failure.hint_text().unwrap().contains("--listen"));
 }
+
+/// Small files are kept in memory, and only as long as they are there.
+#[tokio::test]
+async fn a_small_file_that_is_replaced_or_removed_is_noticed() {
+    let site = Site::start().await;
+    let digest = Digest::sha256_of(b"0123456789");
+    let path = site.root.join("cache/sha256").join(digest.hex());
+    // A file is kept once it is older than the steps in which changes are counted.
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    for _ in 0..3 {
+        assert_eq!(site.get(SMALL).await.text(), "0123456789");
+    }
+    // In place, with the same length; then by another file.
+    std::fs::write(&path, "9876543210").unwrap();
+    assert_eq!(site.get(SMALL).await.text(), "9876543210");
+    let other = path.with_extension("new");
+    std::fs::write(&other, "abcdefghij").unwrap();
+    std::fs::rename(&other, &path).unwrap();
+    assert_eq!(site.get(SMALL).await.text(), "abcdefghij");
+    let part = site.ask("GET", SMALL, "Range: bytes=2-3\r\n").await;
+    assert_eq!((part.status, part.text()), (206, "cd"));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(site.get(SMALL).await.status, 404);
+    assert_eq!(site.get(&format!("/sha256/{}", digest.hex())).await.status, 404);
+}

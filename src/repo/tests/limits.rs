@@ -45,19 +45,54 @@ async fn a_silent_connection_is_closed() {
     assert_eq!(Answer::parse(&bytes).text(), "ok\n");
 }
 
+const HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+const LAST_HEALTH: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let site = Site::with_limits(Limits { connections: 1, ..Limits::default() }).await;
-    let first = site.connect().await;
-    // The first is taken before the second, which the system queues.
+    // At work: its request has begun.
+    let mut first = site.connect().await;
+    first.write_all(b"GET /healthz").await.unwrap();
+    // The first is taken before the second, which waits.
     let mut second = site.connect().await;
-    second.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    second.write_all(LAST_HEALTH).await.unwrap();
     let mut byte = [0; 1];
     assert!(timeout(SOON, second.read(&mut byte)).await.is_err(), "answered while the only slot was taken");
     drop(first);
     let mut bytes = Vec::new();
     timeout(ENOUGH, second.read_to_end(&mut bytes)).await.unwrap().unwrap();
     assert_eq!(Answer::parse(&bytes).status, 200);
+}
+
+#[tokio::test]
+async fn the_connection_that_was_idle_for_longest_makes_room() {
+    let site = Site::with_limits(Limits { connections: 2, ..Limits::default() }).await;
+    let mut chunk = [0; 1024];
+    let (mut older, mut newer) = (site.connect().await, site.connect().await);
+    for stream in [&mut older, &mut newer] {
+        stream.write_all(HEALTH).await.unwrap();
+        assert!(timeout(ENOUGH, stream.read(&mut chunk)).await.unwrap().unwrap() > 0);
+    }
+    // Both wait for another request, for a minute.
+    let third = site.get("/healthz").await;
+    assert_eq!(third.status, 200);
+    assert_eq!(timeout(ENOUGH, older.read(&mut chunk)).await.unwrap().unwrap(), 0);
+    newer.write_all(HEALTH).await.unwrap();
+    assert!(timeout(ENOUGH, newer.read(&mut chunk)).await.unwrap().unwrap() > 0);
+}
+
+/// As many as may be connected hold their connections open without a word; whoever comes then is served all the same.
+#[tokio::test]
+async fn silent_connections_keep_nobody_out() {
+    let site = Site::with_limits(Limits { connections: 20, ..Limits::default() }).await;
+    let mut silent = Vec::new();
+    for _ in 0..50 {
+        silent.push(site.connect().await);
+    }
+    for _ in 0..50 {
+        assert_eq!(site.get("/healthz").await.status, 200);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod answers;
 mod limits;
 mod published;
+mod releases;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -50,11 +51,17 @@ impl Site {
     }
 
     async fn with_limits(limits: Limits) -> Self {
-        Self::with(limits, |_| Vec::new()).await
+        Self::with(limits, None, &[], |_| Vec::new()).await
     }
 
-    /// With packages published beside the store, whose files are made in the folder that is given.
-    async fn with(limits: Limits, publish: impl FnOnce(&Utf8Path) -> Vec<PublishedPackage>) -> Self {
+    /// With another lock, more in the store, and packages published beside it, whose files are made in the folder
+    /// that is given.
+    async fn with(
+        limits: Limits,
+        other_lock: Option<String>,
+        more_blobs: &[&[u8]],
+        publish: impl FnOnce(&Utf8Path) -> Vec<PublishedPackage>,
+    ) -> Self {
         let keep = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap();
         let store = Store::new(&root.join("cache"));
@@ -63,13 +70,15 @@ impl Site {
             big: (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect(),
             loose: b"loose".to_vec(),
         };
-        for bytes in [&content.small, &content.big, &content.loose, &Vec::new()] {
+        let blobs: [&[u8]; 4] = [&content.small, &content.big, &content.loose, b""];
+        for bytes in blobs.iter().chain(more_blobs) {
             let digest = Digest::sha256_of(bytes);
             store.prepare(&digest).unwrap();
             std::fs::write(store.path_of(&digest), bytes).unwrap();
         }
         std::fs::write(root.join("cache/secret"), "secret").unwrap();
-        let lock = Lock::parse(&lock_text(&content), "test").unwrap();
+        let text = other_lock.unwrap_or_else(|| lock_text(&content));
+        let lock = Lock::parse(&text, "test").unwrap();
         let log: Arc<Mutex<Vec<(String, u16, u64)>>> = Arc::default();
         let sink = Arc::clone(&log);
         let problems: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -25,7 +25,7 @@ fn publish(folder: &Utf8Path, name: &str, version: &str, file: &str, content: &[
 /// One package of its own, one file more for an artifact of the lock, one whose name the lock's artifact has already,
 /// and one the lock has but not the store.
 async fn site() -> Site {
-    Site::with(Limits::default(), |folder| {
+    Site::with(Limits::default(), None, &[], |folder| {
         vec![
             publish(folder, "add-svc", "0.1.0", "add-svc-0.1.0.tar", SERVICE),
             publish(folder, "tool", "2.0", "more.tar", MORE),

@@ -17,15 +17,17 @@ impl Host {
     pub async fn await_ready(&mut self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
         let deadline = Instant::now() + patience;
         loop {
-            let observed = match ready.look(self.run.address()).await {
-                Ok(ready) => return Ok(ready),
-                Err(observed) => observed,
-            };
+            let looked = ready.look(self.run.address()).await;
+            // Asked before the answer is believed: if it has ended, somebody else answers there.
             if let Some(status) = self.ended(name) {
                 let failure =
                     Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
                 return Err(self.with_log(failure, Some(name)));
             }
+            let observed = match looked {
+                Ok(ready) => return Ok(ready),
+                Err(observed) => observed,
+            };
             if Instant::now() >= deadline {
                 let late = format!("{name} was not ready within {} s", patience.as_secs());
                 let failure = Failure::new(FailureKind::DeadlinePassed, late).detail("last seen", observed);
@@ -35,10 +37,17 @@ impl Host {
         }
     }
 
-    /// Adds what a component logged last.
+    /// Adds what a component logged last, and what to do where that is plain.
     pub fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
         let Some(service) = service else { return failure };
         let lines = self.telling_log_lines(service, LOG_LINES);
-        if lines.is_empty() { failure } else { failure.detail(format!("log of {service}"), lines.join("\n")) }
+        if lines.is_empty() {
+            return failure;
+        }
+        let failure = failure.detail(format!("log of {service}"), lines.join("\n"));
+        if lines.iter().any(|line| line.to_ascii_lowercase().contains("no space left on device")) {
+            return failure.hint("free some space, or point MESHLAB_STATE_DIR elsewhere");
+        }
+        failure
     }
 }

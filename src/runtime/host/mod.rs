@@ -13,7 +13,10 @@ use fs_err as fs;
 use tokio::process::{Child, Command};
 
 pub use exec::{Finished, OutputLine};
-pub use scan::{Member, find_members, marked_addresses, start_ticks};
+pub use scan::{
+    Listener, Member, TaskProcess, find_members, find_task_processes, is_running, listeners,
+    marked_addresses, start_ticks,
+};
 
 use super::{CommandEnvironment, ServiceSpec};
 use crate::failure::{Failure, Result};
@@ -99,20 +102,12 @@ impl Host {
         Ok(())
     }
 
-    /// Ends a component that was started here, and returns once it has ended.
+    /// Ends a component, whoever started it, and returns once its process group has no process left.
     pub async fn stop(&mut self, service: &str) -> Result<()> {
-        const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
-        let Some((_, child)) = self.children.iter_mut().find(|(name, _)| name == service) else {
-            return Ok(());
-        };
-        let cannot = |error: &std::io::Error| Failure::failed(format!("cannot end {service}")).seen(error);
-        if let Some(pid) = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed())) {
-            // It may have ended in the meantime, which is what is wanted.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
-        match tokio::time::timeout(GRACE, child.wait()).await {
-            Ok(ended) => ended.map(drop).map_err(|error| cannot(&error)),
-            Err(_) => child.kill().await.map_err(|error| cannot(&error)),
+        let known = self.state.services.iter().find(|record| record.name == service);
+        match known.and_then(|record| record.process) {
+            Some(leader) => stop::end_group(service, leader).await,
+            None => Ok(()),
         }
     }
 
@@ -123,7 +118,7 @@ impl Host {
         }
         // An earlier meshlab started it.
         let record = self.state.services.iter().find(|record| record.name == service)?.process?;
-        (start_ticks(record.pid) != Some(record.start_ticks)).then(|| "it is gone".to_owned())
+        (!is_running(record.pid, record.start_ticks)).then(|| "it is gone".to_owned())
     }
 
     /// The last lines a component wrote that may tell why something failed: what it notes for its own developers
@@ -187,7 +182,7 @@ pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
     removed.extend(mounts::unmount_below(run.root())?);
-    removed.extend(mounts::remove_control_groups(&crate::vm::cgroup(run)).await?);
+    removed.extend(mounts::remove_control_groups(run).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
     }

@@ -1,11 +1,16 @@
 //! What Nomad leaves in the system when it runs as root: a mount for each task's secrets, and control groups.
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::failure::{Failure, Result};
+use crate::state::RunDir;
 
 /// Where control groups are mounted.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
@@ -21,9 +26,9 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
         Ok(mounts) => mounts,
         Err(error) => return Err(Failure::failed("cannot read the list of mounts").seen(&error)),
     };
-    let mut points: Vec<std::path::PathBuf> = mounts
+    let mut points: Vec<PathBuf> = mounts
         .into_iter()
-        .map(|mount| mount.mount_point)
+        .map(|mount| unescaped(&mount.mount_point))
         .filter(|point| point.starts_with(folder) && point != folder.as_std_path())
         .collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
@@ -37,27 +42,42 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
     Ok(if points.is_empty() { Vec::new() } else { vec![format!("{} mounts of Nomad's tasks", points.len())] })
 }
 
+/// The kernel writes a space, a tab, a line's end and a backslash of a mount point as `\040` and the like.
+fn unescaped(point: &Path) -> PathBuf {
+    let mut bytes = Vec::new();
+    let mut rest = point.as_os_str().as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let code =
+            after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        if let Some(byte) = code.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            bytes.push(byte);
+            rest = &after[3..];
+        } else {
+            bytes.push(first);
+            rest = after;
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
 /// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
 const FIRST_VERSION: &str = "nomad";
 
-/// Removes the control group of a lab's tasks and all below it, in every hierarchy. Where Nomad takes one for all, it is
-/// left to another Nomad that runs.
-pub(super) async fn remove_control_groups(name: &str) -> Result<Vec<String>> {
-    let mut groups = Vec::new();
-    let root = Utf8Path::new(CONTROL_GROUPS);
-    let entries: Vec<Utf8PathBuf> =
-        root.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.path().to_owned()).collect();
-    let mut found = vec![root.join(name)];
-    found.extend(entries.iter().map(|hierarchy| hierarchy.join(name)));
-    if entries.iter().any(|hierarchy| hierarchy.join(FIRST_VERSION).is_dir()) && !is_another_nomad_running() {
-        found.extend(entries.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)));
-    }
-    // Several names lead to the same hierarchy.
-    let is_real =
-        |group: &Utf8PathBuf| group.is_dir() && group.parent().is_some_and(|parent| !parent.is_symlink());
-    for group in found.into_iter().filter(is_real) {
+/// Removes the control groups of a lab's tasks, in every hierarchy. Where Nomad takes one parent for all, it is left to
+/// another Nomad that runs.
+pub(super) async fn remove_control_groups(run: &RunDir) -> Result<Vec<String>> {
+    let mut removed: Vec<Utf8PathBuf> = Vec::new();
+    for group in control_groups(run) {
         let deadline = Instant::now() + EMPTYING;
-        while let Err(error) = remove_tree(&group) {
+        loop {
+            let Err(error) = remove_tree(&group) else {
+                removed.push(group);
+                break;
+            };
+            // Another take-down was quicker, or it is another user's: an ordinary user's Nomad makes none.
+            if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) {
+                break;
+            }
             if Instant::now() >= deadline {
                 return Err(Failure::failed(format!("cannot remove the control group {group}"))
                     .seen(&error)
@@ -65,9 +85,47 @@ pub(super) async fn remove_control_groups(name: &str) -> Result<Vec<String>> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        groups.push(format!("control group {group}"));
     }
-    Ok(groups)
+    // One for each task would be a long list.
+    let (shared, whole): (Vec<_>, Vec<_>) = removed
+        .into_iter()
+        .partition(|group| group.parent().is_some_and(|parent| parent.ends_with(FIRST_VERSION)));
+    let mut told: Vec<String> = whole.iter().map(|group| format!("control group {group}")).collect();
+    if !shared.is_empty() {
+        told.push(format!("{} control groups of Nomad's tasks", shared.len()));
+    }
+    Ok(told)
+}
+
+fn control_groups(run: &RunDir) -> Vec<Utf8PathBuf> {
+    let root = Utf8Path::new(CONTROL_GROUPS);
+    let name = run.control_group();
+    // Several names lead to the same hierarchy.
+    let hierarchies: Vec<Utf8PathBuf> =
+        folders(root).into_iter().filter(|hierarchy| !hierarchy.is_symlink()).collect();
+    let mut groups = vec![root.join(&name)];
+    groups.extend(hierarchies.iter().map(|hierarchy| hierarchy.join(&name)));
+    let shared: Vec<Utf8PathBuf> =
+        hierarchies.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)).collect();
+    if is_another_nomad_running() {
+        let own = run.root().join("nomad").join("alloc");
+        let allocations: Vec<String> =
+            folders(&own).iter().filter_map(|folder| folder.file_name().map(|id| format!("{id}."))).collect();
+        let is_own = |group: &Utf8PathBuf| {
+            let name = group.file_name().unwrap_or_default();
+            allocations.iter().any(|id| name.starts_with(id.as_str()))
+        };
+        groups.extend(shared.iter().flat_map(|parent| folders(parent)).filter(is_own));
+    } else {
+        groups.extend(shared);
+    }
+    groups.retain(|group| group.is_dir());
+    groups
+}
+
+fn folders(parent: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let entries = parent.read_dir_utf8().into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().to_owned()).filter(|path| path.is_dir()).collect()
 }
 
 /// Asked after this lab's own have ended.
@@ -85,4 +143,22 @@ fn remove_tree(group: &Utf8PathBuf) -> std::io::Result<()> {
         }
     }
     fs::remove_dir(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_points_are_read_as_the_kernel_writes_them() {
+        for (written, meant) in [
+            ("/a/b", "/a/b"),
+            ("/a\\040b\\011\\012c", "/a b\t\nc"),
+            ("/\\134040", "/\\040"),
+            ("/a\\", "/a\\"),
+            ("/\\9xx\\04", "/\\9xx\\04"),
+        ] {
+            assert_eq!(unescaped(Path::new(written)), Path::new(meant), "{written}");
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! Finding a lab's processes, whatever became of the meshlab that started them.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use procfs::process::Process;
+use camino::Utf8Path;
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process, Stat};
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
@@ -26,14 +30,40 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.starttime)
 }
 
-/// Every live process that carries the lab's mark, or is in a process group that the state records.
+/// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
+/// a `kill -9`, whoever inherited it may take its time.
+pub fn is_running(pid: i32, started: u64) -> bool {
+    let stat = Process::new(pid).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.starttime == started && !has_ended(&stat))
+}
+
+fn has_ended(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X')
+}
+
+/// The live processes of a group whose leader was this one, also after the leader has ended.
+pub(super) fn group_members(leader: i32, started: u64) -> Result<Vec<Member>> {
+    let same_leader = start_ticks(leader).is_none_or(|now| now == started);
+    let processes = procfs::process::all_processes()
+        .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
+    let members = processes
+        .flatten()
+        .filter_map(|process| process.stat().ok())
+        .filter(|stat| same_leader && stat.pgrp == leader && stat.starttime >= started && !has_ended(stat));
+    Ok(members.map(|stat| Member { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm }).collect())
+}
+
+/// Every live process that carries the lab's mark, is in a process group that the state records, or writes to a log of
+/// the lab.
 ///
-/// The mark alone is not enough: some programs write over the memory their environment lies in.
+/// The mark alone is not enough: some programs write over the memory their environment lies in. The state alone is not
+/// enough either: somebody may have removed it by hand.
 pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member>> {
     let processes = procfs::process::all_processes()
         .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
     let own = i32::try_from(std::process::id()).unwrap_or_default();
     let mark = OsStr::new(run.root().as_str());
+    let logs = run.logs();
     let groups: Vec<(i32, u64)> = state
         .iter()
         .flat_map(|state| &state.services)
@@ -52,10 +82,10 @@ pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member
     for process in processes.flatten() {
         // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
         let Ok(stat) = process.stat() else { continue };
-        if process.pid == own || stat.state == 'Z' || stat.state == 'X' {
+        if process.pid == own || has_ended(&stat) {
             continue;
         }
-        if is_ours(stat.pgrp, stat.starttime) || carries(&process, mark) {
+        if is_ours(stat.pgrp, stat.starttime) || carries(&process, mark) || writes_below(&process, &logs) {
             members.push(Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm });
         }
     }
@@ -69,14 +99,97 @@ pub fn marked_addresses(state_dir: &Utf8Path) -> Result<Vec<LabAddress>> {
     let labs = state_dir.join("run");
     let mut addresses: Vec<LabAddress> = processes
         .flatten()
-        .filter_map(|process| process.environ().ok()?.remove(OsStr::new(RUN_DIR_VARIABLE)))
-        .filter_map(|mark| {
-            Utf8PathBuf::from(mark.into_string().ok()?).strip_prefix(&labs).ok()?.as_str().parse().ok()
+        .flat_map(|process| {
+            let mark = process.environ().ok().and_then(|mut all| all.remove(OsStr::new(RUN_DIR_VARIABLE)));
+            mark.map(PathBuf::from).into_iter().chain(output(&process, 1)).chain(output(&process, 2))
         })
+        .filter_map(|path| path.strip_prefix(&labs).ok()?.iter().next()?.to_str()?.parse().ok())
         .collect();
     addresses.sort();
     addresses.dedup();
     Ok(addresses)
+}
+
+/// Whether its standard output or standard error is a file below a folder, which may be gone by now. Whoever reads a
+/// log has it elsewhere.
+fn writes_below(process: &Process, folder: &Utf8Path) -> bool {
+    [1, 2].into_iter().filter_map(|number| output(process, number)).any(|path| path.starts_with(folder))
+}
+
+fn output(process: &Process, number: i32) -> Option<PathBuf> {
+    match process.fd_from_fd(number).ok()?.target {
+        FDTarget::Path(path) => Some(path),
+        _ => None,
+    }
+}
+
+/// A process of a task that Nomad runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProcess {
+    /// The allocation that the task belongs to.
+    pub allocation: String,
+    /// The task's name.
+    pub task: String,
+    /// The process; of several, the first one.
+    pub member: Member,
+}
+
+/// The processes of all tasks of this lab, found by what Nomad puts into their environment.
+pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
+    let mark = OsStr::new(run.root().as_str());
+    let mut found: Vec<TaskProcess> = Vec::new();
+    for process in procfs::process::all_processes().into_iter().flatten().flatten() {
+        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        let (Ok(mut environment), Ok(stat)) = (process.environ(), process.stat()) else { continue };
+        if environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_none_or(|value| value != mark) {
+            continue;
+        }
+        let mut of = |name: &str| environment.remove(OsStr::new(name))?.into_string().ok();
+        let (Some(allocation), Some(task)) = (of("NOMAD_ALLOC_ID"), of("NOMAD_TASK_NAME")) else { continue };
+        let member = Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm };
+        match found.iter_mut().find(|other| other.allocation == allocation && other.task == task) {
+            Some(other) if other.member.start_ticks <= member.start_ticks => {}
+            Some(other) => other.member = member,
+            None => found.push(TaskProcess { allocation, task, member }),
+        }
+    }
+    found
+}
+
+/// A port on which a process of a lab waits for connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// The address and the port.
+    pub at: SocketAddr,
+    /// The program's name.
+    pub program: String,
+}
+
+/// Every TCP port on which a lab's processes listen, as the kernel sees it.
+pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>> {
+    let cannot = |error: procfs::ProcError| Failure::failed("cannot read /proc").seen(&error);
+    let mut sockets = procfs::net::tcp().map_err(cannot)?;
+    // A machine without IPv6 has no such table.
+    sockets.extend(procfs::net::tcp6().unwrap_or_default());
+    let listening: BTreeMap<u64, SocketAddr> = sockets
+        .into_iter()
+        .filter(|socket| socket.state == TcpState::Listen)
+        .map(|socket| (socket.inode, socket.local_address))
+        .collect();
+    let mut found: Vec<Listener> = Vec::new();
+    for member in find_members(run, state)? {
+        let open = Process::new(member.pid).and_then(|process| process.fd());
+        for file in open.into_iter().flatten().flatten() {
+            let FDTarget::Socket(inode) = file.target else { continue };
+            let Some(at) = listening.get(&inode).copied() else { continue };
+            // Processes hand a socket down to their children.
+            if !found.iter().any(|listener| listener.at == at) {
+                found.push(Listener { at, program: member.name.clone() });
+            }
+        }
+    }
+    found.sort_by_key(|listener| listener.at);
+    Ok(found)
 }
 
 fn carries(process: &Process, mark: &OsStr) -> bool {

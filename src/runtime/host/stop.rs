@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::scan::{Member, find_members};
+use super::scan::{Member, find_members, group_members};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::state::{RunDir, RunState};
+use crate::state::{ProcessRecord, RunDir, RunState};
 
 /// How long components may take to end when asked.
 const GRACE: Duration = Duration::from_secs(5);
@@ -18,15 +18,25 @@ const AFTER_KILL: Duration = Duration::from_secs(5);
 /// How often /proc is looked at while processes end.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ends every member and returns once none is left. Says what was ended.
+/// Ends every member of a lab and returns once none is left. Says what was ended.
 pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<String>> {
+    end("some processes do not end", || find_members(run, state)).await
+}
+
+/// Ends what is left of a component: its process group, which may have lost its leader.
+pub(super) async fn end_group(service: &str, leader: ProcessRecord) -> Result<()> {
+    let members = || group_members(leader.pid, leader.start_ticks);
+    end(&format!("{service} does not end"), members).await.map(drop)
+}
+
+async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<String>> {
     let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
     for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
         let deadline = Instant::now() + patience;
         let mut told: Vec<Member> = Vec::new();
         loop {
             // Each look finds what was started since the last one: a process that forks while it is ended.
-            let alive = find_members(run, state)?;
+            let alive = members()?;
             if alive.is_empty() {
                 return Ok(describe(&seen));
             }
@@ -41,11 +51,9 @@ pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Ve
             tokio::time::sleep(LOOK).await;
         }
     }
-    let left: Vec<String> = find_members(run, state)?
-        .iter()
-        .map(|member| format!("{} (pid {})", member.name, member.pid))
-        .collect();
-    Err(Failure::new(FailureKind::DeadlinePassed, "some processes do not end")
+    let left: Vec<String> =
+        members()?.iter().map(|member| format!("{} (pid {})", member.name, member.pid)).collect();
+    Err(Failure::new(FailureKind::DeadlinePassed, otherwise)
         .detail("alive", left.join(", "))
         .hint("they wait for the kernel (state D in `ps`); run `meshlab down` again once that is over"))
 }
@@ -60,6 +68,19 @@ fn send(member: &Member, signal: Signal) {
     }
 }
 
+/// A line for each program; one that ran many times is counted.
 fn describe(seen: &BTreeMap<i32, Member>) -> Vec<String> {
-    seen.values().map(|member| format!("process {} (pid {})", member.name, member.pid)).collect()
+    let mut programs: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for member in seen.values() {
+        programs.entry(&member.name).or_default().push(member.pid);
+    }
+    let mut programs: Vec<(&str, Vec<i32>)> = programs.into_iter().collect();
+    programs.sort_by_key(|(_, pids)| pids.first().copied());
+    let told = |(name, pids): (&str, Vec<i32>)| match pids.as_slice() {
+        [one] => format!("process {name} (pid {one})"),
+        [one, other] => format!("process {name} (pid {one}, {other})"),
+        [first, .., last] => format!("{} processes {name} (pid {first} to {last})", pids.len()),
+        [] => String::new(),
+    };
+    programs.into_iter().map(told).collect()
 }

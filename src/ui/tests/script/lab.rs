@@ -256,7 +256,7 @@ fn summaries(steps: &[Step], last_passed: bool) -> Vec<StepSummary> {
 fn taken_down() -> Vec<Event> {
     let mut told: Vec<Event> = ["envoy-client", "envoy-echo", "consul", "echo"]
         .iter()
-        .map(|name| Event::Runtime(RuntimeEvent::Stopping { name: (*name).into() }))
+        .map(|name| Event::Runtime(RuntimeEvent::Working { what: (*name).into() }))
         .collect();
     told.push(Event::Runtime(RuntimeEvent::TakenDown {
         removed: lines("4 processes: envoy-client (pid 4211), envoy-echo (pid 4188), consul (pid 4102), echo (pid 4097)\nthe folder /home/u/.local/state/meshlab/labs/127.0.0.1"),

@@ -1,0 +1,134 @@
+//! A request that gets the answer it should, once or many times.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::counter::{Counter, Growth};
+use super::{Look, Place};
+use crate::http::{self, Call};
+use crate::model::Slug;
+
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// The most requests of one look.
+const MOST_TIMES: u32 = 10_000;
+
+/// How much of a wrong answer is shown, in characters.
+const SHOWN: usize = 300;
+
+/// Every request gets the answer it should, and counters grow with them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub(super) claim: String,
+    pub(super) component: Option<Slug>,
+    #[serde(default)]
+    method: Verb,
+    port: u16,
+    path: String,
+    /// Sent as JSON.
+    body: Option<Value>,
+    status: u16,
+    /// Members that a JSON answer must have.
+    json: Option<toml::Table>,
+    /// Text that the answer must have.
+    contains: Option<String>,
+    #[serde(default = "once")]
+    times: u32,
+    #[serde(default, rename = "counter")]
+    pub(super) counters: Vec<Counter>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    #[default]
+    Get,
+    Post,
+    Put,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Http {
+    pub(super) fn expected(&self) -> String {
+        let mut expected = format!("{} :{}{} answers {}", self.method(), self.port, self.path, self.status);
+        if let Some(json) = self.wanted() {
+            expected = format!("{expected} with {json}");
+        }
+        if let Some(text) = &self.contains {
+            expected = format!("{expected} with {text:?} in it");
+        }
+        if self.times > 1 { format!("{expected}, {} times", self.times) } else { expected }
+    }
+
+    fn method(&self) -> Method {
+        match self.method {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+        }
+    }
+
+    fn wanted(&self) -> Option<Value> {
+        self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
+    }
+
+    pub(super) async fn look(&self, place: Place<'_>) -> Look {
+        let growth = Growth::before(&self.counters, place.address).await?;
+        let times = self.times.min(MOST_TIMES);
+        let mut last = String::new();
+        for number in 1..=times {
+            last = self.request(place).await.map_err(|wrong| {
+                if times > 1 { format!("request {number} of {times}: {wrong}") } else { wrong }
+            })?;
+        }
+        let last = shortened(last.trim());
+        let mut evidence = vec![match times {
+            1 => format!("{} {last}", self.status),
+            _ => format!("{times} times {} {last}", self.status),
+        }];
+        evidence.extend(growth.after(u64::from(times)).await?);
+        Ok(evidence)
+    }
+
+    async fn request(&self, place: Place<'_>) -> Result<String, String> {
+        let at = place.address.port(self.port);
+        let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let headers: &[(&str, &str)] =
+            if self.body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
+        let call = Call { method: self.method(), path: &self.path, headers, body, deadline: DEADLINE };
+        let answer = http::call(at, call).await.map_err(|error| format!("{at}: {error}"))?;
+        let text = answer.text();
+        if answer.status != StatusCode::from_u16(self.status).unwrap_or_default() {
+            return Err(format!("{}: {}", answer.status, shortened(text.trim())));
+        }
+        if let Some(Value::Object(wanted)) = self.wanted() {
+            let json: Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some((name, _)) = wanted.iter().find(|(name, value)| json.get(*name) != Some(value)) {
+                return Err(format!("{name} is not as it should be: {}", shortened(text.trim())));
+            }
+        }
+        match &self.contains {
+            Some(part) if !text.contains(part.as_str()) => {
+                Err(format!("no {part:?} in: {}", shortened(text.trim())))
+            }
+            // A page is not worth showing whole.
+            Some(part) if text.len() > SHOWN => Ok(format!("with {part:?}")),
+            _ => Ok(text),
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

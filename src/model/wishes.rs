@@ -1,0 +1,18 @@
+//! What a lab wants of the environment under it.
+
+use super::FileName;
+
+/// What a lab wants of the environment beside its four components.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wishes {
+    /// Files of the lab that Consul reads beside its own configuration.
+    #[serde(default)]
+    pub consul: Vec<FileName>,
+    /// The lab's Nomad jobs in the order they are started; a batch job runs to its end before the next one starts.
+    #[serde(default)]
+    pub jobs: Vec<FileName>,
+    /// Packages to publish: this program under these names, and installed tools under their own.
+    #[serde(default)]
+    pub packages: Vec<FileName>,
+}

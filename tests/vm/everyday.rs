@@ -1,0 +1,361 @@
+//! From an empty machine to an empty machine, and the mistakes a person makes on the way.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::environment::{Slots, Vm, error_of, files_below, mode};
+
+#[test]
+fn a_day_with_the_environment() {
+    let _slot = Slots::take(1);
+    let vm = Arc::new(Vm::new(101));
+    let watch = Watch::start(&vm);
+    nothing_runs_yet(&vm);
+    vm.run(&["up"]).expect(0);
+    up_again_starts_nothing(&vm);
+    vm.run(&["jobs", "start"]).expect(0);
+    calls(&vm);
+    jobs_are_listed(&vm);
+    secrets_stay_secret(&vm);
+    without_a_token_one_may_look(&vm);
+    wrong_names(&vm);
+    vm.remember_allocations();
+    a_broken_file_hinders_only_itself(&vm);
+    stop_leaves_nothing(&vm);
+    one_job_alone(&vm);
+    a_wrong_checksum(&vm);
+    vm.remember_allocations();
+    watch.all_was_well();
+    vm.run(&["down"]).expect(0);
+    vm.is_gone();
+}
+
+/// Looks at the environment's sockets all the while.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<(u32, BTreeSet<String>)>>,
+}
+
+impl Watch {
+    fn start(vm: &Arc<Vm>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (vm, ends) = (Arc::clone(vm), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || {
+            let (mut looks, mut found) = (0, BTreeSet::new());
+            while !ends.load(Ordering::Relaxed) {
+                found.extend(vm.strange_sockets());
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(250));
+            }
+            (looks, found)
+        });
+        Self { stop, thread: Some(thread) }
+    }
+
+    fn end(&mut self) -> Option<(u32, BTreeSet<String>)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(|thread| thread.join().unwrap())
+    }
+
+    fn all_was_well(mut self) {
+        let (looks, found) = self.end().unwrap();
+        assert!(looks > 20, "looked only {looks} times");
+        assert!(found.is_empty(), "open to others, or reaching out: {found:#?}");
+    }
+}
+
+/// Where a test fails, the environment has to be let go of, so that it is taken down.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.end());
+    }
+}
+
+fn nothing_runs_yet(vm: &Vm) {
+    for arguments in [&["jobs", "start"][..], &["jobs", "stop"], &["jobs", "list"]] {
+        let ran = vm.run(arguments).expect(1);
+        assert!(error_of(&ran).contains("no lab is running on"), "{}", ran.stderr);
+        assert!(error_of(&ran).contains("hint: `meshlab up`"), "{}", ran.stderr);
+    }
+    for verb in ["click", "fault"] {
+        let ran = vm.run(&[verb]).expect(1);
+        assert!(
+            error_of(&ran).contains(&format!("nobody answers at http://{}:8088", vm.address)),
+            "{}",
+            ran.stderr
+        );
+        assert!(error_of(&ran).contains("`meshlab up`"), "{}", ran.stderr);
+    }
+    let ran = vm.run(&["up", "--lab", "2-calculatr"]).expect(2);
+    assert!(error_of(&ran).contains("did you mean 2-calculator"), "{}", ran.stderr);
+    let ran = vm.run(&["up", "--lab", "1"]).expect(2);
+    assert!(error_of(&ran).contains("lab 1-tcp-echo has no environment"), "{}", ran.stderr);
+    vm.is_gone();
+}
+
+fn up_again_starts_nothing(vm: &Vm) {
+    let before = vm.components();
+    assert_eq!(before.len(), 4, "{before:?}");
+    assert!(before.values().all(|(state, _)| state == "ready"), "{before:?}");
+    let ran = vm.run(&["up"]).expect(0);
+    assert!(ran.stderr.contains("the environment was up already"), "{}", ran.stderr);
+    assert_eq!(vm.components(), before);
+    // Nothing behind the door yet.
+    let ran = vm.run(&["click"]).expect(1);
+    assert!(error_of(&ran).contains("`meshlab jobs start` starts the jobs"), "{}", ran.stderr);
+}
+
+fn calls(vm: &Vm) {
+    let ran = vm.run(&["click"]).expect(0);
+    assert!(ran.stdout.contains("= 9 "), "{}", ran.stdout);
+    let answer = vm.run(&["--json", "click", "1000-1-2"]).expect(0).json();
+    assert_eq!(
+        (&answer["calls"][0]["status"], &answer["calls"][0]["answer"]["result"]),
+        (&200.into(), &997.into())
+    );
+    for (expression, reason) in [
+        ("1+", "ends where an integer belongs"),
+        ("", "ends where an integer belongs at position 1"),
+        ("1*2", "'*'"),
+    ] {
+        let ran = vm.run(&["click", expression]).expect(2);
+        assert!(error_of(&ran).contains("is no expression"), "{expression}: {}", ran.stderr);
+        assert!(error_of(&ran).contains("seen: 400 Bad Request:"), "{expression}: {}", ran.stderr);
+        assert!(error_of(&ran).contains(reason), "{expression}: {}", ran.stderr);
+    }
+    let fault = vm.run(&["--json", "fault"]).expect(0).json();
+    assert_eq!(fault["calls"][0]["status"], 500);
+    let details = fault["calls"][0]["answer"]["details"].as_str().unwrap();
+    assert!(details.contains("404") && details.contains("add-svc"), "{details}");
+    assert!(vm.run(&["fault"]).expect(0).stdout.starts_with("500 "));
+}
+
+fn job_states(vm: &Vm) -> Vec<(String, String, u64)> {
+    let list = vm.run(&["jobs", "list", "--json"]).expect(0).json();
+    let row = |job: &Value| {
+        let text = |name: &str| job[name].as_str().unwrap().to_owned();
+        (text("job"), text("state"), job["running"].as_u64().unwrap())
+    };
+    list["jobs"].as_array().unwrap().iter().map(row).collect()
+}
+
+const JOBS: [&str; 7] =
+    ["addsvcJob", "subsvcJob", "frontendJob", "sidecar-job", "apiGatewayJob", "envoyJob", "dashboardJob"];
+
+fn jobs_are_listed(vm: &Vm) {
+    let expected = JOBS.map(|job| match job {
+        "sidecar-job" => (job.to_owned(), "done".to_owned(), 0),
+        _ => (job.to_owned(), "running".to_owned(), 1),
+    });
+    assert_eq!(job_states(vm), expected);
+    let services = vm.catalog();
+    for name in ["add-svc", "sub-svc", "frontend", "api-gateway", "dashboard", "add-svc-ref-proxy"] {
+        assert!(services.contains(name), "{services:?}");
+    }
+    // Asked for what runs already, nothing changes.
+    let before = vm.tasks();
+    vm.run(&["jobs", "start", "addsvcJob", "frontendJob.hcl"]).expect(0);
+    assert_eq!(vm.tasks(), before);
+}
+
+fn secrets_stay_secret(vm: &Vm) {
+    assert_eq!((mode(&vm.root()), mode(&vm.root().join("secrets"))), (0o700, 0o700));
+    for file in files_below(&vm.root().join("secrets")) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+    let tokens: Vec<String> = ["consul-management.token", "nomad-management.token", "consul-services.token"]
+        .map(|name| vm.secret(name))
+        .into();
+    let holds = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        tokens.iter().any(|token| text.contains(token.as_str()))
+    };
+    let members = vm.members();
+    let names: BTreeSet<String> =
+        members.iter().filter_map(|process| Some(process.stat().ok()?.comm)).collect();
+    for name in
+        ["consul", "nomad", "nginx", "meshlab", "envoy", "add-svc", "sub-svc", "frontend", "dashboard"]
+    {
+        assert!(names.contains(name), "{name} is not among {names:?}");
+    }
+    for process in members {
+        for file in ["environ", "cmdline"] {
+            let content = fs::read(format!("/proc/{}/{file}", process.pid)).unwrap_or_default();
+            assert!(!holds(&content), "{file} of {:?}", process.cmdline());
+        }
+    }
+    let work = vm.root().join("work");
+    let written =
+        [files_below(&work), files_below(&vm.root().join("logs")), files_below(&vm.root().join("tmp"))];
+    for file in written.concat() {
+        assert!(!holds(&fs::read(&file).unwrap()), "{}", file.display());
+    }
+    // What tasks wrote.
+    for file in files_below(&vm.root().join("nomad/alloc")) {
+        if file.components().any(|part| part.as_os_str() == "logs") {
+            assert!(!holds(&fs::read(&file).unwrap()), "{}", file.display());
+        }
+    }
+    for arguments in
+        [&["status"][..], &["--json", "status"], &["logs", "-n", "100000"], &["-v", "jobs", "list"]]
+    {
+        let ran = vm.run(arguments).expect(0);
+        assert!(!ran.stdout.is_empty());
+        assert!(!holds(ran.stdout.as_bytes()) && !holds(ran.stderr.as_bytes()), "{arguments:?}");
+    }
+    // Those who need them get them.
+    let shell = vm
+        .run(&["shell", "--", "sh", "-c", "consul acl token list -format=json && nomad job status"])
+        .expect(0);
+    assert!(
+        shell.stdout.contains("Nomad and the Envoys") && shell.stdout.contains("envoyJob"),
+        "{}",
+        shell.stdout
+    );
+}
+
+fn without_a_token_one_may_look(vm: &Vm) {
+    let job = r#"{"Job": {"ID": "intruder", "Name": "intruder", "Type": "batch", "Region": "bj", "Datacenters": ["dc-dev-01"],
+        "TaskGroups": [{"Name": "g", "Count": 1, "Tasks": [
+            {"Name": "t", "Driver": "raw_exec", "Config": {"command": "/bin/true"}}]}]}}"#;
+    for (port, method, path, body) in [
+        (4646, "GET", "/v1/jobs", ""),
+        (4646, "PUT", "/v1/jobs", job),
+        (4646, "POST", "/v1/jobs/parse", r#"{"JobHCL": "job \"x\" {}"}"#),
+        (4646, "DELETE", "/v1/job/addsvcJob", ""),
+        (4646, "GET", "/v1/nodes", ""),
+        (4646, "GET", "/v1/agent/self", ""),
+        (4646, "PUT", "/v1/system/gc", ""),
+        (4646, "GET", "/v1/acl/tokens", ""),
+        (8500, "PUT", "/v1/agent/service/register", r#"{"Name": "intruder", "Port": 1}"#),
+        (8500, "PUT", "/v1/agent/service/deregister/add-svc-proxy", ""),
+        (
+            8500,
+            "PUT",
+            "/v1/catalog/register",
+            r#"{"Node": "n", "Address": "127.0.0.1", "Service": {"Service": "intruder"}}"#,
+        ),
+        (8500, "PUT", "/v1/kv/intruder", "x"),
+        (8500, "GET", "/v1/acl/tokens", ""),
+        (8500, "GET", "/v1/acl/policies", ""),
+        (8500, "PUT", "/v1/acl/token", "{}"),
+        (8500, "PUT", "/v1/connect/intentions/exact?source=x&destination=add-svc", r#"{"Action": "allow"}"#),
+        (8500, "PUT", "/v1/config", r#"{"Kind": "service-defaults", "Name": "add-svc", "Protocol": "tcp"}"#),
+        (8500, "PUT", "/v1/agent/leave", ""),
+        (8500, "GET", "/v1/agent/self", ""),
+        (8500, "GET", "/v1/snapshot", ""),
+    ] {
+        let (status, answer) = vm.call(port, method, path, &[], body);
+        assert_eq!(status, 403, "{method} {path}: {answer}");
+    }
+    let (again, _) = vm.call(4646, "POST", "/v1/acl/bootstrap", &[], "{}");
+    assert_eq!(again, 400, "the first token was given out already");
+    let (again, _) = vm.call(8500, "PUT", "/v1/acl/bootstrap", &[], "");
+    assert_eq!(again, 403, "the first token was given out already");
+    for path in
+        ["/v1/catalog/services", "/v1/catalog/nodes", "/v1/health/service/add-svc", "/v1/agent/services"]
+    {
+        let (status, answer) = vm.call(8500, "GET", path, &[], "");
+        assert_eq!(status, 200, "{path}: {answer}");
+    }
+    assert!(!vm.catalog().contains("intruder"));
+    assert!(!vm.nomad("/v1/jobs").to_string().contains("intruder"));
+    // The token of the Envoys is no key to the rest.
+    let token = format!("X-Consul-Token: {}", vm.secret("consul-services.token"));
+    for (method, path) in [("GET", "/v1/acl/tokens"), ("PUT", "/v1/kv/x"), ("PUT", "/v1/agent/leave")] {
+        let (status, answer) = vm.call(8500, method, path, &[&token], "");
+        assert_eq!(status, 403, "{method} {path}: {answer}");
+    }
+}
+
+fn wrong_names(vm: &Vm) {
+    for verb in ["start", "stop"] {
+        let ran = vm.run(&["jobs", verb, "addsvcjob"]).expect(2);
+        assert!(error_of(&ran).contains("no job is called \"addsvcjob\""), "{}", ran.stderr);
+        assert!(error_of(&ran).contains("did you mean addsvcJob?"), "{}", ran.stderr);
+    }
+    let ran = vm.run(&["lab", "1"]).expect(1);
+    assert!(error_of(&ran).contains("lab 2-calculator is running on"), "{}", ran.stderr);
+}
+
+fn a_broken_file_hinders_only_itself(vm: &Vm) {
+    let path = vm.work("dashboardJob.hcl");
+    let whole = fs::read_to_string(&path).unwrap();
+    let broken = whole.replacen("  group \"dashboard\" {", "  group \"dashboard\" {\n    cuont = 1", 1);
+    let line = broken.lines().position(|line| line.contains("cuont")).unwrap() + 1;
+    fs::write(&path, broken).unwrap();
+    for arguments in [&["jobs", "start"][..], &["jobs", "start", "dashboardJob"]] {
+        let ran = vm.run(arguments).expect(2);
+        let error = error_of(&ran);
+        assert!(error.contains("dashboardJob.hcl is no job that Nomad understands"), "{error}");
+        assert!(error.contains(&format!("dashboardJob.hcl:{line}")) && error.contains("cuont"), "{error}");
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    }
+    vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
+    assert_eq!(job_states(vm)[6], ("dashboardJob".to_owned(), "running".to_owned(), 1));
+    assert!(vm.run(&["jobs", "list"]).expect(0).stdout.contains("its file is broken"));
+    vm.run(&["jobs", "stop", "dashboardJob"]).expect(0);
+    assert_eq!(job_states(vm)[6].1, "not started");
+    fs::remove_file(&path).unwrap();
+    let ran = vm.run(&["jobs", "start", "dashboardJob"]).expect(1);
+    assert!(error_of(&ran).contains("dashboardJob.hcl"), "{}", ran.stderr);
+    fs::write(&path, whole).unwrap();
+    vm.run(&["jobs", "start", "dashboardJob"]).expect(0);
+}
+
+fn stop_leaves_nothing(vm: &Vm) {
+    vm.run(&["jobs", "stop"]).expect(0);
+    assert_eq!(vm.nomad("/v1/jobs").as_array().unwrap().len(), 0);
+    assert_eq!(vm.nomad("/v1/allocations").as_array().unwrap().len(), 0);
+    assert_eq!(vm.catalog(), BTreeSet::new());
+    assert_eq!(vm.tasks(), BTreeSet::new());
+    assert!(job_states(vm).iter().all(|(_, state, running)| state == "not started" && *running == 0));
+    let ran = vm.run(&["jobs", "stop"]).expect(0);
+    assert_eq!(ran.stdout, "no job was running\n");
+    let ran = vm.run(&["jobs", "stop", "subsvcJob"]).expect(0);
+    assert_eq!(ran.stdout, "no job was running\n");
+}
+
+fn one_job_alone(vm: &Vm) {
+    vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
+    let running: Vec<_> = job_states(vm).into_iter().filter(|(_, state, _)| state == "running").collect();
+    assert_eq!(running, [("addsvcJob".to_owned(), "running".to_owned(), 1)]);
+    assert_eq!(vm.catalog().into_iter().collect::<Vec<_>>(), ["add-svc"]);
+    let (status, sum) = vm.call(9090, "GET", "/api/v1/execute/?l=40&r=2", &[], "");
+    assert_eq!((status, sum.trim()), (200, "42"));
+    // A changed job is waited for, though the one before it is healthy all the while.
+    let (path, before) = (vm.work("addsvcJob.hcl"), vm.tasks());
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("memory = 64", "memory = 65", 1)).unwrap();
+    vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
+    let after = vm.tasks();
+    assert!(after.len() == 1 && after.is_disjoint(&before), "{before:?}, then {after:?}");
+    let (status, _) = vm.call(9090, "GET", "/health/state", &[], "");
+    assert_eq!(status, 200);
+}
+
+fn a_wrong_checksum(vm: &Vm) {
+    let path = vm.work("lab.vars.hcl");
+    let right = fs::read_to_string(&path).unwrap();
+    let at = right.find("checksum = \"sha256:").unwrap() + "checksum = \"sha256:".len();
+    // All packages that are this program have the same checksum.
+    let digest = &right[at..at + 64];
+    fs::write(&path, right.replace(digest, &"0".repeat(64))).unwrap();
+    let started = Instant::now();
+    let ran = vm.run(&["jobs", "start", "subsvcJob"]).expect(1);
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    let error = error_of(&ran);
+    assert!(error.contains("job subsvcJob"), "{error}");
+    assert!(error.contains("task sub-svc: Failed Artifact Download"), "{error}");
+    assert!(error.contains("checksum") || error.contains("Checksums did not match"), "{error}");
+    assert!(error.contains("hint: `meshlab up` writes lab.vars.hcl anew"), "{error}");
+    vm.run(&["up"]).expect(0);
+    assert_eq!(fs::read_to_string(&path).unwrap(), right);
+    vm.run(&["jobs", "start", "subsvcJob"]).expect(0);
+}
