@@ -128,7 +128,7 @@ impl Session {
         patience: Duration,
     ) -> Result<String> {
         /// After so many starts a component has to settle as it is.
-        const STARTS: usize = 3;
+        const STARTS: usize = 5;
         let mut again = String::new();
         for start in 1..=STARTS {
             let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
