@@ -41,6 +41,16 @@ fn main() -> ExitCode {
         }
     };
     let console = Arc::new(Console::new(&settings));
+    // Its exit status is that of the command that it runs.
+    if let Command::Svc(SvcCommand::Leash { line }) = &cli.command {
+        return match svc::machine::leash(line) {
+            Ok(code) => code.into(),
+            Err(failure) => {
+                console.failure(&failure);
+                failure.kind().exit_code().into()
+            }
+        };
+    }
     match carry_out(cli.command, &settings, &console) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -86,6 +96,7 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
                 .await
         }
         // To end when it is told to is what a service is for.
+        Command::Svc(SvcCommand::Hold) => svc::machine::hold().await,
         Command::Svc(SvcCommand::Sample(service)) => {
             let shutdown = async { drop(interrupted().await) };
             command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
@@ -139,21 +150,22 @@ async fn run_until_interrupted(
             outcome
         }
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
-        Command::Svc(service) => serve(service).await,
+        Command::Svc(service) => serve(service, settings).await,
         // Carried out before there was a runtime, or by `run`.
         Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
     }
 }
 
-async fn serve(service: SvcCommand) -> Result<()> {
+async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
     let line = |text: &str| ui::print_raw(format!("{text}\n").as_bytes());
     match service {
         SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
-        // Carried out by `run`.
-        SvcCommand::Sample(_) => Ok(()),
+        SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,
+        // Carried out by `main` or by `run`.
+        SvcCommand::Sample(_) | SvcCommand::Hold | SvcCommand::Leash { .. } => Ok(()),
     }
 }
 

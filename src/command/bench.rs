@@ -20,7 +20,7 @@ use crate::event::{BenchEvent, Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
-use crate::state::{RunDir, RunState, now};
+use crate::state::{RunState, now};
 use crate::ui::{self, Look};
 
 /// What this process is called among the components.
@@ -42,7 +42,7 @@ pub async fn run(
         Some(CompareChoice::Direct) => direct_and_mesh(settings.address)?,
         None => Vec::new(),
     };
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run = settings.run_dir();
     let state = run.load().ok_or_else(|| no_lab(settings))?;
     for target in std::iter::once(&target).chain(&compared) {
         probe(target).await.map_err(|failure| with_lab(failure, &state))?;
@@ -197,7 +197,7 @@ fn lab_facts(state: &RunState, wrk: &InstalledTool) -> LabFacts {
     if !tools.iter().any(|(name, _)| name == "wrk") {
         tools.push((wrk.artifact.to_string(), wrk.version.clone()));
     }
-    LabFacts { id: state.lab.clone(), address: state.address, runtime: state.runtime.clone(), tools }
+    LabFacts { id: state.lab.clone(), address: state.address, runtime: state.runtime.name().to_owned(), tools }
 }
 
 /// What was typed, with the defaults that matter and without what only changes the output.

@@ -12,11 +12,10 @@ use crate::failure::{Failure, Result};
 use crate::lab::{environment, secret_environment};
 use crate::lockfile::Lock;
 use crate::model::Platform;
-use crate::state::RunDir;
 
 /// Takes this process's place. Returns only if the command cannot be started.
 pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run = settings.run_dir();
     let state = run.load();
     let path = match &state {
         Some(state) => state.path.clone(),
