@@ -108,11 +108,10 @@ impl Session {
             Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
-        let mut environment = environment(run, &state.path, dirs);
         let runtime: Box<dyn Runtime> = match components.place {
-            Place::Host => Box::new(Host::new(run.clone(), environment)),
+            Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
             Place::Docker { daemon, plan } => {
-                environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
+                let environment = inside_environment(run, &state.path, dirs);
                 Box::new(Containers::new(daemon, run.clone(), plan, environment).await?)
             }
         };
@@ -370,6 +369,15 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The same inside the machine of a lab's containers.
+pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
+    let mut environment = environment(run, path, dirs);
+    environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
+    environment.insert("HOME".to_owned(), run.work().to_string());
+    environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
+    environment
 }
 
 /// The tokens of a lab that has some, for commands that a person would type.

@@ -12,6 +12,7 @@ mod names;
 mod network;
 mod remove;
 mod rights;
+mod shell;
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::ExitStatus;
@@ -25,6 +26,7 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use futures_util::future::BoxFuture;
 
 pub use daemon::{Daemon, Found, find, require};
+pub use shell::{Visit, visit};
 
 use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
 use crate::failure::{Failure, Result};
