@@ -1,5 +1,6 @@
 //! Where components run. `host` starts them as processes of this machine.
 
+pub mod docker;
 pub mod host;
 pub mod ports;
 pub mod readiness;

@@ -1,0 +1,3 @@
+//! Docker. Only files in this folder name bollard's types.
+
+pub mod images;
