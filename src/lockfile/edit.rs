@@ -349,7 +349,7 @@ install = "tool"
             assert_eq!(told, [format!("{} {} image config", image.name, pin.platform)]);
             assert_eq!(
                 Lock::parse(&edit.text(), "x").unwrap().images[number].pin(pin.platform),
-                Some(&changed)
+                Some(&newer)
             );
         }
     }
