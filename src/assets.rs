@@ -47,6 +47,11 @@ pub(crate) fn vm_file(name: &str) -> Option<&'static str> {
     ASSETS.get_file(format!("vm/{name}"))?.contents_utf8()
 }
 
+/// A file below `assets/image`: the contents of container images' base layer.
+pub(crate) fn image_file(name: &str) -> Option<&'static str> {
+    ASSETS.get_file(format!("image/{name}"))?.contents_utf8()
+}
+
 /// Names of all wrappers.
 pub(crate) fn go_wrappers() -> Vec<&'static str> {
     ASSETS

@@ -28,6 +28,7 @@
 //! - [`jobs`]: a lab's Nomad jobs. [`api`]: Consul's and Nomad's HTTP APIs, typed. [`secret`]: tokens.
 //! - [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
 //! - [`bundle`]: a whole lab as one deterministic file.
+//! - [`image`]: container images from artifacts, layer by layer; every id is known beforehand.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready.
 //! - [`state`]: what runs, on disk: one folder per address.
 //! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
@@ -63,6 +64,7 @@ pub mod command;
 pub mod event;
 pub mod failure;
 pub mod http;
+pub mod image;
 pub mod jobs;
 pub mod lab;
 pub mod lockfile;

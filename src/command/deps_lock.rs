@@ -17,9 +17,14 @@ use crate::assets;
 use crate::cli::Settings;
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::edit::{Change, LockEdit, SourcePlace};
+use crate::lockfile::edit::{Change, IMAGE, LockEdit, SourcePlace};
 use crate::lockfile::{Artifact, Lock, Source, SourceKind};
 use crate::model::{ArtifactName, Digest, Platform};
+
+mod images;
+
+pub(crate) use images::FromStore;
+use images::PinImages;
 
 const SCHEMA: u32 = 1;
 
@@ -46,11 +51,13 @@ pub async fn run(
     };
     let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
     if settings.offline {
-        let text =
-            "offline: only the lock's structure and the wrappers' digests are compared, no file is measured";
+        let text = "offline: the lock's structure, the wrappers' digests and the images of stored files are compared, no file is measured";
         reporter.report(Event::Warning { text: text.to_owned() });
     }
-    let report = deps_lock(request, &measure, reporter).await?;
+    let mut images = FromStore::new(&store);
+    let report = deps_lock(request, &measure, &mut images, reporter).await;
+    images.remove().await?;
+    let report = report?;
     go::sweep(store.root())?;
     apt::sweep(store.root())?;
     Ok(output(&report))
@@ -103,11 +110,11 @@ pub struct LockReport {
 /// A source that could not be had, whose digests stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
-    /// The artifact.
+    /// The artifact, or the image.
     pub artifact: ArtifactName,
     /// The source's platform.
     pub platform: Platform,
-    /// The source's kind.
+    /// The source's kind; `image` for an image.
     pub kind: &'static str,
     /// Why, in one line.
     pub reason: String,
@@ -128,6 +135,7 @@ pub(crate) fn lock_path(given: Option<&Utf8Path>, directory: &Utf8Path) -> Resul
 pub(crate) async fn deps_lock(
     request: Request<'_>,
     measure: &impl Measure,
+    images: &mut impl PinImages,
     reporter: &SharedReporter,
 ) -> Result<LockReport> {
     let text = fs::read_to_string(request.path)?;
@@ -147,6 +155,7 @@ pub(crate) async fn deps_lock(
             }
         }
     }
+    work.pin_images(request.names, images, reporter).await?;
     let Work { edit, report, .. } = work;
     let text_now = edit.text();
     if text_now != text {
@@ -210,6 +219,42 @@ impl Work {
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// After the artifacts, because an image's layers are what they are now.
+    async fn pin_images(
+        &mut self,
+        names: &[ArtifactName],
+        images: &mut impl PinImages,
+        reporter: &SharedReporter,
+    ) -> Result<()> {
+        for number in 0..self.lock.images.len() {
+            let image = &self.lock.images[number];
+            if !names.is_empty() && !image.contents.iter().any(|name| names.contains(name)) {
+                continue;
+            }
+            let image = image.clone();
+            for platform in Platform::ALL {
+                match images.pin(&self.lock, &image, platform).await {
+                    Ok(pin) => {
+                        let changes = self.edit.set_image_pin(&image, number, &pin)?;
+                        self.report.changes.extend(changes);
+                    }
+                    Err(failure) if keeps(&failure) => {
+                        let text = format!("image {} {platform}: kept, {failure}", image.name);
+                        reporter.report(Event::Warning { text });
+                        self.report.kept.push(Kept {
+                            artifact: image.name.clone(),
+                            platform,
+                            kind: IMAGE,
+                            reason: failure.to_string(),
+                        });
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Inputs are written together with the digests that belong to them, or not at all.
@@ -296,12 +341,13 @@ fn outdated(report: &LockReport) -> Failure {
 fn kept_whole(report: &LockReport, lock: &Lock, name: &ArtifactName) -> bool {
     let sources =
         lock.artifacts.iter().find(|artifact| artifact.name == *name).map_or(0, |one| one.sources.len());
-    sources > 0 && report.kept.iter().filter(|kept| kept.artifact == *name).count() == sources
+    sources > 0
+        && report.kept.iter().filter(|kept| kept.artifact == *name && kept.kind != IMAGE).count() == sources
 }
 
 fn nothing_of(name: &ArtifactName, report: &LockReport) -> Failure {
     let failure = Failure::failed(format!("nothing of {name} could be fetched, so nothing of it was locked"));
-    let kept = report.kept.iter().filter(|kept| kept.artifact == *name);
+    let kept = report.kept.iter().filter(|kept| kept.artifact == *name && kept.kind != IMAGE);
     kept.fold(failure, |failure, kept| {
         failure.detail(format!("{} {}", kept.platform, kept.kind), kept.reason.clone())
     })

@@ -21,7 +21,7 @@ use crate::ui::{Answer, Cell, Console, Look, Table};
 use crate::vm::installed_packages;
 
 use super::Output;
-use super::runtime::{self, Chosen};
+use super::runtime::{self, Chosen, Images};
 
 /// All labs, in order.
 pub fn list(settings: &Settings) -> Result<Output> {
@@ -194,7 +194,14 @@ pub(super) async fn components(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<Components> {
-    let request = Request { names: lab.tools.clone(), ..Request::default() };
+    let images = chosen.daemon.as_ref().map(|_| Images::of(lab, lock)).transpose()?;
+    let mut names = lab.tools.clone();
+    if let Some(images) = &images {
+        names.extend(images.artifacts(lock)?);
+        names.sort();
+        names.dedup();
+    }
+    let request = Request { names, ..Request::default() };
     let provisioned = provision(&request, &chosen.settings, lock, reporter).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {
@@ -205,8 +212,8 @@ pub(super) async fn components(
         components.path.push(tool.bin_dir());
         components.tools.push((name.to_string(), tool.version.clone()));
     }
-    if let Some(daemon) = &chosen.daemon {
-        let plan = runtime::plan(lab, daemon, chosen, lock, reporter).await?;
+    if let (Some(daemon), Some(images)) = (&chosen.daemon, images) {
+        let plan = images.plan(lab, daemon, &chosen.settings, lock, reporter).await?;
         components.place = Place::Docker { daemon: daemon.clone(), plan };
         // Inside, the tools are those of the images.
         components.path = vec![docker::COMMANDS.into()];

@@ -1,20 +1,23 @@
 //! `deps.lock` changed in place: comments, order and spacing stay as a person wrote them.
 
 use serde::Serialize;
-use toml_edit::{DocumentMut, Item, Key, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Key, Table, Value};
 
-use super::{Lock, LockedFile};
+use super::{Image, ImagePin, Lock, LockedFile};
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, Digest, FileName, Platform};
+
+/// What stands for a source's kind where an image is meant.
+pub(crate) const IMAGE: &str = "image";
 
 /// One value that differs from what was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The artifact.
+    /// The artifact, or the image.
     pub artifact: ArtifactName,
     /// The source's platform.
     pub platform: Platform,
-    /// The source's kind.
+    /// The source's kind; `image` for an image.
     pub kind: &'static str,
     /// The file; `None` for a value of the source itself.
     pub file: Option<FileName>,
@@ -109,6 +112,74 @@ impl LockEdit {
         set(source(&mut self.document, place)?, "inputs", new.to_string().into());
         Ok(vec![change(lock, place, None, "inputs", old.to_string(), new.to_string())?])
     }
+
+    /// Writes what an image was measured to come to. `number` is its place in the lock.
+    pub(crate) fn set_image_pin(
+        &mut self,
+        image: &Image,
+        number: usize,
+        pin: &ImagePin,
+    ) -> Result<Vec<Change>> {
+        let old = image.pin(pin.platform);
+        if old == Some(pin) {
+            return Ok(Vec::new());
+        }
+        let table = tables(self.document.as_table_mut(), IMAGE, number)?;
+        let pins = table
+            .entry("pin")
+            .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()))
+            .as_array_of_tables_mut()
+            .ok_or_else(|| gone("pin", number))?;
+        let place = image.pins.iter().position(|known| known.platform == pin.platform);
+        let place = place.unwrap_or_else(|| {
+            pins.push(Table::new());
+            pins.len() - 1
+        });
+        let table = pins.get_mut(place).ok_or_else(|| gone("pin", place))?;
+        let now = words(pin);
+        set(table, "platform", pin.platform.name().into());
+        set(table, "sources", Array::from_iter(&pin.sources).into());
+        set(table, "config", pin.config.hex().into());
+        set(table, "manifest", pin.manifest.hex().into());
+        set(table, "layers", lines(pin).into());
+        let before = old.map(words).unwrap_or_default();
+        Ok(now
+            .into_iter()
+            .enumerate()
+            .map(|(at, (field, new))| Change {
+                artifact: image.name.clone(),
+                platform: pin.platform,
+                kind: IMAGE,
+                file: None,
+                field,
+                old: before.get(at).map_or_else(|| "not pinned".to_owned(), |(_, old)| old.clone()),
+                new,
+            })
+            .filter(|change| change.old != change.new)
+            .collect())
+    }
+}
+
+/// The fields of an image's pin, as they are told.
+fn words(pin: &ImagePin) -> Vec<(&'static str, String)> {
+    let layers: Vec<String> = pin.layers.iter().map(Digest::short).collect();
+    vec![
+        ("sources", pin.sources.join(", ")),
+        ("config", pin.config.hex()),
+        ("manifest", pin.manifest.hex()),
+        ("layers", layers.join(", ")),
+    ]
+}
+
+/// The layers, one a line.
+fn lines(pin: &ImagePin) -> Array {
+    let mut array = Array::new();
+    for layer in &pin.layers {
+        array.push_formatted(Value::from(layer.hex()).decorated("\n    ", ""));
+    }
+    array.set_trailing("\n");
+    array.set_trailing_comma(true);
+    array
 }
 
 fn change(
@@ -253,6 +324,34 @@ install = "tool"
         assert_eq!(edit.text(), EMBEDDED);
         let far = SourcePlace { artifact: 0, source: 99 };
         assert!(edit.set_file(&lock, far, 0, &Digest::sha256_of(b""), 1).is_err());
+    }
+
+    #[test]
+    fn images_of_the_real_lock_can_be_pinned_again_and_anew() {
+        let lock = Lock::parse(EMBEDDED, "x").unwrap();
+        for (number, image) in lock.images.iter().enumerate() {
+            let mut edit = LockEdit::parse(EMBEDDED, "x").unwrap();
+            for pin in &image.pins {
+                assert_eq!(edit.set_image_pin(image, number, pin).unwrap(), []);
+            }
+            assert_eq!(edit.text(), EMBEDDED);
+            // Written again from nothing, it stands there as it stood before.
+            let Some(pin) = image.pins.last() else { continue };
+            let pins = tables(edit.document.as_table_mut(), IMAGE, number).unwrap();
+            pins.get_mut("pin").unwrap().as_array_of_tables_mut().unwrap().remove(image.pins.len() - 1);
+            let without = Lock::parse(&edit.text(), "x").unwrap();
+            let changes = edit.set_image_pin(&without.images[number], number, pin).unwrap();
+            assert!(changes.iter().all(|change| change.old == "not pinned"), "{changes:?}");
+            assert_eq!(edit.text(), EMBEDDED);
+            let newer = ImagePin { config: Digest::sha256_of(b"new"), ..pin.clone() };
+            let changes = edit.set_image_pin(image, number, &newer).unwrap();
+            let told: Vec<String> = changes.iter().map(Change::place).collect();
+            assert_eq!(told, [format!("{} {} image config", image.name, pin.platform)]);
+            assert_eq!(
+                Lock::parse(&edit.text(), "x").unwrap().images[number].pin(pin.platform),
+                Some(&newer)
+            );
+        }
     }
 
     #[test]

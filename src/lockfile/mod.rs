@@ -3,7 +3,9 @@
 //! Invariant: a [`Lock`] is fully valid. Nothing after parsing asks whether a digest, a path or a reference is right.
 
 pub(crate) mod edit;
+mod image;
 mod parse;
+pub use image::{Image, ImagePin};
 pub(crate) use parse::position;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,8 @@ pub struct Lock {
     pub text: String,
     /// The artifacts, sorted by name, names unique.
     pub artifacts: Vec<Artifact>,
+    /// Container images, sorted by name, names unique.
+    pub images: Vec<Image>,
 }
 
 /// One tool or stack component at one version.
@@ -267,6 +271,20 @@ impl Lock {
             match crate::nearest::nearest(name.as_str(), names) {
                 Some(near) => failure.hint(format!("did you mean {near}? `meshlab deps list` shows all")),
                 None => failure.hint("`meshlab deps list` shows all artifacts"),
+            }
+        })
+    }
+}
+
+impl Lock {
+    /// The image of this name, or a failure with the nearest one.
+    pub fn image(&self, name: &Slug) -> Result<&Image, Failure> {
+        self.images.iter().find(|image| image.name == *name).ok_or_else(|| {
+            let failure = Failure::usage(format!("no image is called {name}"));
+            let names = self.images.iter().map(|image| image.name.as_str());
+            match crate::nearest::nearest(name.as_str(), names) {
+                Some(near) => failure.hint(format!("did you mean {near}? `meshlab image list` shows all")),
+                None => failure.hint("`meshlab image list` shows all images"),
             }
         })
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
+use super::image::{RawImage, images};
 use super::{
     ArchiveKind, Artifact, Content, GoBuild, Locator, Lock, LockedFile, Profile, SizeBound, Source,
     SourceKind, Unpack, UnpackRule,
@@ -24,6 +25,8 @@ const LONGEST_SHOWN: usize = 300;
 struct RawLock {
     version: Spanned<u32>,
     artifact: Vec<Spanned<RawArtifact>>,
+    #[serde(default)]
+    image: Vec<Spanned<RawImage>>,
 }
 
 #[derive(Deserialize)]
@@ -84,13 +87,13 @@ struct RawFile {
 }
 
 /// What is wrong, and where.
-struct Fault {
+pub(super) struct Fault {
     at: Range<usize>,
     what: String,
 }
 
 impl Fault {
-    fn new(at: Range<usize>, what: impl Into<String>) -> Self {
+    pub(super) fn new(at: Range<usize>, what: impl Into<String>) -> Self {
         Self { at, what: what.into() }
     }
 }
@@ -164,7 +167,8 @@ fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, Fault> {
             return Err(Fault::new(span, what));
         }
     }
-    Ok(Lock { origin: origin.to_owned(), text: text.to_owned(), artifacts })
+    let images = images(raw.image, &artifacts)?;
+    Ok(Lock { origin: origin.to_owned(), text: text.to_owned(), artifacts, images })
 }
 
 fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {

@@ -73,6 +73,71 @@ fn errors_name_line_column_and_expectation() {
     insta::assert_snapshot!(shown.join("\n"));
 }
 
+const IMAGE: &str = r#"
+[[image]]
+name = "tool"
+summary = "the tool"
+contents = ["tool"]
+
+[[image.pin]]
+platform = "linux-x86_64"
+sources = ["url"]
+config = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+manifest = "1123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+layers = [
+    "2123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "3123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+]
+"#;
+
+#[test]
+fn images_are_read_with_their_pins() {
+    let lock = Lock::parse(&format!("{GOOD}{IMAGE}"), "deps.lock").unwrap();
+    let image = lock.image(&"tool".parse().unwrap()).unwrap();
+    assert_eq!(image.tag, image.contents);
+    let pin = image.pin(Platform::LinuxX86_64).unwrap();
+    assert_eq!((pin.layers.len(), pin.sources.as_slice()), (2, ["url".to_owned()].as_slice()));
+    assert!(image.pin(Platform::LinuxArm64).is_none());
+    let failure = lock.image(&"tol".parse().unwrap()).unwrap_err();
+    assert!(failure.hint_text().unwrap().contains("did you mean tool?"));
+}
+
+/// Every way an image can be wrong.
+#[test]
+fn errors_of_images_name_line_column_and_expectation() {
+    let again = &IMAGE[IMAGE.find("[[image.pin]]").unwrap()..];
+    let cases = [
+        ("name = \"tool\"\nsummary = \"the", "name = \"box\"\nsummary = \"the".to_owned()),
+        ("the tool", "the\\u0007tool".to_owned()),
+        ("[\"tool\"]", "[]".to_owned()),
+        ("[\"tool\"]", "[\"tol\"]".to_owned()),
+        ("[\"tool\"]", "[\"tool\", \"tool\"]".to_owned()),
+        ("[\"tool\"]", "[\"tool\"]\ntag = [\"other\"]".to_owned()),
+        ("[\"url\"]", "[\"go\"]".to_owned()),
+        ("[\"url\"]", "[]".to_owned()),
+        ("linux-x86_64\"\nsources", "linux-arm64\"\nsources".to_owned()),
+        ("\"012", "\"12".to_owned()),
+        ("\"112", "\"X12".to_owned()),
+        ("    \"2123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\n", String::new()),
+        ("\"312", "\"12".to_owned()),
+        ("[[image.pin]]", format!("{again}\n[[image.pin]]")),
+        (
+            "[[image]]",
+            "[[image]]\nname = \"z\"\nsummary = \"\"\ncontents = [\"tool\"]\ntag = [\"tool\"]\n\n[[image]]"
+                .to_owned(),
+        ),
+    ];
+    let shown: Vec<String> = cases
+        .into_iter()
+        .map(|(from, to)| {
+            let text = format!("{GOOD}{}", IMAGE.replacen(from, &to, 1));
+            assert_ne!(text, format!("{GOOD}{IMAGE}"), "{from}");
+            Lock::parse(&text, "deps.lock").unwrap_err().message().to_owned()
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
 #[test]
 fn identity_follows_digest_and_rules() {
     let identity = |text: &str| {

@@ -13,7 +13,7 @@ use crate::artifact::download::{Http, Timeouts};
 use crate::artifact::measure::Clients;
 use crate::artifact::store::{Store, hash_file};
 use crate::cli::Environment;
-use crate::command::deps_lock::{LockReport, Request, deps_lock};
+use crate::command::deps_lock::{FromStore, LockReport, Request, deps_lock};
 use crate::event::{Event, ProvisionEvent, Reporter, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, EMBEDDED, Locator, Lock, Source};
@@ -303,7 +303,7 @@ async fn check(
         },
     };
     let request = Request { path: &path, names, check: true, offline: false };
-    match deps_lock(request, &clients, &bench.reporter).await {
+    match deps_lock(request, &clients, &mut FromStore::new(&bench.store), &bench.reporter).await {
         Err(failure) if failure.kind() == FailureKind::LockOutdated => panic!("{failure:?}"),
         Err(failure) if of_another_distribution_in(&failure) => {
             eprintln!("SKIPPED: this is not Debian 12: {failure}");

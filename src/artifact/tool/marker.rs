@@ -91,6 +91,13 @@ pub(super) struct FileRecord {
     pub(super) link: Option<String>,
 }
 
+impl FileRecord {
+    /// Whether anybody may run it.
+    pub(super) fn is_executable(&self) -> bool {
+        u32::from_str_radix(&self.mode, 8).is_ok_and(|mode| mode & 0o111 != 0)
+    }
+}
+
 impl FileList {
     pub(super) fn new(files: Vec<FileRecord>) -> Self {
         Self { schema: SCHEMA, files }

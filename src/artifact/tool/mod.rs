@@ -17,7 +17,7 @@ pub use verify::Deviation;
 
 use crate::failure::Result;
 use crate::lockfile::{Artifact, Source};
-use crate::model::{ArtifactName, Digest, FileName, Platform};
+use crate::model::{ArtifactName, Digest, FileName, Platform, RelativePath};
 use marker::Marker;
 
 const MARKER: &str = "meshlab.json";
@@ -47,6 +47,21 @@ pub struct InstalledTool {
     pub folder: Utf8PathBuf,
     /// Each command and the absolute path that runs it.
     pub commands: BTreeMap<FileName, Utf8PathBuf>,
+}
+
+/// A file of a tool's tree, as it was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeFile {
+    /// Its place below the tree.
+    pub path: RelativePath,
+    /// Its size in bytes; 0 for a link.
+    pub size: u64,
+    /// Its SHA-256; for a link, that of its target's text.
+    pub sha256: Digest,
+    /// Whether it has run rights.
+    pub is_executable: bool,
+    /// The target, if it is a symbolic link.
+    pub link: Option<String>,
 }
 
 /// A command's file.
@@ -79,6 +94,18 @@ impl InstalledTool {
             }
         }
         Ok(files)
+    }
+
+    /// Every file of the tree, as it was when it was unpacked from verified bytes.
+    pub fn files(&self) -> Result<Vec<TreeFile>> {
+        let files = marker::FileList::read(&self.folder)?.files.into_iter().map(|record| TreeFile {
+            is_executable: record.is_executable(),
+            path: record.path,
+            size: record.size,
+            sha256: record.sha256,
+            link: record.link,
+        });
+        Ok(files.collect())
     }
 
     /// A folder with one entry per command, for a `PATH`.

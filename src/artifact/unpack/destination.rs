@@ -116,6 +116,13 @@ impl<'a> Destination<'a> {
             return Err(self.refuse(member, format!("more than {MOST_LINKS} symbolic links")));
         }
         let place = self.add_leaf(member, &path, &Node::Link(target.clone()))?;
+        if target.starts_with('/') {
+            // Packages for a root file system have them (libc6's loader); one that nobody takes leads nowhere.
+            return match place {
+                Some(_) => Err(self.refuse(member, format!("a link to the absolute path {target}"))),
+                None => Ok(()),
+            };
+        }
         self.links.push(Link { member: path, place, target });
         Ok(())
     }

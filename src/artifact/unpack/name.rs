@@ -42,9 +42,6 @@ pub(super) fn parse_target(target: &[u8]) -> Result<&str, String> {
     if text.is_empty() {
         return Err("a link without a target".to_owned());
     }
-    if text.starts_with('/') {
-        return Err(format!("a link to the absolute path {text}"));
-    }
     Ok(text)
 }
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::event::Silent;
-use crate::lockfile::EMBEDDED;
+use crate::lockfile::{EMBEDDED, Image, ImagePin};
 
 /// Finds what it is told to find; everything else is as the lock says, or not to be had.
 #[derive(Default)]
@@ -35,6 +35,15 @@ impl Measure for Scripted {
     }
 }
 
+/// No artifact is stored here, so no image can be made.
+struct NothingStored;
+
+impl PinImages for NothingStored {
+    async fn pin(&mut self, _: &Lock, image: &Image, _: Platform) -> Result<ImagePin> {
+        Err(Failure::new(FailureKind::NotCached, format!("{} is not stored", image.contents[0])))
+    }
+}
+
 struct Bench {
     path: Utf8PathBuf,
     reporter: SharedReporter,
@@ -58,7 +67,7 @@ impl Bench {
     ) -> Result<LockReport> {
         let names: Vec<ArtifactName> = names.iter().map(|name| name.parse().unwrap()).collect();
         let request = Request { path: &self.path, names: &names, check, offline };
-        deps_lock(request, measure, &self.reporter).await
+        deps_lock(request, measure, &mut NothingStored, &self.reporter).await
     }
 
     fn text(&self) -> String {
@@ -73,7 +82,9 @@ async fn what_cannot_be_reached_is_kept_and_told() {
     let report = bench.run(&measure, &[], false, false).await.unwrap();
     assert_eq!(bench.text(), EMBEDDED);
     assert!(report.changes.is_empty() && report.measured > 20);
-    assert!(report.kept.iter().all(|kept| kept.kind == "url" && kept.reason == "no route to it"));
+    let (images, sources): (Vec<_>, Vec<_>) = report.kept.iter().partition(|kept| kept.kind == "image");
+    assert!(sources.iter().all(|kept| kept.kind == "url" && kept.reason == "no route to it"));
+    assert!(images.len() > 5 && images.iter().all(|kept| kept.reason == "busybox is not stored"));
     // The toolchain is measured before anything that it builds.
     assert_eq!(measure.asked.lock().unwrap()[0], "go pip");
     let failure = bench.run(&measure, &["kibana"], false, false).await.unwrap_err();

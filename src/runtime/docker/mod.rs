@@ -8,6 +8,7 @@ mod container;
 mod daemon;
 mod exec;
 mod failure;
+pub mod images;
 mod names;
 mod network;
 mod remove;
@@ -29,8 +30,11 @@ pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
 use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
+use crate::artifact::tool::Tools;
+use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, LabId};
+use crate::lockfile::Lock;
+use crate::model::{LabAddress, LabId, Platform, Slug};
 use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, ServiceRecord};
 use exec::{Inside, variables};
 use names::{MACHINE, Names};
@@ -245,6 +249,17 @@ impl Runtime for Containers {
             inside.run(line, &self.environment, secrets, on_line).await
         })
     }
+}
+
+/// Sees to it that the daemon has these images of the lock, and says what each is called there. The tools are installed.
+pub async fn ensure_images(
+    daemon: &Daemon,
+    lock: &Lock,
+    tools: &Tools,
+    names: &[Slug],
+    reporter: &SharedReporter,
+) -> Result<BTreeMap<Slug, String>> {
+    images::ensure(&daemon.docker, lock, Platform::current()?, tools, names, reporter).await
 }
 
 /// Removes every container and network of a lab, by their labels. Says in words what was there.

@@ -84,13 +84,23 @@ fn links_that_lead_out() {
         ("evil", "..", "leaves"),
         ("evil", "../outside", "leaves"),
         ("a/evil", "../../outside", "leaves"),
-        ("evil", "/etc/passwd", "absolute"),
         ("evil", "good/../../outside", "does not exist"),
         ("evil", "missing/../../outside", "does not exist"),
         ("evil", "..\\outside", "'\\\\'"),
         ("evil", "evil", "circle"),
     ] {
         refused_everywhere(&[link(name, target)], reason);
+    }
+    // Packages for a root file system have them; they may not be taken, and nothing that is taken may go through one.
+    for kind in KINDS {
+        let items = [file("good", b"good"), link("evil", "/etc/passwd")];
+        refused(&build(kind, &items), &everything(kind), "absolute");
+    }
+    let items = [file("good", b"good"), link("evil", "/etc"), link("lib/a", "../evil/passwd")];
+    let lib = UnpackRule::Folder { from: Some("lib".parse().unwrap()), to: None };
+    for kind in KINDS {
+        let rules = Unpack { rules: vec![lib.clone()], ..everything(kind) };
+        refused(&build(kind, &items), &rules, "leaves");
     }
     // Each looks harmless on its own.
     refused_everywhere(&[link("a/up", ".."), link("b", "a/up/../outside")], "leaves");

@@ -46,6 +46,18 @@ fn a_package_may_be_compressed_in_three_ways() {
 }
 
 #[test]
+fn an_absolute_link_that_nobody_takes_does_no_harm() {
+    let items = [file("lib/loader", b"x"), link("lib64/loader", "/lib/loader")];
+    for kind in KINDS {
+        let rule = UnpackRule::File { from: "lib/loader".parse().unwrap(), to: "loader".parse().unwrap() };
+        let scene = Scene::new(&build(kind, &items));
+        let files = scene.unpack(&Unpack { rules: vec![rule], ..everything(kind) }).unwrap();
+        assert_eq!(files.len(), 1, "{kind:?}");
+        scene.assert_nothing_outside();
+    }
+}
+
+#[test]
 fn rules_take_members_to_their_places() {
     let items = [
         file("pkg-1.0/bin/tool", b"tool"),

@@ -1,0 +1,96 @@
+//! Where an artifact lies in an image.
+//!
+//! A tool's tree is at `/opt/<artifact>`, and each of its commands in `/usr/local/bin`. What Debian has at the root of its
+//! file system lies there here too: the C library, which programs find nowhere else, and the shell.
+
+use std::fmt::Write as _;
+
+use super::content::applets;
+use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
+use crate::artifact::tool::InstalledTool;
+use crate::failure::{Failure, Result};
+use crate::lockfile::Artifact;
+use crate::model::{Platform, RelativePath};
+
+const SHELL: &str = "busybox";
+const C_LIBRARY: &str = "libc";
+/// Nomad looks for its network plugins where everybody has them.
+const NETWORK_PLUGINS: &str = "cni-plugins";
+const NETWORK_PLUGINS_FOLDER: &str = "opt/cni/bin";
+
+/// The layer of an artifact.
+pub(super) fn layer(artifact: &Artifact, tool: &InstalledTool, platform: Platform) -> Result<Layer> {
+    let name = artifact.name.as_str();
+    let is_root = [SHELL, C_LIBRARY].contains(&name);
+    let prefix = if is_root { String::new() } else { format!("opt/{name}/") };
+    let tree = tool.tree();
+    let mut layer = Layer::default();
+    for file in tool.files()? {
+        let entry = match file.link {
+            Some(target) => Entry::Link { target },
+            None => Entry::File {
+                mode: if file.is_executable { RUNNABLE } else { PLAIN },
+                from: file.path.below(&tree),
+                size: file.size,
+                sha256: file.sha256,
+            },
+        };
+        layer.put(&format!("{prefix}{}", file.path), entry)?;
+    }
+    for (command, target) in artifact.commands.iter().filter(|_| !is_root) {
+        layer.put(&format!("usr/local/bin/{command}"), entry_of(artifact, &prefix, target))?;
+        if name == NETWORK_PLUGINS {
+            let link = Entry::Link { target: format!("../../{name}/{target}") };
+            layer.put(&format!("{NETWORK_PLUGINS_FOLDER}/{command}"), link)?;
+        }
+    }
+    match name {
+        SHELL => shell(&mut layer)?,
+        C_LIBRARY => loader(&mut layer, tool, platform)?,
+        _ => {}
+    }
+    Ok(layer)
+}
+
+/// What a command's name leads to: its file, or a script that sets the variables it needs.
+fn entry_of(artifact: &Artifact, prefix: &str, target: &RelativePath) -> Entry {
+    if artifact.environment.is_empty() {
+        return Entry::Link { target: format!("../../../{prefix}{target}") };
+    }
+    let mut script = String::from("#!/bin/sh\n");
+    for (variable, folder) in &artifact.environment {
+        let _ = writeln!(script, "export {variable}={}", quoted(&format!("/{prefix}{folder}")));
+    }
+    let _ = writeln!(script, "exec {} \"$@\"", quoted(&format!("/{prefix}{target}")));
+    Entry::Text { mode: RUNNABLE, text: script.into_bytes() }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+fn shell(layer: &mut Layer) -> Result<()> {
+    for applet in applets()? {
+        layer.put(&format!("bin/{applet}"), Entry::Link { target: SHELL.to_owned() })?;
+    }
+    // Where scripts look for it.
+    layer.put("usr/bin/env", Entry::Link { target: format!("../../bin/{SHELL}") })
+}
+
+/// Programs name their loader by a path that the package makes with a link.
+fn loader(layer: &mut Layer, tool: &InstalledTool, platform: Platform) -> Result<()> {
+    let (link, target) = match platform {
+        Platform::LinuxX86_64 => {
+            ("lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
+        }
+        Platform::LinuxArm64 => ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu/ld-linux-aarch64.so.1"),
+    };
+    let file = target.trim_start_matches("../lib/");
+    if !tool.files()?.iter().any(|found| found.path.as_path().as_str() == format!("lib/{file}")) {
+        return Err(Failure::failed(format!("{} {} has no loader", tool.artifact, tool.version))
+            .detail("expected", format!("lib/{file}"))
+            .hint("correct `unpack` of this artifact in deps.lock"));
+    }
+    layer.put(link, Entry::Link { target: target.to_owned() })
+}
