@@ -11,7 +11,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 pub use lab::*;
-pub use settings::{Dirs, Environment, Settings, INSIDE_VARIABLE};
+pub use settings::{Dirs, Environment, INSIDE_VARIABLE, Settings};
 pub use store::*;
 pub use svc::{SampleService, ServeArgs, arguments};
 

@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
 use serde_json::json;
 
 use crate::artifact::provision::{Request, provision};
+use crate::artifact::tool::InstalledTool;
 use crate::cli::{LabRunArgs, Settings};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::failure::{FailureKind, Result};
+use crate::image;
 use crate::lab::{Catalog, Components, Lab, Place, Session};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
@@ -205,7 +206,11 @@ pub(super) async fn components(
     let provisioned = provision(&request, &chosen.settings, lock, reporter).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {
-        components.packages = installed_packages(provisioned.tools())?;
+        let place = |tool: &InstalledTool, path| match images {
+            Some(_) => image::path_inside(tool, path),
+            None => path,
+        };
+        components.packages = installed_packages(provisioned.tools(), place)?;
     }
     for name in &lab.tools {
         let tool = provisioned.tool(name.as_str())?;
@@ -217,9 +222,6 @@ pub(super) async fn components(
         components.place = Place::Docker { daemon: daemon.clone(), plan };
         // Inside, the tools are those of the images.
         components.path = vec![docker::COMMANDS.into()];
-        for package in &mut components.packages {
-            package.path = Utf8Path::new(docker::COMMANDS).join(package.name.as_str());
-        }
     }
     Ok(components)
 }
