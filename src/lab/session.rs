@@ -39,9 +39,9 @@ pub enum Place {
     /// As containers.
     Docker {
         /// The daemon that keeps them.
-        daemon: Daemon,
+        daemon: Box<Daemon>,
         /// What they are made of.
-        plan: Plan,
+        plan: Box<Plan>,
     },
 }
 
@@ -112,7 +112,7 @@ impl Session {
             Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
             Place::Docker { daemon, plan } => {
                 let environment = inside_environment(run, &state.path, dirs);
-                Box::new(Containers::new(daemon, run.clone(), plan, environment).await?)
+                Box::new(Containers::new(*daemon, run.clone(), *plan, environment).await?)
             }
         };
         let mut machine = Machine::new(run.clone(), state, runtime);

@@ -132,15 +132,13 @@ impl Containers {
             host_config: Some(host_config),
             ..self.body(MACHINE, &self.plan.machine, Part::Machine)
         };
-        match container::start(docker, &self.names, &name, &body).await? {
-            Some(_) => Ok(()),
-            None => {
-                let found = container::look(docker, &name).await?;
-                Err(Failure::failed(format!("the container {name} does not stay"))
-                    .detail("seen", container::how_ended(found.as_ref()))
-                    .hint(format!("`docker logs {name}` shows what it said")))
-            }
+        if container::start(docker, &self.names, &name, &body).await?.is_some() {
+            return Ok(());
         }
+        let found = container::look(docker, &name).await?;
+        Err(Failure::failed(format!("the container {name} does not stay"))
+            .detail("seen", container::how_ended(found.as_ref()))
+            .hint(format!("`docker logs {name}` shows what it said")))
     }
 
     async fn start_component(&self, spec: &ServiceSpec) -> Result<Option<ProcessRecord>> {
