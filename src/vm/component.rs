@@ -120,10 +120,10 @@ impl Component {
     }
 
     /// What is left to do once it is ready, the first time or again.
-    pub async fn settle(self, vm: &Vm, patience: Duration, may_start_again: bool) -> Result<Settled> {
+    pub async fn settle(self, vm: &Vm, patience: Duration, _may_start_again: bool) -> Result<Settled> {
         match self {
             Self::Consul => consul::settle(vm, patience).await.map(Settled::Done),
-            Self::Nomad => nomad::settle(vm, patience, may_start_again).await,
+            Self::Nomad => nomad::settle(vm, patience).await.map(Settled::Done),
             Self::Repo | Self::Lb => Ok(Settled::Done(String::new())),
         }
     }

@@ -112,6 +112,12 @@ impl Vm {
         until("it has ended", has_ended);
     }
 
+    /// How often Nomad was started, by its own log.
+    pub(crate) fn starts_of_nomad(&self) -> usize {
+        let log = fs::read_to_string(self.root().join("logs/nomad.log")).unwrap();
+        log.matches("==> Starting Nomad agent").count()
+    }
+
     /// By name, the process ids of the programs that Nomad's jobs run.
     pub(crate) fn tasks(&self) -> BTreeSet<(String, i32)> {
         let mark = format!("{}/nomad/alloc/", self.real_root().display());

@@ -43,6 +43,7 @@ fn mend(vm: &Vm, killed: &[&str]) {
     for component in killed {
         vm.kill(component);
     }
+    let starts = vm.starts_of_nomad();
     let seen = vm.components();
     for component in COMPONENTS {
         assert_eq!(seen[component].0 == "ended", killed.contains(&component), "{killed:?}: {seen:?}");
@@ -53,6 +54,7 @@ fn mend(vm: &Vm, killed: &[&str]) {
     for component in killed {
         assert!(ran.stderr.contains(&format!("{component} is up")), "{}", ran.stderr);
     }
+    assert_eq!(vm.starts_of_nomad() - starts, usize::from(killed.contains(&"nomad")), "{killed:?}");
     // Nomad's client has a lease of its server, and does not sit out a refusal while `up` says that all is well.
     assert_ne!(vm.nomad("/v1/agent/self")["stats"]["client"]["heartbeat_ttl"], "0s");
     let click = vm.click_until_right(MENDED.saturating_sub(up));
