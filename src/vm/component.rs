@@ -107,7 +107,9 @@ impl Component {
                 Readiness::Tcp { port: LOAD_BALANCER },
             ),
             Self::Nomad => (
-                "nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
+                // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
+                // that is too deep for the system, which takes 107 bytes.
+                "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
                 Readiness::Nomad { port: NOMAD_HTTP },
             ),
         };

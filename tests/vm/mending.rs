@@ -9,10 +9,11 @@ const COMPONENTS: [&str; 4] = ["consul", "nomad", "lb", "repo"];
 #[test]
 fn up_mends_what_was_killed() {
     let _slot = Slots::take(1);
-    // The folder's name is a link: the system calls everything below by another name.
+    // The folder's name is a link: the system calls everything below by another name, one too long for a socket.
     let vm = Vm::in_folder(102, "link");
-    std::fs::create_dir(vm.folder().join("real")).unwrap();
-    std::os::unix::fs::symlink("real", vm.folder().join("link")).unwrap();
+    let real = "real".repeat(30);
+    std::fs::create_dir(vm.folder().join(&real)).unwrap();
+    std::os::unix::fs::symlink(&real, vm.folder().join("link")).unwrap();
     vm.run(&["up"]).expect(0);
     vm.run(&["jobs", "start"]).expect(0);
     vm.click_until_right(Duration::ZERO);
@@ -33,7 +34,7 @@ fn up_mends_what_was_killed() {
     }
     vm.run(&["down"]).expect(0);
     std::fs::remove_file(vm.folder().join("link")).unwrap();
-    std::fs::remove_dir(vm.folder().join("real")).unwrap();
+    std::fs::remove_dir(vm.folder().join(&real)).unwrap();
     vm.is_gone();
 }
 
