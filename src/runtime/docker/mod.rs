@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
+use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, program_of};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
@@ -195,13 +195,9 @@ impl Containers {
 
     /// The smallest image that has what a command line needs.
     fn image(&self, command: &str) -> &str {
-        let mut words = command.split_whitespace();
-        let program = match (words.next(), words.next()) {
-            // It turns into Envoy.
-            (Some("consul"), Some("connect")) => Some("envoy"),
-            (program, _) => program,
-        };
-        program.and_then(|program| self.plan.programs.get(program)).unwrap_or(&self.plan.machine)
+        // It turns into Envoy.
+        let program = if command.starts_with("consul connect ") { "envoy" } else { program_of(command) };
+        self.plan.programs.get(program).unwrap_or(&self.plan.machine)
     }
 }
 
