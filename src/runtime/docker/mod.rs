@@ -267,6 +267,11 @@ pub async fn take_down(daemon: &Daemon, run: &RunDir) -> Result<Vec<String>> {
     Ok(removed)
 }
 
+/// The range of a lab's addresses. Fails if somebody else has any of them.
+pub async fn require_free_network(daemon: &Daemon, run: &RunDir) -> Result<String> {
+    network::require_free(&daemon.docker, &Names::new(run, None), run.address()).await
+}
+
 /// Whether a lab has containers or a network, running or not.
 pub async fn is_there(daemon: &Daemon, run: &RunDir) -> Result<bool> {
     remove::is_there(&daemon.docker, &Names::new(run, None)).await
