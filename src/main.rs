@@ -6,8 +6,8 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
 use meshlab::cli::{
-    BundleCommand, Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand,
-    arguments,
+    BundleCommand, Cli, Command, DepsCommand, Environment, ImageCommand, LabVerb, RepoCommand, Settings,
+    SvcCommand, arguments,
 };
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
@@ -113,6 +113,13 @@ async fn run_until_interrupted(
         Command::Bundle(BundleCommand::Import { file }) => {
             print(&command::bundle::import(&file, settings, &lock(settings)?, &reporter).await?, settings)
         }
+        Command::Image(ImageCommand::Export(args)) => {
+            let stdout = Box::new(ui::print_while_read);
+            match command::image::export(&args, settings, &lock(settings)?, &reporter, stdout).await? {
+                Some(output) => print(&output, settings),
+                None => Ok(()),
+            }
+        }
         Command::Deps(DepsCommand::Lock { names, check }) => {
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
@@ -140,6 +147,7 @@ async fn run_until_interrupted(
         }
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
         Command::Svc(service) => serve(service).await,
+        Command::Image(ImageCommand::List) => Ok(()),
         // Carried out before there was a runtime, or by `run`.
         Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
     }

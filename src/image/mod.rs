@@ -24,7 +24,7 @@ mod tar;
 mod tests;
 
 pub use archive::Archive;
-pub use assembled::{Assembled, artifacts, assemble, reference};
+pub use assembled::{Assembled, Identity, artifacts, assemble, reference};
 pub(crate) use assembled::{LayerDigests, measure};
 
 /// The label of every image made here; its value is the image's name in the lock.

@@ -20,7 +20,7 @@ use crate::artifact::tool::Tools;
 use crate::artifact::work::blocking;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::image::{Archive, Assembled, LABEL, assemble};
+use crate::image::{Archive, Assembled, Identity, LABEL, assemble};
 use crate::lockfile::Lock;
 use crate::model::{ByteSize, Platform, Slug};
 
@@ -47,14 +47,14 @@ pub async fn ensure(
     let images = assembled(lock, platform, tools, names).await?;
     let mut missing = Vec::new();
     for image in &images {
-        if !is_loaded(docker, image).await? {
+        if !is_loaded(docker, &image.identity).await? {
             missing.push(image.clone());
         }
     }
     if !missing.is_empty() {
         load_and_compare(docker, missing, reporter).await?;
     }
-    Ok(images.into_iter().map(|image| (image.name, image.reference)).collect())
+    Ok(images.into_iter().map(|image| (image.identity.name, image.identity.reference)).collect())
 }
 
 /// Images of installed tools, made where it holds up nobody.
@@ -64,8 +64,8 @@ async fn assembled(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug
 }
 
 /// Whether the daemon has this image under its name, with the id it must have.
-pub async fn is_loaded(docker: &Docker, image: &Assembled) -> Result<bool> {
-    Ok(found_id(docker, &image.reference).await?.is_some_and(|id| image.has_id(&id)))
+pub async fn is_loaded(docker: &Docker, image: &Identity) -> Result<bool> {
+    Ok(found_id(docker, &image.reference).await?.is_some_and(|id| image.is(&id)))
 }
 
 /// The id of whatever the daemon has under this name.
@@ -80,23 +80,23 @@ async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
 
 async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &SharedReporter) -> Result<()> {
     let started = Instant::now();
-    let names: Vec<&str> = missing.iter().map(|image| image.name.as_str()).collect();
+    let names: Vec<&str> = missing.iter().map(|image| image.identity.name.as_str()).collect();
     let names = names.join(", ");
     let archive = Archive::new(&missing)?;
     let size = ByteSize(archive.size());
     let what = format!("loading images into Docker ({size}): {names}");
     reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     load(docker, archive).await?;
-    for image in &missing {
+    for image in missing.iter().map(|image| &image.identity) {
         let found = found_id(docker, &image.reference).await?;
-        if found.as_deref().is_none_or(|id| !image.has_id(id)) {
+        if found.as_deref().is_none_or(|id| !image.is(id)) {
             return Err(other_id(image, found.as_deref()));
         }
     }
     for image in missing.iter().filter(|image| !image.is_pinned) {
         let text = format!(
             "image {} is made of other files than the lock pins it with: its tools came from another source",
-            image.name
+            image.identity.name
         );
         reporter.report(Event::Note { text });
     }
@@ -236,7 +236,7 @@ fn not_loaded(error: &Error) -> Failure {
     failure.hint("`docker info` and the daemon's log say more; the same command goes on from here")
 }
 
-fn other_id(image: &Assembled, found: Option<&str>) -> Failure {
+fn other_id(image: &Identity, found: Option<&str>) -> Failure {
     Failure::new(
         FailureKind::Untrusted,
         format!("Docker has another image as {} than the one that was loaded", image.reference),
