@@ -113,6 +113,12 @@ async fn run_until_interrupted(
         Command::Bundle(BundleCommand::Import { file }) => {
             print(&command::bundle::import(&file, settings, &lock(settings)?, &reporter).await?, settings)
         }
+        Command::Image(ImageCommand::List) => {
+            print(&command::image::list(settings, &lock(settings)?, &reporter).await?, settings)
+        }
+        Command::Image(ImageCommand::Load { names }) => {
+            print(&command::image::load(&names, settings, &lock(settings)?, &reporter).await?, settings)
+        }
         Command::Image(ImageCommand::Export(args)) => {
             let stdout = Box::new(ui::print_while_read);
             match command::image::export(&args, settings, &lock(settings)?, &reporter, stdout).await? {
@@ -147,7 +153,6 @@ async fn run_until_interrupted(
         }
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
         Command::Svc(service) => serve(service).await,
-        Command::Image(ImageCommand::List) => Ok(()),
         // Carried out before there was a runtime, or by `run`.
         Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
     }

@@ -11,6 +11,11 @@ use crate::model::Slug;
 pub enum ImageCommand {
     /// Every image: its name, id and size, and whether Docker has it
     List,
+    /// Load images into Docker; what it has already is left alone, what is missing is fetched first
+    Load {
+        /// Images; without any, all
+        names: Vec<Slug>,
+    },
     /// Write images into one archive that `docker load` and `podman load` take; what is missing is fetched first
     Export(ImageExportArgs),
 }

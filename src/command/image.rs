@@ -1,4 +1,4 @@
-//! `meshlab image list|export`
+//! `meshlab image list|load|export`
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
@@ -8,21 +8,100 @@ use camino::Utf8Path;
 use serde_json::json;
 
 use super::Output;
+use super::runtime::docker_host;
 use crate::artifact::provision::{Request, provision};
 use crate::artifact::tool::Tools;
 use crate::artifact::work::blocking;
 use crate::beside::{Beside, cannot_write};
 use crate::cli::{ImageExportArgs, Settings};
 use crate::event::{Event, RuntimeEvent, SharedReporter};
-use crate::failure::{Failure, Result};
-use crate::image::{Archive, Assembled, artifacts, assemble};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::image::{Archive, Assembled, Identity, artifacts, assemble, reference};
 use crate::lockfile::Lock;
-use crate::model::{ByteSize, Digest, DigestAlgorithm, Hasher, Platform};
+use crate::model::{ByteSize, Digest, DigestAlgorithm, Hasher, Platform, Slug};
+use crate::runtime::docker::{self, Found, Presence};
+use crate::ui::{Cell, Look, Table};
 
 const SCHEMA: u32 = 1;
 /// What stands for standard output.
 const STDOUT: &str = "-";
 const BUFFER: usize = 256 * 1024;
+
+/// Every image of the lock, and whether Docker has it. Fetches nothing, and does without Docker.
+pub async fn list(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<Output> {
+    let platform = Platform::current()?;
+    let daemon = match docker::find(docker_host(settings)).await {
+        Ok(Found::Usable(daemon)) => Some(daemon),
+        Ok(Found::Absent(_)) => None,
+        Err(failure) => {
+            reporter.report(Event::Note { text: format!("Docker was not asked: {failure}") });
+            None
+        }
+    };
+    let mut table = Table::new(["NAME", "REFERENCE", "ID", "LAYERS", "SIZE", "DOCKER"]).right(3).right(4);
+    let mut images = Vec::new();
+    for image in &lock.images {
+        let (lock_now, name) = (lock.clone(), image.name.clone());
+        let tools = Tools::new(&settings.dirs.data);
+        let assembled = match blocking(move || assemble(&lock_now, platform, &tools, &[name])).await {
+            Ok(assembled) => assembled.into_iter().next(),
+            Err(failure) if failure.kind() == FailureKind::NotCached => None,
+            Err(failure) => return Err(failure),
+        };
+        let identity = match &assembled {
+            Some(assembled) => Some(assembled.identity.clone()),
+            None => Identity::pinned(lock, image, platform)?,
+        };
+        let presence = match (&daemon, &identity) {
+            (Some(daemon), Some(identity)) => Some(docker::presence(daemon, identity).await?),
+            _ => None,
+        };
+        let size = assembled.as_ref().map(Assembled::size);
+        table.row([
+            Cell::strong(image.name.as_str()),
+            reference(lock, image)?.into(),
+            identity.as_ref().map_or_else(|| Cell::dim("not pinned"), |known| known.id.short().into()),
+            (image.contents.len() + 1).to_string().into(),
+            size.map_or_else(|| Cell::dim("not installed"), |size| ByteSize(size).to_string().into()),
+            match presence {
+                Some(Presence::Loaded) => Cell::good("loaded"),
+                Some(Presence::Other) => Cell::warn("another image"),
+                Some(Presence::Absent) => "absent".into(),
+                None => Cell::dim("not asked"),
+            },
+        ]);
+        images.push(json!({
+            "name": image.name,
+            "summary": image.summary,
+            "reference": reference(lock, image)?,
+            "contents": image.contents,
+            "platform": platform,
+            "id": identity.as_ref().map(|known| known.id),
+            "manifest": identity.as_ref().map(|known| known.manifest_id),
+            "size": size,
+            "layers": assembled.as_ref().map(layers),
+            "docker": presence,
+        }));
+    }
+    let json = json!({ "schema": SCHEMA, "images": images });
+    Ok(Output { human: table.render(&Look::of_stdout(settings)), json })
+}
+
+/// Has Docker have images, after what is missing was fetched.
+pub async fn load(
+    names: &[Slug],
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<Output> {
+    let daemon = docker::require(docker_host(settings)).await?;
+    let request = Request { names: artifacts(lock, names)?, ..Request::default() };
+    provision(&request, settings, lock, reporter).await?;
+    let tools = Tools::new(&settings.dirs.data);
+    let called = docker::ensure_images(&daemon, lock, &tools, names, reporter).await?;
+    let human = called.values().map(|reference| format!("{reference}\n")).collect();
+    Ok(Output { human, json: json!({ "schema": SCHEMA, "images": called }) })
+}
 
 /// Takes bytes for standard output, and says whether somebody still reads them.
 pub type Print = Box<dyn FnMut(&[u8]) -> Result<bool> + Send>;
@@ -158,10 +237,6 @@ fn was_exported(file: &Utf8Path, images: &[Assembled], size: u64, digest: &Diges
 }
 
 fn described(image: &Assembled) -> serde_json::Value {
-    let layers: Vec<_> = image
-        .layers()
-        .map(|(of, digest, size)| json!({ "of": of, "digest": digest, "size": size }))
-        .collect();
     json!({
         "name": image.identity.name,
         "reference": image.identity.reference,
@@ -170,6 +245,10 @@ fn described(image: &Assembled) -> serde_json::Value {
         "manifest": image.identity.manifest_id,
         "pinned": image.is_pinned,
         "size": image.size(),
-        "layers": layers,
+        "layers": layers(image),
     })
+}
+
+fn layers(image: &Assembled) -> Vec<serde_json::Value> {
+    image.layers().map(|(of, digest, size)| json!({ "of": of, "digest": digest, "size": size })).collect()
 }

@@ -16,6 +16,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
+use super::Daemon;
 use crate::artifact::tool::Tools;
 use crate::artifact::work::blocking;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
@@ -47,7 +48,7 @@ pub async fn ensure(
     let images = assembled(lock, platform, tools, names).await?;
     let mut missing = Vec::new();
     for image in &images {
-        if !is_loaded(docker, &image.identity).await? {
+        if !found_id(docker, &image.identity.reference).await?.is_some_and(|id| image.identity.is(&id)) {
             missing.push(image.clone());
         }
     }
@@ -63,9 +64,25 @@ async fn assembled(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug
     blocking(move || assemble(&lock, platform, &tools, &names)).await
 }
 
-/// Whether the daemon has this image under its name, with the id it must have.
-pub async fn is_loaded(docker: &Docker, image: &Identity) -> Result<bool> {
-    Ok(found_id(docker, &image.reference).await?.is_some_and(|id| image.is(&id)))
+/// What a daemon has under an image's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// The image.
+    Loaded,
+    /// Another one.
+    Other,
+    /// Nothing.
+    Absent,
+}
+
+/// What the daemon has under an image's name.
+pub async fn presence(daemon: &Daemon, image: &Identity) -> Result<Presence> {
+    Ok(match found_id(&daemon.docker, &image.reference).await? {
+        Some(id) if image.is(&id) => Presence::Loaded,
+        Some(_) => Presence::Other,
+        None => Presence::Absent,
+    })
 }
 
 /// The id of whatever the daemon has under this name.
@@ -158,8 +175,8 @@ async fn remove_replaced(docker: &Docker) -> Result<usize> {
 }
 
 /// Removes every image of ours that no container uses, and says how many went.
-pub async fn remove_all(docker: &Docker) -> Result<usize> {
-    remove_labelled(docker, None).await
+pub async fn remove_all(daemon: &Daemon) -> Result<usize> {
+    remove_labelled(&daemon.docker, None).await
 }
 
 async fn remove_labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<usize> {
