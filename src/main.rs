@@ -41,8 +41,18 @@ fn main() -> ExitCode {
         }
     };
     let console = Arc::new(Console::new(&settings));
+    // Its exit status is that of the command that it runs.
+    if let Command::Svc(SvcCommand::Leash { line }) = &cli.command {
+        return match svc::machine::leash(line) {
+            Ok(code) => code.into(),
+            Err(failure) => {
+                console.failure(&failure);
+                failure.kind().exit_code().into()
+            }
+        };
+    }
     match carry_out(cli.command, &settings, &console) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             console.failure(&failure);
             failure.kind().exit_code().into()
@@ -50,18 +60,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<()> {
+fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<ExitCode> {
     if let Command::Completions { shell } = command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "meshlab", &mut script);
-        return ui::print_raw(&script);
+        return ui::print_raw(&script).map(|()| ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
         .map_err(|error| Failure::failed("cannot start").seen(&error))?;
-    let outcome = runtime.block_on(run(command, settings, console));
+    let outcome = runtime.block_on(async {
+        match command {
+            // Its exit status is that of the command that it runs.
+            Command::Shell(args) => {
+                let reporter: SharedReporter = Arc::clone(console) as SharedReporter;
+                command::shell::run(&args, settings, &lock(settings)?, &reporter).await.map(ExitCode::from)
+            }
+            command => run(command, settings, console).await.map(|()| ExitCode::SUCCESS),
+        }
+    });
     // A thread that waits for standard input or a slow disk must not keep the program from ending.
     runtime.shutdown_background();
     outcome
@@ -86,6 +105,7 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
                 .await
         }
         // To end when it is told to is what a service is for.
+        Command::Svc(SvcCommand::Hold) => svc::machine::hold().await,
         Command::Svc(SvcCommand::Sample(service)) => {
             let shutdown = async { drop(interrupted().await) };
             command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
@@ -145,28 +165,32 @@ async fn run_until_interrupted(
         Command::Down(args) => command::down::run(&args, settings, &reporter).await,
         Command::Status => print(&command::status::run(settings).await?, settings),
         Command::Logs(args) => command::logs::run(&args, settings).await,
-        Command::Shell(args) => command::shell::run(&args, settings, &lock(settings)?, &reporter),
         Command::Doctor => {
             let (output, outcome) = command::doctor::run(settings, &lock(settings)?).await?;
             print(&output, settings)?;
             outcome
         }
         Command::Clean(args) => print(&command::clean::run(&args, settings, &reporter).await?, settings),
-        Command::Svc(service) => serve(service).await,
+        Command::Svc(service) => serve(service, settings).await,
         // Carried out before there was a runtime, or by `run`.
-        Command::Completions { .. } | Command::Lab(_) | Command::Up(_) | Command::Repo(_) => Ok(()),
+        Command::Completions { .. }
+        | Command::Lab(_)
+        | Command::Up(_)
+        | Command::Repo(_)
+        | Command::Shell(_) => Ok(()),
     }
 }
 
-async fn serve(service: SvcCommand) -> Result<()> {
+async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
     let line = |text: &str| ui::print_raw(format!("{text}\n").as_bytes());
     match service {
         SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
-        // Carried out by `run`.
-        SvcCommand::Sample(_) => Ok(()),
+        SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,
+        // Carried out by `main` or by `run`.
+        SvcCommand::Sample(_) | SvcCommand::Hold | SvcCommand::Leash { .. } => Ok(()),
     }
 }
 

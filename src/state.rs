@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{LabAddress, LabId, Wishes};
+use crate::runtime::RuntimeKind;
+use crate::runtime::process::is_running;
 use crate::runtime::readiness::Readiness;
 
 /// The variable that marks every process of a running lab with the lab's folder.
@@ -40,9 +42,9 @@ pub struct RunState {
     pub lab: LabId,
     /// Where it listens.
     pub address: LabAddress,
-    /// `host`.
-    pub runtime: String,
-    /// Folders of the tools' commands, first wins.
+    /// How its components run.
+    pub runtime: RuntimeKind,
+    /// Folders of the tools' commands where the lab's commands run, first wins.
     pub path: Vec<Utf8PathBuf>,
     /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
@@ -79,6 +81,17 @@ pub struct ProcessRecord {
     pub start_ticks: u64,
     /// Start time in seconds since 1970, for people.
     pub started: u64,
+    /// Its number inside the lab's machine, where that has process ids of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<i32>,
+}
+
+impl ProcessRecord {
+    /// Its number as seen from here, inside the lab's machine or outside of it; `None` once it has ended.
+    pub fn pid_here(&self) -> Option<i32> {
+        let numbers = std::iter::once(self.pid).chain(self.inside);
+        numbers.into_iter().find(|pid| is_running(*pid, self.start_ticks))
+    }
 }
 
 impl RunDir {
@@ -125,6 +138,11 @@ impl RunDir {
         self.root.join("tmp")
     }
 
+    /// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
+    pub fn program(&self) -> Utf8PathBuf {
+        self.root.join("packages").join("meshlab")
+    }
+
     /// Commands of meshlab's own that the lab's PATH needs.
     pub fn bin(&self) -> Utf8PathBuf {
         self.root.join("bin")
@@ -168,7 +186,7 @@ impl RunDir {
                 let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
                 Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
                     .detail("process", who)
-                    .hint("wait for it, or give this lab an address of its own: --address 127.0.0.2"))
+                    .hint(format!("wait for it, or give this lab an address of its own: --address {}", self.address.another())))
             }
         }
     }
@@ -236,7 +254,7 @@ impl RunState {
             schema: SCHEMA,
             lab,
             address,
-            runtime: "host".to_owned(),
+            runtime: RuntimeKind::of(address),
             path,
             tools,
             kept: false,

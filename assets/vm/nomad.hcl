@@ -22,7 +22,7 @@ server {
 client {
   enabled           = true
   node_class        = "dev"
-  network_interface = "lo"
+  network_interface = "{interface}"
   cgroup_parent     = "{cgroup}"
   servers           = ["{address}"]
 

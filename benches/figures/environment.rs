@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use meshlab::model::LabAddress;
-use meshlab::runtime::host::find_members;
+use meshlab::runtime::process::find_members;
 use meshlab::state::{RUN_DIR_VARIABLE, RunDir};
 use rustix::process::Pid;
 

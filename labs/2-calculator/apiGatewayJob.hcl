@@ -2,11 +2,11 @@
 variable "lab" {}
 
 # Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. One group for each instance;
-# the second one has an address of its own and waits for `nomad job scale apiGatewayJob gateway-2 1`.
+# the second one has an address of its own, an admin page beside the first one's, and waits for `nomad job scale apiGatewayJob gateway-2 1`.
 locals {
   gateways = [
-    { id = "gateway-1", address = var.lab.address, count = 1 },
-    { id = "gateway-2", address = var.lab.second_address, count = 0 },
+    { id = "gateway-1", address = var.lab.address, admin = 19004, count = 1 },
+    { id = "gateway-2", address = var.lab.second_address, admin = 19005, count = 0 },
   ]
 }
 
@@ -132,7 +132,7 @@ job "apiGatewayJob" {
             "-http-addr", "${var.lab.address}:8500",
             "-grpc-addr", "${var.lab.address}:8502",
             "-token-file", var.lab.token_file,
-            "-admin-bind", "${gateway.value.address}:19004",
+            "-admin-bind", "${var.lab.address}:${gateway.value.admin}",
             "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
             "-ignore-envoy-compatibility",
             "--", "--concurrency", "1", "--file-flush-interval-msec", "250",

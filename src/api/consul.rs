@@ -153,6 +153,18 @@ impl Consul {
             .map(drop)
     }
 
+    /// Has the server write all that it knows into a snapshot, which it reads before anything else when it is started
+    /// again; what came later it learns only once it has a leader.
+    pub async fn write_snapshot(&self) -> Result<()> {
+        const PATH: &str = "/v1/snapshot";
+        let answer = self.0.call(Method::GET, PATH, None, super::DEADLINE).await;
+        let answer = answer.map_err(|error| self.0.unreachable(&error))?;
+        if answer.status == StatusCode::OK || answer.text().contains("nothing new to snapshot") {
+            return Ok(());
+        }
+        self.0.read::<Value>(&Method::GET, PATH, &answer).map(drop)
+    }
+
     /// All services of the agent by id, with everything that Consul tells of them.
     pub async fn agent_services_json(&self) -> Result<Value> {
         self.0.expect(Method::GET, "/v1/agent/services", None).await

@@ -13,12 +13,13 @@ use serde::Deserialize;
 
 pub use image::*;
 pub use lab::*;
-pub use settings::{Dirs, Environment, Settings};
+pub use settings::{Dirs, Environment, Settings, INSIDE_VARIABLE};
 pub use store::*;
 pub use svc::{SampleService, ServeArgs, arguments};
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
+use crate::runtime::RuntimeKind;
 
 /// A reproducible service-mesh lab: real Consul, Nomad and Envoy, pinned, cached, offline.
 #[derive(Debug, Parser)]
@@ -67,7 +68,7 @@ pub struct GlobalArgs {
     /// Work as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
     pub directory: Option<Utf8PathBuf>,
-    /// The loopback address the lab lives on
+    /// Where the lab lives: a loopback address, or for containers a private one [default: 127.0.0.1 or 10.10.10.150]
     #[arg(long, global = true, value_name = "IP")]
     pub address: Option<LabAddress>,
     /// When to use colour
@@ -105,6 +106,15 @@ pub enum RuntimeChoice {
 }
 
 impl RuntimeChoice {
+    /// The runtime, where the choice leaves no doubt.
+    pub fn kind(self) -> Option<RuntimeKind> {
+        match self {
+            Self::Auto => None,
+            Self::Docker => Some(RuntimeKind::Docker),
+            Self::Host => Some(RuntimeKind::Host),
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Self> {
         <Self as ValueEnum>::from_str(text, false).map_err(|_| {
             Failure::usage(format!("no runtime is called {text:?}")).hint("use auto, docker or host")
@@ -193,6 +203,15 @@ pub enum SvcCommand {
         #[arg(long, value_delimiter = ',')]
         matching: Vec<String>,
     },
+    /// Be the first process of a machine of containers, until told to end
+    Hold,
+    /// Run a command line for as long as standard input is open
+    Leash {
+        /// The command line
+        line: String,
+    },
+    /// End the tasks of a Nomad that is gone
+    Sweep,
     /// The services of the calculator lab.
     #[command(flatten)]
     Sample(SampleService),

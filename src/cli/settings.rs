@@ -11,6 +11,8 @@ use url::Url;
 use super::{ColorChoice, GlobalArgs, RuntimeChoice};
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
+use crate::runtime::RuntimeKind;
+use crate::state::RunDir;
 
 /// The environment variables of this process, read once.
 #[derive(Debug, Clone, Default)]
@@ -92,8 +94,12 @@ pub struct Settings {
     pub yes: bool,
     /// How many downloads and unpackings run at once.
     pub jobs: usize,
-    /// Where the lab listens.
+    /// Where the lab listens; if nobody said so, where one runs, and else where one would.
     pub address: LabAddress,
+    /// Whether somebody said so.
+    pub address_given: bool,
+    /// Whether this runs inside the machine of a lab's containers.
+    pub inside: bool,
     /// When to use colour.
     pub color: ColorChoice,
     /// Where components run.
@@ -120,6 +126,11 @@ struct File {
 }
 
 impl Settings {
+    /// The folder of the lab that this is about.
+    pub fn run_dir(&self) -> RunDir {
+        RunDir::new(&self.dirs.state, self.address)
+    }
+
     /// Joins flags, variables and the settings file.
     pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Self> {
         let start = current_dir()?;
@@ -152,7 +163,7 @@ impl Settings {
             Some(text) => Some(text.parse().map_err(|error: crate::model::Invalid| {
                 Failure::usage(format!("MESHLAB_ADDRESS is {text:?}"))
                     .seen(&error)
-                    .hint("set it to a loopback address such as 127.0.0.2")
+                    .hint("set it to a loopback address such as 127.0.0.2, or for containers to one such as 10.10.20.150")
             })?),
             None => None,
         };
@@ -164,6 +175,17 @@ impl Settings {
             })?),
             None => file.mirror,
         };
+        let runtime = runtime.unwrap_or(RuntimeChoice::Auto);
+        let given = flags.address.or(address).or(file.address);
+        let address = given.unwrap_or_else(|| usual_address(runtime, &dirs));
+        if let Some(kind) = runtime.kind()
+            && kind != RuntimeKind::of(address)
+        {
+            return Err(Failure::usage(format!("{address} is no address for --runtime {kind}")).hint(format!(
+                "leave --runtime out, or give an address such as {}",
+                kind.default_address().another()
+            )));
+        }
         Ok(Self {
             dirs,
             offline: flags.offline || environment.flag("MESHLAB_OFFLINE")?.or(file.offline).unwrap_or(false),
@@ -173,15 +195,27 @@ impl Settings {
             verbose: flags.verbose,
             yes: flags.yes,
             jobs,
-            address: flags.address.or(address).or(file.address).unwrap_or(LabAddress::DEFAULT),
+            address,
+            address_given: given.is_some(),
+            inside: environment.flag(INSIDE_VARIABLE)?.unwrap_or(false),
             color: flags.color,
-            runtime: runtime.unwrap_or(RuntimeChoice::Auto),
+            runtime,
             lock: flags.lock.as_ref().map(|path| start.join(path)),
             mirror,
             work_dir,
             environment,
         })
     }
+}
+
+/// Set for whatever runs inside the machine of a lab's containers.
+pub const INSIDE_VARIABLE: &str = "MESHLAB_INSIDE";
+
+/// Where a lab runs that was given no address; if none does, where one would.
+fn usual_address(runtime: RuntimeChoice, dirs: &Dirs) -> LabAddress {
+    let runs = |kind: &RuntimeKind| RunDir::new(&dirs.state, kind.default_address()).exists();
+    let kind = runtime.kind().or_else(|| [RuntimeKind::Docker, RuntimeKind::Host].into_iter().find(runs));
+    kind.unwrap_or(RuntimeKind::Host).default_address()
 }
 
 const DEFAULT_JOBS: usize = 4;

@@ -6,7 +6,6 @@ use camino::Utf8PathBuf;
 
 use super::Output;
 use crate::artifact::provision::{Request, provision};
-use crate::artifact::tool::InstalledTool;
 use crate::bench::block::Measurement;
 use crate::bench::compare::{Comparison, Side};
 use crate::bench::machine::Machine;
@@ -20,11 +19,15 @@ use crate::event::{BenchEvent, Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
-use crate::state::{RunDir, RunState, now};
+use crate::runtime::docker::COMMANDS;
+use crate::state::{RunState, now};
 use crate::ui::{self, Look};
 
 /// What this process is called among the components.
 const OWN_NAME: &str = "meshlab bench";
+
+/// The load generator: an artifact, and its command.
+const WRK: &str = "wrk";
 
 /// Measures, says what came of it, and writes the reports; the second value fails the run if one could not be
 /// written, and the figures are there all the same.
@@ -42,13 +45,13 @@ pub async fn run(
         Some(CompareChoice::Direct) => direct_and_mesh(settings.address)?,
         None => Vec::new(),
     };
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run = settings.run_dir();
     let state = run.load().ok_or_else(|| no_lab(settings))?;
     for target in std::iter::once(&target).chain(&compared) {
         probe(target).await.map_err(|failure| with_lab(failure, &state))?;
     }
-    let tool = tool(settings, lock, reporter).await?;
-    let wrk = Wrk::new(program(&tool)?, &run)?;
+    let (program, version) = program(settings, lock, reporter).await?;
+    let wrk = Wrk::new(program, &run)?;
     if load.effective_connections() != load.connections {
         let text = format!(
             "wrk gives each of its {} threads the same number of connections: {} are used, not {}",
@@ -75,7 +78,7 @@ pub async fn run(
         measured_at: now(),
         command: command_line(args, settings),
         machine: Machine::here(),
-        lab: lab_facts(&state, &tool),
+        lab: lab_facts(&state, version),
         load,
         wrk: Wrk::shown(&target, &load),
         target,
@@ -111,19 +114,26 @@ fn with_lab(failure: Failure, state: &RunState) -> Failure {
     }
 }
 
-async fn tool(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<InstalledTool> {
-    const NAME: &str = "wrk";
-    let name: ArtifactName = NAME.parse().map_err(|error| Failure::failed("cannot name wrk").seen(&error))?;
+/// Where wrk is, and its version.
+async fn program(
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<(Utf8PathBuf, String)> {
+    let name: ArtifactName = WRK.parse().map_err(|error| Failure::failed("cannot name wrk").seen(&error))?;
+    if settings.inside {
+        // The machine's image has it.
+        return Ok((Utf8PathBuf::from(COMMANDS).join(WRK), lock.artifact(&name)?.version.clone()));
+    }
     let request = Request { names: vec![name], ..Request::default() };
-    Ok(provision(&request, settings, lock, reporter).await?.tool(NAME)?.clone())
-}
-
-fn program(tool: &InstalledTool) -> Result<Utf8PathBuf> {
-    let found = tool.commands.iter().find(|(name, _)| name.as_str() == "wrk");
-    found.map(|(_, path)| path.clone()).ok_or_else(|| {
+    let provisioned = provision(&request, settings, lock, reporter).await?;
+    let tool = provisioned.tool(WRK)?;
+    let path = tool.commands.iter().find(|(name, _)| name.as_str() == WRK).map(|(_, path)| path.clone());
+    let path = path.ok_or_else(|| {
         Failure::failed(format!("the artifact {} has no command wrk", tool.artifact))
             .hint("deps.lock names the commands of each artifact")
-    })
+    })?;
+    Ok((path, tool.version.clone()))
 }
 
 /// One run of wrk after another, each with its events.
@@ -192,12 +202,12 @@ fn warn(report: &Report, reporter: &SharedReporter) {
     }
 }
 
-fn lab_facts(state: &RunState, wrk: &InstalledTool) -> LabFacts {
+fn lab_facts(state: &RunState, wrk_version: String) -> LabFacts {
     let mut tools = state.tools.clone();
-    if !tools.iter().any(|(name, _)| name == "wrk") {
-        tools.push((wrk.artifact.to_string(), wrk.version.clone()));
+    if !tools.iter().any(|(name, _)| name == WRK) {
+        tools.push((WRK.to_owned(), wrk_version));
     }
-    LabFacts { id: state.lab.clone(), address: state.address, runtime: state.runtime.clone(), tools }
+    LabFacts { id: state.lab.clone(), address: state.address, runtime: state.runtime.name().to_owned(), tools }
 }
 
 /// What was typed, with the defaults that matter and without what only changes the output.

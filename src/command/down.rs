@@ -1,9 +1,11 @@
 //! `meshlab down`: end what runs, and whatever an interrupted run left.
 
+use super::runtime;
 use crate::cli::{DownArgs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::Result;
-use crate::runtime::host;
+use crate::runtime::docker::{self, Found};
+use crate::runtime::process;
 use crate::state::RunDir;
 
 /// Takes down the lab on the address, or all labs.
@@ -14,8 +16,14 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
     if args.all {
         // Processes whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();
-        let lost = host::marked_addresses(state_dir)?.into_iter().filter(|address| !known.contains(address));
-        runs.extend(lost.map(|address| RunDir::new(state_dir, address)));
+        let mut lost = process::marked_addresses(state_dir)?;
+        if let Found::Usable(daemon) = docker::find(runtime::docker_host(settings)).await? {
+            lost.extend(docker::labelled_addresses(&daemon, state_dir).await?);
+        }
+        lost.sort();
+        lost.dedup();
+        lost.retain(|address| !known.contains(address));
+        runs.extend(lost.into_iter().map(|address| RunDir::new(state_dir, address)));
     }
     let mut found = false;
     let mut outcome = Ok(());
@@ -28,12 +36,12 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
                 continue;
             }
         };
-        if !run.exists() && host::find_members(&run, None)?.is_empty() {
+        if !runtime::is_anything_there(&run, settings).await? {
             run.remove(lock)?;
             continue;
         }
         found = true;
-        outcome = outcome.and(super::lab::take_down(&run, lock, reporter).await);
+        outcome = outcome.and(runtime::take_down(&run, lock, settings, reporter).await);
     }
     if !found && outcome.is_ok() {
         let place = if args.all { "any address".to_owned() } else { settings.address.to_string() };

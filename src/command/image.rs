@@ -19,7 +19,8 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::image::{Archive, Assembled, Identity, artifacts, assemble, reference};
 use crate::lockfile::Lock;
 use crate::model::{ByteSize, Digest, DigestAlgorithm, Hasher, Platform, Slug};
-use crate::runtime::docker::{self, Found, Presence};
+use crate::runtime::docker::images::{Presence, presence};
+use crate::runtime::docker::{self, Found};
 use crate::ui::{Cell, Look, Table};
 
 const SCHEMA: u32 = 1;
@@ -53,7 +54,7 @@ pub async fn list(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -
             None => Identity::pinned(lock, image, platform)?,
         };
         let presence = match (&daemon, &identity) {
-            (Some(daemon), Some(identity)) => Some(docker::presence(daemon, identity).await?),
+            (Some(daemon), Some(identity)) => Some(presence(daemon, identity).await?),
             _ => None,
         };
         let size = assembled.as_ref().map(Assembled::size);

@@ -10,7 +10,6 @@ use crate::cli::{JobsCommand, Settings};
 use crate::event::SharedReporter;
 use crate::failure::Result;
 use crate::jobs::{self, Jobs};
-use crate::state::RunDir;
 use crate::ui::{Cell, Look, Table};
 
 /// How long jobs may take to be healthy, or to end.
@@ -18,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts, stops or lists.
 pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
-    let jobs = Jobs::of(&RunDir::new(&settings.dirs.state, settings.address))?;
+    let jobs = Jobs::of(&settings.run_dir())?;
     match verb {
         JobsCommand::Start { names } => {
             let list = jobs.read(names).await?;

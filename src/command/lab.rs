@@ -4,22 +4,24 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use serde_json::json;
 
 use crate::artifact::provision::{Request, provision};
-use crate::cli::{LabRunArgs, RuntimeChoice, Settings};
+use crate::cli::{LabRunArgs, Settings};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
-use crate::failure::{Failure, FailureKind, Result};
-use crate::lab::{Catalog, Components, Lab, Session};
+use crate::failure::{FailureKind, Result};
+use crate::lab::{Catalog, Components, Lab, Place, Session};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
-use crate::runtime::{host, ports};
+use crate::runtime::{RuntimeKind, docker};
 use crate::signals::interrupted;
-use crate::state::{RunDir, RunLock};
+use crate::state::RunDir;
 use crate::ui::{Answer, Cell, Console, Look, Table};
 use crate::vm::installed_packages;
 
 use super::Output;
+use super::runtime::{self, Chosen};
 
 /// All labs, in order.
 pub fn list(settings: &Settings) -> Result<Output> {
@@ -78,22 +80,22 @@ pub fn show(name: &str, settings: &Settings) -> Result<Output> {
 pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
     let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let name = args.name.as_deref().unwrap_or_default();
-    let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
-    if settings.runtime == RuntimeChoice::Docker {
-        return Err(no_containers());
-    }
+    let lab = Catalog::find(&settings.work_dir)?.lab(name)?;
     let shown = shown_steps(&lab, args)?;
-    let run = RunDir::new(&settings.dirs.state, settings.address);
-    let run_lock = clear_leftovers(&run, run.lock()?, reporter).await?;
+    let chosen = runtime::choose(settings).await?;
+    let settings = &chosen.settings.clone();
+    let lab = lab.at(settings.address);
+    let run = settings.run_dir();
+    let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
     let outcome = tokio::select! {
-        outcome = work(lab, &run, args.keep, shown, settings, lock, console) => outcome,
+        outcome = work(lab, &run, args.keep, shown, chosen, lock, console) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
     if args.keep && !stopped && run.exists() {
         return outcome;
     }
-    let taken_down = undo(&run, run_lock, reporter).await;
+    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
     // The first thing that went wrong is the one to tell.
     outcome.and(taken_down)
 }
@@ -115,27 +117,28 @@ async fn work(
     run: &RunDir,
     keep: bool,
     shown: Range<usize>,
-    settings: &Settings,
+    chosen: Chosen,
     lock: &Lock,
     console: &Arc<Console>,
 ) -> Result<()> {
     let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
+    let settings = &chosen.settings;
     // Before the tools, which may take minutes to get, and again after them.
-    ports::require_free(run.address(), &lab.ports)?;
-    let components = components(&lab, settings, lock, reporter).await?;
-    ports::require_free(run.address(), &lab.ports)?;
+    runtime::require_free_ports(run, &lab)?;
+    let components = components(&lab, &chosen, lock, reporter).await?;
+    runtime::require_free_ports(run, &lab)?;
     reporter.report(Event::Lab(LabEvent::Started {
         id: lab.id.clone(),
         title: lab.title.clone(),
         summary: lab.summary.clone(),
-        runtime: "host".to_owned(),
-        runtime_reason: "processes of this machine".to_owned(),
+        runtime: RuntimeKind::of(run.address()).name().to_owned(),
+        runtime_reason: chosen.reason.clone(),
         address: run.address(),
         tools: components.tools.clone(),
         steps: lab.steps.len(),
     }));
     let steps = lab.steps.len();
-    let mut session = Session::prepare(lab, run, components, &settings.dirs, reporter.clone())?;
+    let mut session = Session::prepare(lab, run, components, &settings.dirs, reporter.clone()).await?;
     let mut summaries: Vec<StepSummary> = Vec::with_capacity(steps);
     let mut outcome = Ok(());
     let started = Instant::now();
@@ -184,52 +187,15 @@ async fn work(
     outcome
 }
 
-/// Takes down what was begun. Nothing was started before there was a folder for it.
-pub(super) async fn undo(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<()> {
-    if run.exists() { take_down(run, run_lock, reporter).await } else { run.remove(run_lock) }
-}
-
-pub(super) fn no_containers() -> Failure {
-    Failure::new(FailureKind::MachineLacks, "this version runs labs as host processes only")
-        .hint("leave --runtime out, or give --runtime host")
-}
-
-/// What an interrupted run left is taken down first; what was kept on purpose is not touched.
-pub(super) async fn clear_leftovers(
-    run: &RunDir,
-    run_lock: RunLock,
-    reporter: &SharedReporter,
-) -> Result<RunLock> {
-    if !run.exists() && host::find_members(run, None)?.is_empty() {
-        return Ok(run_lock);
-    }
-    if let Some(state) = run.load().filter(|state| state.kept) {
-        return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address()))
-            .hint("`meshlab down` ends it; --address 127.0.0.2 runs another one beside it"));
-    }
-    reporter.report(Event::Note {
-        text: format!("taking down what an interrupted run left on {}", run.address()),
-    });
-    take_down(run, run_lock, reporter).await?;
-    run.lock()
-}
-
-/// Takes down what runs on an address and reports it.
-pub(crate) async fn take_down(run: &RunDir, run_lock: RunLock, reporter: &SharedReporter) -> Result<()> {
-    let started = Instant::now();
-    let removed = host::take_down(run, run_lock).await?;
-    reporter.report(Event::Runtime(RuntimeEvent::TakenDown { removed, took: started.elapsed() }));
-    Ok(())
-}
-
+/// What a lab needs, provisioned, and where it is to run.
 pub(super) async fn components(
     lab: &Lab,
-    settings: &Settings,
+    chosen: &Chosen,
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<Components> {
     let request = Request { names: lab.tools.clone(), ..Request::default() };
-    let provisioned = provision(&request, settings, lock, reporter).await?;
+    let provisioned = provision(&request, &chosen.settings, lock, reporter).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {
         components.packages = installed_packages(provisioned.tools())?;
@@ -238,6 +204,15 @@ pub(super) async fn components(
         let tool = provisioned.tool(name.as_str())?;
         components.path.push(tool.bin_dir());
         components.tools.push((name.to_string(), tool.version.clone()));
+    }
+    if let Some(daemon) = &chosen.daemon {
+        let plan = runtime::plan(lab, daemon, chosen, lock, reporter).await?;
+        components.place = Place::Docker { daemon: daemon.clone(), plan };
+        // Inside, the tools are those of the images.
+        components.path = vec![docker::COMMANDS.into()];
+        for package in &mut components.packages {
+            package.path = Utf8Path::new(docker::COMMANDS).join(package.name.as_str());
+        }
     }
     Ok(components)
 }

@@ -6,7 +6,6 @@ use crate::cli::{LogsArgs, Settings};
 use crate::failure::{Failure, Result};
 use crate::logs::{Listing, Logs, Stream, Writer};
 use crate::nearest::nearest;
-use crate::state::RunDir;
 use crate::ui::print_while_read;
 
 /// The pause between two looks at logs that are followed.
@@ -23,7 +22,7 @@ const TAIL: (u64, u64) = (64 * 1024, 16 * 1024 * 1024);
 
 /// Prints the last lines of one writer or of all, and goes on with new ones if asked to.
 pub async fn run(args: &LogsArgs, settings: &Settings) -> Result<()> {
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run = settings.run_dir();
     let logs = Logs::of(&run)?;
     let chosen = choose(args.service.as_deref(), &logs).await?;
     let mut printer = Printer { logs, width: width(&chosen), streams: Vec::new() };

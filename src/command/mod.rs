@@ -16,6 +16,7 @@ pub mod provision;
 pub mod repo;
 pub mod shell;
 pub mod status;
+mod runtime;
 pub mod svc;
 pub mod trace;
 pub mod up;

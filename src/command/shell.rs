@@ -4,21 +4,91 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use camino::Utf8PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::artifact::tool::Tools;
 use crate::cli::{Settings, ShellArgs};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
-use crate::lab::{environment, secret_environment};
+use crate::lab::{environment, inside_environment, secret_environment};
 use crate::lockfile::Lock;
 use crate::model::Platform;
-use crate::state::RunDir;
+use crate::runtime::RuntimeKind;
+use crate::runtime::docker::{self, Visit};
+use crate::signals::interrupted;
+use crate::state::{RunDir, RunState};
+use crate::ui::{self, RawTerminal};
 
-/// Takes this process's place. Returns only if the command cannot be started.
-pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+/// On the machine of containers, runs to its end there; else takes this process's place, and returns only if the command
+/// cannot be started. Returns the command's exit status.
+pub async fn run(
+    args: &ShellArgs,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<u8> {
+    let run = settings.run_dir();
     let state = run.load();
-    let path = match &state {
+    if args.command.is_empty() {
+        let what = match &state {
+            Some(state) => format!("lab {} on {}", state.lab, state.address),
+            None => "no lab is running; the installed tools are on the PATH".to_owned(),
+        };
+        reporter.report(Event::Note { text: format!("{what}; `exit` leaves this shell") });
+    }
+    match state {
+        Some(state) if state.runtime == RuntimeKind::Docker && !settings.inside => {
+            inside(args, settings, &run, &state).await
+        }
+        state => here(args, settings, lock, &run, state.as_ref()).map(|()| 0),
+    }
+}
+
+async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &RunState) -> Result<u8> {
+    let daemon = docker::require(super::runtime::docker_host(settings)).await?;
+    let mut variables = inside_environment(run, &state.path, &settings.dirs);
+    variables.extend(secret_environment(run));
+    let mut command = args.command.clone();
+    if command.is_empty() {
+        command.push("/bin/sh".to_owned());
+        variables.insert("PS1".to_owned(), "\\h:\\w\\$ ".to_owned());
+    }
+    let raw = RawTerminal::enter();
+    let (sizes, terminal) = mpsc::channel(1);
+    if raw.is_some() {
+        let terminal_kind = settings.environment.var("TERM").unwrap_or("xterm");
+        variables.insert("TERM".to_owned(), terminal_kind.to_owned());
+    }
+    let visit =
+        Visit { command, environment: &variables, terminal: raw.as_ref().map(|_| terminal) };
+    let watch_size = async {
+        let mut changes = signal(SignalKind::window_change()).ok();
+        loop {
+            if let Some(size) = raw.as_ref().and_then(RawTerminal::size) {
+                let _ = sizes.send(size).await;
+            }
+            match &mut changes {
+                Some(changes) => drop(changes.recv().await),
+                None => std::future::pending().await,
+            }
+        }
+    };
+    tokio::select! {
+        ended = docker::visit(&daemon, run, visit, tokio::io::stdin(), ui::print_bytes) => ended,
+        () = watch_size => Ok(0),
+        interruption = interrupted() => Err(interruption),
+    }
+}
+
+fn here(
+    args: &ShellArgs,
+    settings: &Settings,
+    lock: &Lock,
+    run: &RunDir,
+    state: Option<&RunState>,
+) -> Result<()> {
+    let path = match state {
         Some(state) => state.path.clone(),
         None => installed(settings, lock)?,
     };
@@ -28,20 +98,13 @@ pub fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shared
         Some((program, arguments)) => (program.clone(), arguments.to_vec()),
         None => (user.var("SHELL").unwrap_or("/bin/sh").to_owned(), Vec::new()),
     };
-    let mut variables = environment(&run, &path, &settings.dirs);
-    variables.extend(secret_environment(&run));
+    let mut variables = environment(run, &path, &settings.dirs);
+    variables.extend(secret_environment(run));
     // The user's own programs stay within reach, behind the lab's.
     if let (Some(lab), Some(own)) = (variables.remove("PATH"), user.var("PATH")) {
         variables.insert("PATH".to_owned(), format!("{lab}:{own}"));
     }
     variables.remove("LANG");
-    if args.command.is_empty() {
-        let what = match &state {
-            Some(state) => format!("lab {} on {}", state.lab, state.address),
-            None => "no lab is running; the installed tools are on the PATH".to_owned(),
-        };
-        reporter.report(Event::Note { text: format!("{what}; `exit` leaves this shell") });
-    }
     let error = Command::new(&program).args(arguments).envs(&variables).exec();
     let failure = Failure::failed(format!("cannot run {program}")).seen(&error);
     Err(match error.kind() {

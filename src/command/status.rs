@@ -12,7 +12,6 @@ use super::Output;
 use crate::cli::Settings;
 use crate::failure::Result;
 use crate::jobs::{self, Condition, Jobs, Task};
-use crate::runtime::host::is_running;
 use crate::state::{RunDir, RunState, ServiceRecord, now};
 use crate::ui::{self, Cell, Look, Note, Table, Weight};
 
@@ -153,7 +152,7 @@ async fn component(run: &RunDir, state: &RunState, service: &ServiceRecord) -> R
         state: word,
         weight,
         reason,
-        pid: service.process.map(|process| process.pid),
+        pid: service.process.map(|process| process.pid_here().unwrap_or(process.pid)),
         uptime: alive.map(|process| now().saturating_sub(process.started)),
         version: version(state, program),
         listens: service.listens.clone(),
@@ -164,7 +163,7 @@ async fn component(run: &RunDir, state: &RunState, service: &ServiceRecord) -> R
 
 async fn condition(run: &RunDir, service: &ServiceRecord) -> (&'static str, Weight, String) {
     let Some(process) = service.process else { return ("never-started", Weight::Bad, String::new()) };
-    if !is_running(process.pid, process.start_ticks) {
+    if process.pid_here().is_none() {
         return ("ended", Weight::Bad, "its process is gone".to_owned());
     }
     match service.ready.look(run.address()).await {

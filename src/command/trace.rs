@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{Output, click};
 use crate::cli::{ClickArgs, Settings};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::state::RunDir;
 use crate::trace::{Trace, Watch};
 use crate::ui::{self, Look};
 
@@ -19,7 +18,7 @@ const REQUEST_ID: &str = "x-request-id";
 
 /// Calls once and collects. The second value fails if the call did, or if a hop is missing at the deadline.
 pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
-    let watch = Watch::begin(&RunDir::new(&settings.dirs.state, settings.address)).await?;
+    let watch = Watch::begin(&settings.run_dir()).await?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let click = click::compute(&args.expression, settings, Instant::now()).await;
     let outcome = click::verdict(&click, settings, &args.expression);

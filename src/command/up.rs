@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::cli::{RuntimeChoice, Settings, UpArgs};
+use super::runtime::{self, Chosen};
+use crate::cli::{Settings, UpArgs};
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::lab::{Catalog, Lab, Session};
 use crate::lockfile::Lock;
-use crate::runtime::ports;
 use crate::signals::interrupted;
 use crate::state::RunDir;
 use crate::vm::Component;
@@ -17,33 +17,32 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts what does not run. What was begun from nothing is taken down again if it does not come up.
 pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
+    let chosen = runtime::choose(settings).await?;
+    let settings = &chosen.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab)?.at(settings.address);
-    if settings.runtime == RuntimeChoice::Docker {
-        return Err(super::lab::no_containers());
-    }
     if lab.environment.is_none() {
         return Err(Failure::usage(format!("lab {} has no environment", lab.id))
             .hint("`meshlab up` without --lab brings the calculator's up"));
     }
-    let run = RunDir::new(&settings.dirs.state, settings.address);
+    let run = settings.run_dir();
     let mut run_lock = run.lock()?;
     let resumed = match run.load().filter(|state| state.kept) {
         Some(state) if state.lab == lab.id => true,
         Some(state) => {
             return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address()))
-                .hint("`meshlab down` ends it; --address 127.0.0.2 brings this one up beside it"));
+                .hint(format!("`meshlab down` ends it; --address {} brings this one up beside it", run.address().another())));
         }
         None => {
-            run_lock = super::lab::clear_leftovers(&run, run_lock, reporter).await?;
+            run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
             false
         }
     };
     let outcome = tokio::select! {
-        outcome = bring_up(lab, &run, resumed, settings, lock, reporter) => outcome,
+        outcome = bring_up(lab, &run, resumed, &chosen, lock, reporter) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     if outcome.is_err() && !resumed {
-        let taken_down = super::lab::undo(&run, run_lock, reporter).await;
+        let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
         return outcome.and(taken_down);
     }
     outcome
@@ -53,20 +52,21 @@ async fn bring_up(
     lab: Lab,
     run: &RunDir,
     resumed: bool,
-    settings: &Settings,
+    chosen: &Chosen,
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
     let started = Instant::now();
+    let dirs = &chosen.settings.dirs;
     if !resumed {
-        ports::require_free(run.address(), &lab.ports)?;
+        runtime::require_free_ports(run, &lab)?;
     }
-    let components = super::lab::components(&lab, settings, lock, reporter).await?;
+    let components = super::lab::components(&lab, chosen, lock, reporter).await?;
     let mut session = if resumed {
-        Session::resume(lab, run, &components, &settings.dirs, reporter.clone())?
+        Session::resume(lab, run, components, dirs, reporter.clone()).await?
     } else {
-        ports::require_free(run.address(), &lab.ports)?;
-        Session::prepare(lab, run, components, &settings.dirs, reporter.clone())?
+        runtime::require_free_ports(run, &lab)?;
+        Session::prepare(lab, run, components, dirs, reporter.clone()).await?
     };
     // Nomad looks for Consul once, when it starts: the others come first.
     let mut changed = false;
@@ -78,8 +78,9 @@ async fn bring_up(
     reporter.report(Event::Runtime(RuntimeEvent::Done {
         what: what.to_owned(),
         detail: format!(
-            "on {}; next: `meshlab jobs start`, `meshlab click`, `meshlab status`, `meshlab down`",
-            run.address()
+            "on {} ({}); next: `meshlab jobs start`, `meshlab click`, `meshlab status`, `meshlab down`",
+            run.address(),
+            chosen.reason
         ),
         took: started.elapsed(),
     }));

@@ -10,7 +10,7 @@ use super::{JOB_LABEL, Jobs};
 use crate::api::consul::{AgentCheck, AgentService};
 use crate::api::nomad::{Allocation, TaskState};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::runtime::host::{TaskProcess, find_task_processes};
+use crate::runtime::process::{TaskProcess, find_task_processes};
 
 /// How a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

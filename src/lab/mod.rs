@@ -7,4 +7,4 @@ mod session;
 
 pub use catalog::Catalog;
 pub use definition::{Action, Lab, RunAction, ServiceAction, Step};
-pub use session::{Components, Session, environment, secret_environment};
+pub use session::{Components, Place, Session, environment, inside_environment, secret_environment};

@@ -7,14 +7,15 @@ use fs_err as fs;
 
 use super::check::{Check, Verdict};
 use super::{Action, Lab, RunAction, Step};
-use crate::cli::Dirs;
+use crate::cli::{Dirs, INSIDE_VARIABLE};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
+use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
-use crate::runtime::{CommandEnvironment, ServiceSpec, ports};
+use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Secrets, Settled, Vm};
+use crate::vm::{Component, Package, Secrets, Settled, Vm, copy_of_this_program};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -25,20 +26,37 @@ pub struct Components {
     pub tools: Vec<(String, String)>,
     /// The tools' commands, for the lab's package repository.
     pub packages: Vec<Package>,
+    /// Where all of it runs.
+    pub place: Place,
+}
+
+/// Where a lab runs, with what that needs.
+#[derive(Debug, Clone, Default)]
+pub enum Place {
+    /// As processes of this machine.
+    #[default]
+    Host,
+    /// As containers.
+    Docker {
+        /// The daemon that keeps them.
+        daemon: Daemon,
+        /// What they are made of.
+        plan: Plan,
+    },
 }
 
 /// A lab that is running.
 pub struct Session {
     lab: Lab,
     address: LabAddress,
-    host: Host,
+    machine: Machine,
     vm: Option<Vm>,
     reporter: SharedReporter,
 }
 
 impl Session {
-    /// Makes the lab's folder, its files and its PATH. Nothing runs yet.
-    pub fn prepare(
+    /// Makes the lab's folder, its files and its PATH. No component runs yet.
+    pub async fn prepare(
         lab: Lab,
         run: &RunDir,
         components: Components,
@@ -46,31 +64,26 @@ impl Session {
         reporter: SharedReporter,
     ) -> Result<Self> {
         run.create()?;
-        let own = std::env::current_exe()
-            .map_err(|error| Failure::failed("cannot find this program").seen(&error))?;
+        let own = match &components.place {
+            Place::Host => std::env::current_exe()
+                .map_err(|error| Failure::failed("cannot find this program").seen(&error))?,
+            Place::Docker { .. } => copy_of_this_program(run)?.into_std_path_buf(),
+        };
         fs::os::unix::fs::symlink(own, run.bin().join("meshlab"))?;
         for (name, text) in &lab.files {
             fs::write(run.work().join(name.as_str()), text)?;
         }
-        let address = run.address();
-        let environment = environment(run, &components.path, dirs);
-        let mut state = RunState::new(lab.id.clone(), address, components.path, components.tools);
+        let mut state =
+            RunState::new(lab.id.clone(), run.address(), components.path.clone(), components.tools.clone());
         state.environment.clone_from(&lab.environment);
-        // The intent first: whatever comes to be below the folder is known to belong to a lab.
-        let mut host = Host::new(run.clone(), state, environment)?;
-        let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
-            None => None,
-        };
-        host.set_secrets(secret_environment(run));
-        Ok(Self { lab, address, host, vm, reporter })
+        Self::over(lab, run, state, components, dirs, reporter).await
     }
 
     /// A session over what an earlier meshlab left running.
-    pub fn resume(
+    pub async fn resume(
         lab: Lab,
         run: &RunDir,
-        components: &Components,
+        components: Components,
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
@@ -78,15 +91,33 @@ impl Session {
             Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
         };
         let state = run.load().ok_or_else(lost)?;
-        let environment = environment(run, &state.path, dirs);
+        Self::over(lab, run, state, components, dirs, reporter).await
+    }
+
+    async fn over(
+        lab: Lab,
+        run: &RunDir,
+        state: RunState,
+        components: Components,
+        dirs: &Dirs,
+        reporter: SharedReporter,
+    ) -> Result<Self> {
+        // The intent first: whatever comes to be below the folder is known to belong to a lab.
+        run.save(&state)?;
         let vm = match &lab.environment {
             Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
-        let address = run.address();
-        let mut host = Host::new(run.clone(), state, environment)?;
-        host.set_secrets(secret_environment(run));
-        Ok(Self { lab, address, host, vm, reporter })
+        let runtime: Box<dyn Runtime> = match components.place {
+            Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
+            Place::Docker { daemon, plan } => {
+                let environment = inside_environment(run, &state.path, dirs);
+                Box::new(Containers::new(daemon, run.clone(), plan, environment).await?)
+            }
+        };
+        let mut machine = Machine::new(run.clone(), state, runtime);
+        machine.set_secrets(secret_environment(run));
+        Ok(Self { lab, address: run.address(), machine, vm, reporter })
     }
 
     /// Starts those of these components that do not run, side by side, and waits until all are ready. Says whether
@@ -95,23 +126,25 @@ impl Session {
         let started = Instant::now();
         let mut missing = Vec::new();
         for component in components {
-            if !self.host.is_alive(component.name()) {
+            if !self.machine.is_alive(component.name()).await {
                 let spec = component.spec(self.environment()?);
                 self.report_working(format!("starting {}", spec.name));
                 // A leader that was killed may have left workers, and they its ports. Nomad's are the jobs' own.
                 if *component != Component::Nomad {
-                    self.host.stop(&spec.name).await?;
+                    self.machine.stop(&spec.name).await?;
                 }
-                ports::require_free(self.address, &component.ports())?;
-                self.host.start(&spec)?;
-                missing.push(spec.name);
+                if RuntimeKind::of(self.address) == RuntimeKind::Host {
+                    ports::require_free(self.address, &component.ports())?;
+                }
+                missing.push(spec);
             }
         }
+        self.machine.start(&missing).await?;
         for component in components {
             let spec = component.spec(self.environment()?);
             self.report_working(format!("waiting for {}", spec.name));
             let detail = self.await_settled(&spec, Some(*component), patience).await?;
-            if missing.contains(&spec.name) {
+            if missing.contains(&spec) {
                 let what = format!("{} is up", spec.name);
                 let took = started.elapsed();
                 self.reporter.report(Event::Runtime(RuntimeEvent::Done { what, detail, took }));
@@ -131,21 +164,21 @@ impl Session {
         const STARTS: usize = 5;
         let mut again = String::new();
         for start in 1..=STARTS {
-            let ready = self.host.await_ready(&spec.name, &spec.ready, patience).await?;
+            let ready = self.machine.await_ready(&spec.name, &spec.ready, patience).await?;
             let Some(component) = component else { return Ok(ready) };
             let settled = component.settle(self.environment()?, patience, start < STARTS).await;
-            match settled.map_err(|failure| self.host.with_log(failure, Some(&spec.name)))? {
+            match settled.map_err(|failure| self.machine.with_log(failure, Some(&spec.name)))? {
                 Settled::Done(done) if done.is_empty() => return Ok(ready),
                 Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),
                 Settled::StartAgain(why) => {
                     again = format!("; started again, since {why}");
-                    self.host.stop(&spec.name).await?;
-                    self.host.start(spec)?;
+                    self.machine.stop(&spec.name).await?;
+                    self.machine.start(std::slice::from_ref(spec)).await?;
                 }
             }
         }
         Err(self
-            .host
+            .machine
             .with_log(Failure::failed(format!("{} cannot settle{again}", spec.name)), Some(&spec.name)))
     }
 
@@ -165,7 +198,7 @@ impl Session {
 
     /// Leaves everything running.
     pub fn keep(&mut self) -> Result<()> {
-        self.host.keep()
+        self.machine.keep()
     }
 
     /// Runs one step (`index` from 0). `Err` says why it failed; the summary was reported before either way.
@@ -200,21 +233,16 @@ impl Session {
         for action in group {
             match action {
                 Action::Run(run) => match &run.service {
-                    Some(service) => starting.push((self.start(service.spec(&run.command))?, None)),
+                    Some(service) => starting.push((service.spec(&run.command), None)),
                     None => self.execute(step, run).await?,
                 },
                 Action::Up(component) => {
-                    let vm = self.environment()?;
-                    let spec = component.spec(vm);
-                    starting.push((self.start(spec)?, Some(*component)));
+                    starting.push((component.spec(self.environment()?), Some(*component)));
                 }
                 Action::Check(check) => self.prove(step, check).await?,
             }
         }
-        for (starting, component) in starting {
-            self.await_ready(step, starting, component).await?;
-        }
-        Ok(())
+        self.start(step, &starting).await
     }
 
     fn environment(&self) -> Result<&Vm> {
@@ -229,7 +257,7 @@ impl Session {
         let waiting = |observed: &str| {
             self.report(LabEvent::CheckWaiting { claim: claim.clone(), observed: observed.to_owned() });
         };
-        match check.prove(self.address, &self.host, step.timeout, waiting).await {
+        match check.prove(self.address, &self.machine, step.timeout, waiting).await {
             Verdict::Holds { evidence } => {
                 self.report(LabEvent::CheckPassed { claim, evidence, took: started.elapsed() });
                 Ok(())
@@ -240,7 +268,7 @@ impl Session {
                     .detail("expected", expected.clone())
                     .detail("observed", format!("{observed} (for {} s)", step.timeout.as_secs()));
                 self.report(LabEvent::CheckFailed { claim, expected, observed });
-                Err(self.host.with_log(failure, check.component().map(Slug::as_str)))
+                Err(self.machine.with_log(failure, check.component().map(Slug::as_str)))
             }
         }
     }
@@ -251,7 +279,7 @@ impl Session {
         let mut shown = 0;
         let mut last = String::new();
         let finished = self
-            .host
+            .machine
             .execute(&run.command, step.timeout, |line| {
                 last.clone_from(&line.text);
                 if shown < run.shown_lines {
@@ -272,37 +300,26 @@ impl Session {
         Ok(())
     }
 
-    /// Starts a component; whether it is ready is asked later, so that neighbours come up together.
-    fn start(&mut self, spec: ServiceSpec) -> Result<Starting> {
-        let service = Some(spec.name.clone());
-        self.report(LabEvent::Command { command: spec.command.clone(), service });
+    /// Starts neighbours side by side, and waits until all of them are ready.
+    async fn start(&mut self, step: &Step, starting: &[(ServiceSpec, Option<Component>)]) -> Result<()> {
+        for (spec, _) in starting {
+            let (command, service) = (spec.command.clone(), Some(spec.name.clone()));
+            self.report(LabEvent::Command { command, service });
+        }
         let started = Instant::now();
-        self.host.start(&spec)?;
-        Ok(Starting { spec, started })
-    }
-
-    async fn await_ready(
-        &mut self,
-        step: &Step,
-        starting: Starting,
-        component: Option<Component>,
-    ) -> Result<()> {
-        let Starting { spec, started } = starting;
-        let ready = self.await_settled(&spec, component, step.timeout).await?;
-        let (service, took) = (Some(spec.name), started.elapsed());
-        self.report(LabEvent::CommandFinished { took, service, ready: Some(ready) });
+        let specs: Vec<ServiceSpec> = starting.iter().map(|(spec, _)| spec.clone()).collect();
+        self.machine.start(&specs).await?;
+        for (spec, component) in starting {
+            let ready = self.await_settled(spec, *component, step.timeout).await?;
+            let (service, took) = (Some(spec.name.clone()), started.elapsed());
+            self.report(LabEvent::CommandFinished { took, service, ready: Some(ready) });
+        }
         Ok(())
     }
 
     fn report(&self, event: LabEvent) {
         self.reporter.report(Event::Lab(event));
     }
-}
-
-/// A component that was started and may not be ready yet.
-struct Starting {
-    spec: ServiceSpec,
-    started: Instant,
 }
 
 /// Actions in order, with services that follow one another taken together.
@@ -352,6 +369,15 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The same inside the machine of a lab's containers.
+pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
+    let mut environment = environment(run, path, dirs);
+    environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
+    environment.insert("HOME".to_owned(), run.work().to_string());
+    environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
+    environment
 }
 
 /// The tokens of a lab that has some, for commands that a person would type.

@@ -1,16 +1,36 @@
-//! Where components run. `host` starts them as processes of this machine.
+//! Where components run: as processes of this machine (`host`) or as containers of one machine of their own (`docker`).
+//!
+//! [`Machine`] is what a lab works with. It records what is started before it starts, and asks one [`Runtime`] to do it.
 
+mod await_ready;
 pub mod docker;
+#[cfg(test)]
+mod fake;
 pub mod host;
+mod kind;
+pub mod logs;
+mod machine;
+mod output;
 pub mod ports;
+pub mod process;
 pub mod readiness;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::process::ExitStatus;
 
+use futures_util::future::BoxFuture;
+
+use crate::failure::Result;
+use crate::state::{ProcessRecord, ServiceRecord};
+
+pub use kind::RuntimeKind;
+pub use machine::{Finished, Machine};
+pub use output::OutputLine;
 use readiness::Readiness;
 
 /// A component to start, in plain words: nothing here depends on where it runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceSpec {
     /// Its name, unique in the lab.
     pub name: String,
@@ -24,3 +44,27 @@ pub struct ServiceSpec {
 
 /// The environment of everything that a lab starts: clean, then this.
 pub type CommandEnvironment = BTreeMap<String, String>;
+
+/// Takes each line that a command writes.
+pub type OnLine<'a> = &'a mut (dyn FnMut(OutputLine) + Send);
+
+/// What a lab needs of the place where its components run.
+pub trait Runtime: fmt::Debug + Send + Sync {
+    /// Starts a component in the background; its output is appended to its log. `None` if it was gone at once.
+    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Option<ProcessRecord>>>;
+
+    /// Ends a component, whoever started it, and returns once nothing of it is left.
+    fn stop<'a>(&'a self, service: &'a ServiceRecord) -> BoxFuture<'a, Result<()>>;
+
+    /// How a component ended, if it has.
+    fn ended<'a>(&'a self, service: &'a ServiceRecord) -> BoxFuture<'a, Option<String>>;
+
+    /// Runs a command line to its end, with `secrets` beside the lab's environment. Dropped before that, it ends the
+    /// command and all that the command started.
+    fn execute<'a>(
+        &'a self,
+        line: &'a str,
+        secrets: &'a CommandEnvironment,
+        on_line: OnLine<'a>,
+    ) -> BoxFuture<'a, Result<ExitStatus>>;
+}

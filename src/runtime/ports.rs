@@ -16,6 +16,8 @@ pub struct NeededPort {
     pub purpose: String,
     /// Whether UDP is needed as well.
     pub udp: bool,
+    /// Whether a person wants to reach it, so that a lab of containers publishes it on this machine's loopback.
+    pub door: bool,
 }
 
 /// A port that is taken.
@@ -62,7 +64,7 @@ pub fn require_free(address: LabAddress, needed: &[NeededPort]) -> Result<()> {
         failure
             .detail(port.address.to_string(), format!("needed for {}, held by {}", port.purpose, port.reason))
     });
-    Err(failure.hint("stop the holder, or run the lab elsewhere: --address 127.0.0.2"))
+    Err(failure.hint("stop the holder, or run the lab elsewhere: --address 127.0.0.2 (containers: 10.10.20.150)"))
 }
 
 /// The process that listens at an address or at all addresses of its port, as far as this user may see it.
@@ -104,7 +106,7 @@ mod tests {
     fn a_taken_port_is_named_with_its_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let needed = [NeededPort { port, purpose: "Consul's HTTP API".to_owned(), udp: false }];
+        let needed = [NeededPort { port, purpose: "Consul's HTTP API".to_owned(), udp: false, door: true }];
         let refused = require_free(LabAddress::DEFAULT, &needed).unwrap_err();
         assert_eq!(refused.message(), format!("port {port} is in use"));
         let told = &refused.details()[0].text;
@@ -117,7 +119,7 @@ mod tests {
     fn another_loopback_address_is_free() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let needed = [NeededPort { port, purpose: "x".to_owned(), udp: true }];
+        let needed = [NeededPort { port, purpose: "x".to_owned(), udp: true, door: false }];
         assert_eq!(taken("127.0.0.2".parse().unwrap(), &needed), []);
     }
 }

@@ -10,6 +10,7 @@ pub mod frontend;
 pub mod get;
 pub mod host_port;
 mod integer;
+pub mod machine;
 pub mod nc;
 mod pool;
 pub mod register;

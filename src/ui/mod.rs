@@ -18,6 +18,7 @@ mod paint;
 mod pause;
 mod plain;
 mod provisioned;
+mod raw;
 mod screen;
 mod served;
 mod table;
@@ -36,6 +37,7 @@ pub use console::Console;
 pub use look::{Look, Surface};
 pub use notes::{Note, Weight};
 pub use output::{print_data, print_raw, print_while_read};
+pub use raw::{RawTerminal, print_bytes};
 pub use pause::Answer;
 pub use table::{Align, Cell, Table};
 

@@ -79,6 +79,7 @@ impl Component {
             port: *port,
             purpose: (*purpose).to_owned(),
             udp: *udp,
+            door: [CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP].contains(port),
         };
         ports.iter().map(needed).collect()
     }

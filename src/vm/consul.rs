@@ -56,5 +56,8 @@ async fn set_up(vm: &Vm) -> Result<()> {
         consul.ensure_token(&vm.secrets.consul_services, "Nomad and the Envoys", &["services"]),
         consul.set_anonymous_policies(&["look"]),
     );
-    token.and(anonymous)
+    token.and(anonymous)?;
+    // Started again, Consul prepares the Envoys' configuration before it has a leader. A token that it does not know by
+    // then it counts as lost, for good: their Envoys would wait for ever.
+    consul.write_snapshot().await
 }

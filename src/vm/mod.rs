@@ -11,13 +11,14 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 pub use component::{Component, Settled};
-pub use packages::{Package, VARIABLES, installed_packages};
+pub use packages::{Package, VARIABLES, copy_of_this_program, installed_packages};
 pub use secrets::Secrets;
 
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::assets;
 use crate::failure::{Failure, Result};
-use crate::model::Wishes;
+use crate::model::{LabAddress, Wishes};
+use crate::runtime::RuntimeKind;
 use crate::state::RunDir;
 
 /// The environment on one address.
@@ -69,7 +70,16 @@ impl Vm {
         template
             .replace("{address}", &address.to_string())
             .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
+            .replace("{interface}", interface(self.run.address()))
             .replace("{cgroup}", &self.run.control_group())
+    }
+}
+
+/// The network interface that has the lab's address.
+fn interface(address: LabAddress) -> &'static str {
+    match RuntimeKind::of(address) {
+        RuntimeKind::Host => "lo",
+        RuntimeKind::Docker => "eth0",
     }
 }
 

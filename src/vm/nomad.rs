@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Settled, Vm, component::NOMAD_HTTP};
 use crate::api::nomad::Nomad;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::runtime::host::last_lines;
+use crate::runtime::logs::last_lines;
 use crate::secret::Token;
 
 const LOOK: Duration = Duration::from_secs(2);

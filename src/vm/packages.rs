@@ -78,17 +78,25 @@ pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: &[Package]) -> R
     Ok(())
 }
 
-/// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
-fn own_program(run: &RunDir) -> Result<Package> {
-    let path = run.root().join("packages").join("meshlab");
+/// The lab goes on running the program that it began with, whatever becomes of the original.
+pub fn copy_of_this_program(run: &RunDir) -> Result<Utf8PathBuf> {
+    let path = run.program();
     if !path.exists() {
         let own = std::env::current_exe()
             .map_err(|error| Failure::failed("cannot find this program").seen(&error))?;
-        fs::create_dir_all(run.root().join("packages"))?;
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         let beside = path.with_extension("new");
         fs::copy(own, &beside)?;
         fs::rename(&beside, &path)?;
     }
+    Ok(path)
+}
+
+/// This program as a package.
+fn own_program(run: &RunDir) -> Result<Package> {
+    let path = copy_of_this_program(run)?;
     let digest = hash_file(&path, DigestAlgorithm::Sha256)?;
     Ok(Package {
         name: "meshlab".parse().map_err(|error| Failure::failed("no name for this program").seen(&error))?,

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 
 use super::FIX;
 use crate::http;
-use crate::runtime::host::{Listener, listeners};
+use crate::runtime::process::{Listener, listeners};
 use crate::runtime::readiness::Readiness;
 use crate::state::{RunDir, RunState};
 use crate::ui::{Note, Weight};

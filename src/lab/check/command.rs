@@ -27,7 +27,7 @@ impl CommandCheck {
     pub(super) async fn look(&self, place: Place<'_>) -> Look {
         let mut printed = Vec::new();
         let finished = place
-            .host
+            .machine
             .execute(&self.command, place.deadline, |line| {
                 if printed.len() < MOST_LINES {
                     printed.push(line.text);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::model::{LabAddress, Slug};
-use crate::runtime::host::Host;
+use crate::runtime::Machine;
 use crate::vm::Secrets;
 
 const CONSUL_HTTP: u16 = 8500;
@@ -60,8 +60,8 @@ pub type Look = Result<Vec<String>, String>;
 pub struct Place<'a> {
     /// The lab's address.
     pub address: LabAddress,
-    /// The lab's processes.
-    pub host: &'a Host,
+    /// The lab's components and commands.
+    pub machine: &'a Machine,
     /// The most that one look may take.
     pub deadline: Duration,
 }
@@ -69,13 +69,13 @@ pub struct Place<'a> {
 impl Place<'_> {
     /// Consul's API, with the lab's token if it has one.
     fn consul(&self) -> Consul {
-        let token = Secrets::read(self.host.run()).map(|secrets| secrets.consul_management);
+        let token = Secrets::read(self.machine.run()).map(|secrets| secrets.consul_management);
         Consul::new(self.address.port(CONSUL_HTTP), token)
     }
 
     /// Nomad's API, with the lab's token if it has one.
     fn nomad(&self) -> Nomad {
-        let token = Secrets::read(self.host.run()).map(|secrets| secrets.nomad_management);
+        let token = Secrets::read(self.machine.run()).map(|secrets| secrets.nomad_management);
         Nomad::new(self.address.port(NOMAD_HTTP), token)
     }
 }
@@ -185,7 +185,7 @@ impl Check {
     pub async fn prove(
         &self,
         address: LabAddress,
-        host: &Host,
+        machine: &Machine,
         timeout: Duration,
         mut waiting: impl FnMut(&str),
     ) -> Verdict {
@@ -195,7 +195,7 @@ impl Check {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             // Every check gets one whole look, however late.
-            let place = Place { address, host, deadline: left.max(Duration::from_millis(100)) };
+            let place = Place { address, machine, deadline: left.max(Duration::from_millis(100)) };
             let look = tokio::time::timeout(place.deadline, self.look(place)).await;
             match look {
                 Ok(Ok(evidence)) => return Verdict::Holds { evidence },

@@ -1,36 +1,19 @@
-//! A command in the foreground: its lines as they come, its end, its deadline.
+//! A command in the foreground: its lines as they come, and its end.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
-use tokio::process::Child;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
 
-use super::Host;
-use crate::failure::{Failure, FailureKind, Result};
+use crate::failure::{Failure, Result};
+use crate::runtime::OnLine;
+use crate::runtime::output::forward;
 
-/// A longer line is cut here, in bytes.
-const LONGEST_LINE: usize = 4096;
-
-/// One line that a command wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutputLine {
-    /// Without the line's end.
-    pub text: String,
-    /// Whether it went to standard error.
-    pub error: bool,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// Its exit status.
-    pub status: ExitStatus,
-    /// All its lines were delivered before this.
-    pub lines: usize,
-}
+/// How much is read at once, in bytes.
+const PIECE: usize = 8 * 1024;
 
 /// Ends the whole group if the command is abandoned: a pipeline's other ends too.
 struct GroupGuard(Option<Pid>);
@@ -43,85 +26,34 @@ impl Drop for GroupGuard {
     }
 }
 
-impl Host {
-    /// Runs a command line to its end and hands over each line as it comes.
-    pub async fn execute(
-        &self,
-        line: &str,
-        deadline: Duration,
-        mut on_line: impl FnMut(OutputLine),
-    ) -> Result<Finished> {
-        let mut child = self
-            .command(line)
-            .envs(&self.secrets)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| Failure::failed(format!("cannot run `{line}`")).seen(&error))?;
-        let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        let mut guard = GroupGuard(group);
-        let mut last = String::new();
-        let mut lines = 0;
-        let run = async {
-            let mut output = read_lines(&mut child);
-            while let Some(next) = output.recv().await {
-                lines += 1;
-                last.clone_from(&next.text);
-                on_line(next);
-            }
-            child.wait().await
-        };
-        match tokio::time::timeout(deadline, run).await {
-            Ok(Ok(status)) => {
-                guard.0 = None;
-                Ok(Finished { status, lines })
-            }
-            Ok(Err(error)) => Err(Failure::failed(format!("cannot wait for `{line}`")).seen(&error)),
-            Err(_) => Err(Failure::new(
-                FailureKind::DeadlinePassed,
-                format!("`{line}` did not end in {deadline:?}"),
-            )
-            .detail("last line", if last.is_empty() { "(none)".to_owned() } else { last })
-            .hint("it was stopped; `meshlab logs` shows what the components were doing")),
-        }
+/// Runs a command that leads a process group. Returns once it has ended and all that it wrote is delivered.
+pub(super) async fn run(line: &str, command: &mut Command, on_line: OnLine<'_>) -> Result<ExitStatus> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| Failure::failed(format!("cannot run `{line}`")).seen(&error))?;
+    let group = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let mut guard = GroupGuard(group);
+    let cannot = |error: &std::io::Error| Failure::failed(format!("cannot wait for `{line}`")).seen(error);
+    let output = child.stdout.take().map(|stream| Box::pin(pieces(stream, false)));
+    let errors = child.stderr.take().map(|stream| Box::pin(pieces(stream, true)));
+    if let (Some(output), Some(errors)) = (output, errors) {
+        forward(stream::select(output, errors), on_line).await.map_err(|error| cannot(&error))?;
     }
+    let status = child.wait().await.map_err(|error| cannot(&error))?;
+    guard.0 = None;
+    Ok(status)
 }
 
-fn read_lines(child: &mut Child) -> mpsc::Receiver<OutputLine> {
-    const WAITING_LINES: usize = 64;
-    let (sender, receiver) = mpsc::channel(WAITING_LINES);
-    if let Some(stdout) = child.stdout.take() {
-        tokio::spawn(forward(stdout, false, sender.clone()));
-    }
-    if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(forward(stderr, true, sender));
-    }
-    receiver
-}
-
-async fn forward(stream: impl AsyncRead + Unpin, error: bool, lines: mpsc::Sender<OutputLine>) {
-    let mut reader = BufReader::new(stream);
-    let mut line = Vec::new();
-    loop {
-        let available = match reader.fill_buf().await {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            _ => break,
-        };
-        let newline = available.iter().position(|byte| *byte == b'\n');
-        let taken = newline.map_or(available.len(), |at| at + 1);
-        let room = LONGEST_LINE.saturating_sub(line.len());
-        line.extend_from_slice(&available[..newline.unwrap_or(taken).min(room)]);
-        reader.consume(taken);
-        if newline.is_some() {
-            let text = String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned();
-            if lines.send(OutputLine { text, error }).await.is_err() {
-                return;
-            }
-        }
-    }
-    if !line.is_empty() {
-        let text = String::from_utf8_lossy(&line).into_owned();
-        let _ = lines.send(OutputLine { text, error }).await;
-    }
+fn pieces(
+    source: impl AsyncRead + Unpin,
+    error: bool,
+) -> impl Stream<Item = std::io::Result<(Bytes, bool)>> {
+    stream::try_unfold(source, move |mut source| async move {
+        let mut piece = Vec::with_capacity(PIECE);
+        let length = source.read_buf(&mut piece).await?;
+        Ok((length > 0).then(|| ((Bytes::from(piece), error), source)))
+    })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::scan::{Member, find_members, group_members};
+use crate::runtime::process::{Member, find_members, group_members};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::state::{ProcessRecord, RunDir, RunState};
 
@@ -62,7 +62,7 @@ async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Resu
 fn send(member: &Member, signal: Signal) {
     let Some(pid) = Pid::from_raw(member.pid) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    if super::start_ticks(member.pid) == Some(member.start_ticks) {
+    if crate::runtime::process::start_ticks(member.pid) == Some(member.start_ticks) {
         // It may have ended in the meantime, which is what is wanted.
         let _ = pidfd_send_signal(&pidfd, signal);
     }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Host;
+use super::Machine;
+use super::logs::telling_lines;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::runtime::readiness::Readiness;
 
@@ -12,14 +13,14 @@ const LOG_LINES: usize = 8;
 /// The pause between two looks at a component that is starting.
 const LOOK_PAUSE: Duration = Duration::from_millis(3);
 
-impl Host {
+impl Machine {
     /// What makes it ready, in words.
-    pub async fn await_ready(&mut self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
+    pub async fn await_ready(&self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
         let deadline = Instant::now() + patience;
         loop {
-            let looked = ready.look(self.run.address()).await;
+            let looked = ready.look(self.run().address()).await;
             // Asked before the answer is believed: if it has ended, somebody else answers there.
-            if let Some(status) = self.ended(name) {
+            if let Some(status) = self.ended(name).await {
                 let failure =
                     Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
                 return Err(self.with_log(failure, Some(name)));
@@ -40,7 +41,7 @@ impl Host {
     /// Adds what a component logged last, and what to do where that is plain.
     pub fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
         let Some(service) = service else { return failure };
-        let lines = self.telling_log_lines(service, LOG_LINES);
+        let lines = telling_lines(self.run(), service, LOG_LINES);
         if lines.is_empty() {
             return failure;
         }

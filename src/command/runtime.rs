@@ -1,0 +1,162 @@
+//! Which runtime a lab gets, and the end of a lab on either.
+
+use std::time::Instant;
+
+use crate::cli::Settings;
+use crate::event::{Event, RuntimeEvent, SharedReporter};
+use crate::failure::{Failure, Result};
+use crate::lab::Lab;
+use crate::lockfile::Lock;
+use crate::runtime::docker::{self, Daemon, Found, Plan};
+use crate::runtime::ports::{self, NeededPort};
+use crate::runtime::{RuntimeKind, host, process};
+use crate::state::{RunDir, RunLock};
+
+/// Where a lab is to run.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    /// The settings, with the lab's address in them.
+    pub(super) settings: Settings,
+    /// Docker's daemon, where containers were chosen.
+    pub(super) daemon: Option<Daemon>,
+    /// Why this runtime, in words.
+    pub(super) reason: String,
+}
+
+/// Containers where a daemon answers, else processes, unless something leaves no choice: a flag, an address, a lab that
+/// runs already.
+pub(super) async fn choose(settings: &Settings) -> Result<Chosen> {
+    let docker_host = docker_host(settings);
+    let mut settings = settings.clone();
+    let is_free =
+        settings.runtime.kind().is_none() && !settings.address_given && !settings.run_dir().exists();
+    if !is_free {
+        let (daemon, reason) = match RuntimeKind::of(settings.address) {
+            RuntimeKind::Docker => {
+                let daemon = docker::require(docker_host).await?;
+                let reason = format!("containers, Docker {}", daemon.version);
+                (Some(daemon), reason)
+            }
+            RuntimeKind::Host => (None, "processes of this machine".to_owned()),
+        };
+        return Ok(Chosen { settings, daemon, reason });
+    }
+    let (kind, daemon, reason) = match docker::find(docker_host).await? {
+        Found::Usable(daemon) => {
+            let reason = format!("containers, since Docker {} answers", daemon.version);
+            (RuntimeKind::Docker, Some(*daemon), reason)
+        }
+        Found::Absent(why) => {
+            let reason = format!("processes of this machine, since no Docker daemon runs here: {why}");
+            (RuntimeKind::Host, None, reason)
+        }
+    };
+    settings.address = kind.default_address();
+    Ok(Chosen { settings, daemon, reason })
+}
+
+/// Fails if something else holds a port that the lab needs on this machine.
+pub(super) fn require_free_ports(run: &RunDir, lab: &Lab) -> Result<()> {
+    let address = run.address();
+    match RuntimeKind::of(address) {
+        RuntimeKind::Host => ports::require_free(address, &lab.ports),
+        RuntimeKind::Docker => {
+            let doors: Vec<NeededPort> = lab.ports.iter().filter(|port| port.door).cloned().collect();
+            ports::require_free(address.doors(), &doors)
+        }
+    }
+}
+
+/// What a lab's containers are made of; the images are loaded first, where the daemon does not have them.
+pub(super) async fn plan(
+    lab: &Lab,
+    _daemon: &Daemon,
+    chosen: &Chosen,
+    _lock: &Lock,
+    _reporter: &SharedReporter,
+) -> Result<Plan> {
+    Ok(Plan {
+        lab: lab.id.clone(),
+        machine: "meshlab/machine:dev".to_owned(),
+        programs: std::collections::BTreeMap::new(),
+        published: lab.ports.iter().filter(|port| port.door).map(|port| port.port).collect(),
+        store: chosen.settings.dirs.cache.clone(),
+    })
+}
+
+/// Whether anything of a lab is there: its folder, processes, containers, a network.
+pub(super) async fn is_anything_there(run: &RunDir, settings: &Settings) -> Result<bool> {
+    if run.exists() || !process::find_members(run, None)?.is_empty() {
+        return Ok(true);
+    }
+    match RuntimeKind::of(run.address()) {
+        RuntimeKind::Host => Ok(false),
+        RuntimeKind::Docker => match docker::find(docker_host(settings)).await? {
+            Found::Usable(daemon) => docker::is_there(&daemon, run).await,
+            Found::Absent(_) => Ok(false),
+        },
+    }
+}
+
+/// What an interrupted run left is taken down first; what was kept on purpose is not touched.
+pub(super) async fn clear_leftovers(
+    run: &RunDir,
+    run_lock: RunLock,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<RunLock> {
+    if !is_anything_there(run, settings).await? {
+        return Ok(run_lock);
+    }
+    if let Some(state) = run.load().filter(|state| state.kept) {
+        let address = run.address();
+        return Err(Failure::failed(format!("lab {} is running on {address}", state.lab)).hint(format!(
+            "`meshlab down` ends it; --address {} runs another one beside it",
+            address.another()
+        )));
+    }
+    reporter.report(Event::Note {
+        text: format!("taking down what an interrupted run left on {}", run.address()),
+    });
+    take_down(run, run_lock, settings, reporter).await?;
+    run.lock()
+}
+
+/// Takes down what was begun. Nothing was started before there was a folder for it.
+pub(super) async fn undo(
+    run: &RunDir,
+    run_lock: RunLock,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    if run.exists() { take_down(run, run_lock, settings, reporter).await } else { run.remove(run_lock) }
+}
+
+/// Takes down what runs on an address and reports it.
+pub(crate) async fn take_down(
+    run: &RunDir,
+    run_lock: RunLock,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let started = Instant::now();
+    let mut removed = match RuntimeKind::of(run.address()) {
+        RuntimeKind::Host => Vec::new(),
+        RuntimeKind::Docker => {
+            let daemon = docker::require(docker_host(settings)).await.map_err(|failure| {
+                failure.hint(
+                    "the lab's containers are Docker's: start it, then run `meshlab down` again",
+                )
+            })?;
+            docker::take_down(&daemon, run).await?
+        }
+    };
+    removed.extend(host::take_down(run, run_lock).await?);
+    reporter.report(Event::Runtime(RuntimeEvent::TakenDown { removed, took: started.elapsed() }));
+    Ok(())
+}
+
+/// The daemon that the user's own `docker` would ask.
+pub(super) fn docker_host(settings: &Settings) -> Option<&str> {
+    settings.environment.var("DOCKER_HOST")
+}

@@ -1,0 +1,121 @@
+//! One program inside the lab's machine that has the caller's terminal, or its standard streams.
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use super::container::{look, process};
+use super::exec::variables;
+use super::failure::cannot;
+use super::names::{MACHINE, Names};
+use super::Daemon;
+use crate::failure::{Failure, Result};
+use crate::runtime::CommandEnvironment;
+use crate::state::RunDir;
+
+/// How much is passed on at once, in bytes.
+const PIECE: usize = 8 * 1024;
+
+/// What to run.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Its whole environment.
+    pub environment: &'a CommandEnvironment,
+    /// The terminal's columns and rows, if there is one; new ones come when it changes.
+    pub terminal: Option<mpsc::Receiver<(u16, u16)>>,
+}
+
+/// Runs it to its end and returns its exit status. `input` is passed on to it, and its output to `on_output`, with
+/// whether it is for standard error.
+pub async fn visit(
+    daemon: &Daemon,
+    run: &RunDir,
+    visit: Visit<'_>,
+    mut input: impl AsyncRead + Unpin,
+    mut on_output: impl FnMut(&[u8], bool) -> Result<()>,
+) -> Result<u8> {
+    let docker = &daemon.docker;
+    let container = Names::new(run, None).container(MACHINE);
+    if look(docker, &container).await?.as_ref().and_then(process).is_none() {
+        return Err(Failure::failed(format!("the machine of the lab on {} does not run", run.address()))
+            .detail("container", container)
+            .hint("`meshlab up` brings it back, `meshlab down` removes what is left"));
+    }
+    let program = visit.command.first().cloned().unwrap_or_default();
+    let is_terminal = visit.terminal.is_some();
+    let options = CreateExecOptions {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(is_terminal),
+        env: Some(variables(visit.environment.iter())),
+        cmd: Some(visit.command),
+        working_dir: Some(run.work().into_string()),
+        ..CreateExecOptions::default()
+    };
+    let what = || format!("run {program} in the container {container}");
+    let exec = docker.create_exec(&container, options).await.map_err(cannot(what()))?;
+    let start = StartExecOptions { tty: is_terminal, ..StartExecOptions::default() };
+    let started = docker.start_exec(&exec.id, Some(start)).await;
+    let StartExecResults::Attached { mut output, input: mut to_program } = started.map_err(cannot(what()))?
+    else {
+        return Err(Failure::failed(format!("cannot {}", what())).detail("seen", "Docker let go of it"));
+    };
+    let pass_on = async {
+        let mut piece = vec![0; PIECE];
+        while let Ok(length @ 1..) = input.read(&mut piece).await {
+            let passed = to_program.write_all(&piece[..length]).await;
+            if passed.is_err() || to_program.flush().await.is_err() {
+                break;
+            }
+        }
+        // The program sees its end; what it still writes is read on.
+        let _ = to_program.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    let resize = async {
+        let mut terminal = visit.terminal;
+        while let Some((width, height)) = next(&mut terminal).await {
+            // It may have ended in the meantime.
+            let _ = docker.resize_exec(&exec.id, ResizeExecOptions { height, width }).await;
+        }
+    };
+    let show = async {
+        while let Some(piece) = output.next().await {
+            let piece = piece.map_err(cannot(what()))?;
+            let is_error = matches!(piece, LogOutput::StdErr { .. });
+            on_output(&piece.into_bytes(), is_error)?;
+        }
+        Ok::<(), Failure>(())
+    };
+    tokio::select! {
+        shown = show => shown?,
+        () = pass_on => {}
+        () = resize => {}
+    }
+    let ended = docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
+    match ended.exit_code.and_then(|code| u8::try_from(code).ok()) {
+        // So Docker tells that there is no such program.
+        Some(code @ (126 | 127)) if ended.pid.unwrap_or_default() == 0 => {
+            Err(Failure::failed(format!("cannot run {program}"))
+                .detail("seen", format!("exit status {code}"))
+                .hint("inside are the lab's tools and BusyBox; `meshlab shell -- ls /usr/local/bin` lists the tools"))
+        }
+        Some(code) => Ok(code),
+        None => Err(Failure::failed(format!("cannot tell how {program} ended"))),
+    }
+}
+
+async fn next(terminal: &mut Option<mpsc::Receiver<(u16, u16)>>) -> Option<(u16, u16)> {
+    match terminal {
+        Some(sizes) => match sizes.recv().await {
+            Some(size) => Some(size),
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
