@@ -186,7 +186,10 @@ impl RunDir {
                 let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
                 Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
                     .detail("process", who)
-                    .hint(format!("wait for it, or give this lab an address of its own: --address {}", self.address.another())))
+                    .hint(format!(
+                        "wait for it, or give this lab an address of its own: --address {}",
+                        self.address.another()
+                    )))
             }
         }
     }

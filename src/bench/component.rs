@@ -44,7 +44,11 @@ pub(super) fn groups(state: Option<&RunState>) -> Vec<Group> {
     services
         .filter_map(|service| {
             let process = service.process?;
-            Some(Group { service: service.name.clone(), leader: process.pid_here()?, started: process.start_ticks })
+            Some(Group {
+                service: service.name.clone(),
+                leader: process.pid_here()?,
+                started: process.start_ticks,
+            })
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use image::*;
 pub use lab::*;
-pub use settings::{Dirs, Environment, Settings, INSIDE_VARIABLE};
+pub use settings::{Dirs, Environment, INSIDE_VARIABLE, Settings};
 pub use store::*;
 pub use svc::{SampleService, ServeArgs, arguments};
 

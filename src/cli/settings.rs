@@ -181,10 +181,12 @@ impl Settings {
         if let Some(kind) = runtime.kind()
             && kind != RuntimeKind::of(address)
         {
-            return Err(Failure::usage(format!("{address} is no address for --runtime {kind}")).hint(format!(
-                "leave --runtime out, or give an address such as {}",
-                kind.default_address().another()
-            )));
+            return Err(Failure::usage(format!("{address} is no address for --runtime {kind}")).hint(
+                format!(
+                    "leave --runtime out, or give an address such as {}",
+                    kind.default_address().another()
+                ),
+            ));
         }
         Ok(Self {
             dirs,

@@ -207,7 +207,12 @@ fn lab_facts(state: &RunState, wrk_version: String) -> LabFacts {
     if !tools.iter().any(|(name, _)| name == WRK) {
         tools.push((WRK.to_owned(), wrk_version));
     }
-    LabFacts { id: state.lab.clone(), address: state.address, runtime: state.runtime.name().to_owned(), tools }
+    LabFacts {
+        id: state.lab.clone(),
+        address: state.address,
+        runtime: state.runtime.name().to_owned(),
+        tools,
+    }
 }
 
 /// What was typed, with the defaults that matter and without what only changes the output.

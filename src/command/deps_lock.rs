@@ -317,9 +317,10 @@ fn order(lock: &Lock, names: &[ArtifactName]) -> Vec<usize> {
 
 /// Whether all of an image's artifacts are locked for a platform.
 fn exists(lock: &Lock, image: &Image, platform: Platform) -> bool {
-    image.contents.iter().all(|name| {
-        lock.artifact(name).is_ok_and(|artifact| artifact.sources_for(platform).next().is_some())
-    })
+    image
+        .contents
+        .iter()
+        .all(|name| lock.artifact(name).is_ok_and(|artifact| artifact.sources_for(platform).next().is_some()))
 }
 
 /// Whether a source's failure leaves its digests as they are. The others concern the run itself.

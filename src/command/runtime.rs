@@ -144,9 +144,7 @@ pub(crate) async fn take_down(
         RuntimeKind::Host => Vec::new(),
         RuntimeKind::Docker => {
             let daemon = docker::require(docker_host(settings)).await.map_err(|failure| {
-                failure.hint(
-                    "the lab's containers are Docker's: start it, then run `meshlab down` again",
-                )
+                failure.hint("the lab's containers are Docker's: start it, then run `meshlab down` again")
             })?;
             docker::take_down(&daemon, run).await?
         }

@@ -60,8 +60,7 @@ async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &Run
         let terminal_kind = settings.environment.var("TERM").unwrap_or("xterm");
         variables.insert("TERM".to_owned(), terminal_kind.to_owned());
     }
-    let visit =
-        Visit { command, environment: &variables, terminal: raw.as_ref().map(|_| terminal) };
+    let visit = Visit { command, environment: &variables, terminal: raw.as_ref().map(|_| terminal) };
     let watch_size = async {
         let mut changes = signal(SignalKind::window_change()).ok();
         loop {

@@ -29,8 +29,12 @@ pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &Sha
     let resumed = match run.load().filter(|state| state.kept) {
         Some(state) if state.lab == lab.id => true,
         Some(state) => {
-            return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address()))
-                .hint(format!("`meshlab down` ends it; --address {} brings this one up beside it", run.address().another())));
+            return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address())).hint(
+                format!(
+                    "`meshlab down` ends it; --address {} brings this one up beside it",
+                    run.address().another()
+                ),
+            ));
         }
         None => {
             run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;

@@ -205,7 +205,8 @@ impl Lab {
         if steps.is_empty() {
             return Err(wrong(0, "expected at least one [[step]]"));
         }
-        let port = |raw: RawPort| NeededPort { port: raw.port, purpose: raw.purpose, udp: raw.udp, door: raw.door };
+        let port =
+            |raw: RawPort| NeededPort { port: raw.port, purpose: raw.purpose, udp: raw.udp, door: raw.door };
         let of_components = Component::ALL.into_iter().flat_map(Component::ports);
         let of_environment = environment.iter().flat_map(|_| of_components.clone());
         Ok(Self {

@@ -103,7 +103,9 @@ mod tests {
         assert_eq!("10.20.0.150".parse::<LabAddress>().unwrap().doors().to_string(), "127.20.0.150");
         assert_eq!(LabAddress::MACHINE.doors(), LabAddress::DEFAULT);
         assert_eq!(LabAddress::MACHINE.second().to_string(), "127.0.0.2");
-        for bad in ["10.0.0.1", "10.0.0.255", "8.8.8.8", "0.0.0.0", "localhost", "::1", "127.0.0", "127.0.0.1; rm"] {
+        for bad in
+            ["10.0.0.1", "10.0.0.255", "8.8.8.8", "0.0.0.0", "localhost", "::1", "127.0.0", "127.0.0.1; rm"]
+        {
             assert!(bad.parse::<LabAddress>().is_err(), "{bad}");
         }
     }

@@ -41,9 +41,7 @@ impl Runtime for Fake {
             self.note(format!("start {} (recorded: {recorded})", spec.name));
             match self.broken.get(&spec.name) {
                 Some(why) => Err(Failure::failed(why.clone())),
-                None => {
-                    Ok(Some(ProcessRecord { pid: i32::MAX, start_ticks: 1, started: 1, inside: None }))
-                }
+                None => Ok(Some(ProcessRecord { pid: i32::MAX, start_ticks: 1, started: 1, inside: None })),
             }
         })
     }

@@ -28,9 +28,8 @@ pub fn last_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
 pub(super) fn telling_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
     const LOOKED_AT: usize = 2000;
     let lines = last_lines(run, service, LOOKED_AT);
-    let is_detail = |line: &&String| {
-        ["[DEBUG]", "[TRACE]", "[debug]", "[trace]"].iter().any(|mark| line.contains(mark))
-    };
+    let is_detail =
+        |line: &&String| ["[DEBUG]", "[TRACE]", "[debug]", "[trace]"].iter().any(|mark| line.contains(mark));
     let telling: Vec<&String> = lines.iter().filter(|line| !is_detail(line)).collect();
     let chosen = if telling.is_empty() { lines.iter().collect() } else { telling };
     chosen[chosen.len().saturating_sub(count)..].iter().map(|line| (*line).clone()).collect()

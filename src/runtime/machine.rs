@@ -167,7 +167,8 @@ mod tests {
     #[tokio::test]
     async fn what_starts_is_recorded_before_and_after_also_beside_one_that_does_not() {
         let temporary = tempfile::tempdir().unwrap();
-        let script = Fake { broken: BTreeMap::from([("b".into(), "no such image".into())]), ..Fake::default() };
+        let script =
+            Fake { broken: BTreeMap::from([("b".into(), "no such image".into())]), ..Fake::default() };
         let asked = script.asked.clone();
         let mut machine = machine(&temporary, script);
         let failure = machine.start(&[spec("a"), spec("b"), spec("c")]).await.unwrap_err();
@@ -184,7 +185,8 @@ mod tests {
     #[tokio::test]
     async fn one_that_ends_is_not_waited_for_and_its_last_words_are_told() {
         let temporary = tempfile::tempdir().unwrap();
-        let script = Fake { ended: BTreeMap::from([("a".into(), "exit status: 3".into())]), ..Fake::default() };
+        let script =
+            Fake { ended: BTreeMap::from([("a".into(), "exit status: 3".into())]), ..Fake::default() };
         let mut machine = machine(&temporary, script);
         machine.start(&[spec("a")]).await.unwrap();
         std::fs::write(machine.run().log("a"), "[DEBUG] x\nno such file\n").unwrap();

@@ -64,7 +64,8 @@ pub fn require_free(address: LabAddress, needed: &[NeededPort]) -> Result<()> {
         failure
             .detail(port.address.to_string(), format!("needed for {}, held by {}", port.purpose, port.reason))
     });
-    Err(failure.hint("stop the holder, or run the lab elsewhere: --address 127.0.0.2 (containers: 10.10.20.150)"))
+    Err(failure
+        .hint("stop the holder, or run the lab elsewhere: --address 127.0.0.2 (containers: 10.10.20.150)"))
 }
 
 /// The process that listens at an address or at all addresses of its port, as far as this user may see it.

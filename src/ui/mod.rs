@@ -37,8 +37,8 @@ pub use console::Console;
 pub use look::{Look, Surface};
 pub use notes::{Note, Weight};
 pub use output::{print_data, print_raw, print_while_read};
-pub use raw::{RawTerminal, print_bytes};
 pub use pause::Answer;
+pub use raw::{RawTerminal, print_bytes};
 pub use table::{Align, Cell, Table};
 
 use crate::cli::{ColorChoice, Environment, Settings};

@@ -20,8 +20,10 @@ pub(super) async fn start(
     name: &str,
     body: &ContainerCreateBody,
 ) -> Result<Option<ProcessRecord>> {
-    let create =
-        || docker.create_container(Some(CreateContainerOptionsBuilder::default().name(name).build()), body.clone());
+    let create = || {
+        docker
+            .create_container(Some(CreateContainerOptionsBuilder::default().name(name).build()), body.clone())
+    };
     let made = match create().await {
         Err(error) if is_conflict(&error) => {
             remove_own(docker, names, name).await?;

@@ -148,7 +148,12 @@ mod tests {
     fn shown(failure: &Failure) -> String {
         let details = failure.details().iter().map(|detail| format!("{}: {}", detail.label, detail.text));
         let lines: Vec<String> = details.collect();
-        format!("{}\n{}\nhint: {}", failure.message(), lines.join("\n"), failure.hint_text().unwrap_or_default())
+        format!(
+            "{}\n{}\nhint: {}",
+            failure.message(),
+            lines.join("\n"),
+            failure.hint_text().unwrap_or_default()
+        )
     }
 
     #[tokio::test]

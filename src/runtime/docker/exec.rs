@@ -60,7 +60,8 @@ impl Inside<'_> {
         drop(input);
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
         let code = ended.exit_code.and_then(|code| i32::try_from(code).ok()).ok_or_else(|| {
-            Failure::failed(format!("cannot {}", what())).detail("seen", "it does not end though its output did")
+            Failure::failed(format!("cannot {}", what()))
+                .detail("seen", "it does not end though its output did")
         })?;
         // As a shell does, the command's end by a signal is told as 128 and more.
         Ok(ExitStatus::from_raw(if code > 128 && code < 160 { code - 128 } else { code << 8 }))

@@ -66,11 +66,14 @@ pub(super) async fn ensure(docker: &Docker, names: &Names, address: LabAddress) 
         }
         let name = network.name.clone().unwrap_or_default();
         if name == names.network() {
-            return Err(clash(address, format!("a network called {name} is there, and it is not this lab's"))
-                .hint(format!(
-                    "`docker network inspect {name}` tells whose it is; or give --address {}",
-                    address.another()
-                )));
+            return Err(clash(
+                address,
+                format!("a network called {name} is there, and it is not this lab's"),
+            )
+            .hint(format!(
+                "`docker network inspect {name}` tells whose it is; or give --address {}",
+                address.another()
+            )));
         }
         if let Some(taken) = ranges(&network).into_iter().find(|range| range.overlaps(wanted)) {
             return Err(clash(address, format!("Docker's network {name} has {taken}")).hint(format!(

@@ -6,11 +6,11 @@ use futures_util::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
+use super::Daemon;
 use super::container::{look, process};
 use super::exec::variables;
 use super::failure::cannot;
 use super::names::{MACHINE, Names};
-use super::Daemon;
 use crate::failure::{Failure, Result};
 use crate::runtime::CommandEnvironment;
 use crate::state::RunDir;
@@ -100,11 +100,13 @@ pub async fn visit(
     let ended = docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
     match ended.exit_code.and_then(|code| u8::try_from(code).ok()) {
         // So Docker tells that there is no such program.
-        Some(code @ (126 | 127)) if ended.pid.unwrap_or_default() == 0 => {
-            Err(Failure::failed(format!("cannot run {program}"))
-                .detail("seen", format!("exit status {code}"))
-                .hint("inside are the lab's tools and BusyBox; `meshlab shell -- ls /usr/local/bin` lists the tools"))
-        }
+        Some(code @ (126 | 127)) if ended.pid.unwrap_or_default() == 0 => Err(Failure::failed(format!(
+            "cannot run {program}"
+        ))
+        .detail("seen", format!("exit status {code}"))
+        .hint(
+            "inside are the lab's tools and BusyBox; `meshlab shell -- ls /usr/local/bin` lists the tools",
+        )),
         Some(code) => Ok(code),
         None => Err(Failure::failed(format!("cannot tell how {program} ended"))),
     }

@@ -47,10 +47,7 @@ pub(super) async fn run(line: &str, command: &mut Command, on_line: OnLine<'_>) 
     Ok(status)
 }
 
-fn pieces(
-    source: impl AsyncRead + Unpin,
-    error: bool,
-) -> impl Stream<Item = std::io::Result<(Bytes, bool)>> {
+fn pieces(source: impl AsyncRead + Unpin, error: bool) -> impl Stream<Item = std::io::Result<(Bytes, bool)>> {
     stream::try_unfold(source, move |mut source| async move {
         let mut piece = Vec::with_capacity(PIECE);
         let length = source.read_buf(&mut piece).await?;

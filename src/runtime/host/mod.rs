@@ -55,12 +55,7 @@ impl Host {
         let mut children = self.children();
         children.retain(|(name, _)| *name != spec.name);
         children.push((spec.name.clone(), child));
-        Ok(started.map(|(pid, start_ticks)| ProcessRecord {
-            pid,
-            start_ticks,
-            started: now(),
-            inside: None,
-        }))
+        Ok(started.map(|(pid, start_ticks)| ProcessRecord { pid, start_ticks, started: now(), inside: None }))
     }
 
     fn how_ended(&self, service: &ServiceRecord) -> Option<String> {

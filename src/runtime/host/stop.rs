@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::runtime::process::{Member, find_members, group_members};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::runtime::process::{Member, find_members, group_members};
 use crate::state::{ProcessRecord, RunDir, RunState};
 
 /// How long components may take to end when asked.
