@@ -25,13 +25,13 @@ pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
     let images = Images::export(folder)?;
     let (mut ours, mut built) = (Collector::default(), Collector::default());
     for run in 0..runs {
-        images.remove(&images.references())?;
+        remove(&images.references())?;
         rustix::fs::sync();
         ours.add(load()?);
         images.salt(run)?;
         rustix::fs::sync();
         built.add(images.build()?);
-        images.remove(&images.built())?;
+        remove(&images.built())?;
     }
     let mut size = Collector::default();
     let mut parts = Collector::default();
@@ -190,16 +190,16 @@ impl Images {
     fn built(&self) -> Vec<String> {
         self.of.keys().map(|name| format!("{BUILT}/{name}")).collect()
     }
+}
 
-    /// Removes images, where they are there.
-    fn remove(&self, references: &[String]) -> Result<()> {
-        for reference in references {
-            if docker(&["image", "inspect", reference]).is_ok() {
-                docker(&["image", "rm", reference])?;
-            }
+/// Removes images, where they are there.
+fn remove(references: &[String]) -> Result<()> {
+    for reference in references {
+        if docker(&["image", "inspect", reference]).is_ok() {
+            docker(&["image", "rm", reference])?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn load() -> Result<f64> {

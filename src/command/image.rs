@@ -100,7 +100,10 @@ pub async fn load(
     provision(&request, settings, lock, reporter).await?;
     let tools = Tools::new(&settings.dirs.data);
     let called = docker::ensure_images(&daemon, lock, &tools, names, reporter).await?;
-    let human = called.values().map(|reference| format!("{reference}\n")).collect();
+    let mut human = String::new();
+    for reference in called.values() {
+        let _ = writeln!(human, "{reference}");
+    }
     Ok(Output { human, json: json!({ "schema": SCHEMA, "images": called }) })
 }
 

@@ -91,9 +91,9 @@ fn listed(tar: &[u8]) -> String {
         let entry = entry.unwrap();
         let header = entry.header();
         let target = entry.link_name().unwrap().map(|target| format!(" -> {}", target.display()));
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "{:04o} {}/{} {} {} {}{}\n",
+            "{:04o} {}/{} {} {} {}{}",
             header.mode().unwrap(),
             header.uid().unwrap(),
             header.gid().unwrap(),
@@ -210,11 +210,11 @@ impl Scene {
             let digest = Digest::sha256_of(content.as_bytes());
             store.prepare(&digest).unwrap();
             fs::write(store.path_of(&digest), &content).unwrap();
-            let _ = write!(
+            let _ = writeln!(
                 text,
                 "[[artifact]]\nname = \"{name}\"\nversion = \"1:2+{name}\"\nlicense = \"MIT\"\nsummary = \"s\"\ncommands = {{ {name} = \"{name}\" }}\n\
                  [[artifact.source]]\nkind = \"{kind}\"\nplatform = \"{PLATFORM}\"\n[[artifact.source.file]]\nurl = \"https://example.org/{name}\"\n\
-                 sha256 = \"{}\"\nsize = {}\ninstall = \"{name}\"\n",
+                 sha256 = \"{}\"\nsize = {}\ninstall = \"{name}\"",
                 digest.hex(),
                 content.len()
             );

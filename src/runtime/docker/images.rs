@@ -169,17 +169,23 @@ async fn send(docker: &Docker, receiver: Receiver<io::Result<Bytes>>) -> Result<
     Ok(())
 }
 
-/// Removes images of ours that have lost their name to a newer one; those in use stay. Says how many went.
-async fn remove_replaced(docker: &Docker) -> Result<usize> {
-    remove_labelled(docker, Some(("dangling", "true"))).await
+/// Removes images of ours that have lost their name to a newer one; those in use stay.
+async fn remove_replaced(docker: &Docker) -> Result<()> {
+    let replaced = labelled(docker, Some(("dangling", "true"))).await?;
+    remove_named(docker, replaced).await.map(drop)
 }
 
-/// Removes every image of ours that no container uses, and says how many went.
-pub async fn remove_all(daemon: &Daemon) -> Result<usize> {
-    remove_labelled(&daemon.docker, None).await
+/// Every image of ours by its name, or by its id where it has lost its name; each name once.
+pub async fn all(daemon: &Daemon) -> Result<Vec<String>> {
+    labelled(&daemon.docker, None).await
 }
 
-async fn remove_labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<usize> {
+/// Removes images by name or id. Those that a container uses stay. Says which went.
+pub async fn remove(daemon: &Daemon, names: Vec<String>) -> Result<Vec<String>> {
+    remove_named(&daemon.docker, names).await
+}
+
+async fn labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<Vec<String>> {
     let mut filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
     if let Some((name, value)) = filter {
         filters.insert(name.to_owned(), vec![value.to_owned()]);
@@ -188,23 +194,28 @@ async fn remove_labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Resul
     let asked = "Docker was asked for meshlab's images";
     let found = timeout(ASK, docker.list_images(Some(options))).await;
     let found = found.map_err(|_| silent(asked, ASK))?.map_err(|error| refused(asked, &error))?;
-    let mut removed = 0;
+    let mut all = Vec::new();
     for image in found {
-        // By name where there is one: an image with several names loses them one by one.
-        let mut names: Vec<String> =
-            image.repo_tags.into_iter().filter(|name| !name.contains("<none>")).collect();
-        if names.is_empty() {
-            names.push(image.id);
+        let before = all.len();
+        all.extend(image.repo_tags.into_iter().filter(|name| !name.contains("<none>")));
+        if all.len() == before {
+            all.push(image.id);
         }
-        for name in &names {
-            let options = RemoveImageOptionsBuilder::new().build();
-            let asked = format!("Docker was asked to remove the image {name}");
-            match timeout(ASK, docker.remove_image(name, Some(options), None)).await {
-                Ok(Ok(_)) => removed += 1,
-                Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND | IN_USE, .. })) => {}
-                Ok(Err(error)) => return Err(refused(&asked, &error)),
-                Err(_) => return Err(silent(&asked, ASK)),
-            }
+    }
+    all.sort();
+    Ok(all)
+}
+
+async fn remove_named(docker: &Docker, names: Vec<String>) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for name in names {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let asked = format!("Docker was asked to remove the image {name}");
+        match timeout(ASK, docker.remove_image(&name, Some(options), None)).await {
+            Ok(Ok(_)) => removed.push(name),
+            Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND | IN_USE, .. })) => {}
+            Ok(Err(error)) => return Err(refused(&asked, &error)),
+            Err(_) => return Err(silent(&asked, ASK)),
         }
     }
     Ok(removed)
