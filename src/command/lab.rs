@@ -4,13 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
 use serde_json::json;
 
 use crate::artifact::provision::{Request, provision};
+use crate::artifact::tool::InstalledTool;
 use crate::cli::{LabRunArgs, Settings};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::failure::{FailureKind, Result};
+use crate::image;
 use crate::lab::{Catalog, Components, Lab, Place, Session};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
@@ -21,7 +22,7 @@ use crate::ui::{Answer, Cell, Console, Look, Table};
 use crate::vm::installed_packages;
 
 use super::Output;
-use super::runtime::{self, Chosen};
+use super::runtime::{self, Chosen, Images};
 
 /// All labs, in order.
 pub fn list(settings: &Settings) -> Result<Output> {
@@ -194,25 +195,33 @@ pub(super) async fn components(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<Components> {
-    let request = Request { names: lab.tools.clone(), ..Request::default() };
+    let images = chosen.daemon.as_ref().map(|_| Images::of(lab, lock)).transpose()?;
+    let mut names = lab.tools.clone();
+    if let Some(images) = &images {
+        names.extend(images.artifacts(lock)?);
+        names.sort();
+        names.dedup();
+    }
+    let request = Request { names, ..Request::default() };
     let provisioned = provision(&request, &chosen.settings, lock, reporter).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {
-        components.packages = installed_packages(provisioned.tools())?;
+        let place = |tool: &InstalledTool, path| match images {
+            Some(_) => image::path_inside(tool, path),
+            None => path,
+        };
+        components.packages = installed_packages(provisioned.tools(), place)?;
     }
     for name in &lab.tools {
         let tool = provisioned.tool(name.as_str())?;
         components.path.push(tool.bin_dir());
         components.tools.push((name.to_string(), tool.version.clone()));
     }
-    if let Some(daemon) = &chosen.daemon {
-        let plan = runtime::plan(lab, daemon, chosen, lock, reporter).await?;
+    if let (Some(daemon), Some(images)) = (&chosen.daemon, images) {
+        let plan = images.plan(lab, daemon, &chosen.settings, lock, reporter).await?;
         components.place = Place::Docker { daemon: daemon.clone(), plan };
         // Inside, the tools are those of the images.
         components.path = vec![docker::COMMANDS.into()];
-        for package in &mut components.packages {
-            package.path = Utf8Path::new(docker::COMMANDS).join(package.name.as_str());
-        }
     }
     Ok(components)
 }

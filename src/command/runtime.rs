@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use crate::artifact::tool::Tools;
 use crate::cli::Settings;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, Result};
+use crate::image;
 use crate::lab::Lab;
-use crate::lockfile::Lock;
+use crate::lockfile::{Image, Lock};
+use crate::model::{ArtifactName, Slug};
 use crate::runtime::docker::{self, Daemon, Found, Plan};
 use crate::runtime::ports::{self, NeededPort};
 use crate::runtime::{RuntimeKind, host, process};
@@ -67,21 +70,59 @@ pub(super) fn require_free_ports(run: &RunDir, lab: &Lab) -> Result<()> {
     }
 }
 
-/// What a lab's containers are made of; the images are loaded first, where the daemon does not have them.
-pub(super) async fn plan(
-    lab: &Lab,
-    _daemon: &Daemon,
-    chosen: &Chosen,
-    _lock: &Lock,
-    _reporter: &SharedReporter,
-) -> Result<Plan> {
-    Ok(Plan {
-        lab: lab.id.clone(),
-        machine: "meshlab/machine:dev".to_owned(),
-        programs: std::collections::BTreeMap::new(),
-        published: lab.ports.iter().filter(|port| port.door).map(|port| port.port).collect(),
-        store: chosen.settings.dirs.cache.clone(),
-    })
+/// The images that a lab's containers are made of.
+#[derive(Debug)]
+pub(super) struct Images {
+    /// The smallest one that has all of the lab's tools: the machine itself.
+    machine: Slug,
+    /// Those of single tools.
+    programs: Vec<Slug>,
+}
+
+impl Images {
+    pub(super) fn of(lab: &Lab, lock: &Lock) -> Result<Self> {
+        let has_all = |image: &&Image| lab.tools.iter().all(|tool| image.contents.contains(tool));
+        let machine = lock.images.iter().filter(has_all).min_by_key(|image| image.contents.len());
+        let machine = machine.ok_or_else(|| {
+            let tools: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
+            Failure::failed(format!("no image of the lock has all tools of lab {}", lab.id))
+                .detail("tools", tools.join(", "))
+                .hint("add one to deps.lock (`[[image]]`), or run the lab as processes: --runtime host")
+        })?;
+        let is_tool = |image: &&Image| lab.tools.iter().any(|tool| tool.as_str() == image.name.as_str());
+        let programs = lock.images.iter().filter(is_tool).map(|image| image.name.clone()).collect();
+        Ok(Self { machine: machine.name.clone(), programs })
+    }
+
+    fn names(&self) -> Vec<Slug> {
+        std::iter::once(&self.machine).chain(&self.programs).cloned().collect()
+    }
+
+    /// What has to be installed for them.
+    pub(super) fn artifacts(&self, lock: &Lock) -> Result<Vec<ArtifactName>> {
+        image::artifacts(lock, &self.names())
+    }
+
+    /// What a lab's containers are made of; the images are loaded first, where the daemon does not have them.
+    pub(super) async fn plan(
+        &self,
+        lab: &Lab,
+        daemon: &Daemon,
+        settings: &Settings,
+        lock: &Lock,
+        reporter: &SharedReporter,
+    ) -> Result<Plan> {
+        let tools = Tools::new(&settings.dirs.data);
+        let called = docker::ensure_images(daemon, lock, &tools, &self.names(), reporter).await?;
+        let reference = |name: &Slug| called.get(name).cloned().unwrap_or_default();
+        Ok(Plan {
+            lab: lab.id.clone(),
+            machine: reference(&self.machine),
+            programs: self.programs.iter().map(|name| (name.to_string(), reference(name))).collect(),
+            published: lab.ports.iter().filter(|port| port.door).map(|port| port.port).collect(),
+            store: settings.dirs.cache.clone(),
+        })
+    }
 }
 
 /// Whether anything of a lab is there: its folder, processes, containers, a network.

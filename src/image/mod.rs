@@ -26,6 +26,7 @@ mod tests;
 pub use archive::Archive;
 pub use assembled::{Assembled, Identity, artifacts, assemble, reference};
 pub(crate) use assembled::{LayerDigests, measure};
+pub use place::path_inside;
 
 /// The label of every image made here; its value is the image's name in the lock.
 pub const LABEL: &str = "meshlab.image";

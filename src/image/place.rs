@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use camino::Utf8PathBuf;
+
 use super::content::applets;
 use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
 use crate::artifact::tool::InstalledTool;
@@ -18,11 +20,27 @@ const C_LIBRARY: &str = "libc";
 const NETWORK_PLUGINS: &str = "cni-plugins";
 const NETWORK_PLUGINS_FOLDER: &str = "opt/cni/bin";
 
+/// Where a file of a tool's tree is in every image that has the tool.
+pub fn path_inside(tool: &InstalledTool, path: Utf8PathBuf) -> Utf8PathBuf {
+    match path.strip_prefix(tool.tree()) {
+        Ok(below) => Utf8PathBuf::from(format!("/{}{below}", prefix(tool.artifact.as_str()))),
+        Err(_) => path,
+    }
+}
+
+/// What stands before every path of an artifact's tree.
+fn prefix(name: &str) -> String {
+    if is_root(name) { String::new() } else { format!("opt/{name}/") }
+}
+
+fn is_root(name: &str) -> bool {
+    [SHELL, C_LIBRARY].contains(&name)
+}
+
 /// The layer of an artifact.
 pub(super) fn layer(artifact: &Artifact, tool: &InstalledTool, platform: Platform) -> Result<Layer> {
     let name = artifact.name.as_str();
-    let is_root = [SHELL, C_LIBRARY].contains(&name);
-    let prefix = if is_root { String::new() } else { format!("opt/{name}/") };
+    let (is_root, prefix) = (is_root(name), prefix(name));
     let tree = tool.tree();
     let mut layer = Layer::default();
     for file in tool.files()? {

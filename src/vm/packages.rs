@@ -37,8 +37,12 @@ pub struct Package {
     pub size: u64,
 }
 
-/// The commands of installed tools as packages: the very files that were verified when they were unpacked.
-pub fn installed_packages<'a>(tools: impl IntoIterator<Item = &'a InstalledTool>) -> Result<Vec<Package>> {
+/// The commands of installed tools as packages: the very files that were verified when they were unpacked. `place` says
+/// where a tool's file is for the repository.
+pub fn installed_packages<'a>(
+    tools: impl IntoIterator<Item = &'a InstalledTool>,
+    place: impl Fn(&InstalledTool, Utf8PathBuf) -> Utf8PathBuf,
+) -> Result<Vec<Package>> {
     let mut packages = Vec::new();
     for tool in tools {
         for (command, file) in tool.command_files()? {
@@ -47,7 +51,7 @@ pub fn installed_packages<'a>(tools: impl IntoIterator<Item = &'a InstalledTool>
                 version: tool.version.clone(),
                 license: "see `meshlab deps why`".to_owned(),
                 summary: format!("the command of {} {}", tool.artifact, tool.version),
-                path: file.path,
+                path: place(tool, file.path),
                 digest: file.digest,
                 size: file.size,
             });
