@@ -16,6 +16,8 @@ mod archive;
 mod assembled;
 mod config;
 mod content;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod layer;
 mod measured;
 mod place;

@@ -7,14 +7,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use proptest::prelude::*;
 
+use super::fixture::{PLATFORM, Scene};
 use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
 use super::{Archive, Assembled, assemble, place};
 use crate::artifact::tool::{InstalledTool, Tools};
 use crate::failure::FailureKind;
 use crate::lockfile::{EMBEDDED, Lock};
 use crate::model::{Digest, Platform};
-
-const PLATFORM: Platform = Platform::LinuxX86_64;
 
 /// A tool that was never unpacked: a tree and the list of its files.
 struct Fixture {
@@ -189,57 +188,6 @@ fn two_things_at_one_place_are_refused() {
     layer.put("a/b", link()).unwrap();
     for path in ["a/b", "a", "a/b/c"] {
         assert!(layer.put(path, link()).unwrap_err().message().contains("two things"), "{path}");
-    }
-}
-
-/// A lock with two images of two tools, and the tools in place.
-struct Scene {
-    lock: Lock,
-    tools: Tools,
-    _folder: tempfile::TempDir,
-}
-
-impl Scene {
-    fn new(edit: impl Fn(String) -> String) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(folder.path()).unwrap();
-        let (store, tools) = (crate::artifact::store::Store::new(&root.join("cache")), Tools::new(root));
-        let mut text = "version = 1\n".to_owned();
-        for (name, kind) in [("box", "url"), ("tool", "url")] {
-            let content = format!("I am {name}");
-            let digest = Digest::sha256_of(content.as_bytes());
-            store.prepare(&digest).unwrap();
-            fs::write(store.path_of(&digest), &content).unwrap();
-            let _ = writeln!(
-                text,
-                "[[artifact]]\nname = \"{name}\"\nversion = \"1:2+{name}\"\nlicense = \"MIT\"\nsummary = \"s\"\ncommands = {{ {name} = \"{name}\" }}\n\
-                 [[artifact.source]]\nkind = \"{kind}\"\nplatform = \"{PLATFORM}\"\n[[artifact.source.file]]\nurl = \"https://example.org/{name}\"\n\
-                 sha256 = \"{}\"\nsize = {}\ninstall = \"{name}\"",
-                digest.hex(),
-                content.len()
-            );
-        }
-        text.push_str(
-            "[[image]]\nname = \"both\"\nsummary = \"two\"\ncontents = [\"box\", \"tool\"]\ntag = [\"box\", \"tool\"]\n\
-             [[image]]\nname = \"tool\"\nsummary = \"one\"\ncontents = [\"tool\"]\n",
-        );
-        let lock = Lock::parse(&text, "deps.lock").unwrap();
-        let mut installed = Vec::new();
-        for artifact in &lock.artifacts {
-            installed.push(tools.install(artifact, &artifact.sources[0], &store).unwrap());
-        }
-        let mut known = BTreeMap::new();
-        let mut edited = crate::lockfile::edit::LockEdit::parse(&text, "deps.lock").unwrap();
-        for (number, image) in lock.images.iter().enumerate() {
-            let pin = super::measure(&lock, image, PLATFORM, &installed, &mut known).unwrap();
-            edited.set_image_pin(image, number, &pin).unwrap();
-        }
-        let lock = Lock::parse(&edit(edited.text()), "deps.lock").unwrap();
-        Self { lock, tools, _folder: folder }
-    }
-
-    fn images(&self) -> Vec<Assembled> {
-        assemble(&self.lock, PLATFORM, &self.tools, &[]).unwrap()
     }
 }
 

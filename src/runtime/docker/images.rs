@@ -284,3 +284,6 @@ fn silent(what: &str, patience: Duration) -> Failure {
     Failure::new(FailureKind::DeadlinePassed, format!("{what} within {} s", patience.as_secs()))
         .hint("`docker info` says whether the daemon is well")
 }
+
+#[cfg(test)]
+mod tests;
