@@ -46,7 +46,8 @@ plugin "raw_exec" {
 }
 
 acl {
-  enabled = true
+  enabled    = true
+  policy_ttl = "1s"
 }
 
 consul {

@@ -130,7 +130,7 @@ impl Nomad {
         }
     }
 
-    /// Makes the agent's client talk to its server about this client's token. What comes back does not matter.
+    /// Makes the agent's client talk to its server about what this token, or nobody, may do. The answer does not matter.
     pub async fn nudge(&self, deadline: Duration) {
         drop(self.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
     }
@@ -143,6 +143,13 @@ impl Nomad {
         // The server grants it with the registration.
         let lease = agent.pointer("/stats/client/heartbeat_ttl").and_then(Value::as_str);
         Ok(lease.is_some_and(|lease| lease != "0s"))
+    }
+
+    /// Whether the server has the keys that it signs identities with. It has none while it has no leader.
+    pub async fn has_keys(&self, deadline: Duration) -> Result<bool, HttpError> {
+        let answer = self.0.call(Method::GET, "/.well-known/jwks.json", None, deadline).await?;
+        let keys: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Ok(keys.get("keys").and_then(Value::as_array).is_some_and(|keys| !keys.is_empty()))
     }
 
     /// The attributes of the first client that is ready for work, if there is one.

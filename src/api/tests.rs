@@ -95,3 +95,18 @@ async fn what_is_gone_already_counts_as_removed() {
     Nomad::new(address, None).deregister("j", true).await.unwrap();
     assert_eq!(server.join().unwrap()[0], "DELETE /v1/job/j?purge=true HTTP/1.1");
 }
+
+#[tokio::test]
+async fn a_server_has_its_keys_when_it_shows_one() {
+    let soon = Duration::from_secs(10);
+    for (body, has) in [
+        (r#"{"keys":[{"kid":"a"}]}"#, true),
+        (r#"{"keys":[]}"#, false),
+        (r#"{"keys":null}"#, false),
+        ("No cluster leader", false),
+    ] {
+        let (address, server) = answering("200 OK", body);
+        assert_eq!(Nomad::new(address, None).has_keys(soon).await.unwrap(), has, "{body}");
+        assert_eq!(server.join().unwrap()[0], "GET /.well-known/jwks.json HTTP/1.1");
+    }
+}

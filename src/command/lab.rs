@@ -219,7 +219,7 @@ pub(super) async fn components(
     }
     if let (Some(daemon), Some(images)) = (&chosen.daemon, images) {
         let plan = images.plan(lab, daemon, &chosen.settings, lock, reporter).await?;
-        components.place = Place::Docker { daemon: daemon.clone(), plan };
+        components.place = Place::Docker { daemon: Box::new(daemon.clone()), plan: Box::new(plan) };
         // Inside, the tools are those of the images.
         components.path = vec![docker::COMMANDS.into()];
     }

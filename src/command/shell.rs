@@ -64,7 +64,7 @@ async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &Run
     let watch_size = async {
         let mut changes = signal(SignalKind::window_change()).ok();
         loop {
-            if let Some(size) = raw.as_ref().and_then(RawTerminal::size) {
+            if let Some(size) = raw.as_ref().and_then(|_| RawTerminal::size()) {
                 let _ = sizes.send(size).await;
             }
             match &mut changes {

@@ -12,6 +12,7 @@ use super::Output;
 use crate::cli::Settings;
 use crate::failure::Result;
 use crate::jobs::{self, Condition, Jobs, Task};
+use crate::runtime::program_of;
 use crate::state::{RunDir, RunState, ServiceRecord, now};
 use crate::ui::{self, Cell, Look, Note, Table, Weight};
 
@@ -146,7 +147,7 @@ fn as_json(row: &Row) -> Value {
 async fn component(run: &RunDir, state: &RunState, service: &ServiceRecord) -> Row {
     let (word, weight, reason) = condition(run, service).await;
     let alive = service.process.filter(|_| ["ready", "not-ready"].contains(&word));
-    let program = service.command.split_whitespace().next().unwrap_or_default();
+    let program = program_of(&service.command);
     Row {
         name: service.name.clone(),
         state: word,

@@ -15,7 +15,7 @@ use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
 use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Secrets, Settled, Vm, copy_of_this_program};
+use crate::vm::{Component, Package, Secrets, Vm, copy_of_this_program};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -39,9 +39,9 @@ pub enum Place {
     /// As containers.
     Docker {
         /// The daemon that keeps them.
-        daemon: Daemon,
+        daemon: Box<Daemon>,
         /// What they are made of.
-        plan: Plan,
+        plan: Box<Plan>,
     },
 }
 
@@ -112,7 +112,7 @@ impl Session {
             Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
             Place::Docker { daemon, plan } => {
                 let environment = inside_environment(run, &state.path, dirs);
-                Box::new(Containers::new(daemon, run.clone(), plan, environment).await?)
+                Box::new(Containers::new(*daemon, run.clone(), *plan, environment).await?)
             }
         };
         let mut machine = Machine::new(run.clone(), state, runtime);
@@ -155,31 +155,16 @@ impl Session {
 
     /// Waits until a component is ready, and for one of the environment until what is left to do is done.
     async fn await_settled(
-        &mut self,
+        &self,
         spec: &ServiceSpec,
         component: Option<Component>,
         patience: Duration,
     ) -> Result<String> {
-        /// After so many starts a component has to settle as it is.
-        const STARTS: usize = 5;
-        let mut again = String::new();
-        for start in 1..=STARTS {
-            let ready = self.machine.await_ready(&spec.name, &spec.ready, patience).await?;
-            let Some(component) = component else { return Ok(ready) };
-            let settled = component.settle(self.environment()?, patience, start < STARTS).await;
-            match settled.map_err(|failure| self.machine.with_log(failure, Some(&spec.name)))? {
-                Settled::Done(done) if done.is_empty() => return Ok(ready),
-                Settled::Done(done) => return Ok(format!("{ready}; {done}{again}")),
-                Settled::StartAgain(why) => {
-                    again = format!("; started again, since {why}");
-                    self.machine.stop(&spec.name).await?;
-                    self.machine.start(std::slice::from_ref(spec)).await?;
-                }
-            }
-        }
-        Err(self
-            .machine
-            .with_log(Failure::failed(format!("{} cannot settle{again}", spec.name)), Some(&spec.name)))
+        let ready = self.machine.await_ready(&spec.name, &spec.ready, patience).await?;
+        let Some(component) = component else { return Ok(ready) };
+        let settled = component.settle(self.environment()?, patience).await;
+        let done = settled.map_err(|failure| self.machine.with_log(failure, Some(&spec.name)))?;
+        Ok(if done.is_empty() { ready } else { format!("{ready}; {done}") })
     }
 
     fn report_working(&self, what: String) {

@@ -66,18 +66,14 @@ impl Runtime for Fake {
         Box::pin(async move {
             let names: Vec<&str> = secrets.keys().map(String::as_str).collect();
             self.note(format!("run {line} with {}", names.join(", ")));
-            match self.commands.get(line) {
-                Some(lines) => {
-                    for text in lines {
-                        on_line(OutputLine { text: text.clone(), error: false });
-                    }
-                    Ok(ExitStatus::from_raw(0))
-                }
-                None => {
-                    on_line(OutputLine { text: "still at it".into(), error: false });
-                    std::future::pending().await
-                }
+            let Some(lines) = self.commands.get(line) else {
+                on_line(OutputLine { text: "still at it".into(), error: false });
+                return std::future::pending().await;
+            };
+            for text in lines {
+                on_line(OutputLine { text: text.clone(), error: false });
             }
+            Ok(ExitStatus::from_raw(0))
         })
     }
 }

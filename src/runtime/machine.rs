@@ -190,7 +190,7 @@ mod tests {
         let mut machine = machine(&temporary, script);
         machine.start(&[spec("a")]).await.unwrap();
         std::fs::write(machine.run().log("a"), "[DEBUG] x\nno such file\n").unwrap();
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let failure = machine.await_ready("a", &spec("a").ready, patience).await.unwrap_err();
         assert_eq!(failure.message(), "a ended before it was ready");
         let told: Vec<&str> = failure.details().iter().map(|detail| detail.text.as_str()).collect();

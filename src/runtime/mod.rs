@@ -42,6 +42,12 @@ pub struct ServiceSpec {
     pub ready: Readiness,
 }
 
+/// The program that a command line runs, past `env` and the variables that it sets.
+pub fn program_of(command: &str) -> &str {
+    let mut words = command.split_whitespace().skip_while(|word| *word == "env" || word.contains('='));
+    words.next().unwrap_or_default()
+}
+
 /// The environment of everything that a lab starts: clean, then this.
 pub type CommandEnvironment = BTreeMap<String, String>;
 

@@ -27,7 +27,7 @@ impl RawTerminal {
     }
 
     /// Its columns and rows.
-    pub fn size(&self) -> Option<(u16, u16)> {
+    pub fn size() -> Option<(u16, u16)> {
         let size = tcgetwinsize(stdout()).ok()?;
         Some((size.ws_col, size.ws_row))
     }

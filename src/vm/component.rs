@@ -29,15 +29,6 @@ pub enum Component {
     Nomad,
 }
 
-/// How a component is after what was left to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Settled {
-    /// Well: what was done, in words, if anything.
-    Done(String),
-    /// It has to be started again: why.
-    StartAgain(&'static str),
-}
-
 impl Component {
     /// All of them, in the order in which one may need another.
     pub const ALL: [Self; 4] = [Self::Consul, Self::Repo, Self::Lb, Self::Nomad];
@@ -108,7 +99,9 @@ impl Component {
                 Readiness::Tcp { port: LOAD_BALANCER },
             ),
             Self::Nomad => (
-                "nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
+                // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
+                // that is too deep for the system, which takes 107 bytes.
+                "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
                 Readiness::Nomad { port: NOMAD_HTTP },
             ),
         };
@@ -120,12 +113,12 @@ impl Component {
         ServiceSpec { name: self.name().to_owned(), command, listens: listens.collect(), ready }
     }
 
-    /// What is left to do once it is ready, the first time or again.
-    pub async fn settle(self, vm: &Vm, patience: Duration, may_start_again: bool) -> Result<Settled> {
+    /// Does what is left to do once it is ready, the first time or again; says in words what that was.
+    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<String> {
         match self {
-            Self::Consul => consul::settle(vm, patience).await.map(Settled::Done),
-            Self::Nomad => nomad::settle(vm, patience, may_start_again).await,
-            Self::Repo | Self::Lb => Ok(Settled::Done(String::new())),
+            Self::Consul => consul::settle(vm, patience).await,
+            Self::Nomad => nomad::settle(vm, patience).await,
+            Self::Repo | Self::Lb => Ok(String::new()),
         }
     }
 }

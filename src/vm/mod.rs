@@ -1,6 +1,7 @@
 //! The single-VM environment under the labs: Consul, Nomad, the package repository and the load balancer, with their
 //! configuration, their secrets and the packages that Nomad's jobs fetch.
 
+mod client_state;
 mod component;
 mod consul;
 mod nomad;
@@ -10,7 +11,7 @@ mod secrets;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-pub use component::{Component, Settled};
+pub use component::Component;
 pub use packages::{Package, VARIABLES, copy_of_this_program, installed_packages};
 pub use secrets::Secrets;
 
@@ -40,6 +41,7 @@ impl Vm {
                 .ok_or_else(|| Failure::failed(format!("assets/vm/{name} is not built in")))?;
             fs::write(vm.run.work().join(name), vm.fill(template))?;
         }
+        client_state::ensure(&vm.run.root().join("nomad"))?;
         packages::publish(&vm.run, &vm.wishes.packages, tools)?;
         Ok(vm)
     }

@@ -2,29 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Settled, Vm, component::NOMAD_HTTP};
+use super::{Vm, component::NOMAD_HTTP};
 use crate::api::nomad::Nomad;
 use crate::failure::{Failure, FailureKind, Result};
-use crate::runtime::logs::last_lines;
-use crate::secret::Token;
 
 const LOOK: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Waits until jobs can be placed. Doing it again changes nothing. Starting again helps more often than not; on a busy
-/// machine there is an end to it, and the client's own patience is waited for.
-pub(super) async fn settle(vm: &Vm, patience: Duration, may_start_again: bool) -> Result<Settled> {
+/// Waits until jobs can be placed. Doing it again changes nothing.
+pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
     let nomad = vm.nomad();
     let deadline = Instant::now() + patience;
     let mut bootstrapped = false;
     loop {
         let observed = if bootstrapped {
             match ready_client(vm, &nomad).await? {
-                Ok(said) => return Ok(Settled::Done(said)),
-                Err(_) if may_start_again && was_turned_away(vm) => {
-                    return Ok(Settled::StartAgain("its client registered before its server had its keys"));
-                }
+                Ok(said) => return Ok(said),
                 Err(observed) => observed,
             }
         } else {
@@ -49,37 +43,19 @@ pub(super) async fn settle(vm: &Vm, patience: Duration, may_start_again: bool) -
     }
 }
 
-/// A server has its keys a moment after it became the leader, a new one and one that comes back. A client that registers
-/// in between is refused, and nothing makes it try again before 15 to 30 s are over; started again, it comes later.
-fn was_turned_away(vm: &Vm) -> bool {
-    const LINES: usize = 400;
-    let lines = last_lines(&vm.run, "nomad", LINES);
-    let since_start = lines.iter().rev().take_while(|line| !line.contains("==> Starting Nomad agent"));
-    let mut refused = false;
-    for line in since_start {
-        if line.contains("client: node registration complete") {
-            return false;
-        }
-        refused |= line.contains("client: error registering");
-    }
-    refused
-}
-
 /// `Ok(Ok)` once there is a client that runs jobs and knows Consul.
 async fn ready_client(vm: &Vm, nomad: &Nomad) -> Result<Result<String, String>> {
     // Asked first: what the server knows of its client may be from before the agent was started.
     match nomad.has_registered(LOOK).await {
         Ok(true) => {}
-        Ok(false) => return Ok(Err("its client has not registered yet".to_owned())),
+        Ok(false) => return unregistered(vm, nomad).await.map(Err),
         Err(error) => return Ok(Err(error.to_string())),
     }
     let attributes = match nomad.ready_node(LOOK).await {
         Ok(Some(attributes)) => attributes,
         Ok(None) => {
-            // A client waits up to ten seconds before its first heartbeat, and counts as ready from then on; any other
-            // word with its server makes it send one at once. So it is made to ask about a token that nobody has.
-            let stranger = Nomad::new(vm.run.address().port(NOMAD_HTTP), Some(Token::random()?));
-            stranger.nudge(LOOK).await;
+            // It waits up to ten seconds before its first heartbeat, and counts as ready from then on.
+            nudge(vm).await;
             return Ok(Err("its client is not ready yet".to_owned()));
         }
         Err(error) => return Ok(Err(error.to_string())),
@@ -89,4 +65,23 @@ async fn ready_client(vm: &Vm, nomad: &Nomad) -> Result<Result<String, String>> 
         return Ok(Err("its client has not found Consul yet".to_owned()));
     }
     Ok(Ok("access control on: without a token nothing runs; its client is ready".to_owned()))
+}
+
+/// What a client that has not registered is waiting for. One that was refused waits 15 to 30 s: it is made to try again
+/// once its server has its keys, a moment after that became the leader, and will not refuse it any more.
+async fn unregistered(vm: &Vm, nomad: &Nomad) -> Result<String> {
+    match nomad.has_keys(LOOK).await {
+        Ok(true) => {
+            nudge(vm).await;
+            Ok("its client has not registered yet".to_owned())
+        }
+        Ok(false) => Ok("its server has no keys yet".to_owned()),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+/// Makes the client do at once what it waits with: any answer of its server does. So it is asked without a token, and
+/// has to learn from its server what nobody may do: each time, or once a second if somebody has made a policy for that.
+async fn nudge(vm: &Vm) {
+    Nomad::new(vm.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
 }

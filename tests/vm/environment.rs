@@ -78,6 +78,19 @@ impl Vm {
         Self { lab: Lab::at(address, state), allocations: Mutex::default() }
     }
 
+    /// Runs what must succeed. What is printed of a failure is often cut on its way to a person, so that all of it is kept in
+    /// a file as well.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        if ran.code != Some(0) {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vm-{}.log", self.address));
+            fs::write(&file, format!("stdout: {}\nstderr: {}", ran.stdout, ran.stderr)).unwrap();
+            eprintln!("{arguments:?} at {}: all that it said is in {}", self.address, file.display());
+        }
+        ran.expect(0)
+    }
+
     pub(crate) fn root(&self) -> PathBuf {
         self.state().join("run").join(&self.address)
     }
@@ -110,6 +123,12 @@ impl Vm {
         let has_ended =
             || Process::new(pid).and_then(|process| process.stat()).map_or(true, |stat| stat.state == 'Z');
         until("it has ended", has_ended);
+    }
+
+    /// How often Nomad was started, by its own log.
+    pub(crate) fn starts_of_nomad(&self) -> usize {
+        let log = fs::read_to_string(self.root().join("logs/nomad.log")).unwrap();
+        log.matches("==> Starting Nomad agent").count()
     }
 
     /// By name, the process ids of the programs that Nomad's jobs run.

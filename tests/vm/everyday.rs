@@ -18,6 +18,7 @@ fn a_day_with_the_environment() {
     let watch = Watch::start(&vm);
     nothing_runs_yet(&vm);
     vm.run(&["up"]).expect(0);
+    assert_eq!(vm.starts_of_nomad(), 1, "its client was not refused for long");
     up_again_starts_nothing(&vm);
     vm.run(&["jobs", "start"]).expect(0);
     calls(&vm);

@@ -19,7 +19,7 @@ fn evidence(events: &[Value]) -> Vec<String> {
 fn all_thirteen_steps_hold_and_nothing_is_left() {
     let _slot = Slots::take(1);
     let vm = Vm::new(121);
-    let ran = vm.run(&["--json", "lab", "2-calculator"]).expect(0);
+    let ran = vm.succeeds(&["--json", "lab", "2-calculator"]);
     let events = events(&ran);
     let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
     assert_eq!((finished["passed"].as_bool(), finished["steps"].as_array().unwrap().len()), (Some(true), 13));
@@ -52,7 +52,7 @@ fn one_step_alone_does_what_comes_before_without_a_word() {
     let vm = Vm::new(122);
     let unknown = vm.run(&["lab", "2", "--step", "schedular"]).expect(2);
     assert!(unknown.stderr.contains("did you mean scheduler?"), "{}", unknown.stderr);
-    let ran = vm.run(&["--json", "lab", "2", "--step", "scheduler"]).expect(0);
+    let ran = vm.succeeds(&["--json", "lab", "2", "--step", "scheduler"]);
     let events = events(&ran);
     let shown: Vec<&str> = events
         .iter()

@@ -9,10 +9,11 @@ const COMPONENTS: [&str; 4] = ["consul", "nomad", "lb", "repo"];
 #[test]
 fn up_mends_what_was_killed() {
     let _slot = Slots::take(1);
-    // The folder's name is a link: the system calls everything below by another name.
+    // The folder's name is a link: the system calls everything below by another name, one too long for a socket.
     let vm = Vm::in_folder(102, "link");
-    std::fs::create_dir(vm.folder().join("real")).unwrap();
-    std::os::unix::fs::symlink("real", vm.folder().join("link")).unwrap();
+    let real = "real".repeat(30);
+    std::fs::create_dir(vm.folder().join(&real)).unwrap();
+    std::os::unix::fs::symlink(&real, vm.folder().join("link")).unwrap();
     vm.run(&["up"]).expect(0);
     vm.run(&["jobs", "start"]).expect(0);
     vm.click_until_right(Duration::ZERO);
@@ -33,7 +34,7 @@ fn up_mends_what_was_killed() {
     }
     vm.run(&["down"]).expect(0);
     std::fs::remove_file(vm.folder().join("link")).unwrap();
-    std::fs::remove_dir(vm.folder().join("real")).unwrap();
+    std::fs::remove_dir(vm.folder().join(&real)).unwrap();
     vm.is_gone();
 }
 
@@ -43,6 +44,7 @@ fn mend(vm: &Vm, killed: &[&str]) {
     for component in killed {
         vm.kill(component);
     }
+    let starts = vm.starts_of_nomad();
     let seen = vm.components();
     for component in COMPONENTS {
         assert_eq!(seen[component].0 == "ended", killed.contains(&component), "{killed:?}: {seen:?}");
@@ -53,6 +55,7 @@ fn mend(vm: &Vm, killed: &[&str]) {
     for component in killed {
         assert!(ran.stderr.contains(&format!("{component} is up")), "{}", ran.stderr);
     }
+    assert_eq!(vm.starts_of_nomad() - starts, usize::from(killed.contains(&"nomad")), "{killed:?}");
     // Nomad's client has a lease of its server, and does not sit out a refusal while `up` says that all is well.
     assert_ne!(vm.nomad("/v1/agent/self")["stats"]["client"]["heartbeat_ttl"], "0s");
     let click = vm.click_until_right(MENDED.saturating_sub(up));

@@ -1,5 +1,8 @@
 //! Containers of a lab: made anew, started, looked at, removed.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
@@ -67,13 +70,17 @@ pub(super) fn how_ended(found: Option<&ContainerInspectResponse>) -> String {
     let Some(state) = found.and_then(|found| found.state.as_ref()) else {
         return "its container is gone".to_owned();
     };
-    let code = state.exit_code.unwrap_or_default();
+    let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
     match state.error.as_deref().filter(|error| !error.is_empty()) {
         Some(error) => format!("its container ended: {error}"),
         None if state.oom_killed == Some(true) => "its container ran out of memory".to_owned(),
-        None if code > 128 => format!("its container was ended by signal {}", code - 128),
-        None => format!("its container ended with exit status {code}"),
+        None => status(code).to_string(),
     }
+}
+
+/// An exit status as a process of this machine would have it: a shell tells a signal as 128 and more.
+pub(super) fn status(code: i32) -> ExitStatus {
+    ExitStatus::from_raw(if (129..160).contains(&code) { code - 128 } else { code << 8 })
 }
 
 /// Removes a container of this lab, running or not. That it is gone already is fine.

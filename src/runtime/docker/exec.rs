@@ -1,6 +1,5 @@
 //! Commands inside the lab's machine, in the foreground.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
 use bollard::Docker;
@@ -8,6 +7,7 @@ use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
 
+use super::container::status;
 use super::failure::cannot;
 use crate::failure::{Failure, Result};
 use crate::runtime::output::forward;
@@ -63,8 +63,7 @@ impl Inside<'_> {
             Failure::failed(format!("cannot {}", what()))
                 .detail("seen", "it does not end though its output did")
         })?;
-        // As a shell does, the command's end by a signal is told as 128 and more.
-        Ok(ExitStatus::from_raw(if code > 128 && code < 160 { code - 128 } else { code << 8 }))
+        Ok(status(code))
     }
 }
 

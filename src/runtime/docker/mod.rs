@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
+use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, program_of};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
@@ -132,15 +132,13 @@ impl Containers {
             host_config: Some(host_config),
             ..self.body(MACHINE, &self.plan.machine, Part::Machine)
         };
-        match container::start(docker, &self.names, &name, &body).await? {
-            Some(_) => Ok(()),
-            None => {
-                let found = container::look(docker, &name).await?;
-                Err(Failure::failed(format!("the container {name} does not stay"))
-                    .detail("seen", container::how_ended(found.as_ref()))
-                    .hint(format!("`docker logs {name}` shows what it said")))
-            }
+        if container::start(docker, &self.names, &name, &body).await?.is_some() {
+            return Ok(());
         }
+        let found = container::look(docker, &name).await?;
+        Err(Failure::failed(format!("the container {name} does not stay"))
+            .detail("seen", container::how_ended(found.as_ref()))
+            .hint(format!("`docker logs {name}` shows what it said")))
     }
 
     async fn start_component(&self, spec: &ServiceSpec) -> Result<Option<ProcessRecord>> {
@@ -197,13 +195,9 @@ impl Containers {
 
     /// The smallest image that has what a command line needs.
     fn image(&self, command: &str) -> &str {
-        let mut words = command.split_whitespace();
-        let program = match (words.next(), words.next()) {
-            // It turns into Envoy.
-            (Some("consul"), Some("connect")) => Some("envoy"),
-            (program, _) => program,
-        };
-        program.and_then(|program| self.plan.programs.get(program)).unwrap_or(&self.plan.machine)
+        // It turns into Envoy.
+        let program = if command.starts_with("consul connect ") { "envoy" } else { program_of(command) };
+        self.plan.programs.get(program).unwrap_or(&self.plan.machine)
     }
 }
 

@@ -3,6 +3,8 @@
 use bollard::models::{HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountType};
 use camino::Utf8Path;
 
+use crate::runtime::program_of;
+
 /// What a container is for decides what it may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -19,9 +21,9 @@ pub(super) enum Part {
 impl Part {
     /// The part of whoever runs this command.
     pub(super) fn of(command: &str) -> Self {
-        match command.split_whitespace().next() {
-            Some("nomad") => Self::Scheduler,
-            Some("nginx") => Self::LoadBalancer,
+        match program_of(command) {
+            "nomad" => Self::Scheduler,
+            "nginx" => Self::LoadBalancer,
             _ => Self::Plain,
         }
     }
