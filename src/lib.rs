@@ -58,6 +58,7 @@ pub mod api;
 pub mod artifact;
 pub(crate) mod assets;
 pub mod bench;
+pub(crate) mod beside;
 pub mod bundle;
 pub(crate) mod claim;
 pub mod cli;
