@@ -6,8 +6,8 @@ use std::sync::Arc;
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
 use meshlab::cli::{
-    BundleCommand, Cli, Command, DepsCommand, Environment, LabVerb, RepoCommand, Settings, SvcCommand,
-    arguments,
+    BundleCommand, Cli, Command, DepsCommand, Environment, ImageCommand, LabVerb, RepoCommand, Settings,
+    SvcCommand, arguments,
 };
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
@@ -133,6 +133,19 @@ async fn run_until_interrupted(
         Command::Bundle(BundleCommand::Import { file }) => {
             print(&command::bundle::import(&file, settings, &lock(settings)?, &reporter).await?, settings)
         }
+        Command::Image(ImageCommand::List) => {
+            print(&command::image::list(settings, &lock(settings)?, &reporter).await?, settings)
+        }
+        Command::Image(ImageCommand::Load { names }) => {
+            print(&command::image::load(&names, settings, &lock(settings)?, &reporter).await?, settings)
+        }
+        Command::Image(ImageCommand::Export(args)) => {
+            let stdout = Box::new(ui::print_while_read);
+            match command::image::export(&args, settings, &lock(settings)?, &reporter, stdout).await? {
+                Some(output) => print(&output, settings),
+                None => Ok(()),
+            }
+        }
         Command::Deps(DepsCommand::Lock { names, check }) => {
             print(&command::deps_lock::run(&names, check, settings, &reporter).await?, settings)
         }
@@ -175,6 +188,7 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        SvcCommand::Clear { folder } => svc::machine::clear(&folder).await,
         SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,
         // Carried out by `main` or by `run`.
         SvcCommand::Sample(_) | SvcCommand::Hold | SvcCommand::Leash { .. } => Ok(()),

@@ -13,6 +13,7 @@ mod first_echo;
 mod fixture;
 mod help;
 mod idle;
+mod images;
 mod interrupt;
 mod machine;
 mod mesh_overhead;
@@ -74,6 +75,7 @@ enum Measurement {
     FetchCore,
     RepoThroughput,
     Help,
+    Images,
     FirstClick,
     Idle,
     MeshOverhead,
@@ -92,6 +94,7 @@ impl Measurement {
             Self::FetchCore => fetch::measure(runs.long, folder),
             Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
+            Self::Images => images::measure(runs.long, folder),
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
             Self::MeshOverhead => mesh_overhead::measure(runs.short, shared.environment()?),

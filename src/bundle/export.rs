@@ -15,7 +15,7 @@ use super::member::{self, END};
 use super::progress::Progress;
 use crate::artifact::store::{Store, hash_file};
 use crate::artifact::work::blocking;
-use crate::claim::Claim;
+use crate::beside::{Beside, cannot_write};
 use crate::event::{BundleVerb, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, Lock, LockedFile, SizeBound, Source};
@@ -147,17 +147,6 @@ fn own_program(platform: Platform) -> impl FnOnce() -> Result<Program> + Send + 
     }
 }
 
-fn cannot_write(path: &Utf8Path, error: &std::io::Error) -> Failure {
-    let failure = Failure::failed(format!("cannot write the bundle {path}")).seen(error);
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            failure.hint("free some space, or give FILE a place on another disk")
-        }
-        std::io::ErrorKind::PermissionDenied => failure.hint("give FILE a place where this user may write"),
-        _ => failure,
-    }
-}
-
 /// Why writing ended early.
 enum Broken {
     Failed(Failure),
@@ -264,69 +253,5 @@ impl Writing {
         failure.with_message(words.message()).hint(
             "run the same export again: it fetches the file anew. `meshlab deps verify` looks at all files",
         )
-    }
-}
-
-/// The file that grows beside the one with the final name. Removed unless it is renamed.
-struct Beside {
-    path: Utf8PathBuf,
-    partial: Utf8PathBuf,
-    is_done: bool,
-    // Given back after the file is gone, not before.
-    _claim: Claim,
-}
-
-impl Beside {
-    fn claim(path: &Utf8Path) -> Result<Self> {
-        match fs::metadata(path) {
-            Ok(found) if found.is_dir() => {
-                return Err(Failure::usage(format!("{path} is a folder")).hint("name a file in it"));
-            }
-            Ok(found) if !found.is_file() => {
-                return Err(Failure::usage(format!("{path} is not an ordinary file"))
-                    .hint("name a file that does not exist yet, or a bundle to be replaced"));
-            }
-            _ => {}
-        }
-        if path.parent().is_some_and(|folder| !folder.as_str().is_empty() && !folder.is_dir()) {
-            return Err(Failure::usage(format!("there is no folder for {path}")).hint("make it first"));
-        }
-        let partial = Utf8PathBuf::from(format!("{path}.partial"));
-        let claim = Claim::try_now(&Utf8PathBuf::from(format!("{path}.lock")))?.map_err(|holder| {
-            let failure = Failure::failed(format!("another export writes {path}"));
-            match holder {
-                Some(pid) => failure.detail("process", pid.to_string()),
-                None => failure,
-            }
-            .hint("wait for it, or choose another FILE")
-        })?;
-        Ok(Self { path: path.to_owned(), partial, is_done: false, _claim: claim })
-    }
-
-    fn create(&self) -> Result<fs::File> {
-        // What a killed run left may be anything by now; it must not be written through.
-        if fs::symlink_metadata(&self.partial).is_ok() {
-            fs::remove_file(&self.partial).map_err(|error| cannot_write(&self.path, &error))?;
-        }
-        let created = fs::OpenOptions::new().write(true).create_new(true).open(&self.partial);
-        created.map_err(|error| cannot_write(&self.path, &error))
-    }
-
-    /// Gives the file its final name. On this side of the waiting, so that a run that was stopped never does it.
-    fn rename(mut self) -> Result<()> {
-        fs::rename(&self.partial, &self.path).map_err(|error| cannot_write(&self.path, &error))?;
-        self.is_done = true;
-        // The name itself has to reach the disk; where folders can't be synced, the file is there all the same.
-        let folder = self.path.parent().filter(|folder| !folder.as_str().is_empty());
-        let _ = File::open(folder.unwrap_or(Utf8Path::new("."))).and_then(|folder| folder.sync_all());
-        Ok(())
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if !self.is_done {
-            let _ = fs::remove_file(&self.partial);
-        }
     }
 }

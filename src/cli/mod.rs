@@ -1,6 +1,7 @@
 //! The command line: definitions only. `command` does the work with resolved [`Settings`].
 #![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no backticks")]
 
+mod image;
 mod lab;
 mod settings;
 mod store;
@@ -10,6 +11,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use image::*;
 pub use lab::*;
 pub use settings::{Dirs, Environment, INSIDE_VARIABLE, Settings};
 pub use store::*;
@@ -155,6 +157,9 @@ pub enum Command {
     /// One file that moves a lab to a machine without a network
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// Container images, put together from pinned artifacts
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// What this machine can do, and how to mend what it can't
     Doctor,
     /// Remove what meshlab stored
@@ -207,6 +212,11 @@ pub enum SvcCommand {
     },
     /// End the tasks of a Nomad that is gone
     Sweep,
+    /// Empty a lab's folder, and remove the control groups of its tasks
+    Clear {
+        /// The folder, below one for each lab
+        folder: Utf8PathBuf,
+    },
     /// The services of the calculator lab.
     #[command(flatten)]
     Sample(SampleService),

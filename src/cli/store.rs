@@ -148,6 +148,9 @@ pub struct CleanArgs {
     /// Unpacked tools
     #[arg(long)]
     pub tools: bool,
+    /// Container images in Docker (never of a running lab)
+    #[arg(long)]
+    pub images: bool,
     /// Logs and progress (never of a running lab)
     #[arg(long)]
     pub state: bool,

@@ -8,12 +8,14 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::Output;
+use super::runtime::docker_host;
 use crate::artifact::source::{apt, go};
 use crate::claim::any_held;
 use crate::cli::{CleanArgs, Dirs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::model::ByteSize;
+use crate::runtime::docker;
 use crate::state::RunDir;
 use crate::ui::{Look, Table};
 
@@ -21,6 +23,7 @@ const SCHEMA: u32 = 1;
 const CACHE: &str = "--cache";
 const TOOLS: &str = "--tools";
 const STATE: &str = "--state";
+const IMAGES: &str = "--images";
 /// The cache's folder for package managers; they say themselves whether it is in use.
 const BUILD: &str = "build";
 
@@ -36,19 +39,32 @@ struct Candidate {
 
 /// Removes what was asked for and says what that freed.
 pub async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+    let images = if args.images { Some(images(args.dry_run, settings).await?) } else { None };
     let (args, settings, reporter) = (args.clone(), settings.clone(), reporter.clone());
-    tokio::task::spawn_blocking(move || clean(&args, &settings, &reporter))
+    tokio::task::spawn_blocking(move || clean(&args, images.as_deref(), &settings, &reporter))
         .await
         .map_err(|error| Failure::failed("cleaning was cut short").seen(&error))?
 }
 
-fn clean(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+/// The images in Docker that go, or would go. Docker keeps those of running containers by itself.
+async fn images(dry_run: bool, settings: &Settings) -> Result<Vec<String>> {
+    let daemon = docker::require(docker_host(settings)).await?;
+    let found = docker::images::all(&daemon).await?;
+    if dry_run { Ok(found) } else { docker::images::remove(&daemon, found).await }
+}
+
+fn clean(
+    args: &CleanArgs,
+    images: Option<&[String]>,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<Output> {
     let dirs = &settings.dirs;
     let labs = labs(&dirs.state)?;
     let running: Vec<String> =
         labs.iter().filter(|(_, runs)| *runs).map(|(run, _)| run.address().to_string()).collect();
     let candidates = candidates(dirs, &labs)?;
-    if !(args.cache || args.tools || args.state) {
+    if !(args.cache || args.tools || args.state || args.images) {
         return Err(nothing_named(&candidates));
     }
     if args.tools && !running.is_empty() {
@@ -91,7 +107,7 @@ fn clean(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Re
             }
         }
     }
-    Ok(output(&wanted, args.dry_run, settings))
+    Ok(output(&wanted, images, args.dry_run, settings))
 }
 
 fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
@@ -154,28 +170,35 @@ fn is_locked(path: &Utf8Path) -> Result<bool> {
 }
 
 fn nothing_named(candidates: &[Candidate]) -> Failure {
-    let failure = Failure::usage("say what is to be removed: --cache, --tools or --state");
+    let failure = Failure::usage("say what is to be removed: --cache, --tools, --images or --state");
     candidates
         .iter()
         .fold(failure, |failure, candidate| {
             failure.detail(candidate.flag, format!("{}, {}", candidate.what, ByteSize(candidate.size)))
         })
+        .detail(IMAGES, "container images in Docker")
         .hint("add --dry-run to see what would go")
 }
 
-fn output(wanted: &[&Candidate], dry_run: bool, settings: &Settings) -> Output {
+fn output(wanted: &[&Candidate], images: Option<&[String]>, dry_run: bool, settings: &Settings) -> Output {
     let mut table = Table::new(["WHAT", "ENTRIES", "SIZE"]).right(1).right(2);
     for candidate in wanted {
         let entries = candidate.paths.len().to_string();
         table.row([candidate.what.into(), entries.into(), ByteSize(candidate.size).to_string().into()]);
     }
+    if let Some(images) = images {
+        // They share layers; only Docker knows what each takes.
+        let entries = images.len().to_string();
+        table.row(["container images".into(), entries.into(), "in Docker".into()]);
+    }
     let freed: u64 = wanted.iter().map(|candidate| candidate.size).sum();
     let verb = if dry_run { "would free" } else { "freed" };
     let human = format!("{}{verb} {}\n", table.render(&Look::of_stdout(settings)), ByteSize(freed));
-    let removed: Vec<_> = wanted
+    let mut removed: Vec<_> = wanted
         .iter()
         .map(|candidate| json!({ "flag": candidate.flag, "paths": candidate.paths, "bytes": candidate.size }))
         .collect();
+    removed.extend(images.map(|images| json!({ "flag": IMAGES, "images": images })));
     Output {
         human,
         json: json!({ "schema": SCHEMA, "dry_run": dry_run, "bytes": freed, "removed": removed }),

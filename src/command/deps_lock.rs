@@ -18,7 +18,7 @@ use crate::cli::Settings;
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::edit::{Change, IMAGE, LockEdit, SourcePlace};
-use crate::lockfile::{Artifact, Lock, Source, SourceKind};
+use crate::lockfile::{Artifact, Image, Lock, Source, SourceKind};
 use crate::model::{ArtifactName, Digest, Platform};
 
 mod images;
@@ -235,6 +235,9 @@ impl Work {
             }
             let image = image.clone();
             for platform in Platform::ALL {
+                if !exists(&self.lock, &image, platform) {
+                    continue;
+                }
                 match images.pin(&self.lock, &image, platform).await {
                     Ok(pin) => {
                         let changes = self.edit.set_image_pin(&image, number, &pin)?;
@@ -310,6 +313,14 @@ fn order(lock: &Lock, names: &[ArtifactName]) -> Vec<usize> {
     places
         .sort_by_key(|place| lock.artifacts.get(*place).is_none_or(|artifact| !is_toolchain(&artifact.name)));
     places
+}
+
+/// Whether all of an image's artifacts are locked for a platform.
+fn exists(lock: &Lock, image: &Image, platform: Platform) -> bool {
+    image
+        .contents
+        .iter()
+        .all(|name| lock.artifact(name).is_ok_and(|artifact| artifact.sources_for(platform).next().is_some()))
 }
 
 /// Whether a source's failure leaves its digests as they are. The others concern the run itself.

@@ -8,6 +8,7 @@ pub mod deps;
 pub mod deps_lock;
 pub mod doctor;
 pub mod down;
+pub mod image;
 pub mod jobs;
 pub mod lab;
 pub mod logs;

@@ -47,13 +47,13 @@ impl Archive {
         let mut seen: BTreeSet<Digest> = BTreeSet::new();
         let (mut index, mut docker) = (Vec::new(), Vec::new());
         for image in images {
-            index.push(Descriptor::image(&image.manifest, &image.reference, image.platform));
+            index.push(Descriptor::image(&image.manifest, &image.identity.reference, image.platform));
             docker.push(DockerImage {
-                config: blob(&image.id),
-                repo_tags: [image.reference.clone()],
+                config: blob(&image.identity.id),
+                repo_tags: [image.identity.reference.clone()],
                 layers: image.layers.iter().map(|layer| blob(&layer.digest)).collect(),
             });
-            let texts = [(image.id, &image.config), (image.manifest_id, &image.manifest)];
+            let texts = [(image.identity.id, &image.config), (image.identity.manifest_id, &image.manifest)];
             let texts = texts.map(|(digest, text)| (digest, Content::Bytes(text.clone())));
             let layers = image.layers.iter().map(|layer| (layer.digest, Content::Layer(layer.clone())));
             for (digest, content) in texts.into_iter().chain(layers) {

@@ -15,21 +15,44 @@ const BASE: &str = "base";
 /// The longest tag that Docker takes.
 const LONGEST_TAG: usize = 128;
 
-/// An image of installed tools.
-#[derive(Debug, Clone)]
-pub struct Assembled {
+/// What an image is called, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
     /// Its name in the lock.
     pub name: Slug,
-    /// What it is, in a few words.
-    pub summary: String,
     /// Repository and tag, as in `meshlab/consul:1.22.7`.
     pub reference: String,
-    /// For which platform.
-    pub platform: Platform,
     /// The SHA-256 of its config: its id in Docker.
     pub id: Digest,
     /// The SHA-256 of its manifest: its id where Docker keeps images in containerd.
     pub manifest_id: Digest,
+}
+
+impl Identity {
+    /// What the lock pins, if it does for this platform.
+    pub fn pinned(lock: &Lock, image: &Image, platform: Platform) -> Result<Option<Self>> {
+        let Some(pin) = image.pin(platform) else { return Ok(None) };
+        Ok(Some(Self {
+            name: image.name.clone(),
+            reference: reference(lock, image)?,
+            id: pin.config,
+            manifest_id: pin.manifest,
+        }))
+    }
+
+    /// Whether a Docker daemon means this image by that id.
+    pub fn is(&self, id: &str) -> bool {
+        id.parse().is_ok_and(|id: Digest| id == self.id || id == self.manifest_id)
+    }
+}
+
+/// An image of installed tools.
+#[derive(Debug, Clone)]
+pub struct Assembled {
+    /// What it is called, and what it must be.
+    pub identity: Identity,
+    /// For which platform.
+    pub platform: Platform,
     /// Whether the lock pins it. Else a tool came from another source than the pinned one, and its bytes are others.
     pub is_pinned: bool,
     pub(super) config: Vec<u8>,
@@ -56,11 +79,6 @@ impl Assembled {
     /// What each layer holds (`base`, or an artifact), its digest and its size, the lowest first.
     pub fn layers(&self) -> impl Iterator<Item = (&str, &Digest, u64)> {
         self.layers.iter().map(|layer| (layer.of.as_str(), &layer.digest, layer.size))
-    }
-
-    /// Whether a Docker daemon means this image by that id.
-    pub fn has_id(&self, id: &str) -> bool {
-        id.parse().is_ok_and(|id: Digest| id == self.id || id == self.manifest_id)
     }
 }
 
@@ -153,8 +171,8 @@ pub(crate) fn measure(
     Ok(ImagePin {
         platform,
         sources,
-        config: assembled.id,
-        manifest: assembled.manifest_id,
+        config: assembled.identity.id,
+        manifest: assembled.identity.manifest_id,
         layers: assembled.layers.iter().map(|layer| layer.digest).collect(),
     })
 }
@@ -228,12 +246,13 @@ fn put_together(lock: &Lock, image: &Image, platform: Platform, layers: Vec<Laye
     let config = config::config(image, &tag(lock, image)?, platform, &artifacts, &diffs)?;
     let manifest = config::manifest(&config, &sized)?;
     Ok(Assembled {
-        name: image.name.clone(),
-        summary: image.summary.clone(),
-        reference: reference(lock, image)?,
+        identity: Identity {
+            name: image.name.clone(),
+            reference: reference(lock, image)?,
+            id: Digest::sha256_of(&config),
+            manifest_id: Digest::sha256_of(&manifest),
+        },
         platform,
-        id: Digest::sha256_of(&config),
-        manifest_id: Digest::sha256_of(&manifest),
         is_pinned: false,
         config,
         manifest,
@@ -248,12 +267,12 @@ fn compared(mut image: Assembled, pin: Option<&ImagePin>) -> Result<Assembled> {
         return Ok(image);
     }
     for (what, pinned, found) in
-        [("config", pin.config, image.id), ("manifest", pin.manifest, image.manifest_id)]
+        [("config", pin.config, image.identity.id), ("manifest", pin.manifest, image.identity.manifest_id)]
     {
         if pinned != found {
             return Err(Failure::new(
                 FailureKind::LockOutdated,
-                format!("image {} does not come to what the lock pins", image.name),
+                format!("image {} does not come to what the lock pins", image.identity.name),
             )
             .detail(format!("{what} pinned"), pinned.to_string())
             .detail("found", found.to_string())

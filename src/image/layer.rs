@@ -43,10 +43,11 @@ impl Layer {
                 None => drop(self.entries.insert(folder.to_owned(), Entry::Folder { mode: FOLDER })),
             }
         }
-        match self.entries.insert(path.to_owned(), entry) {
-            None => Ok(()),
-            Some(_) => Err(taken(path)),
+        if self.entries.contains_key(path) {
+            return Err(taken(path));
         }
+        self.entries.insert(path.to_owned(), entry);
+        Ok(())
     }
 
     /// The length of its tar.

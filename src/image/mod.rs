@@ -16,6 +16,8 @@ mod archive;
 mod assembled;
 mod config;
 mod content;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod layer;
 mod measured;
 mod place;
@@ -24,7 +26,7 @@ mod tar;
 mod tests;
 
 pub use archive::Archive;
-pub use assembled::{Assembled, artifacts, assemble, reference};
+pub use assembled::{Assembled, Identity, artifacts, assemble, reference};
 pub(crate) use assembled::{LayerDigests, measure};
 pub use place::path_inside;
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::event::Silent;
-use crate::lockfile::{EMBEDDED, Image, ImagePin};
+use crate::lockfile::{EMBEDDED, ImagePin};
 
 /// Finds what it is told to find; everything else is as the lock says, or not to be had.
 #[derive(Default)]

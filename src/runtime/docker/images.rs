@@ -16,11 +16,12 @@ use futures_util::{StreamExt as _, stream};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
+use super::Daemon;
 use crate::artifact::tool::Tools;
 use crate::artifact::work::blocking;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::image::{Archive, Assembled, LABEL, assemble};
+use crate::image::{Archive, Assembled, Identity, LABEL, assemble};
 use crate::lockfile::Lock;
 use crate::model::{ByteSize, Platform, Slug};
 
@@ -47,14 +48,14 @@ pub async fn ensure(
     let images = assembled(lock, platform, tools, names).await?;
     let mut missing = Vec::new();
     for image in &images {
-        if !is_loaded(docker, image).await? {
+        if !found_id(docker, &image.identity.reference).await?.is_some_and(|id| image.identity.is(&id)) {
             missing.push(image.clone());
         }
     }
     if !missing.is_empty() {
         load_and_compare(docker, missing, reporter).await?;
     }
-    Ok(images.into_iter().map(|image| (image.name, image.reference)).collect())
+    Ok(images.into_iter().map(|image| (image.identity.name, image.identity.reference)).collect())
 }
 
 /// Images of installed tools, made where it holds up nobody.
@@ -63,9 +64,25 @@ async fn assembled(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug
     blocking(move || assemble(&lock, platform, &tools, &names)).await
 }
 
-/// Whether the daemon has this image under its name, with the id it must have.
-pub async fn is_loaded(docker: &Docker, image: &Assembled) -> Result<bool> {
-    Ok(found_id(docker, &image.reference).await?.is_some_and(|id| image.has_id(&id)))
+/// What a daemon has under an image's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// The image.
+    Loaded,
+    /// Another one.
+    Other,
+    /// Nothing.
+    Absent,
+}
+
+/// What the daemon has under an image's name.
+pub async fn presence(daemon: &Daemon, image: &Identity) -> Result<Presence> {
+    Ok(match found_id(&daemon.docker, &image.reference).await? {
+        Some(id) if image.is(&id) => Presence::Loaded,
+        Some(_) => Presence::Other,
+        None => Presence::Absent,
+    })
 }
 
 /// The id of whatever the daemon has under this name.
@@ -80,23 +97,23 @@ async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
 
 async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &SharedReporter) -> Result<()> {
     let started = Instant::now();
-    let names: Vec<&str> = missing.iter().map(|image| image.name.as_str()).collect();
+    let names: Vec<&str> = missing.iter().map(|image| image.identity.name.as_str()).collect();
     let names = names.join(", ");
     let archive = Archive::new(&missing)?;
     let size = ByteSize(archive.size());
     let what = format!("loading images into Docker ({size}): {names}");
     reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     load(docker, archive).await?;
-    for image in &missing {
+    for image in missing.iter().map(|image| &image.identity) {
         let found = found_id(docker, &image.reference).await?;
-        if found.as_deref().is_none_or(|id| !image.has_id(id)) {
+        if found.as_deref().is_none_or(|id| !image.is(id)) {
             return Err(other_id(image, found.as_deref()));
         }
     }
     for image in missing.iter().filter(|image| !image.is_pinned) {
         let text = format!(
             "image {} is made of other files than the lock pins it with: its tools came from another source",
-            image.name
+            image.identity.name
         );
         reporter.report(Event::Note { text });
     }
@@ -152,17 +169,23 @@ async fn send(docker: &Docker, receiver: Receiver<io::Result<Bytes>>) -> Result<
     Ok(())
 }
 
-/// Removes images of ours that have lost their name to a newer one; those in use stay. Says how many went.
-async fn remove_replaced(docker: &Docker) -> Result<usize> {
-    remove_labelled(docker, Some(("dangling", "true"))).await
+/// Removes images of ours that have lost their name to a newer one; those in use stay.
+async fn remove_replaced(docker: &Docker) -> Result<()> {
+    let replaced = labelled(docker, Some(("dangling", "true"))).await?;
+    remove_named(docker, replaced).await.map(drop)
 }
 
-/// Removes every image of ours that no container uses, and says how many went.
-pub async fn remove_all(docker: &Docker) -> Result<usize> {
-    remove_labelled(docker, None).await
+/// Every image of ours by its name, or by its id where it has lost its name; each name once.
+pub async fn all(daemon: &Daemon) -> Result<Vec<String>> {
+    labelled(&daemon.docker, None).await
 }
 
-async fn remove_labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<usize> {
+/// Removes images by name or id. Those that a container uses stay. Says which went.
+pub async fn remove(daemon: &Daemon, names: Vec<String>) -> Result<Vec<String>> {
+    remove_named(&daemon.docker, names).await
+}
+
+async fn labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<Vec<String>> {
     let mut filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
     if let Some((name, value)) = filter {
         filters.insert(name.to_owned(), vec![value.to_owned()]);
@@ -171,23 +194,28 @@ async fn remove_labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Resul
     let asked = "Docker was asked for meshlab's images";
     let found = timeout(ASK, docker.list_images(Some(options))).await;
     let found = found.map_err(|_| silent(asked, ASK))?.map_err(|error| refused(asked, &error))?;
-    let mut removed = 0;
+    let mut all = Vec::new();
     for image in found {
-        // By name where there is one: an image with several names loses them one by one.
-        let mut names: Vec<String> =
-            image.repo_tags.into_iter().filter(|name| !name.contains("<none>")).collect();
-        if names.is_empty() {
-            names.push(image.id);
+        let before = all.len();
+        all.extend(image.repo_tags.into_iter().filter(|name| !name.contains("<none>")));
+        if all.len() == before {
+            all.push(image.id);
         }
-        for name in &names {
-            let options = RemoveImageOptionsBuilder::new().build();
-            let asked = format!("Docker was asked to remove the image {name}");
-            match timeout(ASK, docker.remove_image(name, Some(options), None)).await {
-                Ok(Ok(_)) => removed += 1,
-                Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND | IN_USE, .. })) => {}
-                Ok(Err(error)) => return Err(refused(&asked, &error)),
-                Err(_) => return Err(silent(&asked, ASK)),
-            }
+    }
+    all.sort();
+    Ok(all)
+}
+
+async fn remove_named(docker: &Docker, names: Vec<String>) -> Result<Vec<String>> {
+    let mut removed = Vec::new();
+    for name in names {
+        let options = RemoveImageOptionsBuilder::new().build();
+        let asked = format!("Docker was asked to remove the image {name}");
+        match timeout(ASK, docker.remove_image(&name, Some(options), None)).await {
+            Ok(Ok(_)) => removed.push(name),
+            Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND | IN_USE, .. })) => {}
+            Ok(Err(error)) => return Err(refused(&asked, &error)),
+            Err(_) => return Err(silent(&asked, ASK)),
         }
     }
     Ok(removed)
@@ -236,7 +264,7 @@ fn not_loaded(error: &Error) -> Failure {
     failure.hint("`docker info` and the daemon's log say more; the same command goes on from here")
 }
 
-fn other_id(image: &Assembled, found: Option<&str>) -> Failure {
+fn other_id(image: &Identity, found: Option<&str>) -> Failure {
     Failure::new(
         FailureKind::Untrusted,
         format!("Docker has another image as {} than the one that was loaded", image.reference),
@@ -256,3 +284,6 @@ fn silent(what: &str, patience: Duration) -> Failure {
     Failure::new(FailureKind::DeadlinePassed, format!("{what} within {} s", patience.as_secs()))
         .hint("`docker info` says whether the daemon is well")
 }
+
+#[cfg(test)]
+mod tests;
