@@ -60,7 +60,7 @@ pub(super) fn process(found: &ContainerInspectResponse) -> Option<ProcessRecord>
 }
 
 /// The number that a process has in the innermost process namespace that it belongs to.
-fn number_inside(pid: i32) -> Option<i32> {
+pub(super) fn number_inside(pid: i32) -> Option<i32> {
     let status = procfs::process::Process::new(pid).and_then(|process| process.status()).ok()?;
     status.nspid?.last().copied()
 }
