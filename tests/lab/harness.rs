@@ -82,6 +82,15 @@ pub(crate) struct Lab {
     state: &'static str,
 }
 
+/// A test that failed must not leave its lab to the others.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.command(&["down", "--all"]).output());
+        }
+    }
+}
+
 impl Lab {
     /// `number` makes the address; each test has another one.
     pub(crate) fn new(place: Place, number: u8) -> Self {
