@@ -11,6 +11,7 @@ use crate::cli::Settings;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::Catalog;
 use crate::lockfile::Lock;
+use crate::model::LabAddress;
 use crate::runtime::RuntimeKind;
 use crate::runtime::ports::{self, NeededPort};
 use crate::state::RunDir;
@@ -82,10 +83,7 @@ fn as_json(title: &str, note: &Note) -> Value {
 fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
     let is_free =
         settings.runtime.kind().is_none() && !settings.address_given && !settings.run_dir().exists();
-    let address = match is_free && has_daemon {
-        true => RuntimeKind::Docker.default_address(),
-        false => settings.address,
-    };
+    let address = if is_free && has_daemon { LabAddress::MACHINE } else { settings.address };
     let run = RunDir::new(&settings.dirs.state, address);
     if let Some(state) = run.load() {
         let seen = format!("lab {} runs on {address} and has them", state.lab);
