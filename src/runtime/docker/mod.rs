@@ -87,7 +87,7 @@ impl Containers {
         environment.insert("HOME".to_owned(), run.work().to_string());
         let names = Names::new(&run, Some(&plan.lab));
         let containers = Self { daemon, run, plan, names, environment };
-        containers.ensure_machine().await?;
+        Box::pin(containers.ensure_machine()).await?;
         Ok(containers)
     }
 
