@@ -5,7 +5,8 @@
 //! ```text
 //! main -> cli -> command -> lab ------> runtime -> state
 //!                   |        |             |
-//!                   |        +-> check     +-> host (processes, found again by their mark)
+//!                   |        +-> check     +-> host   (processes, found again by their mark)
+//!                   |        |             +-> docker (containers, found again by their labels) -> image
 //!                   |        +-> vm        (Consul, Nomad, repository, load balancer; secrets, packages)
 //!                   |
 //!                   +-----> jobs       (a lab's Nomad jobs: started, seen through, stopped) -> api (Consul, Nomad)
@@ -13,7 +14,6 @@
 //!                   +-----> bundle     (the lock and its files in one file, out and in)
 //!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
 //!                   +-----> repo       (serves the store over HTTP)
-//!                   +-----> bundle     (the store in one file, out and in again)
 //!                   |
 //!                 event ---> ui        (terminal, plain lines, JSON: the only one that prints)
 //!
@@ -29,11 +29,11 @@
 //! - [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
 //! - [`bundle`]: a whole lab as one deterministic file.
 //! - [`image`]: container images from artifacts, layer by layer; every id is known beforehand.
-//! - [`runtime`]: starts, finds and ends components; observes when they are ready.
+//! - [`runtime`]: starts, finds and ends components; observes when they are ready. `Machine` keeps the record and the
+//!   deadlines, a `Runtime` does the rest: `host`, `docker`, and one that follows a script, for tests.
+//! - [`image`]: container images from installed artifacts, every byte known beforehand. It knows nothing of Docker.
 //! - [`state`]: what runs, on disk: one folder per address.
-//! - [`bench`]: the load test: wrk, what components use meanwhile, the report and its charts.
 //! - [`repo`]: the package repository, read-only, over the store.
-//! - [`bundle`]: one file that moves a lab to a machine without a network.
 //! - [`logs`]: what components and Nomad's tasks write, across rotation; [`trace`]: one call's hops, found in it.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
@@ -43,7 +43,8 @@
 //!
 //! Invariant: a file or folder with its final name is complete. It grows under another name and is renamed.
 //!
-//! Invariant: what a lab starts is recorded before it starts and carries the lab's mark, so `down` finds it always.
+//! Invariant: what a lab starts is recorded before it starts and carries the lab's mark, or its label, so `down` finds it
+//! always.
 //!
 //! Invariant: every wait has a deadline and keeps what it saw last; every loop, queue and output has a bound.
 //!

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark talks to a terminal")]
 
 mod child;
+mod containers;
 mod down;
 mod environment;
 mod fetch;
@@ -76,6 +77,7 @@ enum Measurement {
     RepoThroughput,
     Help,
     Images,
+    Containers,
     FirstClick,
     Idle,
     MeshOverhead,
@@ -95,6 +97,7 @@ impl Measurement {
             Self::RepoThroughput => repo_throughput::measure(runs.long, folder),
             Self::Help => help::measure(runs.short),
             Self::Images => images::measure(runs.long, folder),
+            Self::Containers => containers::measure(runs.long, folder),
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
             Self::MeshOverhead => mesh_overhead::measure(runs.short, shared.environment()?),

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
+use crate::vm::LOAD_BALANCER;
 
 /// The expression of the sample's scripts.
 pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
@@ -17,7 +18,6 @@ pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
 /// What it amounts to.
 const RESULT: u32 = 9;
 
-const LB_PORT: u16 = 8088;
 const ADD_PORT: u16 = 9090;
 const ENVOY_PORT: u16 = 9191;
 
@@ -156,7 +156,7 @@ impl Target {
 pub fn compute(address: LabAddress) -> Result<Target> {
     let body = serde_json::json!({ "expression": EXPRESSION }).to_string();
     let answer = format!("{{\"result\":{RESULT}}}");
-    Target::new("compute", Method::POST, address.port(LB_PORT), "/api/v1/compute", Some(body), &answer)
+    Target::new("compute", Method::POST, address.port(LOAD_BALANCER), "/api/v1/compute", Some(body), &answer)
 }
 
 /// One call without and with the mesh. The first target is what the others are compared with.

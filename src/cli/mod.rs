@@ -212,6 +212,11 @@ pub enum SvcCommand {
     },
     /// End the tasks of a Nomad that is gone
     Sweep,
+    /// Empty a lab's folder, and remove the control groups of its tasks
+    Clear {
+        /// The folder, below one for each lab
+        folder: Utf8PathBuf,
+    },
     /// The services of the calculator lab.
     #[command(flatten)]
     Sample(SampleService),

@@ -11,11 +11,9 @@ use crate::cli::{ClickArgs, Settings};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http::{self, Answer, Call};
 use crate::ui::{self, Cell, Look, Table};
+use crate::vm::LOAD_BALANCER;
 
 pub use crate::bench::plan::EXPRESSION;
-
-/// The load balancer's port.
-const DOOR: u16 = 8088;
 
 /// How long one call may take: longer than anything behind the load balancer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -84,7 +82,8 @@ async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> 
     let headers = [("Content-Type", "application/json")];
     let call =
         Call { method: Method::POST, path, headers: &headers, body: body.into_bytes(), deadline: DEADLINE };
-    let answer = http::call(settings.address.port(DOOR), call).await.map_err(|error| error.to_string());
+    let answer =
+        http::call(settings.address.port(LOAD_BALANCER), call).await.map_err(|error| error.to_string());
     let at = u64::try_from((started - began).as_millis()).unwrap_or(u64::MAX);
     Click { at, took: started.elapsed(), answer }
 }
@@ -120,7 +119,7 @@ pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> R
 }
 
 fn unreachable(settings: &Settings, seen: &str) -> Failure {
-    Failure::failed(format!("nobody answers at http://{}", settings.address.port(DOOR)))
+    Failure::failed(format!("nobody answers at http://{}", settings.address.port(LOAD_BALANCER)))
         .detail("seen", seen)
         .hint("`meshlab up` and `meshlab jobs start` bring the calculator up; `meshlab lab 2-calculator --keep` too")
 }

@@ -15,7 +15,7 @@ use crate::model::FileName;
 use crate::model::Wishes;
 use crate::nearest::nearest;
 use crate::state::RunDir;
-use crate::vm::{Secrets, variables_file};
+use crate::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets, variables_file};
 
 pub use progress::Progress;
 pub use start::{Started, start};
@@ -79,8 +79,8 @@ impl Jobs {
                 .hint("`meshlab down`, then `meshlab up`")
         })?;
         Ok(Self {
-            nomad: Nomad::new(run.address().port(4646), Some(secrets.nomad_management)),
-            consul: Consul::new(run.address().port(8500), Some(secrets.consul_management)),
+            nomad: Nomad::new(run.address().port(NOMAD_HTTP), Some(secrets.nomad_management)),
+            consul: Consul::new(run.address().port(CONSUL_HTTP), Some(secrets.consul_management)),
             run: run.clone(),
             wishes,
         })

@@ -13,15 +13,13 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
-use crate::vm::VARIABLES;
+use crate::vm::{LOAD_BALANCER, VARIABLES};
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
 
 /// The service that the load balancer looks for.
 const GATEWAY: &str = "api-gateway";
-
-const LOAD_BALANCER: u16 = 8088;
 
 const LOOK: Duration = Duration::from_secs(5);
 

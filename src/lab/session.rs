@@ -15,7 +15,7 @@ use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
 use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Secrets, Vm, copy_of_this_program};
+use crate::vm::{CONSUL_HTTP, Component, NOMAD_HTTP, Package, Secrets, Vm, copy_of_this_program};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -339,9 +339,9 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
     let pairs = [
         ("PATH", folders.join(":")),
         ("LANG", "C.UTF-8".to_owned()),
-        ("CONSUL_HTTP_ADDR", address.port(8500).to_string()),
+        ("CONSUL_HTTP_ADDR", address.port(CONSUL_HTTP).to_string()),
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
-        ("NOMAD_ADDR", format!("http://{}", address.port(4646))),
+        ("NOMAD_ADDR", format!("http://{}", address.port(NOMAD_HTTP))),
         ("NOMAD_REGION", "bj".to_owned()),
         // What commands write is shown with a margin, on a terminal that may have 80 columns.
         ("COLUMNS", "76".to_owned()),

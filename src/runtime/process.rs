@@ -167,18 +167,13 @@ pub struct Listener {
 
 /// Every TCP port on which a lab's processes listen, as the kernel sees it.
 pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>> {
-    let cannot = |error: procfs::ProcError| Failure::failed("cannot read /proc").seen(&error);
-    let mut sockets = procfs::net::tcp().map_err(cannot)?;
-    // A machine without IPv6 has no such table.
-    sockets.extend(procfs::net::tcp6().unwrap_or_default());
-    let listening: BTreeMap<u64, SocketAddr> = sockets
-        .into_iter()
-        .filter(|socket| socket.state == TcpState::Listen)
-        .map(|socket| (socket.inode, socket.local_address))
-        .collect();
     let mut found: Vec<Listener> = Vec::new();
+    let mut tables: BTreeMap<Option<u64>, BTreeMap<u64, SocketAddr>> = BTreeMap::new();
     for member in find_members(run, state)? {
-        let open = Process::new(member.pid).and_then(|process| process.fd());
+        // One that has ended meanwhile listens nowhere.
+        let Ok(process) = Process::new(member.pid) else { continue };
+        let listening = tables.entry(network_of(&process)).or_insert_with(|| listening(&process));
+        let open = process.fd();
         for file in open.into_iter().flatten().flatten() {
             let FDTarget::Socket(inode) = file.target else { continue };
             let Some(at) = listening.get(&inode).copied() else { continue };
@@ -190,6 +185,20 @@ pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>
     }
     found.sort_by_key(|listener| listener.at);
     Ok(found)
+}
+
+/// The network namespace that a process is in.
+fn network_of(process: &Process) -> Option<u64> {
+    let namespaces = process.namespaces().ok()?;
+    namespaces.0.get(OsStr::new("net")).map(|namespace| namespace.identifier)
+}
+
+/// Every TCP socket that waits for connections in a process's network, by inode.
+fn listening(process: &Process) -> BTreeMap<u64, SocketAddr> {
+    // A machine without IPv6 has no such table.
+    let sockets = [process.tcp(), process.tcp6()].into_iter().flatten().flatten();
+    let listening = sockets.filter(|socket| socket.state == TcpState::Listen);
+    listening.map(|socket| (socket.inode, socket.local_address)).collect()
 }
 
 fn carries(process: &Process, mark: &OsStr) -> bool {

@@ -6,10 +6,12 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Failure, FailureKind, Result};
+use crate::runtime::host;
 use crate::runtime::process::find_task_processes;
 use crate::signals::interrupted;
 use crate::state::RunDir;
@@ -87,6 +89,14 @@ pub async fn sweep(run: &RunDir) -> Result<()> {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Empties a lab's folder, as far as nobody uses it.
+pub async fn clear(folder: &Utf8Path) -> Result<()> {
+    let not_one = || Failure::usage(format!("{folder} is no lab's folder"));
+    let address = folder.file_name().and_then(|name| name.parse().ok()).ok_or_else(not_one)?;
+    let state = folder.parent().filter(|above| above.ends_with("run")).and_then(Utf8Path::parent);
+    host::clear(&RunDir::new(state.ok_or_else(not_one)?, address)).await
 }
 
 #[cfg(test)]

@@ -10,10 +10,16 @@ use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
 
-pub(super) const CONSUL_HTTP: u16 = 8500;
-pub(super) const NOMAD_HTTP: u16 = 4646;
+/// The port of Consul's HTTP API and UI.
+pub const CONSUL_HTTP: u16 = 8500;
+
+/// The port of Nomad's HTTP API and UI.
+pub const NOMAD_HTTP: u16 = 4646;
+
+/// The port of the load balancer: the one door into the lab.
+pub const LOAD_BALANCER: u16 = 8088;
+
 const REPOSITORY: u16 = 8090;
-const LOAD_BALANCER: u16 = 8088;
 
 /// A part of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]

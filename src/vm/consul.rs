@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Vm, component::CONSUL_HTTP};
+use super::{CONSUL_HTTP, Vm};
 use crate::failure::{Failure, FailureKind, Result};
 
 /// Anybody may look services up: DNS has no tokens.

@@ -11,7 +11,7 @@ mod secrets;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-pub use component::Component;
+pub use component::{CONSUL_HTTP, Component, LOAD_BALANCER, NOMAD_HTTP};
 pub use packages::{Package, VARIABLES, copy_of_this_program, installed_packages};
 pub use secrets::Secrets;
 
@@ -53,18 +53,12 @@ impl Vm {
 
     /// Consul's API, with all rights.
     pub fn consul(&self) -> Consul {
-        Consul::new(
-            self.run.address().port(component::CONSUL_HTTP),
-            Some(self.secrets.consul_management.clone()),
-        )
+        Consul::new(self.run.address().port(CONSUL_HTTP), Some(self.secrets.consul_management.clone()))
     }
 
     /// Nomad's API, with all rights.
     pub fn nomad(&self) -> Nomad {
-        Nomad::new(
-            self.run.address().port(component::NOMAD_HTTP),
-            Some(self.secrets.nomad_management.clone()),
-        )
+        Nomad::new(self.run.address().port(NOMAD_HTTP), Some(self.secrets.nomad_management.clone()))
     }
 
     fn fill(&self, template: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Vm, component::NOMAD_HTTP};
+use super::{NOMAD_HTTP, Vm};
 use crate::api::nomad::Nomad;
 use crate::failure::{Failure, FailureKind, Result};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-use super::Secrets;
+use super::{LOAD_BALANCER, Secrets};
 use crate::artifact::store::hash_file;
 use crate::artifact::tool::InstalledTool;
 use crate::failure::{Failure, Result};
@@ -132,7 +132,7 @@ fn published(package: Package, platform: Platform) -> Result<PublishedPackage> {
 /// HCL for `nomad job run -var-file`: what the lab's jobs have to know of this machine.
 fn variables(run: &RunDir, packages: &[PublishedPackage]) -> String {
     let address = run.address();
-    let base = format!("http://{}/public/pkgs", address.port(8088));
+    let base = format!("http://{}/public/pkgs", address.port(LOAD_BALANCER));
     let mut text = String::from("# Written by meshlab, for this lab's jobs.\nlab = {\n");
     // Writing to a String cannot fail.
     let _ = writeln!(text, "  address        = {}", quoted(&address.to_string()));

@@ -1,5 +1,6 @@
 //! `meshlab doctor`: what this machine can do, and how to mend what it can't; and who can reach what runs.
 
+mod containers;
 mod machine;
 mod running;
 
@@ -10,7 +11,9 @@ use crate::cli::Settings;
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::Catalog;
 use crate::lockfile::Lock;
-use crate::runtime::ports;
+use crate::model::LabAddress;
+use crate::runtime::RuntimeKind;
+use crate::runtime::ports::{self, NeededPort};
 use crate::state::RunDir;
 use crate::ui::{self, Look, Note, Weight};
 
@@ -27,10 +30,13 @@ struct Section {
 /// if there is one.
 pub async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let section = |title: &str, notes| Section { title: title.to_owned(), notes };
+    let (mut containers, daemon) = containers::docker(settings).await;
+    containers.push(containers::bridge_networks(settings, lock, daemon.as_ref()));
     let mut sections = vec![
         section("This machine", machine::machine(settings, lock)),
+        section("Containers", containers),
         section("Tools", machine::provisioned(settings, lock)),
-        section("Ports", lab_ports(settings)?),
+        section("Ports", lab_ports(settings, daemon.is_some())?),
     ];
     for run in RunDir::all(&settings.dirs.state)? {
         if let Some(state) = run.load() {
@@ -73,8 +79,11 @@ fn as_json(title: &str, note: &Note) -> Value {
     json!({"section": title, "verdict": verdict, "what": note.subject, "seen": note.seen, "fix": fix})
 }
 
-fn lab_ports(settings: &Settings) -> Result<Vec<Note>> {
-    let address = settings.address;
+/// The ports of the labs where they would run now: on `--address`, else in containers if there is a daemon.
+fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
+    let is_free =
+        settings.runtime.kind().is_none() && !settings.address_given && !settings.run_dir().exists();
+    let address = if is_free && has_daemon { LabAddress::MACHINE } else { settings.address };
     let run = RunDir::new(&settings.dirs.state, address);
     if let Some(state) = run.load() {
         let seen = format!("lab {} runs on {address} and has them", state.lab);
@@ -84,21 +93,25 @@ fn lab_ports(settings: &Settings) -> Result<Vec<Note>> {
     let mut findings = Vec::new();
     for id in catalog.ids() {
         let lab = catalog.lab(id.as_str())?;
-        let taken = ports::taken(address, &lab.ports);
+        let needed: Vec<NeededPort> = match RuntimeKind::of(address) {
+            RuntimeKind::Host => lab.ports,
+            RuntimeKind::Docker => lab.ports.into_iter().filter(|port| port.door).collect(),
+        };
+        let taken = ports::taken(address.doors(), &needed);
         let subject = format!("ports of {id}");
         if taken.is_empty() {
             findings.push(Note::new(
                 Weight::Good,
                 subject.clone(),
-                format!("all {} free on {address}", lab.ports.len()),
+                format!("all {} free on {}", needed.len(), address.doors()),
             ));
         }
         for port in taken {
             let seen = format!("{} ({}) is held by {}", port.address, port.purpose, port.reason);
-            findings.push(
-                Note::new(Weight::Bad, subject.clone(), seen)
-                    .advice(FIX, "stop the holder, or use another address: --address 127.0.0.2"),
-            );
+            findings.push(Note::new(Weight::Bad, subject.clone(), seen).advice(
+                FIX,
+                "stop the holder, or use another address: --address 127.0.0.2 (containers: 10.10.20.150)",
+            ));
         }
     }
     Ok(findings)

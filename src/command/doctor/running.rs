@@ -9,6 +9,8 @@ use hyper::{Method, StatusCode};
 
 use super::FIX;
 use crate::http;
+use crate::model::LabAddress;
+use crate::runtime::RuntimeKind;
 use crate::runtime::process::{Listener, listeners};
 use crate::runtime::readiness::Readiness;
 use crate::state::{RunDir, RunState};
@@ -51,7 +53,7 @@ pub(super) async fn reach(run: &RunDir, state: &RunState) -> Vec<Note> {
     let mut notes: Vec<Note> = [nomad, consul, envoys].into_iter().flatten().collect();
     notes.extend(doors(state, &listeners));
     notes.extend(secrets(run));
-    notes.push(interfaces(&listeners));
+    notes.push(interfaces(state.address, &listeners));
     notes
 }
 
@@ -171,15 +173,23 @@ fn secrets(run: &RunDir) -> Option<Note> {
     })
 }
 
-/// Nothing of a lab should be reachable from another machine.
-fn interfaces(listeners: &[Listener]) -> Note {
+/// Nothing of a lab should be reachable from another machine: containers have a network that ends at this one.
+fn interfaces(address: LabAddress, listeners: &[Listener]) -> Note {
+    let is_own = |listener: &&Listener| listener.at.ip() == address.ip() || listener.at.ip().is_loopback();
     let beyond: Vec<String> = listeners
         .iter()
-        .filter(|listener| !listener.at.ip().is_loopback())
+        .filter(|listener| !is_own(listener))
         .map(|listener| format!("{} ({})", listener.at, listener.program))
         .collect();
     if beyond.is_empty() {
-        let seen = format!("closed: all {} listening ports are on loopback", listeners.len());
+        let count = listeners.len();
+        let seen = match RuntimeKind::of(address) {
+            RuntimeKind::Host => format!("closed: all {count} listening ports are on loopback"),
+            RuntimeKind::Docker => format!(
+                "closed: all {count} listening ports are on {address}, in a network of this machine; its doors are on {}",
+                address.doors()
+            ),
+        };
         return Note::new(Weight::Good, "other machines", seen);
     }
     let seen = format!("they may reach {}", beyond.join(", "));

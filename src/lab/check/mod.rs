@@ -16,11 +16,7 @@ use serde::Deserialize;
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::Machine;
-use crate::vm::Secrets;
-
-const CONSUL_HTTP: u16 = 8500;
-
-const NOMAD_HTTP: u16 = 4646;
+use crate::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 
 /// The pause between two looks grows from here ...
 const FIRST_PAUSE: Duration = Duration::from_millis(4);

@@ -31,6 +31,8 @@ pub struct Daemon {
     pub version: String,
     /// The version of control groups that it uses: `1` or `2`.
     pub control_groups: String,
+    /// Where it keeps images and containers.
+    pub data: Option<Utf8PathBuf>,
 }
 
 /// What was found.
@@ -112,7 +114,8 @@ async fn greet(socket: &Utf8PathBuf) -> Result<Daemon> {
             .hint("give --runtime host, or use a daemon that root runs on this very machine"));
     }
     let control_groups = info.cgroup_version.map(|version| version.to_string()).unwrap_or_default();
-    Ok(Daemon { docker, version, control_groups })
+    let data = info.docker_root_dir.map(Utf8PathBuf::from);
+    Ok(Daemon { docker, version, control_groups, data })
 }
 
 /// Why a daemon's containers cannot share folder and network with this machine.

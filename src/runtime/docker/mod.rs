@@ -4,6 +4,7 @@
 //! The only place that knows Docker's types. What is made here carries labels with the lab's folder, so that `down` finds
 //! it by those alone.
 
+mod clean;
 mod container;
 mod daemon;
 mod exec;
@@ -258,7 +259,17 @@ pub async fn ensure_images(
 
 /// Removes every container and network of a lab, by their labels. Says in words what was there.
 pub async fn take_down(daemon: &Daemon, run: &RunDir) -> Result<Vec<String>> {
-    remove::remove_all(&daemon.docker, &Names::new(run, None)).await
+    let names = Names::new(run, None);
+    let removed = remove::remove_all(&daemon.docker, &names).await?;
+    if run.program().exists() && !rustix::process::geteuid().is_root() {
+        clean::empty_folder(&daemon.docker, &names, run).await?;
+    }
+    Ok(removed)
+}
+
+/// The range of a lab's addresses. Fails if somebody else has any of them.
+pub async fn require_free_network(daemon: &Daemon, run: &RunDir) -> Result<String> {
+    network::require_free(&daemon.docker, &Names::new(run, None), run.address()).await
 }
 
 /// Whether a lab has containers or a network, running or not.

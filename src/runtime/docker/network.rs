@@ -53,8 +53,27 @@ fn mask(bits: u32) -> u32 {
     u32::MAX.checked_shl(32 - bits).unwrap_or(0)
 }
 
+/// Whose a lab's addresses are.
+enum Owner {
+    Nobody(Range),
+    ThisLab(Range),
+}
+
+/// The lab's range of addresses. Fails if somebody else has any of them.
+pub(super) async fn require_free(docker: &Docker, names: &Names, address: LabAddress) -> Result<String> {
+    let (Owner::Nobody(range) | Owner::ThisLab(range)) = owner(docker, names, address).await?;
+    Ok(range.to_string())
+}
+
 /// Makes the lab's network if it is not there. Fails before anything is made if its addresses are somebody else's.
 pub(super) async fn ensure(docker: &Docker, names: &Names, address: LabAddress) -> Result<()> {
+    match owner(docker, names, address).await? {
+        Owner::ThisLab(_) => Ok(()),
+        Owner::Nobody(range) => create(docker, names, range).await,
+    }
+}
+
+async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Owner> {
     let wanted = Range::around(address.ip(), BITS);
     let all = ListNetworksOptionsBuilder::default().build();
     let networks = docker.list_networks(Some(all)).await.map_err(cannot("list Docker's networks"))?;
@@ -83,19 +102,23 @@ pub(super) async fn ensure(docker: &Docker, names: &Names, address: LabAddress) 
         }
     }
     if own.is_some() {
-        return Ok(());
+        return Ok(Owner::ThisLab(wanted));
     }
     if let Some(interface) = route(wanted) {
         return Err(clash(address, format!("this machine reaches {wanted} through {interface}"))
             .hint(format!("run the lab elsewhere: --address {}", address.another())));
     }
+    Ok(Owner::Nobody(wanted))
+}
+
+async fn create(docker: &Docker, names: &Names, range: Range) -> Result<()> {
     let request = NetworkCreateRequest {
         name: names.network(),
         driver: Some("bridge".to_owned()),
         ipam: Some(Ipam {
             config: Some(vec![IpamConfig {
-                subnet: Some(wanted.to_string()),
-                gateway: Some(wanted.host(1).to_string()),
+                subnet: Some(range.to_string()),
+                gateway: Some(range.host(1).to_string()),
                 ..IpamConfig::default()
             }]),
             ..Ipam::default()

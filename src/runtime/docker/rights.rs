@@ -14,6 +14,8 @@ pub(super) enum Part {
     Plain,
     /// nginx: started by root, it hands its workers to nobody.
     LoadBalancer,
+    /// Removes what root wrote inside, for a user who is not root outside.
+    Cleaner,
     /// Nomad: makes control groups, mounts and, for bridge networks, interfaces and packet filter rules.
     Scheduler,
 }
@@ -34,7 +36,7 @@ impl Part {
             Self::Plain | Self::LoadBalancer => {
                 format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
             }
-            Self::Machine | Self::Scheduler => "0:0".to_owned(),
+            Self::Machine | Self::Cleaner | Self::Scheduler => "0:0".to_owned(),
         }
     }
 
@@ -44,6 +46,8 @@ impl Part {
             Self::Plain => &[],
             // To become nobody, and to give nobody the folders that the workers use.
             Self::LoadBalancer => &["SETUID", "SETGID", "CHOWN"],
+            // The folders are the user's, the files in them root's.
+            Self::Cleaner => &["DAC_OVERRIDE", "FOWNER"],
             Self::Machine => &[
                 // Reads and writes the files of the lab's owner.
                 "DAC_OVERRIDE",

@@ -117,6 +117,17 @@ impl Runtime for Host {
     }
 }
 
+/// Empties a lab's folder and removes the control groups of its tasks. None of its processes is left.
+pub async fn clear(run: &RunDir) -> Result<()> {
+    mounts::remove_control_groups(run, mounts::Others::Unknown).await?;
+    for entry in fs::read_dir(run.root())? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+    }
+    Ok(())
+}
+
 /// Ends everything that carries this lab's mark or is recorded in its state, and removes its folder.
 /// Says in words what was removed.
 pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<String>> {
@@ -124,7 +135,7 @@ pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
     removed.extend(mounts::unmount_below(run.root())?);
-    removed.extend(mounts::remove_control_groups(run).await?);
+    removed.extend(mounts::remove_control_groups(run, mounts::Others::Visible).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
     }

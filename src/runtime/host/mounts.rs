@@ -63,11 +63,20 @@ fn unescaped(point: &Path) -> PathBuf {
 /// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
 const FIRST_VERSION: &str = "nomad";
 
+/// What can be told of other labs' Nomads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// They would be seen.
+    Visible,
+    /// This is a container: they may run, and not be seen.
+    Unknown,
+}
+
 /// Removes the control groups of a lab's tasks, in every hierarchy. Where Nomad takes one parent for all, it is left to
 /// another Nomad that runs.
-pub(super) async fn remove_control_groups(run: &RunDir) -> Result<Vec<String>> {
+pub(super) async fn remove_control_groups(run: &RunDir, others: Others) -> Result<Vec<String>> {
     let mut removed: Vec<Utf8PathBuf> = Vec::new();
-    for group in control_groups(run) {
+    for group in control_groups(run, others) {
         let deadline = Instant::now() + EMPTYING;
         loop {
             let Err(error) = remove_tree(&group) else {
@@ -97,7 +106,7 @@ pub(super) async fn remove_control_groups(run: &RunDir) -> Result<Vec<String>> {
     Ok(told)
 }
 
-fn control_groups(run: &RunDir) -> Vec<Utf8PathBuf> {
+fn control_groups(run: &RunDir, others: Others) -> Vec<Utf8PathBuf> {
     let root = Utf8Path::new(CONTROL_GROUPS);
     let name = run.control_group();
     // Several names lead to the same hierarchy.
@@ -107,7 +116,7 @@ fn control_groups(run: &RunDir) -> Vec<Utf8PathBuf> {
     groups.extend(hierarchies.iter().map(|hierarchy| hierarchy.join(&name)));
     let shared: Vec<Utf8PathBuf> =
         hierarchies.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)).collect();
-    if is_another_nomad_running() {
+    if others == Others::Unknown || is_another_nomad_running() {
         let own = run.root().join("nomad").join("alloc");
         let allocations: Vec<String> =
             folders(&own).iter().filter_map(|folder| folder.file_name().map(|id| format!("{id}."))).collect();

@@ -1,0 +1,61 @@
+//! Removing what root wrote inside, for a user who is not root outside: Nomad and what was typed ran as root there.
+
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{ListImagesOptionsBuilder, WaitContainerOptions};
+use camino::Utf8Path;
+use futures_util::StreamExt as _;
+
+use super::container::{remove, start};
+use super::failure::{cannot, told};
+use super::names::Names;
+use super::rights::{Part, shared};
+use crate::failure::{Failure, Result};
+use crate::image::LABEL;
+use crate::state::RunDir;
+
+const CLEANER: &str = "cleaner";
+
+/// Empties a lab's folder, and removes its control groups. The lab's other containers are gone by now.
+pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -> Result<()> {
+    let name = names.container(CLEANER);
+    let body = ContainerCreateBody {
+        image: Some(any_image(docker).await?),
+        user: Some(Part::Cleaner.user()),
+        entrypoint: Some(
+            [run.program().as_str(), "svc", "clear", run.root().as_str()].map(str::to_owned).to_vec(),
+        ),
+        env: Some(vec!["HOME=/".to_owned()]),
+        labels: Some(names.component_labels(CLEANER)),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            ..Part::Cleaner
+                .host_config(vec![shared(run.root(), false), shared(Utf8Path::new("/sys/fs/cgroup"), false)])
+        }),
+        ..ContainerCreateBody::default()
+    };
+    start(docker, names, &name, &body).await?;
+    let mut ended = docker.wait_container(&name, None::<WaitContainerOptions>);
+    let outcome = match ended.next().await {
+        Some(Err(error)) => Err(told(
+            Failure::failed(format!("cannot empty {}", run.root()))
+                .hint(format!("`docker logs {name}` shows why; root can remove the folder")),
+            &error,
+        )),
+        _ => Ok(()),
+    };
+    drop(ended);
+    outcome?;
+    remove(docker, &name).await
+}
+
+/// One of meshlab's images: all have the base that this program needs, which is nothing.
+async fn any_image(docker: &Docker) -> Result<String> {
+    let filters = [("label".to_owned(), vec![LABEL.to_owned()])].into();
+    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+    let images = docker.list_images(Some(options)).await.map_err(cannot("list Docker's images"))?;
+    images.into_iter().next().map(|image| image.id).ok_or_else(|| {
+        Failure::failed("the lab's folder has files of root's, and there is no image to remove them with")
+            .hint("`sudo meshlab down` removes them")
+    })
+}
