@@ -189,6 +189,7 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
         SvcCommand::Clear { folder } => svc::machine::clear(&folder).await,
+        SvcCommand::End { session } => svc::machine::end(session).await,
         SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,
         // Carried out by `main` or by `run`.
         SvcCommand::Sample(_) | SvcCommand::Hold | SvcCommand::Leash { .. } => Ok(()),

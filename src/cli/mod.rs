@@ -212,6 +212,11 @@ pub enum SvcCommand {
     },
     /// End the tasks of a Nomad that is gone
     Sweep,
+    /// End a program that somebody ran inside, with all that it started
+    End {
+        /// Its process id
+        session: i32,
+    },
     /// Empty a lab's folder, and remove the control groups of its tasks
     Clear {
         /// The folder, below one for each lab

@@ -10,6 +10,7 @@ use super::Output;
 use crate::cli::{ClickArgs, Settings};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http::{self, Answer, Call};
+use crate::runtime::RuntimeKind;
 use crate::ui::{self, Cell, Look, Table};
 use crate::vm::LOAD_BALANCER;
 
@@ -79,12 +80,16 @@ pub(super) async fn compute(expression: &str, settings: &Settings, began: Instan
 
 async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
     let started = Instant::now();
+    let at = u64::try_from((started - began).as_millis()).unwrap_or(u64::MAX);
+    // Without a lab, a private address may be some other machine's, which is none of meshlab's business.
+    if RuntimeKind::of(settings.address) == RuntimeKind::Docker && !settings.run_dir().exists() {
+        return Click { at, took: started.elapsed(), answer: Err("no lab is running there".to_owned()) };
+    }
     let headers = [("Content-Type", "application/json")];
     let call =
         Call { method: Method::POST, path, headers: &headers, body: body.into_bytes(), deadline: DEADLINE };
     let answer =
         http::call(settings.address.port(LOAD_BALANCER), call).await.map_err(|error| error.to_string());
-    let at = u64::try_from((started - began).as_millis()).unwrap_or(u64::MAX);
     Click { at, took: started.elapsed(), answer }
 }
 

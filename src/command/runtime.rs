@@ -119,6 +119,7 @@ impl Images {
             lab: lab.id.clone(),
             machine: reference(&self.machine),
             programs: self.programs.iter().map(|name| (name.to_string(), reference(name))).collect(),
+            components: lab.components(),
             published: lab.ports.iter().filter(|port| port.door).map(|port| port.port).collect(),
             store: settings.dirs.cache.clone(),
         })

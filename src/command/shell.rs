@@ -74,9 +74,8 @@ async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &Run
         }
     };
     tokio::select! {
-        ended = docker::visit(&daemon, run, visit, tokio::io::stdin(), ui::print_bytes) => ended,
+        ended = docker::visit(&daemon, run, visit, interrupted(), tokio::io::stdin(), ui::print_bytes) => ended,
         () = watch_size => Ok(0),
-        interruption = interrupted() => Err(interruption),
     }
 }
 

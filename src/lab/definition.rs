@@ -239,6 +239,16 @@ impl Lab {
         })
     }
 
+    /// The names of all that it starts and leaves in the background.
+    pub fn components(&self) -> Vec<String> {
+        let of_environment = self.environment.iter().flat_map(|_| Component::ALL);
+        let services = self.steps.iter().flat_map(|step| &step.actions).filter_map(|action| match action {
+            Action::Run(RunAction { service: Some(service), .. }) => Some(service.name.to_string()),
+            _ => None,
+        });
+        of_environment.map(|component| component.name().to_owned()).chain(services).collect()
+    }
+
     /// The lab as it reads on an address. The address is a parsed one: nothing else can get into a command.
     #[must_use]
     pub fn at(mut self, address: LabAddress) -> Self {

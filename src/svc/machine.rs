@@ -70,6 +70,31 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
+/// Ends a session: its leader and all that it started, unless that made a session of its own.
+pub async fn end(session: i32) -> Result<()> {
+    let deadline = Instant::now() + AFTER_KILL;
+    loop {
+        let processes = procfs::process::all_processes()
+            .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
+        let stats = processes.flatten().filter_map(|process| process.stat().ok());
+        let members: Vec<_> =
+            stats.filter(|stat| stat.session == session && !matches!(stat.state, 'Z' | 'X')).collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        for pid in members.iter().filter_map(|member| Pid::from_raw(member.pid)) {
+            // It may have ended in the meantime, which is what is wanted.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        if Instant::now() >= deadline {
+            let left: Vec<String> = members.into_iter().map(|member| member.comm).collect();
+            return Err(Failure::new(FailureKind::DeadlinePassed, "a program does not end")
+                .detail("alive", left.join(", ")));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Ends all tasks of the lab's Nomad jobs, before a new Nomad starts them again.
 pub async fn sweep(run: &RunDir) -> Result<()> {
     let deadline = Instant::now() + AFTER_KILL;

@@ -1,4 +1,5 @@
-//! A lab under test: the program, an address of its own, a state folder of its own, and what is left of it.
+//! A lab under test: the program, an address of its own, a state folder of its own, and what is left of it. Each test is
+//! written once and runs on both runtimes.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{BufRead as _, BufReader};
@@ -9,23 +10,111 @@ use std::sync::OnceLock;
 
 use crate::support::Ran;
 
+/// The runtime that a test is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Host,
+    Docker,
+}
+
+impl Place {
+    /// Containers, if a daemon answers. Where everything has to be shown, one must.
+    pub(crate) fn containers() -> Option<Self> {
+        static VERSION: OnceLock<Option<String>> = OnceLock::new();
+        let version = VERSION.get_or_init(|| {
+            let asked = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+            let answer = asked.ok().filter(|output| output.status.success())?;
+            Some(String::from_utf8(answer.stdout).unwrap().trim().to_owned())
+        });
+        if version.is_none() {
+            assert!(std::env::var_os("CI").is_none(), "no Docker daemon answers, and CI is set");
+            eprintln!("skipped: no Docker daemon answers `docker version`");
+        }
+        version.as_ref().map(|_| Self::Docker)
+    }
+
+    /// The address that a number stands for, below one that is this test program's own.
+    fn address(self, own: u32, number: u8) -> String {
+        match self {
+            Self::Host => format!("127.0.{own}.{number}"),
+            // A network of its own for each.
+            Self::Docker => format!("10.{own}.{number}.150"),
+        }
+    }
+}
+
+/// Two tests from each function that takes a [`Place`].
+macro_rules! on_both_runtimes {
+    ($($name:ident),+ $(,)?) => {
+        mod on_host {
+            $(#[test]
+            fn $name() {
+                super::$name($crate::harness::Place::Host);
+            })+
+        }
+
+        mod in_containers {
+            $(#[test]
+            fn $name() {
+                if let Some(place) = $crate::harness::Place::containers() {
+                    super::$name(place);
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_both_runtimes;
+
+/// What `docker` prints; it must succeed.
+#[track_caller]
+pub(crate) fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap().trim_end_matches('\n').to_owned()
+}
+
 /// A lab of its own: an address and a state folder that no other test uses.
 pub(crate) struct Lab {
+    pub(crate) place: Place,
     pub(crate) address: String,
     folder: tempfile::TempDir,
     state: &'static str,
 }
 
+/// A test that failed must not leave its lab to the others.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.command(&["down", "--all"]).output());
+        }
+    }
+}
+
 impl Lab {
     /// `number` makes the address; each test has another one.
-    pub(crate) fn new(number: u8) -> Self {
-        Self::at(format!("127.0.77.{number}"), "state")
+    pub(crate) fn new(place: Place, number: u8) -> Self {
+        Self::within(place, 77, number, "state")
     }
 
-    /// At this address, with a state folder of this name.
-    pub(crate) fn at(address: String, state: &'static str) -> Self {
+    /// At an address that is made of two numbers, with a state folder of this name.
+    pub(crate) fn within(place: Place, own: u32, number: u8, state: &'static str) -> Self {
         provisioned();
-        Self { address, folder: tempfile::tempdir().unwrap(), state }
+        let address = place.address(own, number);
+        Self { place, address, folder: tempfile::tempdir().unwrap(), state }
+    }
+
+    /// Where the ports are that a person may reach: the lab's address, or for containers one of this machine's loopback.
+    pub(crate) fn doors(&self) -> String {
+        match self.place {
+            Place::Host => self.address.clone(),
+            Place::Docker => format!("127{}", self.address.strip_prefix("10").unwrap()),
+        }
+    }
+
+    /// What a component's container is called.
+    pub(crate) fn container(&self, component: &str) -> String {
+        format!("meshlab-{}-{component}", self.address)
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -90,14 +179,63 @@ impl Lab {
         found
     }
 
+    /// The lab's containers, running or not, and its networks, by Docker's own account: those that have the lab's names,
+    /// and those that carry its folder as label.
+    pub(crate) fn containers_and_networks(&self) -> Vec<String> {
+        if self.place == Place::Host {
+            return Vec::new();
+        }
+        let own = format!("meshlab-{}", self.address);
+        let state = self.state().canonicalize().unwrap_or_else(|_| self.state());
+        let label = format!("{}/", state.display());
+        let containers = docker(&["ps", "-a", "--format", "{{.Names}}\t{{.Label \"meshlab.run\"}}"]);
+        let networks = docker(&["network", "ls", "--format", "{{.Name}}\t{{.Label \"meshlab.run\"}}"]);
+        let is_own = |line: &&str| {
+            let (name, run) = line.split_once('\t').unwrap();
+            name == own || name.starts_with(&format!("{own}-")) || run.starts_with(&label)
+        };
+        let found = containers.lines().chain(networks.lines()).filter(is_own);
+        found.map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+    }
+
+    /// What a take-down says that it removed, if these components ran.
+    pub(crate) fn parts_of_a_take_down(&self, components: &[&str]) -> Vec<String> {
+        let run =
+            self.state().canonicalize().unwrap_or_else(|_| self.state()).join("run").join(&self.address);
+        let mut parts = vec![format!("folder {}", run.display())];
+        match self.place {
+            // It goes by programs.
+            Place::Host => {
+                parts.extend(["process consul (pid ".to_owned(), "process meshlab (pid ".to_owned()])
+            }
+            Place::Docker => {
+                parts.extend(
+                    ["machine"]
+                        .iter()
+                        .chain(components)
+                        .map(|name| format!("container {}", self.container(name))),
+                );
+                parts.push(format!("network meshlab-{}", self.address));
+            }
+        }
+        parts
+    }
+
     #[track_caller]
     pub(crate) fn nothing_is_left(&self) {
+        assert_eq!(self.containers_and_networks(), Vec::<String>::new());
         assert_eq!(self.processes(), Vec::<String>::new());
         let left: Vec<_> = std::fs::read_dir(self.state()).into_iter().flatten().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
-        for port in [9090, 8500, 8502, 8600, 9191, 19000, 19001, 21001] {
-            let bound = TcpListener::bind((self.address.as_str(), port));
-            assert!(bound.is_ok(), "{}:{port} is still held", self.address);
+        self.ports_are_free(&[9090, 8500, 8502, 8600, 9191, 19000, 19001, 21001]);
+    }
+
+    #[track_caller]
+    pub(crate) fn ports_are_free(&self, ports: &[u16]) {
+        let doors = self.doors();
+        for port in ports {
+            let bound = TcpListener::bind((doors.as_str(), *port));
+            assert!(bound.is_ok(), "{doors}:{port} is still held");
         }
     }
 

@@ -1,10 +1,12 @@
-//! Lab 1 through the binary, with the real Consul and the real Envoy.
+//! Lab 1 through the binary, with the real Consul and the real Envoy, as processes and as containers.
 //!
 //! The tools come from the user's own cache and data folders, or are provisioned into them first: on a machine that
 //! builds Consul from its module this takes minutes, once.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 #![allow(clippy::zombie_processes, reason = "a test that fails leaves the rest to the system")]
 
+mod containers;
+mod daemon;
 mod harness;
 #[path = "../support/mod.rs"]
 mod support;
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use harness::Lab;
+use harness::{Lab, Place, on_both_runtimes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Ran, until};
@@ -33,20 +35,40 @@ fn events(ran: &Ran) -> Vec<Value> {
     ran.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-#[test]
-fn all_seven_steps_hold_and_nothing_is_left() {
-    let lab = Lab::new(1);
+on_both_runtimes!(
+    all_seven_steps_hold_and_nothing_is_left,
+    the_proofs_name_identities_and_counted_bytes,
+    two_labs_at_once_on_two_addresses,
+    a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down,
+    signals_take_everything_down,
+    after_a_kill_down_finds_everything,
+    the_next_run_clears_what_a_killed_one_left,
+    a_port_in_use_is_named_with_its_holder_before_anything_starts,
+    a_check_that_fails_says_expected_observed_log_and_hint,
+    what_does_not_start_or_end_is_told_and_leaves_nothing,
+    an_abandoned_command_leaves_no_process,
+);
+
+fn all_seven_steps_hold_and_nothing_is_left(place: Place) {
+    let lab = Lab::new(place, 1);
     let ran = lab.run(&["lab", "1-tcp-echo"]).expect(0);
     lab.nothing_is_left();
+    let taken_down = ran.stderr.lines().last().unwrap();
+    for part in lab.parts_of_a_take_down(&["echo", "consul", "envoy-echo", "envoy-client"]) {
+        assert!(taken_down.contains(&part), "{part}: {taken_down}");
+    }
     let mut settings = insta::Settings::clone_current();
+    // Both runtimes show the same: where they do not is listed here.
+    settings.add_filter(&format!(r"{}(\D)", lab.address.replace('.', r"\.")), "[address]$1");
     for (from, to) in [
+        (r"\((host: processes of this machine|docker: containers, Docker [^;]+); ", "([runtime]; "),
+        (r"✔ \d tools in place", "✔ [some] tools in place"),
+        (r"taken down (\([^)]+\)): .*", "taken down $1: [everything]"),
         (r"\(<?\d+(\.\d+)? m?s\)", "([time])"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[trust-domain]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[instant]"),
         (r"in place +<?\d+ m?s", "in place  [time]"),
         (r#""days_until_expiration": "\d+""#, "[days]"),
-        (r"pid \d+(, \d+)?", "pid [pid]"),
-        (r"folder \S+/state/", "folder [state]/"),
         (r"rx_bytes_total: \d+|tx_bytes_total: \d+|downstream_cx_total: \d+", "[count]"),
         (r"(handshake|allowed|denied): \d+", "$1: [count]"),
         (r"TLS handshakes: \d+ at the server, \d+", "TLS handshakes: [count] at the server, [count]"),
@@ -58,9 +80,8 @@ fn all_seven_steps_hold_and_nothing_is_left() {
     settings.bind(|| insta::assert_snapshot!("lab-1-plain", ran.stderr));
 }
 
-#[test]
-fn the_proofs_name_identities_and_counted_bytes() {
-    let lab = Lab::new(2);
+fn the_proofs_name_identities_and_counted_bytes(place: Place) {
+    let lab = Lab::new(place, 2);
     let ran = lab.run(&["--json", "lab", "tcp-echo"]).expect(0);
     let evidence: Vec<String> = events(&ran)
         .iter()
@@ -83,9 +104,8 @@ fn the_proofs_name_identities_and_counted_bytes() {
     assert_eq!((finished["passed"].as_bool(), finished["steps"].as_array().unwrap().len()), (Some(true), 7));
 }
 
-#[test]
-fn two_labs_at_once_on_two_addresses() {
-    let (one, two) = (Lab::new(3), Lab::new(4));
+fn two_labs_at_once_on_two_addresses(place: Place) {
+    let (one, two) = (Lab::new(place, 3), Lab::new(place, 4));
     let first = one.command(&["-q", "lab", "1"]).spawn().unwrap();
     let second = two.command(&["-q", "lab", "1"]).spawn().unwrap();
     for child in [first, second] {
@@ -96,9 +116,8 @@ fn two_labs_at_once_on_two_addresses() {
     two.nothing_is_left();
 }
 
-#[test]
-fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
-    let lab = Lab::new(5);
+fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down(place: Place) {
+    let lab = Lab::new(place, 5);
     lab.run(&["lab", "1", "--keep"]).expect(0);
     let status = lab.run(&["--json", "status"]).expect(0).json();
     let components = status["labs"][0]["components"].as_array().unwrap();
@@ -108,12 +127,15 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
         conditions,
         [("echo", "ready"), ("consul", "ready"), ("envoy-echo", "ready"), ("envoy-client", "ready")]
     );
-    let mut stream = TcpStream::connect((lab.address.as_str(), 9191)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.write_all(b"by hand").unwrap();
-    let mut answer = [0; 7];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"by hand");
+    // Of containers, both the machine itself and its doors can be reached.
+    for address in [lab.address.clone(), lab.doors()] {
+        let mut stream = TcpStream::connect((address.as_str(), 9191)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"by hand").unwrap();
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"by hand");
+    }
     let catalog = lab.run(&["shell", "--", "consul", "catalog", "services"]).expect(0);
     assert!(catalog.stdout.contains("echo-sidecar-proxy"), "{}", catalog.stdout);
     assert!(
@@ -128,18 +150,15 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down() {
         again.stderr
     );
     let down = lab.run(&["down"]).expect(0);
-    assert!(
-        down.stderr.contains("process consul") && down.stderr.contains("process envoy"),
-        "{}",
-        down.stderr
-    );
+    for part in lab.parts_of_a_take_down(&["echo", "consul", "envoy-echo", "envoy-client"]) {
+        assert!(down.stderr.contains(&part), "{part}: {}", down.stderr);
+    }
     lab.nothing_is_left();
     assert!(lab.run(&["down"]).expect(0).stderr.contains("nothing is running"));
 }
 
-#[test]
-fn signals_take_everything_down() {
-    let lab = Lab::new(6);
+fn signals_take_everything_down(place: Place) {
+    let lab = Lab::new(place, 6);
     for (number, which) in [(129, Signal::HUP), (130, Signal::INT), (143, Signal::TERM)] {
         let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\"");
         assert!(!lab.processes().is_empty());
@@ -149,9 +168,8 @@ fn signals_take_everything_down() {
     }
 }
 
-#[test]
-fn after_a_kill_down_finds_everything() {
-    let lab = Lab::new(7);
+fn after_a_kill_down_finds_everything(place: Place) {
+    let lab = Lab::new(place, 7);
     for moment in
         ["\"service\":\"consul\"", "\"service\":\"envoy-echo\"", "\"service\":\"envoy-client\"", "10 MiB"]
     {
@@ -171,9 +189,8 @@ fn after_a_kill_down_finds_everything() {
     lab.nothing_is_left();
 }
 
-#[test]
-fn the_next_run_clears_what_a_killed_one_left() {
-    let lab = Lab::new(8);
+fn the_next_run_clears_what_a_killed_one_left(place: Place) {
+    let lab = Lab::new(place, 8);
     let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-echo\"");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
@@ -182,20 +199,19 @@ fn the_next_run_clears_what_a_killed_one_left() {
     lab.nothing_is_left();
 }
 
-#[test]
-fn a_port_in_use_is_named_with_its_holder_before_anything_starts() {
-    let lab = Lab::new(9);
-    let _holder = TcpListener::bind((lab.address.as_str(), 8500)).unwrap();
+fn a_port_in_use_is_named_with_its_holder_before_anything_starts(place: Place) {
+    let lab = Lab::new(place, 9);
+    let holder = TcpListener::bind((lab.doors(), 8500)).unwrap();
     let ran = lab.run(&["lab", "1"]).expect(1);
     assert!(ran.stderr.contains("port 8500 is in use"), "{}", ran.stderr);
     assert!(ran.stderr.contains(&format!("(pid {})", std::process::id())), "{}", ran.stderr);
     assert!(ran.stderr.contains("hint:") && ran.stderr.contains("--address"), "{}", ran.stderr);
-    assert_eq!(lab.processes(), Vec::<String>::new());
+    drop(holder);
+    lab.nothing_is_left();
 }
 
-#[test]
-fn a_check_that_fails_says_expected_observed_log_and_hint() {
-    let lab = Lab::new(10);
+fn a_check_that_fails_says_expected_observed_log_and_hint(place: Place) {
+    let lab = Lab::new(place, 10);
     let folder = lab.write_lab(
         r#"
 [[step.do]]
@@ -216,13 +232,12 @@ port = 9090
     let error = error.replace(&lab.address, "[address]");
     let mut settings = insta::Settings::clone_current();
     // How many looks fit into the second is not the same twice.
-    settings.add_filter(r"(    127\S+ sent 17 bytes, all sent back\n)+", "    [a line per look]\n");
+    settings.add_filter(r"(    1\S+ sent 17 bytes, all sent back\n)+", "    [a line per look]\n");
     settings.bind(|| insta::assert_snapshot!("failed-check", error));
 }
 
-#[test]
-fn what_does_not_start_or_end_is_told_and_leaves_nothing() {
-    let lab = Lab::new(11);
+fn what_does_not_start_or_end_is_told_and_leaves_nothing(place: Place) {
+    let lab = Lab::new(place, 11);
     let check = "\n[[step.do]]\ncheck = \"command\"\nclaim = \"c\"\ncommand = \"true\"\nprints = \"\"\n";
     let dies = "\n[[step.do]]\nrun = \"sh -c 'echo the reason; exit 7'\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";
     let folder = lab.write_lab(&format!("{dies}{check}"));
@@ -247,9 +262,24 @@ fn what_does_not_start_or_end_is_told_and_leaves_nothing() {
     std::fs::remove_dir_all(Path::new(&folder).join("labs")).unwrap();
 }
 
+fn an_abandoned_command_leaves_no_process(place: Place) {
+    let lab = Lab::new(place, 14);
+    // It is given up after a second, and the lab is kept: nothing but meshlab itself can have ended it.
+    let folder = lab.write_lab(
+        "\n[[step.do]]\nrun = \"sleep 600 | sleep 600\"\n\n[[step.do]]\ncheck = \"command\"\nclaim = \"c\"\n\
+         command = \"true\"\nprints = \"\"\n",
+    );
+    lab.run(&["-C", &folder, "lab", "9", "--keep"]).expect(8);
+    let sleeping = || lab.processes().into_iter().filter(|line| line.contains("sleep")).collect::<Vec<_>>();
+    until("the command has ended", || sleeping().is_empty());
+    lab.run(&["down"]).expect(0);
+    lab.nothing_is_left();
+}
+
+/// Nothing runs here, on neither runtime.
 #[test]
 fn wrong_names_are_answered_with_the_nearest() {
-    let lab = Lab::new(12);
+    let lab = Lab::new(Place::Host, 12);
     let ran = lab.run(&["lab", "1-tpc-echo"]).expect(2);
     assert!(ran.stderr.contains("did you mean 1-tcp-echo"), "{}", ran.stderr);
     let folder = lab.write_lab("\n[[step.do]]\nrin = \"x\"\n");
@@ -257,6 +287,7 @@ fn wrong_names_are_answered_with_the_nearest() {
     assert!(ran.stderr.contains("lab.toml:13:1: expected run"), "{}", ran.stderr);
 }
 
+/// On the host alone: whoever may talk to Docker has root's rights there.
 #[test]
 fn an_ordinary_user_can_run_it() {
     if !rustix::process::geteuid().is_root() {
@@ -264,7 +295,7 @@ fn an_ordinary_user_can_run_it() {
         eprintln!("skipped: this test gives up root, and there is none to give up");
         return;
     }
-    let lab = Lab::new(13);
+    let lab = Lab::new(Place::Host, 13);
     // The tools lie in root's own folders: the other user gets a copy, and a copy of the program.
     let paths = Ran::from(
         Command::new(env!("CARGO_BIN_EXE_meshlab"))

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::environment::{Slots, Vm, error_of, files_below, mode};
+use crate::harness::{Place, docker, on_both_runtimes};
 
-#[test]
-fn a_day_with_the_environment() {
+on_both_runtimes!(a_day_with_the_environment);
+
+fn a_day_with_the_environment(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Arc::new(Vm::new(101));
+    let vm = Arc::new(Vm::new(place, 101));
     let watch = Watch::start(&vm);
     nothing_runs_yet(&vm);
     vm.run(&["up"]).expect(0);
@@ -209,6 +211,13 @@ fn secrets_stay_secret(vm: &Vm) {
         let ran = vm.run(arguments).expect(0);
         assert!(!ran.stdout.is_empty());
         assert!(!holds(ran.stdout.as_bytes()) && !holds(ran.stderr.as_bytes()), "{arguments:?}");
+    }
+    if vm.place == Place::Docker {
+        let names = vm.containers_and_networks();
+        assert!(names.len() > 5, "{names:?}");
+        for name in names {
+            assert!(!holds(docker(&["inspect", &name]).as_bytes()), "docker inspect {name}");
+        }
     }
     // Those who need them get them.
     let shell = vm

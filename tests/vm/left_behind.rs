@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::environment::{Slots, Vm, error_of};
+use crate::harness::{Place, on_both_runtimes};
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
@@ -13,10 +14,16 @@ fn signal(child: &Child, signal: Signal) {
 
 const MOMENTS: [&str; 4] = ["starting consul", "waiting for consul", "starting nomad", "waiting for nomad"];
 
-#[test]
-fn a_killed_up_leaves_nothing_that_down_does_not_find() {
+on_both_runtimes!(
+    a_killed_up_leaves_nothing_that_down_does_not_find,
+    the_next_up_clears_what_a_killed_one_left,
+    signals_take_everything_down,
+    a_folder_removed_by_hand_leaves_nothing
+);
+
+fn a_killed_up_leaves_nothing_that_down_does_not_find(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(103);
+    let vm = Vm::new(place, 103);
     for moment in MOMENTS {
         let mut child = vm.start_until(&["up"], moment);
         signal(&child, Signal::KILL);
@@ -26,10 +33,9 @@ fn a_killed_up_leaves_nothing_that_down_does_not_find() {
     }
 }
 
-#[test]
-fn the_next_up_clears_what_a_killed_one_left() {
+fn the_next_up_clears_what_a_killed_one_left(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(104);
+    let vm = Vm::new(place, 104);
     let mut child = vm.start_until(&["up"], "waiting for nomad");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
@@ -55,10 +61,9 @@ fn the_next_up_clears_what_a_killed_one_left() {
     vm.is_gone();
 }
 
-#[test]
-fn signals_take_everything_down() {
+fn signals_take_everything_down(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(105);
+    let vm = Vm::new(place, 105);
     for (moment, number, which) in [
         ("waiting for consul", 130, Signal::INT),
         ("waiting for nomad", 143, Signal::TERM),
@@ -71,10 +76,9 @@ fn signals_take_everything_down() {
     }
 }
 
-#[test]
-fn a_folder_removed_by_hand_leaves_nothing() {
+fn a_folder_removed_by_hand_leaves_nothing(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(106);
+    let vm = Vm::new(place, 106);
     for down in [&["down"][..], &["down", "--all"], &["up"]] {
         vm.run(&["up"]).expect(0);
         vm.run(&["jobs", "start", "addsvcJob", "dashboardJob"]).expect(0);
@@ -86,7 +90,15 @@ fn a_folder_removed_by_hand_leaves_nothing() {
         assert!(!vm.root().join("state.json").exists());
         let ran = vm.run(&["jobs", "list"]).expect(1);
         assert!(error_of(&ran).contains("no lab is running on"), "{}", ran.stderr);
-        vm.run(down).expect(0);
+        let ran = vm.run(down).expect(0);
+        if place == Place::Docker {
+            // Without a record, Docker is what knows.
+            let network = format!("network meshlab-{}", vm.address);
+            let machine = format!("container {}", vm.container("machine"));
+            for part in [machine, format!("container {}", vm.container("nomad")), network] {
+                assert!(ran.stderr.contains(&part), "{part}: {}", ran.stderr);
+            }
+        }
         if down == ["up"] {
             vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
             vm.remember_allocations();

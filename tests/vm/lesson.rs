@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::environment::{Slots, Vm};
+use crate::harness::{Place, on_both_runtimes};
 use crate::support::Ran;
 
 fn events(ran: &Ran) -> Vec<Value> {
@@ -15,10 +16,11 @@ fn evidence(events: &[Value]) -> Vec<String> {
     lines.map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
-#[test]
-fn all_thirteen_steps_hold_and_nothing_is_left() {
+on_both_runtimes!(all_thirteen_steps_hold_and_nothing_is_left);
+
+fn all_thirteen_steps_hold_and_nothing_is_left(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(121);
+    let vm = Vm::new(place, 121);
     let ran = vm.succeeds(&["--json", "lab", "2-calculator"]);
     let events = events(&ran);
     let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
@@ -46,10 +48,11 @@ fn all_thirteen_steps_hold_and_nothing_is_left() {
     vm.is_gone();
 }
 
+/// On the host alone: which steps are shown has nothing to do with where they run.
 #[test]
 fn one_step_alone_does_what_comes_before_without_a_word() {
     let _slot = Slots::take(1);
-    let vm = Vm::new(122);
+    let vm = Vm::new(Place::Host, 122);
     let unknown = vm.run(&["lab", "2", "--step", "schedular"]).expect(2);
     assert!(unknown.stderr.contains("did you mean scheduler?"), "{}", unknown.stderr);
     let ran = vm.succeeds(&["--json", "lab", "2", "--step", "scheduler"]);

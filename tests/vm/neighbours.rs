@@ -8,15 +8,21 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::environment::{Slots, Vm, error_of};
+use crate::harness::{Place, on_both_runtimes};
 use crate::support::{Ran, until};
 
 const NOBODY: u32 = 65534;
 
-#[test]
-fn two_environments_side_by_side() {
+on_both_runtimes!(
+    two_environments_side_by_side,
+    what_is_there_already_is_named,
+    a_full_disk_is_told_and_leaves_nothing
+);
+
+fn two_environments_side_by_side(place: Place) {
     let _slots = Slots::take(2);
     // A space in a folder's name must not matter.
-    let (one, two) = (Vm::in_folder(107, "sta te"), Vm::new(108));
+    let (one, two) = (Vm::in_folder(place, 107, "sta te"), Vm::new(place, 108));
     std::thread::scope(|scope| {
         for vm in [&one, &two] {
             scope.spawn(|| {
@@ -42,13 +48,16 @@ fn two_environments_side_by_side() {
     two.is_gone();
 }
 
-#[test]
-fn what_is_there_already_is_named() {
+fn what_is_there_already_is_named(place: Place) {
     let _slot = Slots::take(1);
-    let vm = Vm::new(109);
-    for (port, purpose) in [(8088, "the load balancer"), (4648, "Nomad's gossip"), (2809, "the API gateway")]
-    {
-        let holder = TcpListener::bind((vm.address.as_str(), port)).unwrap();
+    let vm = Vm::new(place, 109);
+    let needed: &[(u16, &str)] = match place {
+        Place::Host => &[(8088, "the load balancer"), (4648, "Nomad's gossip"), (2809, "the API gateway")],
+        // Only doors are on this machine.
+        Place::Docker => &[(8088, "the load balancer"), (3000, "the dashboard")],
+    };
+    for (port, purpose) in needed {
+        let holder = TcpListener::bind((vm.doors(), *port)).unwrap();
         let ran = vm.run(&["up"]).expect(1);
         let error = error_of(&ran);
         assert!(error.contains(&format!("port {port} is in use")) && error.contains(purpose), "{error}");
@@ -116,6 +125,7 @@ fn as_nobody(home: &Path, address: &str, arguments: &[&str]) -> Ran {
     Ran::from(output)
 }
 
+/// On the host alone: whoever may talk to Docker has root's rights there.
 #[test]
 fn an_ordinary_user_can_do_all_of_it() {
     if !rustix::process::geteuid().is_root() {
@@ -124,7 +134,7 @@ fn an_ordinary_user_can_do_all_of_it() {
         return;
     }
     let _slot = Slots::take(1);
-    let vm = Vm::new(110);
+    let vm = Vm::new(Place::Host, 110);
     let home = home_of_another_user();
     let run = |arguments: &[&str]| as_nobody(home.path(), &vm.address, arguments);
     run(&["up"]).expect(0);
@@ -137,8 +147,7 @@ fn an_ordinary_user_can_do_all_of_it() {
     vm.is_gone();
 }
 
-#[test]
-fn a_full_disk_is_told_and_leaves_nothing() {
+fn a_full_disk_is_told_and_leaves_nothing(place: Place) {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can mount a small disk");
         return;
@@ -147,7 +156,7 @@ fn a_full_disk_is_told_and_leaves_nothing() {
     let program = std::fs::metadata(env!("CARGO_BIN_EXE_meshlab")).unwrap().len() >> 20;
     // Too small for the copy of the program, and for Consul's log beside it.
     for (megabytes, who) in [(1, "failed to copy file"), (program + 20, "consul ended before it was ready")] {
-        let vm = Vm::new(111);
+        let vm = Vm::new(place, 111);
         std::fs::create_dir(vm.state()).unwrap();
         let Some(disk) = SmallDisk::mount(&vm.state(), megabytes) else {
             eprintln!("skipped: no right to mount");

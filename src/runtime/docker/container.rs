@@ -60,7 +60,7 @@ pub(super) fn process(found: &ContainerInspectResponse) -> Option<ProcessRecord>
 }
 
 /// The number that a process has in the innermost process namespace that it belongs to.
-fn number_inside(pid: i32) -> Option<i32> {
+pub(super) fn number_inside(pid: i32) -> Option<i32> {
     let status = procfs::process::Process::new(pid).and_then(|process| process.status()).ok()?;
     status.nspid?.last().copied()
 }
@@ -85,15 +85,27 @@ pub(super) fn status(code: i32) -> ExitStatus {
 
 /// Removes a container of this lab, running or not. That it is gone already is fine.
 pub(super) async fn remove_own(docker: &Docker, names: &Names, name: &str) -> Result<()> {
-    let Some(found) = look(docker, name).await? else { return Ok(()) };
-    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
-    if !names.are_ours(labels) {
-        let owner = labels.and_then(|labels| labels.get(super::names::RUN));
-        return Err(Failure::failed(format!("there is a container {name} that is not this lab's"))
-            .detail("it belongs to", owner.map_or("nobody that meshlab knows", String::as_str))
-            .hint(format!("`docker rm -f {name}` removes it, if nobody needs it")));
+    match look_own(docker, names, name).await? {
+        Some(_) => remove(docker, name).await,
+        None => Ok(()),
     }
-    remove(docker, name).await
+}
+
+/// What the daemon knows of a container of this lab, if there is one. Fails if it is somebody else's.
+pub(super) async fn look_own(
+    docker: &Docker,
+    names: &Names,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>> {
+    let Some(found) = look(docker, name).await? else { return Ok(None) };
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    if names.are_ours(labels) {
+        return Ok(Some(found));
+    }
+    let owner = labels.and_then(|labels| labels.get(super::names::RUN));
+    Err(Failure::failed(format!("there is a container {name} that is not this lab's"))
+        .detail("it belongs to", owner.map_or("nobody that meshlab knows", String::as_str))
+        .hint(format!("`docker rm -f {name}` removes it, if nobody needs it")))
 }
 
 /// Removes a container, running or not.

@@ -56,6 +56,8 @@ pub struct Plan {
     pub machine: String,
     /// Images of single programs, by the program's name.
     pub programs: BTreeMap<String, String>,
+    /// What its components are called.
+    pub components: Vec<String>,
     /// Ports that are published on this machine's loopback.
     pub published: Vec<u16>,
     /// The store, which the package repository reads.
@@ -92,8 +94,13 @@ impl Containers {
     async fn ensure_machine(&self) -> Result<()> {
         let docker = &self.daemon.docker;
         let name = self.names.container(MACHINE);
-        if container::look(docker, &name).await?.as_ref().and_then(container::process).is_some() {
+        let machine = container::look_own(docker, &self.names, &name).await?;
+        if machine.as_ref().and_then(container::process).is_some() {
             return Ok(());
+        }
+        // Before anything is made: names that are somebody else's.
+        for component in &self.plan.components {
+            container::look_own(docker, &self.names, &self.names.container(component)).await?;
         }
         network::ensure(docker, &self.names, self.run.address()).await?;
         // Without their machine the others are nothing, and would keep it from its address.

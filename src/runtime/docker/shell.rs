@@ -1,5 +1,10 @@
 //! One program inside the lab's machine that has the caller's terminal, or its standard streams.
 
+use std::future::ready;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
@@ -7,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use super::Daemon;
-use super::container::{look, process};
+use super::container::{look, number_inside, process};
 use super::exec::variables;
 use super::failure::cannot;
 use super::names::{MACHINE, Names};
@@ -17,6 +22,11 @@ use crate::state::RunDir;
 
 /// How much is passed on at once, in bytes.
 const PIECE: usize = 8 * 1024;
+
+/// How long Docker may take to tell that a program runs.
+const STARTED: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What to run.
 #[derive(Debug)]
@@ -29,12 +39,13 @@ pub struct Visit<'a> {
     pub terminal: Option<mpsc::Receiver<(u16, u16)>>,
 }
 
-/// Runs it to its end and returns its exit status. `input` is passed on to it, and its output to `on_output`, with
-/// whether it is for standard error.
+/// Runs it to its end and returns its exit status, unless it is interrupted before: then it is ended. `input` is passed on
+/// to it, and its output to `on_output`, with whether it is for standard error.
 pub async fn visit(
     daemon: &Daemon,
     run: &RunDir,
     visit: Visit<'_>,
+    interrupted: impl Future<Output = Failure>,
     mut input: impl AsyncRead + Unpin,
     mut on_output: impl FnMut(&[u8], bool) -> Result<()>,
 ) -> Result<u8> {
@@ -44,6 +55,13 @@ pub async fn visit(
         return Err(Failure::failed(format!("the machine of the lab on {} does not run", run.address()))
             .detail("container", container)
             .hint("`meshlab up` brings it back, `meshlab down` removes what is left"));
+    }
+    // Watched from here on: what comes while the program is being started is not lost.
+    let mut interrupted = pin!(interrupted);
+    tokio::select! {
+        biased;
+        interruption = interrupted.as_mut() => return Err(interruption),
+        () = ready(()) => {}
     }
     let program = visit.command.first().cloned().unwrap_or_default();
     let is_terminal = visit.terminal.is_some();
@@ -96,6 +114,10 @@ pub async fn visit(
         shown = show => shown?,
         () = pass_on => {}
         () = resize => {}
+        interruption = interrupted => {
+            end(docker, run, &container, &exec.id).await?;
+            return Err(interruption);
+        }
     }
     let ended = docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
     match ended.exit_code.and_then(|code| u8::try_from(code).ok()) {
@@ -110,6 +132,35 @@ pub async fn visit(
         Some(code) => Ok(code),
         None => Err(Failure::failed(format!("cannot tell how {program} ended"))),
     }
+}
+
+/// Ends a program inside. Docker has no call for it, and the program does not notice that nobody listens any more.
+async fn end(docker: &Docker, run: &RunDir, container: &str, exec: &str) -> Result<()> {
+    let what = || format!("end a program in the container {container}");
+    let deadline = Instant::now() + STARTED;
+    let pid = loop {
+        let found = docker.inspect_exec(exec).await.map_err(cannot(what()))?;
+        match found.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) {
+            Some(pid) if found.running == Some(true) => break pid,
+            // It is being started: Docker learns its number when it runs already.
+            _ if found.exit_code.is_none() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            _ => return Ok(()),
+        }
+    };
+    // Docker starts each as the leader of a session.
+    let Some(session) = number_inside(pid) else { return Ok(()) };
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some([run.program().as_str(), "svc", "end", &session.to_string()].map(str::to_owned).to_vec()),
+        ..CreateExecOptions::default()
+    };
+    let ender = docker.create_exec(container, options).await.map_err(cannot(what()))?;
+    let started = docker.start_exec(&ender.id, None::<StartExecOptions>).await.map_err(cannot(what()))?;
+    if let StartExecResults::Attached { mut output, .. } = started {
+        while output.next().await.is_some() {}
+    }
+    Ok(())
 }
 
 async fn next(terminal: &mut Option<mpsc::Receiver<(u16, u16)>>) -> Option<(u16, u16)> {
