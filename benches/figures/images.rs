@@ -23,6 +23,7 @@ const BUILT: &str = "meshlab-figures";
 pub(crate) fn measure(runs: usize, folder: &Path) -> Result<Vec<Figure>> {
     docker(&["version"]).map_err(|fault| format!("this needs a Docker daemon: {fault}"))?;
     let images = Images::export(folder)?;
+    not_in_use(&images.references())?;
     let (mut ours, mut built) = (Collector::default(), Collector::default());
     for run in 0..runs {
         remove(&images.references())?;
@@ -190,6 +191,18 @@ impl Images {
     fn built(&self) -> Vec<String> {
         self.of.keys().map(|name| format!("{BUILT}/{name}")).collect()
     }
+}
+
+/// Nothing is taken from a lab that runs.
+fn not_in_use(references: &[String]) -> Result<()> {
+    for reference in references {
+        let filter = format!("ancestor={reference}");
+        let output = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output()?;
+        if !output.stdout.is_empty() {
+            return Err(format!("containers use {reference}: `meshlab down --all` first").into());
+        }
+    }
+    Ok(())
 }
 
 /// Removes images, where they are there.
