@@ -14,8 +14,8 @@ use crate::failure::{Failure, Result};
 use crate::lab::{environment, inside_environment, secret_environment};
 use crate::lockfile::Lock;
 use crate::model::Platform;
-use crate::runtime::RuntimeKind;
 use crate::runtime::docker::{self, Visit};
+use crate::runtime::{RuntimeKind, WIDTH_VARIABLE};
 use crate::signals::interrupted;
 use crate::state::{RunDir, RunState};
 use crate::ui::{self, RawTerminal};
@@ -49,6 +49,7 @@ async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &Run
     let daemon = docker::require(super::runtime::docker_host(settings)).await?;
     let mut variables = inside_environment(run, &state.path, &settings.dirs);
     variables.extend(secret_environment(run));
+    variables.remove(WIDTH_VARIABLE);
     let mut command = args.command.clone();
     if command.is_empty() {
         command.push("/bin/sh".to_owned());
@@ -103,6 +104,7 @@ fn here(
         variables.insert("PATH".to_owned(), format!("{lab}:{own}"));
     }
     variables.remove("LANG");
+    variables.remove(WIDTH_VARIABLE);
     let error = Command::new(&program).args(arguments).envs(&variables).exec();
     let failure = Failure::failed(format!("cannot run {program}")).seen(&error);
     Err(match error.kind() {

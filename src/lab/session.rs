@@ -13,7 +13,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
-use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, ports};
+use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, WIDTH_VARIABLE, ports};
 use crate::state::{RunDir, RunState};
 use crate::vm::{CONSUL_HTTP, Component, NOMAD_HTTP, Package, Secrets, Vm, copy_of_this_program};
 
@@ -344,7 +344,7 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("NOMAD_ADDR", format!("http://{}", address.port(NOMAD_HTTP))),
         ("NOMAD_REGION", "bj".to_owned()),
         // What commands write is shown with a margin, on a terminal that may have 80 columns.
-        ("COLUMNS", "76".to_owned()),
+        (WIDTH_VARIABLE, "76".to_owned()),
         // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
         ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),

@@ -48,6 +48,9 @@ pub fn program_of(command: &str) -> &str {
     words.next().unwrap_or_default()
 }
 
+/// The width of what a lab shows with a margin. A shell that a person uses has the terminal's.
+pub const WIDTH_VARIABLE: &str = "COLUMNS";
+
 /// The environment of everything that a lab starts: clean, then this.
 pub type CommandEnvironment = BTreeMap<String, String>;
 

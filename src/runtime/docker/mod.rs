@@ -30,7 +30,7 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, program_of};
+use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, program_of};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
@@ -190,7 +190,8 @@ impl Containers {
         ContainerCreateBody {
             image: Some(image.to_owned()),
             user: Some(part.user()),
-            env: Some(variables(self.environment.iter())),
+            // Whatever runs inside inherits it; commands of the lab get the width beside it.
+            env: Some(variables(self.environment.iter().filter(|(name, _)| *name != WIDTH_VARIABLE))),
             working_dir: Some(self.run.work().into_string()),
             labels: Some(self.names.component_labels(component)),
             ..ContainerCreateBody::default()
