@@ -206,7 +206,7 @@ impl Lab {
         match self.place {
             // It goes by programs.
             Place::Host => {
-                parts.extend(["process consul (pid ".to_owned(), "process meshlab (pid ".to_owned()])
+                parts.extend(["process consul (pid ".to_owned(), "process meshlab (pid ".to_owned()]);
             }
             Place::Docker => {
                 parts.extend(
