@@ -112,7 +112,7 @@ impl Session {
             Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
             Place::Docker { daemon, plan } => {
                 let environment = inside_environment(run, &state.path, dirs);
-                Box::new(Containers::new(*daemon, run.clone(), *plan, environment).await?)
+                Box::new(Box::pin(Containers::new(*daemon, run.clone(), *plan, environment)).await?)
             }
         };
         let mut machine = Machine::new(run.clone(), state, runtime);
