@@ -57,6 +57,8 @@ fn alone_with(namespace: &[&str], home: &Path, command_line: &[&str]) -> Ran {
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", home)
+        // Docker's networks are in another namespace.
+        .env("MESHLAB_RUNTIME", "host")
         .current_dir(home)
         .stdin(Stdio::null());
     for name in ["CACHE", "DATA", "STATE", "CONFIG"] {

@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters::{
@@ -15,6 +16,11 @@ use super::names::Names;
 use crate::failure::{Failure, Result};
 use crate::runtime::process::start_ticks;
 use crate::state::{ProcessRecord, now};
+
+/// How long the daemon may take to notice that a container has ended.
+const NEWS: Duration = Duration::from_secs(2);
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Makes a container and starts it. One of this lab that has its name goes first; somebody else's is left alone.
 pub(super) async fn start(
@@ -63,6 +69,20 @@ pub(super) fn process(found: &ContainerInspectResponse) -> Option<ProcessRecord>
 pub(super) fn number_inside(pid: i32) -> Option<i32> {
     let status = procfs::process::Process::new(pid).and_then(|process| process.status()).ok()?;
     status.nspid?.last().copied()
+}
+
+/// How a container ended whose process is gone, in words. The daemon learns of it a moment later.
+pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
+    let deadline = Instant::now() + NEWS;
+    loop {
+        let found = look(docker, name).await?;
+        let state = found.as_ref().and_then(|found| found.state.as_ref());
+        let runs = state.is_some_and(|state| state.running == Some(true));
+        if !runs || Instant::now() >= deadline {
+            return Ok(how_ended(found.as_ref()));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// How a container ended, in words.

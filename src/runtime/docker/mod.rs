@@ -87,7 +87,8 @@ impl Containers {
         environment.insert("HOME".to_owned(), run.work().to_string());
         let names = Names::new(&run, Some(&plan.lab));
         let containers = Self { daemon, run, plan, names, environment };
-        Box::pin(containers.ensure_machine()).await?;
+        containers.ensure_machine().await?;
+        network::require_route(containers.run.address())?;
         Ok(containers)
     }
 
@@ -226,11 +227,8 @@ impl Runtime for Containers {
                 return None;
             }
             let name = self.names.container(&service.name);
-            let found = container::look(&self.daemon.docker, &name).await;
-            Some(match found {
-                Ok(found) => container::how_ended(found.as_ref()),
-                Err(failure) => failure.to_string(),
-            })
+            let ended = container::look_ended(&self.daemon.docker, &name).await;
+            Some(ended.unwrap_or_else(|failure| failure.to_string()))
         })
     }
 

@@ -73,6 +73,20 @@ pub(super) async fn ensure(docker: &Docker, names: &Names, address: LabAddress) 
     }
 }
 
+/// Fails where the lab's network does not lead: from a container of its own, or another network namespace than Docker's.
+pub(super) fn require_route(address: LabAddress) -> Result<()> {
+    let wanted = Range::around(address.ip(), BITS);
+    if route(wanted).is_some() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::MachineLacks,
+        format!("the lab's network {wanted} cannot be reached from here"),
+    )
+    .detail("seen", "Docker has made it, and no interface of this network namespace leads to it")
+    .hint("run meshlab where Docker's daemon runs, not in a container of its own; or give --runtime host"))
+}
+
 async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Owner> {
     let wanted = Range::around(address.ip(), BITS);
     let all = ListNetworksOptionsBuilder::default().build();
