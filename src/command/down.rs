@@ -4,21 +4,23 @@ use super::runtime;
 use crate::cli::{DownArgs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::Result;
+use crate::model::LabAddress;
 use crate::runtime::docker::{self, Found};
-use crate::runtime::process;
+use crate::runtime::{RuntimeKind, process};
 use crate::state::RunDir;
 
 /// Takes down the lab on the address, or all labs.
 pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
     let state_dir = &settings.dirs.state;
-    let mut runs =
-        if args.all { RunDir::all(state_dir)? } else { vec![RunDir::new(state_dir, settings.address)] };
-    if args.all {
-        // Processes whose lab's folder was deleted still carry its name.
+    let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![settings.run_dir()] };
+    let is_named = settings.address_given || settings.runtime.kind().is_some() || settings.run_dir().exists();
+    if args.all || !is_named {
+        // Processes and containers whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();
         let mut lost = process::marked_addresses(state_dir)?;
-        if let Found::Usable(daemon) = docker::find(runtime::docker_host(settings)).await? {
-            lost.extend(docker::labelled_addresses(&daemon, state_dir).await?);
+        lost.extend(labelled(settings, reporter).await);
+        if !args.all {
+            lost.retain(|address| *address == RuntimeKind::of(*address).default_address());
         }
         lost.sort();
         lost.dedup();
@@ -48,4 +50,19 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
         reporter.report(Event::Note { text: format!("nothing is running on {place}") });
     }
     outcome
+}
+
+/// The addresses of labs that have containers. That there is no daemon to ask is no reason to let the others run.
+async fn labelled(settings: &Settings, reporter: &SharedReporter) -> Vec<LabAddress> {
+    let asked = async {
+        match docker::find(runtime::docker_host(settings)).await? {
+            Found::Usable(daemon) => docker::labelled_addresses(&daemon, &settings.dirs.state).await,
+            Found::Absent(_) => Ok(Vec::new()),
+        }
+    };
+    asked.await.unwrap_or_else(|failure| {
+        let text = format!("labs that run in containers are not looked for: {failure}");
+        reporter.report(Event::Warning { text });
+        Vec::new()
+    })
 }

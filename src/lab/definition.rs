@@ -286,6 +286,9 @@ struct Names {
     services: BTreeSet<Slug>,
 }
 
+/// Containers that are no service's: the machine itself, and what empties its folder.
+const RESERVED: [&str; 2] = ["machine", "cleaner"];
+
 type Misplaced = (usize, String);
 
 fn step(raw: RawStep, at: usize, names: &mut Names) -> Result<Step, Misplaced> {
@@ -332,6 +335,11 @@ fn action(table: toml::Table, names: &mut Names) -> Result<Action, String> {
     let raw = RawRun::deserialize(table).map_err(words)?;
     let service = match (raw.service, raw.ready) {
         (Some(name), Some(ready)) => {
+            if RESERVED.contains(&name.as_str()) {
+                return Err(format!(
+                    "expected another name than {name}: a container of meshlab's own has it"
+                ));
+            }
             if !names.services.insert(name.clone()) {
                 return Err(format!("expected names of services that differ, found {name} twice"));
             }
