@@ -3,6 +3,7 @@
 mod catalog;
 pub mod check;
 mod definition;
+mod read;
 mod session;
 
 pub use catalog::Catalog;
