@@ -182,6 +182,7 @@ pub(crate) async fn take_down(
     reporter: &SharedReporter,
 ) -> Result<()> {
     let started = Instant::now();
+    let allocations = host::allocations(run);
     let mut removed = match RuntimeKind::of(run.address()) {
         RuntimeKind::Host => Vec::new(),
         RuntimeKind::Docker => {
@@ -191,7 +192,7 @@ pub(crate) async fn take_down(
             docker::take_down(&daemon, run).await?
         }
     };
-    removed.extend(host::take_down(run, run_lock).await?);
+    removed.extend(host::take_down(run, run_lock, &allocations).await?);
     reporter.report(Event::Runtime(RuntimeEvent::TakenDown { removed, took: started.elapsed() }));
     Ok(())
 }

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::process::{is_running, start_ticks};
 use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
 use crate::failure::{Failure, Result};
-use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, ServiceRecord, now};
+use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, RunLock, ServiceRecord, now};
 
 /// The shell that runs a lab's commands, as it would run them for a person.
 const SHELL: &str = "/bin/sh";
@@ -117,9 +117,15 @@ impl Runtime for Host {
     }
 }
 
+/// The allocations of a lab's Nomad: their control groups are found by them, also when the lab's folder is gone.
+pub fn allocations(run: &RunDir) -> Vec<String> {
+    mounts::allocations(run)
+}
+
 /// Empties a lab's folder and removes the control groups of its tasks. None of its processes is left.
 pub async fn clear(run: &RunDir) -> Result<()> {
-    mounts::remove_control_groups(run, mounts::Others::Unknown).await?;
+    let allocations = allocations(run);
+    mounts::remove_control_groups(run, &allocations, mounts::Others::Unknown).await?;
     for entry in fs::read_dir(run.root())? {
         let entry = entry?;
         let path = entry.path();
@@ -129,13 +135,13 @@ pub async fn clear(run: &RunDir) -> Result<()> {
 }
 
 /// Ends everything that carries this lab's mark or is recorded in its state, and removes its folder.
-/// Says in words what was removed.
-pub async fn take_down(run: &RunDir, lock: crate::state::RunLock) -> Result<Vec<String>> {
+/// Says in words what was removed. `allocations` are those of the lab while it still ran.
+pub async fn take_down(run: &RunDir, lock: RunLock, allocations: &[String]) -> Result<Vec<String>> {
     let state = run.load();
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
     removed.extend(mounts::unmount_below(run.root())?);
-    removed.extend(mounts::remove_control_groups(run, mounts::Others::Visible).await?);
+    removed.extend(mounts::remove_control_groups(run, allocations, mounts::Others::Visible).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
     }

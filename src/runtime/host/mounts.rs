@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::failure::{Failure, Result};
+use crate::runtime::process::find_task_processes;
 use crate::state::RunDir;
 
 /// Where control groups are mounted.
@@ -63,6 +64,17 @@ fn unescaped(point: &Path) -> PathBuf {
 /// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
 const FIRST_VERSION: &str = "nomad";
 
+/// The allocations of a lab's Nomad, by their folders and, where those are gone, by the tasks that run.
+pub(super) fn allocations(run: &RunDir) -> Vec<String> {
+    let own = folders(&run.root().join("nomad").join("alloc"));
+    let named = own.iter().filter_map(|folder| folder.file_name().map(str::to_owned));
+    let mut ids: Vec<String> =
+        named.chain(find_task_processes(run).into_iter().map(|task| task.allocation)).collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
 /// What can be told of other labs' Nomads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
@@ -74,9 +86,13 @@ pub(super) enum Others {
 
 /// Removes the control groups of a lab's tasks, in every hierarchy. Where Nomad takes one parent for all, it is left to
 /// another Nomad that runs.
-pub(super) async fn remove_control_groups(run: &RunDir, others: Others) -> Result<Vec<String>> {
+pub(super) async fn remove_control_groups(
+    run: &RunDir,
+    allocations: &[String],
+    others: Others,
+) -> Result<Vec<String>> {
     let mut removed: Vec<Utf8PathBuf> = Vec::new();
-    for group in control_groups(run, others) {
+    for group in control_groups(run, allocations, others) {
         let deadline = Instant::now() + EMPTYING;
         loop {
             let Err(error) = remove_tree(&group) else {
@@ -106,7 +122,7 @@ pub(super) async fn remove_control_groups(run: &RunDir, others: Others) -> Resul
     Ok(told)
 }
 
-fn control_groups(run: &RunDir, others: Others) -> Vec<Utf8PathBuf> {
+fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<Utf8PathBuf> {
     let root = Utf8Path::new(CONTROL_GROUPS);
     let name = run.control_group();
     // Several names lead to the same hierarchy.
@@ -117,12 +133,11 @@ fn control_groups(run: &RunDir, others: Others) -> Vec<Utf8PathBuf> {
     let shared: Vec<Utf8PathBuf> =
         hierarchies.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)).collect();
     if others == Others::Unknown || is_another_nomad_running() {
-        let own = run.root().join("nomad").join("alloc");
-        let allocations: Vec<String> =
-            folders(&own).iter().filter_map(|folder| folder.file_name().map(|id| format!("{id}."))).collect();
         let is_own = |group: &Utf8PathBuf| {
             let name = group.file_name().unwrap_or_default();
-            allocations.iter().any(|id| name.starts_with(id.as_str()))
+            allocations
+                .iter()
+                .any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')))
         };
         groups.extend(shared.iter().flat_map(|parent| folders(parent)).filter(is_own));
     } else {
