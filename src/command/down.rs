@@ -14,13 +14,15 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
     let state_dir = &settings.dirs.state;
     let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![settings.run_dir()] };
     let is_named = settings.address_given || settings.runtime.kind().is_some() || settings.run_dir().exists();
+    let mut elsewhere = Vec::new();
     if args.all || !is_named {
         // Processes and containers whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();
         let mut lost = process::marked_addresses(state_dir)?;
         lost.extend(labelled(settings, reporter).await);
         if !args.all {
-            lost.retain(|address| *address == RuntimeKind::of(*address).default_address());
+            (lost, elsewhere) =
+                lost.into_iter().partition(|address| *address == RuntimeKind::of(*address).default_address());
         }
         lost.sort();
         lost.dedup();
@@ -48,6 +50,10 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
     if !found && outcome.is_ok() {
         let place = if args.all { "any address".to_owned() } else { settings.address.to_string() };
         reporter.report(Event::Note { text: format!("nothing is running on {place}") });
+        if let Some(address) = elsewhere.first() {
+            let text = format!("something runs on {address}: `meshlab down --all` ends it as well");
+            reporter.report(Event::Note { text });
+        }
     }
     outcome
 }

@@ -125,9 +125,9 @@ async fn work(
     let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let settings = &chosen.settings;
     // Before the tools, which may take minutes to get, and again after them.
-    runtime::require_free_ports(run, &lab)?;
+    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
     let components = components(&lab, &chosen, lock, reporter).await?;
-    runtime::require_free_ports(run, &lab)?;
+    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
     reporter.report(Event::Lab(LabEvent::Started {
         id: lab.id.clone(),
         title: lab.title.clone(),

@@ -58,16 +58,13 @@ pub(super) async fn choose(settings: &Settings) -> Result<Chosen> {
     Ok(Chosen { settings, daemon, reason })
 }
 
-/// Fails if something else holds a port that the lab needs on this machine.
-pub(super) fn require_free_ports(run: &RunDir, lab: &Lab) -> Result<()> {
+/// Fails if something else holds a port that the lab needs on this machine, or the network of its containers.
+pub(super) async fn require_free(run: &RunDir, lab: &Lab, daemon: Option<&Daemon>) -> Result<()> {
     let address = run.address();
-    match RuntimeKind::of(address) {
-        RuntimeKind::Host => ports::require_free(address, &lab.ports),
-        RuntimeKind::Docker => {
-            let doors: Vec<NeededPort> = lab.ports.iter().filter(|port| port.door).cloned().collect();
-            ports::require_free(address.doors(), &doors)
-        }
-    }
+    let Some(daemon) = daemon else { return ports::require_free(address, &lab.ports) };
+    let doors: Vec<NeededPort> = lab.ports.iter().filter(|port| port.door).cloned().collect();
+    ports::require_free(address.doors(), &doors)?;
+    docker::require_free_network(daemon, run).await.map(drop)
 }
 
 /// The images that a lab's containers are made of.

@@ -63,13 +63,13 @@ async fn bring_up(
     let started = Instant::now();
     let dirs = &chosen.settings.dirs;
     if !resumed {
-        runtime::require_free_ports(run, &lab)?;
+        runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
     }
     let components = super::lab::components(&lab, chosen, lock, reporter).await?;
     let mut session = if resumed {
         Session::resume(lab, run, components, dirs, reporter.clone()).await?
     } else {
-        runtime::require_free_ports(run, &lab)?;
+        runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
         Session::prepare(lab, run, components, dirs, reporter.clone()).await?
     };
     // Nomad looks for Consul once, when it starts: the others come first.

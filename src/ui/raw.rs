@@ -39,13 +39,13 @@ impl Drop for RawTerminal {
     }
 }
 
-/// Writes what another program wrote, to standard output or standard error.
-pub fn print_bytes(bytes: &[u8], error: bool) -> Result<()> {
+/// Writes what another program wrote, to standard output or standard error. Says whether there is still a reader.
+pub fn print_bytes(bytes: &[u8], error: bool) -> Result<bool> {
     if !error {
-        return super::print_raw(bytes);
+        return super::print_while_read(bytes);
     }
     let mut out = std::io::stderr().lock();
     // Nobody could be told.
     let _ = out.write_all(bytes).and_then(|()| out.flush());
-    Ok(())
+    Ok(true)
 }

@@ -1,5 +1,7 @@
 //! Removing what root wrote inside, for a user who is not root outside: Nomad and what was typed ran as root there.
 
+use std::time::Duration;
+
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{ListImagesOptionsBuilder, WaitContainerOptions};
@@ -15,6 +17,9 @@ use crate::image::LABEL;
 use crate::state::RunDir;
 
 const CLEANER: &str = "cleaner";
+
+/// How long it may take to remove some hundred files.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Empties a lab's folder, and removes its control groups. The lab's other containers are gone by now.
 pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -> Result<()> {
@@ -36,8 +41,10 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
     };
     start(docker, names, &name, &body).await?;
     let mut ended = docker.wait_container(&name, None::<WaitContainerOptions>);
-    let outcome = match ended.next().await {
-        Some(Err(error)) => Err(told(
+    let outcome = match tokio::time::timeout(PATIENCE, ended.next()).await {
+        Err(_) => Err(Failure::failed(format!("cannot empty {} within {PATIENCE:?}", run.root()))
+            .hint(format!("`docker logs {name}` shows why; root can remove the folder"))),
+        Ok(Some(Err(error))) => Err(told(
             Failure::failed(format!("cannot empty {}", run.root()))
                 .hint(format!("`docker logs {name}` shows why; root can remove the folder")),
             &error,

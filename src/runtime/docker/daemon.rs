@@ -81,8 +81,8 @@ fn socket(docker_host: Option<&str>) -> Result<Utf8PathBuf> {
     match docker_host {
         None => Ok(SOCKET.into()),
         Some(host) => match host.strip_prefix("unix://") {
-            Some(path) => Ok(path.into()),
-            None => Err(unusable("labs need a Docker daemon on this machine")
+            Some(path) if path.starts_with('/') => Ok(path.into()),
+            _ => Err(unusable("labs need a Docker daemon on this machine")
                 .detail("DOCKER_HOST", host)
                 .hint("unset DOCKER_HOST, or give --runtime host: containers share the lab's folder and its network with this machine")),
         },

@@ -87,6 +87,7 @@ impl Containers {
         environment.insert("HOME".to_owned(), run.work().to_string());
         let names = Names::new(&run, Some(&plan.lab));
         let containers = Self { daemon, run, plan, names, environment };
+        remove::wake(&containers.daemon.docker, &containers.names).await?;
         containers.ensure_machine().await?;
         network::require_route(containers.run.address())?;
         Ok(containers)

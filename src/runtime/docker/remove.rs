@@ -48,6 +48,19 @@ pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Str
         .hint("end the other meshlab first, then run `meshlab down` again"))
 }
 
+/// Lets go on what somebody has paused: it would not answer.
+pub(super) async fn wake(docker: &Docker, names: &Names) -> Result<()> {
+    let mut filter = names.filter();
+    filter.insert("status".to_owned(), vec!["paused".to_owned()]);
+    for container in containers(docker, filter).await?.iter().filter_map(name) {
+        docker
+            .unpause_container(&container)
+            .await
+            .map_err(cannot(format!("unpause the container {container}")))?;
+    }
+    Ok(())
+}
+
 /// Whether anything of a lab is there.
 pub(super) async fn is_there(docker: &Docker, names: &Names) -> Result<bool> {
     Ok(!containers(docker, names.filter()).await?.is_empty()

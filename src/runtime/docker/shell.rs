@@ -28,6 +28,15 @@ const STARTED: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How Docker begins to say that a program cannot be started.
+const REFUSAL: &[u8] = b"OCI runtime exec failed";
+
+/// The exit status of a program whose reader has left, as a shell tells SIGPIPE.
+const UNREAD: u8 = 128 + 13;
+
+/// How long a program may take to end when it is told to.
+const ENDING: Duration = Duration::from_secs(10);
+
 /// What to run.
 #[derive(Debug)]
 pub struct Visit<'a> {
@@ -40,14 +49,14 @@ pub struct Visit<'a> {
 }
 
 /// Runs it to its end and returns its exit status, unless it is interrupted before: then it is ended. `input` is passed on
-/// to it, and its output to `on_output`, with whether it is for standard error.
+/// to it, and its output to `on_output`, with whether it is for standard error; that says whether anybody still reads.
 pub async fn visit(
     daemon: &Daemon,
     run: &RunDir,
     visit: Visit<'_>,
     interrupted: impl Future<Output = Failure>,
     mut input: impl AsyncRead + Unpin,
-    mut on_output: impl FnMut(&[u8], bool) -> Result<()>,
+    mut on_output: impl FnMut(&[u8], bool) -> Result<bool>,
 ) -> Result<u8> {
     let docker = &daemon.docker;
     let container = Names::new(run, None).container(MACHINE);
@@ -102,36 +111,62 @@ pub async fn visit(
             let _ = docker.resize_exec(&exec.id, ResizeExecOptions { height, width }).await;
         }
     };
+    let mut refusal = None;
     let show = async {
         while let Some(piece) = output.next().await {
             let piece = piece.map_err(cannot(what()))?;
             let is_error = matches!(piece, LogOutput::StdErr { .. });
-            on_output(&piece.into_bytes(), is_error)?;
+            let bytes = piece.into_bytes();
+            if bytes.starts_with(REFUSAL) {
+                // Docker's own words come where the program's would.
+                refusal = Some(String::from_utf8_lossy(&bytes).trim().to_owned());
+            } else if !on_output(&bytes, is_error)? {
+                return Ok(Left::Unread);
+            }
         }
-        Ok::<(), Failure>(())
+        Ok::<Left, Failure>(Left::Ended)
     };
-    tokio::select! {
-        shown = show => shown?,
-        () = pass_on => {}
-        () = resize => {}
-        interruption = interrupted => {
-            end(docker, run, &container, &exec.id).await?;
-            return Err(interruption);
-        }
+    let left = tokio::select! {
+        left = show => left?,
+        () = pass_on => Left::Unread,
+        () = resize => Left::Unread,
+        interruption = interrupted => Left::Interrupted(interruption),
+    };
+    if !matches!(left, Left::Ended) {
+        // First of all let go of its output: unread, it would hold up everything that Docker does in this container.
+        drop((output, to_program));
+        let ended = tokio::time::timeout(ENDING, end(docker, run, &container, &exec.id)).await;
+        return match (ended, left) {
+            (Err(_), _) => Err(Failure::failed(format!("{program} does not end"))
+                .detail("seen", format!("still there after {ENDING:?}"))
+                .hint("`meshlab shell -- ps` shows it, `meshlab down` ends all")),
+            (Ok(ended), Left::Interrupted(interruption)) => ended.and(Err(interruption)),
+            (Ok(ended), _) => ended.map(|()| UNREAD),
+        };
     }
     let ended = docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
     match ended.exit_code.and_then(|code| u8::try_from(code).ok()) {
         // So Docker tells that there is no such program.
         Some(code @ (126 | 127)) if ended.pid.unwrap_or_default() == 0 => Err(Failure::failed(format!(
-            "cannot run {program}"
+            "cannot run {program:?}"
         ))
-        .detail("seen", format!("exit status {code}"))
+        .detail("Docker says", refusal.unwrap_or_else(|| format!("exit status {code}")))
         .hint(
             "inside are the lab's tools and BusyBox; `meshlab shell -- ls /usr/local/bin` lists the tools",
         )),
         Some(code) => Ok(code),
         None => Err(Failure::failed(format!("cannot tell how {program} ended"))),
     }
+}
+
+/// How a visit came to its end.
+enum Left {
+    /// The program ended.
+    Ended,
+    /// Nobody reads what it writes.
+    Unread,
+    /// Whoever came was told to go.
+    Interrupted(Failure),
 }
 
 /// Ends a program inside. Docker has no call for it, and the program does not notice that nobody listens any more.

@@ -140,7 +140,7 @@ fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<U
                 .any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')))
         };
         groups.extend(shared.iter().flat_map(|parent| folders(parent)).filter(is_own));
-    } else {
+    } else if !allocations.is_empty() || run.root().join("nomad").exists() {
         groups.extend(shared);
     }
     groups.retain(|group| group.is_dir());
