@@ -155,7 +155,13 @@ fn a_shell_inside(lab: &Lab) {
     // Files of the lab are at hand, and those of this machine are not.
     run("test -f services.hcl && test ! -e /home && ! touch /usr/local/bin/x").expect(0);
     let unknown = lab.run(&["shell", "--", "no-such-program"]).expect(1);
-    assert!(unknown.stderr.contains("cannot run no-such-program"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("cannot run \"no-such-program\""), "{}", unknown.stderr);
+    assert_eq!(unknown.stdout, "", "Docker's words are not the program's");
+    // Whose reader has left ends, and holds up nothing.
+    let mut endless = lab.command(&["shell", "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut begun = [0; 2];
+    endless.stdout.take().unwrap().read_exact(&mut begun).unwrap();
+    assert_eq!(endless.wait().unwrap().code(), Some(141));
     // All of a long input arrives, and its end does.
     let text = "by hand, a line of many\n".repeat(20_000);
     let mut command = lab.command(&["shell", "--", "cat"]);
