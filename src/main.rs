@@ -41,16 +41,6 @@ fn main() -> ExitCode {
         }
     };
     let console = Arc::new(Console::new(&settings));
-    // Its exit status is that of the command that it runs.
-    if let Command::Svc(SvcCommand::Leash { line }) = &cli.command {
-        return match svc::machine::leash(line) {
-            Ok(code) => code.into(),
-            Err(failure) => {
-                console.failure(&failure);
-                failure.kind().exit_code().into()
-            }
-        };
-    }
     match carry_out(cli.command, &settings, &console) {
         Ok(code) => code,
         Err(failure) => {
@@ -65,6 +55,10 @@ fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> R
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "meshlab", &mut script);
         return ui::print_raw(&script).map(|()| ExitCode::SUCCESS);
+    }
+    // Its exit status is that of the command that it runs.
+    if let Command::Svc(SvcCommand::Leash { line }) = &command {
+        return svc::machine::leash(line).map(ExitCode::from);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)

@@ -126,6 +126,11 @@ struct File {
 }
 
 impl Settings {
+    /// Whether nothing has decided where a lab runs: no flag, no address, no lab that is there already.
+    pub fn leaves_runtime_open(&self) -> bool {
+        self.runtime.kind().is_none() && !self.address_given && !self.run_dir().exists()
+    }
+
     /// The folder of the lab that this is about.
     pub fn run_dir(&self) -> RunDir {
         RunDir::new(&self.dirs.state, self.address)

@@ -13,9 +13,8 @@ use crate::state::RunDir;
 pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
     let state_dir = &settings.dirs.state;
     let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![settings.run_dir()] };
-    let is_named = settings.address_given || settings.runtime.kind().is_some() || settings.run_dir().exists();
     let mut elsewhere = Vec::new();
-    if args.all || !is_named {
+    if args.all || settings.leaves_runtime_open() {
         // Processes and containers whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();
         let mut lost = process::marked_addresses(state_dir)?;

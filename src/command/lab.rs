@@ -84,12 +84,12 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
     let lab = Catalog::find(&settings.work_dir)?.lab(name)?;
     let shown = shown_steps(&lab, args)?;
     let chosen = runtime::choose(settings).await?;
-    let settings = &chosen.settings.clone();
+    let settings = &chosen.settings;
     let lab = lab.at(settings.address);
     let run = settings.run_dir();
     let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
     let outcome = tokio::select! {
-        outcome = work(lab, &run, args.keep, shown, chosen, lock, console) => outcome,
+        outcome = work(lab, &run, args.keep, shown, &chosen, lock, console) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
@@ -118,7 +118,7 @@ async fn work(
     run: &RunDir,
     keep: bool,
     shown: Range<usize>,
-    chosen: Chosen,
+    chosen: &Chosen,
     lock: &Lock,
     console: &Arc<Console>,
 ) -> Result<()> {
@@ -126,7 +126,7 @@ async fn work(
     let settings = &chosen.settings;
     // Before the tools, which may take minutes to get, and again after them.
     runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
-    let components = components(&lab, &chosen, lock, reporter).await?;
+    let components = components(&lab, chosen, lock, reporter).await?;
     runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
     reporter.report(Event::Lab(LabEvent::Started {
         id: lab.id.clone(),

@@ -31,9 +31,7 @@ pub(super) struct Chosen {
 pub(super) async fn choose(settings: &Settings) -> Result<Chosen> {
     let docker_host = docker_host(settings);
     let mut settings = settings.clone();
-    let is_free =
-        settings.runtime.kind().is_none() && !settings.address_given && !settings.run_dir().exists();
-    if !is_free {
+    if !settings.leaves_runtime_open() {
         let (daemon, reason) = match RuntimeKind::of(settings.address) {
             RuntimeKind::Docker => {
                 let daemon = docker::require(docker_host).await?;

@@ -13,7 +13,9 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
-use crate::runtime::{CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, WIDTH_VARIABLE, ports};
+use crate::runtime::{
+    CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, WIDTH_VARIABLE, at_home, ports,
+};
 use crate::state::{RunDir, RunState};
 use crate::vm::{CONSUL_HTTP, Component, NOMAD_HTTP, Package, Secrets, Vm, copy_of_this_program};
 
@@ -360,9 +362,7 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
 pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
     let mut environment = environment(run, path, dirs);
     environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
-    environment.insert("HOME".to_owned(), run.work().to_string());
-    environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
-    environment
+    at_home(environment, run)
 }
 
 /// The tokens of a lab that has some, for commands that a person would type.

@@ -22,7 +22,7 @@ use std::process::ExitStatus;
 use futures_util::future::BoxFuture;
 
 use crate::failure::Result;
-use crate::state::{ProcessRecord, ServiceRecord};
+use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, ServiceRecord};
 
 pub use kind::RuntimeKind;
 pub use machine::{Finished, Machine};
@@ -53,6 +53,14 @@ pub const WIDTH_VARIABLE: &str = "COLUMNS";
 
 /// The environment of everything that a lab starts: clean, then this.
 pub type CommandEnvironment = BTreeMap<String, String>;
+
+/// The same with the lab's mark, and with its folders in place of the user's.
+pub fn at_home(mut environment: CommandEnvironment, run: &RunDir) -> CommandEnvironment {
+    environment.insert(RUN_DIR_VARIABLE.to_owned(), run.root().to_string());
+    environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
+    environment.insert("HOME".to_owned(), run.work().to_string());
+    environment
+}
 
 /// Takes each line that a command writes.
 pub type OnLine<'a> = &'a mut (dyn FnMut(OutputLine) + Send);

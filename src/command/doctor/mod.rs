@@ -81,9 +81,8 @@ fn as_json(title: &str, note: &Note) -> Value {
 
 /// The ports of the labs where they would run now: on `--address`, else in containers if there is a daemon.
 fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
-    let is_free =
-        settings.runtime.kind().is_none() && !settings.address_given && !settings.run_dir().exists();
-    let address = if is_free && has_daemon { LabAddress::MACHINE } else { settings.address };
+    let address =
+        if has_daemon && settings.leaves_runtime_open() { LabAddress::MACHINE } else { settings.address };
     let run = RunDir::new(&settings.dirs.state, address);
     if let Some(state) = run.load() {
         let seen = format!("lab {} runs on {address} and has them", state.lab);

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
-use bollard::query_parameters::{ListImagesOptionsBuilder, WaitContainerOptions};
+use bollard::query_parameters::WaitContainerOptions;
 use camino::Utf8Path;
 use futures_util::StreamExt as _;
 
 use super::container::{remove, start};
-use super::failure::{cannot, told};
+use super::failure::told;
+use super::images::labelled;
 use super::names::Names;
 use super::rights::{Part, shared};
 use crate::failure::{Failure, Result};
-use crate::image::LABEL;
 use crate::state::RunDir;
 
 const CLEANER: &str = "cleaner";
@@ -58,10 +58,7 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
 
 /// One of meshlab's images: all have the base that this program needs, which is nothing.
 async fn any_image(docker: &Docker) -> Result<String> {
-    let filters = [("label".to_owned(), vec![LABEL.to_owned()])].into();
-    let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-    let images = docker.list_images(Some(options)).await.map_err(cannot("list Docker's images"))?;
-    images.into_iter().next().map(|image| image.id).ok_or_else(|| {
+    labelled(docker, None).await?.into_iter().next().ok_or_else(|| {
         Failure::failed("the lab's folder has files of root's, and there is no image to remove them with")
             .hint("`sudo meshlab down` removes them")
     })

@@ -2,23 +2,14 @@
 
 use bollard::errors::Error;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, cause_chain};
 
 /// The daemon's own words, without the client's around them.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
         Error::DockerStreamError { error } => error.trim().to_owned(),
-        other => {
-            let mut text = other.to_string();
-            let mut source = std::error::Error::source(other);
-            while let Some(cause) = source {
-                text.push_str(": ");
-                text.push_str(&cause.to_string());
-                source = cause.source();
-            }
-            text
-        }
+        other => cause_chain(other),
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::timeout;
 
 use super::Daemon;
+use super::failure::{is_conflict, is_unknown};
 use crate::artifact::tool::Tools;
 use crate::artifact::work::blocking;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
@@ -32,8 +33,6 @@ const LOAD: Duration = Duration::from_mins(10);
 /// How much is handed to the connection at once, and how many of these may wait.
 const CHUNK: usize = 256 * 1024;
 const CHUNKS: usize = 8;
-const NOT_FOUND: u16 = 404;
-const IN_USE: u16 = 409;
 
 /// Sees to it that the daemon has these images (without names, all of the lock's), and says what each is called there.
 /// What it has already is not loaded again. The tools must be installed.
@@ -89,7 +88,7 @@ pub async fn presence(daemon: &Daemon, image: &Identity) -> Result<Presence> {
 async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
     match timeout(ASK, docker.inspect_image(reference)).await {
         Ok(Ok(found)) => Ok(Some(found.id.unwrap_or_default())),
-        Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND, .. })) => Ok(None),
+        Ok(Err(error)) if is_unknown(&error) => Ok(None),
         Ok(Err(error)) => Err(refused(&format!("Docker was asked for the image {reference}"), &error)),
         Err(_) => Err(silent(&format!("Docker did not say whether it has the image {reference}"), ASK)),
     }
@@ -185,7 +184,7 @@ pub async fn remove(daemon: &Daemon, names: Vec<String>) -> Result<Vec<String>> 
     remove_named(&daemon.docker, names).await
 }
 
-async fn labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<Vec<String>> {
+pub(super) async fn labelled(docker: &Docker, filter: Option<(&str, &str)>) -> Result<Vec<String>> {
     let mut filters = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
     if let Some((name, value)) = filter {
         filters.insert(name.to_owned(), vec![value.to_owned()]);
@@ -213,7 +212,7 @@ async fn remove_named(docker: &Docker, names: Vec<String>) -> Result<Vec<String>
         let asked = format!("Docker was asked to remove the image {name}");
         match timeout(ASK, docker.remove_image(&name, Some(options), None)).await {
             Ok(Ok(_)) => removed.push(name),
-            Ok(Err(Error::DockerResponseServerError { status_code: NOT_FOUND | IN_USE, .. })) => {}
+            Ok(Err(error)) if is_unknown(&error) || is_conflict(&error) => {}
             Ok(Err(error)) => return Err(refused(&asked, &error)),
             Err(_) => return Err(silent(&asked, ASK)),
         }

@@ -30,13 +30,13 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, program_of};
+use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
 use crate::lockfile::Lock;
 use crate::model::{LabAddress, LabId, Platform, Slug};
-use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, ServiceRecord};
+use crate::state::{ProcessRecord, RunDir, ServiceRecord};
 use exec::{Inside, variables};
 use names::{MACHINE, Names};
 use rights::{Part, shared};
@@ -80,11 +80,9 @@ impl Containers {
         daemon: Daemon,
         run: RunDir,
         plan: Plan,
-        mut environment: CommandEnvironment,
+        environment: CommandEnvironment,
     ) -> Result<Self> {
-        environment.insert(RUN_DIR_VARIABLE.to_owned(), run.root().to_string());
-        environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
-        environment.insert("HOME".to_owned(), run.work().to_string());
+        let environment = at_home(environment, &run);
         let names = Names::new(&run, Some(&plan.lab));
         let containers = Self { daemon, run, plan, names, environment };
         remove::wake(&containers.daemon.docker, &containers.names).await?;

@@ -13,9 +13,9 @@ use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
 use super::process::{is_running, start_ticks};
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec};
+use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, at_home};
 use crate::failure::{Failure, Result};
-use crate::state::{ProcessRecord, RUN_DIR_VARIABLE, RunDir, RunLock, ServiceRecord, now};
+use crate::state::{ProcessRecord, RunDir, RunLock, ServiceRecord, now};
 
 /// The shell that runs a lab's commands, as it would run them for a person.
 const SHELL: &str = "/bin/sh";
@@ -30,10 +30,8 @@ pub struct Host {
 
 impl Host {
     /// For a lab whose folder exists.
-    pub fn new(run: RunDir, mut environment: CommandEnvironment) -> Self {
-        environment.insert(RUN_DIR_VARIABLE.to_owned(), run.root().to_string());
-        environment.insert("TMPDIR".to_owned(), run.temporary().to_string());
-        environment.insert("HOME".to_owned(), run.work().to_string());
+    pub fn new(run: RunDir, environment: CommandEnvironment) -> Self {
+        let environment = at_home(environment, &run);
         Self { run, environment, children: Mutex::new(Vec::new()) }
     }
 
