@@ -144,7 +144,7 @@ fn was_imported(file: &Utf8Path, imported: &Imported, installed: &[ArtifactName]
 /// The first lab whose tools are all there now, else a look at what is there.
 fn next_after_import(installed: &[ArtifactName], settings: &Settings) -> String {
     let lab = Catalog::find(&settings.work_dir).ok().and_then(|catalog| {
-        let labs = catalog.ids().filter_map(|id| catalog.lab(id.as_str()).ok());
+        let labs = catalog.ids().filter_map(|id| catalog.lab(id.as_str(), settings.address).ok());
         labs.filter(|lab| !lab.tools.is_empty())
             .find(|lab| lab.tools.iter().all(|tool| installed.contains(tool)))
             .map(|lab| lab.id)

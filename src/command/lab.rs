@@ -31,7 +31,7 @@ pub fn list(settings: &Settings) -> Result<Output> {
     let mut rows = Vec::new();
     for id in catalog.ids() {
         let name = Cell::strong(id.to_string());
-        match catalog.lab(id.as_str()) {
+        match catalog.lab(id.as_str(), settings.address) {
             Ok(lab) => {
                 let needs: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
                 table.row([
@@ -57,7 +57,7 @@ pub fn list(settings: &Settings) -> Result<Output> {
 
 /// What a lab teaches, and its steps.
 pub fn show(name: &str, settings: &Settings) -> Result<Output> {
-    let lab = Catalog::find(&settings.work_dir)?.lab(name)?.at(settings.address);
+    let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
     let look = Look::of_stdout(settings);
     let steps: Vec<String> =
         lab.steps.iter().enumerate().map(|(index, step)| format!("{}. {}", index + 1, step.title)).collect();
@@ -81,11 +81,12 @@ pub fn show(name: &str, settings: &Settings) -> Result<Output> {
 pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
     let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
     let name = args.name.as_deref().unwrap_or_default();
-    let lab = Catalog::find(&settings.work_dir)?.lab(name)?;
-    let shown = shown_steps(&lab, args)?;
+    let catalog = Catalog::find(&settings.work_dir)?;
+    // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.
+    let shown = shown_steps(&catalog.lab(name, settings.address)?, args)?;
     let chosen = runtime::choose(settings).await?;
     let settings = &chosen.settings;
-    let lab = lab.at(settings.address);
+    let lab = catalog.lab(name, settings.address)?;
     let run = settings.run_dir();
     let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
     let outcome = tokio::select! {

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
     let chosen = runtime::choose(settings).await?;
     let settings = &chosen.settings;
-    let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab)?.at(settings.address);
+    let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab, settings.address)?;
     if lab.environment.is_none() {
         return Err(Failure::usage(format!("lab {} has no environment", lab.id))
             .hint("`meshlab up` without --lab brings the calculator's up"));

@@ -5,7 +5,7 @@ use include_dir::{Dir, include_dir};
 
 use super::Lab;
 use crate::failure::{Failure, Result};
-use crate::model::LabId;
+use crate::model::{LabAddress, LabId};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
 
@@ -43,14 +43,14 @@ impl Catalog {
         self.entries.iter().map(|entry| &entry.id)
     }
 
-    /// Reads a lab, whose name may be shortened to what is unique (`1`, `tcp-echo`).
-    pub fn lab(&self, name: &str) -> Result<Lab> {
+    /// Reads a lab as it is on an address. Its name may be shortened to what is unique (`1`, `tcp-echo`).
+    pub fn lab(&self, name: &str, address: LabAddress) -> Result<Lab> {
         let entry = self.entry(name)?;
         let find =
             |wanted: &str| entry.files.iter().find(|(file, _)| file == wanted).map(|(_, text)| text.as_str());
         let origin = format!("{}/lab.toml", entry.origin);
         let text = find("lab.toml").ok_or_else(|| Failure::usage(format!("{origin} is missing")))?;
-        Lab::parse(entry.id.clone(), text, &origin, find)
+        Lab::parse(entry.id.clone(), text, &origin, address, find)
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
@@ -163,7 +163,7 @@ mod tests {
         let ids: Vec<&str> = catalog.ids().map(LabId::as_str).collect();
         assert_eq!(ids, ["1-tcp-echo", "2-calculator"]);
         for id in ids {
-            let lab = catalog.lab(id).unwrap();
+            let lab = catalog.lab(id, LabAddress::DEFAULT).unwrap();
             assert!(!lab.steps.is_empty());
         }
     }

@@ -4,18 +4,12 @@ use std::time::Duration;
 
 use super::check::Check;
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId, Wishes};
+use crate::model::{ArtifactName, FileName, LabId, Slug, StepId, Wishes};
 use crate::nearest::nearest;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
 use crate::vm::Component;
-
-/// Stands for the lab's address in commands, texts and files.
-const ADDRESS: &str = "{address}";
-
-/// Stands for the lab's second address, where further instances of what has a fixed port live.
-const SECOND_ADDRESS: &str = "{second_address}";
 
 /// A lab, valid throughout.
 #[derive(Debug, Clone)]
@@ -55,6 +49,19 @@ pub struct Step {
     pub timeout: Duration,
     /// What is done, in order.
     pub actions: Vec<Action>,
+    /// What undoes it; empty if nothing does.
+    pub reset: Vec<Reset>,
+    /// Whether anything of what it does lasts. If not, its checks hold before it as well as after it.
+    pub changes: bool,
+}
+
+/// One thing that undoes a step.
+#[derive(Debug, Clone)]
+pub enum Reset {
+    /// Runs a command.
+    Run(RunAction),
+    /// Ends a component.
+    Stop(Slug),
 }
 
 /// One thing a step does.
@@ -77,6 +84,8 @@ pub struct RunAction {
     pub service: Option<ServiceAction>,
     /// How many lines of its output are shown; the rest is counted.
     pub shown_lines: usize,
+    /// What a reader is asked to bring about; the command is then the solution.
+    pub task: Option<String>,
 }
 
 /// What a background command becomes.
@@ -99,6 +108,17 @@ impl ServiceAction {
             listens: self.listens.clone(),
             ready: self.ready.clone(),
         }
+    }
+}
+
+impl Step {
+    /// The checks after its last command: they say whether the step is done, whoever did it.
+    pub fn closing_checks(&self) -> impl Iterator<Item = &Check> {
+        let from = self.actions.iter().rposition(|action| !matches!(action, Action::Check(_)));
+        self.actions.iter().skip(from.map_or(0, |last| last + 1)).filter_map(|action| match action {
+            Action::Check(check) => Some(check),
+            Action::Run(_) | Action::Up(_) => None,
+        })
     }
 }
 
@@ -128,33 +148,5 @@ impl Lab {
             _ => None,
         });
         of_environment.map(|component| component.name().to_owned()).chain(services).collect()
-    }
-
-    /// The lab as it reads on an address. The address is a parsed one: nothing else can get into a command.
-    #[must_use]
-    pub fn at(mut self, address: LabAddress) -> Self {
-        let second = address.second().to_string();
-        let address = address.to_string();
-        let fill = |text: &mut String| {
-            *text = text.replace(ADDRESS, &address).replace(SECOND_ADDRESS, &second);
-        };
-        fill(&mut self.summary);
-        self.files.iter_mut().for_each(|(_, text)| fill(text));
-        self.learned.iter_mut().for_each(fill);
-        for step in &mut self.steps {
-            fill(&mut step.text);
-            step.hints.iter_mut().for_each(fill);
-            for action in &mut step.actions {
-                match action {
-                    Action::Run(run) => {
-                        fill(&mut run.command);
-                        run.service.iter_mut().flat_map(|service| &mut service.listens).for_each(fill);
-                    }
-                    Action::Up(_) => {}
-                    Action::Check(check) => check.fill(&fill),
-                }
-            }
-        }
-        self
     }
 }

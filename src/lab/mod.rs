@@ -7,5 +7,5 @@ mod read;
 mod session;
 
 pub use catalog::Catalog;
-pub use definition::{Action, Lab, RunAction, ServiceAction, Step};
+pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 pub use session::{Components, Place, Session, environment, inside_environment, secret_environment};

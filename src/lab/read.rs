@@ -7,9 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::check::Check;
-use super::definition::{Action, Lab, RunAction, ServiceAction, Step};
+use super::definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, FileName, LabId, Slug, StepId, Wishes};
+use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId, Wishes};
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
 use crate::vm::Component;
@@ -57,8 +57,16 @@ struct RawStep {
     #[serde(default)]
     hints: Vec<String>,
     timeout_seconds: Option<u64>,
+    #[serde(default = "yes")]
+    changes: bool,
     #[serde(rename = "do")]
     actions: Vec<Spanned<toml::Table>>,
+    #[serde(default)]
+    reset: Vec<Spanned<toml::Table>>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -76,16 +84,25 @@ struct RawRun {
     #[serde(default)]
     listens: Vec<String>,
     lines: Option<usize>,
+    task: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStop {
+    stop: Slug,
 }
 
 impl Lab {
-    /// Reads a lab. `origin` names it in errors; `file` gives the text of a file beside it.
+    /// Reads a lab as it is on an address. `origin` names it in errors; `file` gives the text of a file beside it.
     pub fn parse<'a>(
         id: LabId,
         text: &str,
         origin: &str,
+        address: LabAddress,
         file: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<Self> {
+        let placeholders = Placeholders::of(address);
         let wrong = |offset: usize, what: &str| {
             let (line, column) = crate::lockfile::position(text, offset);
             Failure::usage(format!("{origin}:{line}:{column}: {what}"))
@@ -102,13 +119,16 @@ impl Lab {
         for (at, name) in own.chain(of_environment) {
             let content =
                 file(name.as_str()).ok_or_else(|| wrong(at, &format!("there is no {name} beside it")))?;
-            files.push((name, content.to_owned()));
+            files.push((name, placeholders.fill(content)));
         }
         let mut steps = Vec::new();
-        let mut names = Names { has_environment: environment.is_some(), ..Names::default() };
+        let mut steps_reader = StepReader {
+            placeholders: &placeholders,
+            names: Names { has_environment: environment.is_some(), ..Names::default() },
+        };
         for raw_step in raw.step {
             let at = raw_step.span().start;
-            steps.push(step(raw_step.into_inner(), at, &mut names).map_err(|(at, what)| wrong(at, &what))?);
+            steps.push(steps_reader.step(raw_step.into_inner(), at).map_err(|(at, what)| wrong(at, &what))?);
         }
         if steps.is_empty() {
             return Err(wrong(0, "expected at least one [[step]]"));
@@ -120,13 +140,13 @@ impl Lab {
         Ok(Self {
             id,
             title: raw.title,
-            summary: raw.summary,
+            summary: placeholders.fill(&raw.summary),
             tools: raw.tools,
             ports: raw.port.into_iter().map(port).chain(of_environment).collect(),
             files,
             environment: environment.map(|(_, wishes)| wishes),
             steps,
-            learned: raw.learned,
+            learned: raw.learned.iter().map(|item| placeholders.fill(item)).collect(),
         })
     }
 }
@@ -144,65 +164,147 @@ const RESERVED: [&str; 2] = ["machine", "cleaner"];
 
 type Misplaced = (usize, String);
 
-fn step(raw: RawStep, at: usize, names: &mut Names) -> Result<Step, Misplaced> {
-    if !names.steps.insert(raw.id.clone()) {
-        return Err((at, format!("expected names of steps that differ, found {} twice", raw.id)));
-    }
-    let seconds = raw.timeout_seconds.unwrap_or(STEP_SECONDS);
-    if !(1..=LONGEST_STEP_SECONDS).contains(&seconds) {
-        return Err((
-            at,
-            format!("expected timeout_seconds from 1 to {LONGEST_STEP_SECONDS}, found {seconds}"),
-        ));
-    }
-    let mut actions = Vec::new();
-    for raw_action in raw.actions {
-        let at = raw_action.span().start;
-        actions.push(action(raw_action.into_inner(), names).map_err(|what| (at, what))?);
-    }
-    if !actions.iter().any(|action| matches!(action, Action::Check(_))) {
-        return Err((at, "expected at least one check: a step has to prove that it worked".to_owned()));
-    }
-    let timeout = Duration::from_secs(seconds);
-    Ok(Step { id: raw.id, title: raw.title, text: raw.text, hints: raw.hints, timeout, actions })
+/// Reads one step after the other.
+struct StepReader<'a> {
+    placeholders: &'a Placeholders,
+    names: Names,
 }
 
-fn action(table: toml::Table, names: &mut Names) -> Result<Action, String> {
-    let words = |error: toml::de::Error| error.message().trim().to_owned();
-    if table.contains_key("check") {
-        return Ok(Action::Check(Check::deserialize(table).map_err(words)?));
-    }
-    if table.contains_key("up") {
-        if !names.has_environment {
-            return Err(
-                "up starts a component of an environment: expected [environment] in this lab".to_owned()
-            );
+impl StepReader<'_> {
+    fn step(&mut self, raw: RawStep, at: usize) -> Result<Step, Misplaced> {
+        if !self.names.steps.insert(raw.id.clone()) {
+            return Err((at, format!("expected names of steps that differ, found {} twice", raw.id)));
         }
-        return Ok(Action::Up(RawUp::deserialize(table).map_err(words)?.up));
-    }
-    if !table.contains_key("run") {
-        return Err(
-            "expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"".to_owned()
-        );
-    }
-    let raw = RawRun::deserialize(table).map_err(words)?;
-    let service = match (raw.service, raw.ready) {
-        (Some(name), Some(ready)) => {
-            if RESERVED.contains(&name.as_str()) {
-                return Err(format!(
-                    "expected another name than {name}: a container of meshlab's own has it"
-                ));
-            }
-            if !names.services.insert(name.clone()) {
-                return Err(format!("expected names of services that differ, found {name} twice"));
-            }
-            Some(ServiceAction { name, ready, listens: raw.listens })
+        let seconds = raw.timeout_seconds.unwrap_or(STEP_SECONDS);
+        if !(1..=LONGEST_STEP_SECONDS).contains(&seconds) {
+            return Err((
+                at,
+                format!("expected timeout_seconds from 1 to {LONGEST_STEP_SECONDS}, found {seconds}"),
+            ));
         }
-        (None, None) => None,
-        (Some(name), None) => return Err(format!("expected ready = ..., what makes {name} ready")),
-        (None, Some(_)) => return Err("ready belongs to a service: expected service = \"a name\"".to_owned()),
-    };
-    Ok(Action::Run(RunAction { command: raw.run, service, shown_lines: raw.lines.unwrap_or(SHOWN_LINES) }))
+        let step = Step {
+            id: raw.id,
+            title: raw.title,
+            text: self.placeholders.fill(&raw.text),
+            hints: raw.hints.iter().map(|hint| self.placeholders.fill(hint)).collect(),
+            timeout: Duration::from_secs(seconds),
+            actions: self.each(raw.actions, Self::action)?,
+            reset: self.each(raw.reset, Self::reset)?,
+            changes: raw.changes,
+        };
+        if step.closing_checks().next().is_none() {
+            let what = "expected a check after the last command: a step has to prove that it worked";
+            return Err((at, what.to_owned()));
+        }
+        if !step.changes && !step.reset.is_empty() {
+            return Err((at, "expected no reset of a step with changes = false".to_owned()));
+        }
+        Ok(step)
+    }
+
+    fn each<T>(
+        &mut self,
+        tables: Vec<Spanned<toml::Table>>,
+        read: impl Fn(&mut Self, toml::Table) -> Result<T, String>,
+    ) -> Result<Vec<T>, Misplaced> {
+        tables
+            .into_iter()
+            .map(|table| {
+                let at = table.span().start;
+                let table = self.placeholders.fill_table(table.into_inner());
+                read(self, table).map_err(|what| (at, what))
+            })
+            .collect()
+    }
+
+    fn action(&mut self, table: toml::Table) -> Result<Action, String> {
+        if table.contains_key("check") {
+            return Check::from_table(table).map(Action::Check);
+        }
+        if table.contains_key("up") {
+            if !self.names.has_environment {
+                return Err(
+                    "up starts a component of an environment: expected [environment] in this lab".to_owned()
+                );
+            }
+            return Ok(Action::Up(RawUp::deserialize(table).map_err(|error| words(&error))?.up));
+        }
+        if table.contains_key("run") {
+            return self.command(table).map(Action::Run);
+        }
+        Err("expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"".to_owned())
+    }
+
+    fn reset(&mut self, table: toml::Table) -> Result<Reset, String> {
+        if table.contains_key("stop") {
+            return Ok(Reset::Stop(RawStop::deserialize(table).map_err(|error| words(&error))?.stop));
+        }
+        if !table.contains_key("run") {
+            return Err("expected run = \"a command\" or stop = \"a component\"".to_owned());
+        }
+        match self.command(table)? {
+            run if run.service.is_some() || run.task.is_some() => {
+                Err("expected a plain command: a reset starts nothing and asks nobody".to_owned())
+            }
+            run => Ok(Reset::Run(run)),
+        }
+    }
+
+    fn command(&mut self, table: toml::Table) -> Result<RunAction, String> {
+        let raw = RawRun::deserialize(table).map_err(|error| words(&error))?;
+        let service = match (raw.service, raw.ready) {
+            (Some(name), Some(ready)) => {
+                if RESERVED.contains(&name.as_str()) {
+                    return Err(format!(
+                        "expected another name than {name}: a container of meshlab's own has it"
+                    ));
+                }
+                if !self.names.services.insert(name.clone()) {
+                    return Err(format!("expected names of services that differ, found {name} twice"));
+                }
+                Some(ServiceAction { name, ready, listens: raw.listens })
+            }
+            (None, None) => None,
+            (Some(name), None) => return Err(format!("expected ready = ..., what makes {name} ready")),
+            (None, Some(_)) => {
+                return Err("ready belongs to a service: expected service = \"a name\"".to_owned());
+            }
+        };
+        let shown_lines = raw.lines.unwrap_or(SHOWN_LINES);
+        Ok(RunAction { command: raw.run, service, shown_lines, task: raw.task })
+    }
+}
+
+fn words(error: &toml::de::Error) -> String {
+    error.message().trim().to_owned()
+}
+
+/// What stands for an address in texts, commands and files. Addresses are parsed: nothing else can get into a command.
+struct Placeholders([(&'static str, String); 2]);
+
+impl Placeholders {
+    fn of(address: LabAddress) -> Self {
+        Self([("{address}", address.to_string()), ("{second_address}", address.second().to_string())])
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+
+    fn fill_table(&self, table: toml::Table) -> toml::Table {
+        table.into_iter().map(|(name, value)| (name, self.fill_value(value))).collect()
+    }
+
+    fn fill_value(&self, value: toml::Value) -> toml::Value {
+        match value {
+            toml::Value::String(text) => toml::Value::String(self.fill(&text)),
+            toml::Value::Array(items) => {
+                toml::Value::Array(items.into_iter().map(|item| self.fill_value(item)).collect())
+            }
+            toml::Value::Table(table) => toml::Value::Table(self.fill_table(table)),
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -234,12 +336,13 @@ bytes = 1
 
     fn parse(text: &str) -> Result<Lab> {
         let file = |name: &str| (name == "a.hcl").then_some("on {address}");
-        Lab::parse("1-x".parse().unwrap(), text, "labs/1-x/lab.toml", file)
+        let address = "127.0.0.9".parse().unwrap();
+        Lab::parse("1-x".parse().unwrap(), text, "labs/1-x/lab.toml", address, file)
     }
 
     #[test]
     fn the_address_is_filled_in_everywhere() {
-        let lab = parse(GOOD).unwrap().at("127.0.0.9".parse().unwrap());
+        let lab = parse(GOOD).unwrap();
         assert_eq!(lab.files[0].1, "on 127.0.0.9");
         assert_eq!(lab.steps[0].text, "at 127.0.0.9");
         let Action::Run(run) = &lab.steps[0].actions[0] else { panic!("a command") };
@@ -262,6 +365,8 @@ bytes = 1
             ("bytes = 1\n", ""),
             ("bytes = 1\n", "bytes = 1\nbits = 8\n"),
             ("[[step.do]]\ncheck", "[[step]]\ncheck"),
+            ("[[step.do]]\ncheck", "[[step.reset]]\nstart = \"server\"\n\n[[step.do]]\ncheck"),
+            ("text = \"at", "changes = false\nreset = [{ stop = \"server\" }]\ntext = \"at"),
         ];
         let shown: Vec<String> = cases
             .into_iter()

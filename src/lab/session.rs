@@ -238,7 +238,7 @@ impl Session {
     }
 
     async fn prove(&self, step: &Step, check: &Check) -> Result<()> {
-        let claim = check.claim().to_owned();
+        let claim = check.claim.clone();
         self.report(LabEvent::CheckStarted { claim: claim.clone() });
         let started = Instant::now();
         let waiting = |observed: &str| {
@@ -255,7 +255,7 @@ impl Session {
                     .detail("expected", expected.clone())
                     .detail("observed", format!("{observed} (for {} s)", step.timeout.as_secs()));
                 self.report(LabEvent::CheckFailed { claim, expected, observed });
-                Err(self.machine.with_log(failure, check.component().map(Slug::as_str)))
+                Err(self.machine.with_log(failure, check.component.as_ref().map(Slug::as_str)))
             }
         }
     }

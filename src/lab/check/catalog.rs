@@ -1,45 +1,46 @@
 //! What Consul's catalog says of a service: how many instances are healthy, and where.
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Look, Place};
-use crate::model::Slug;
+use super::{Kind, Look, Place};
 
 /// A service has exactly these healthy instances, and no others.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Service {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct Service {
     #[serde(rename = "service")]
     name: String,
     /// `address:port` of each.
-    pub(super) healthy: Vec<String>,
+    healthy: Vec<String>,
 }
 
-impl Service {
-    pub(super) fn expected(&self) -> String {
+impl Kind for Service {
+    fn expected(&self) -> String {
         format!("{} healthy at {}", self.name, self.healthy.join(", "))
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let instances = place.consul().instances(&self.name).await.map_err(|failure| failure.to_string())?;
-        let mut healthy = Vec::new();
-        let mut told = Vec::new();
-        for instance in instances {
-            let at = format!("{}:{}", instance.address, instance.port);
-            match instance.failing.first() {
-                None => {
-                    told.push(format!("{at} passes its checks"));
-                    healthy.push(at);
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let instances =
+                place.consul().instances(&self.name).await.map_err(|failure| failure.to_string())?;
+            let mut healthy = Vec::new();
+            let mut told = Vec::new();
+            for instance in instances {
+                let at = format!("{}:{}", instance.address, instance.port);
+                match instance.failing.first() {
+                    None => {
+                        told.push(format!("{at} passes its checks"));
+                        healthy.push(at);
+                    }
+                    Some(failing) => told.push(format!("{at}: {failing}")),
                 }
-                Some(failing) => told.push(format!("{at}: {failing}")),
             }
-        }
-        healthy.sort();
-        let mut wanted = self.healthy.clone();
-        wanted.sort();
-        let told = if told.is_empty() { "no instances".to_owned() } else { told.join("; ") };
-        if healthy == wanted { Ok(vec![format!("{}: {told}", self.name)]) } else { Err(told) }
+            healthy.sort();
+            let mut wanted = self.healthy.clone();
+            wanted.sort();
+            let told = if told.is_empty() { "no instances".to_owned() } else { told.join("; ") };
+            if healthy == wanted { Ok(vec![format!("{}: {told}", self.name)]) } else { Err(told) }
+        })
     }
 }

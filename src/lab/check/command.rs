@@ -1,9 +1,9 @@
 //! A command whose success, and whose output, is the proof.
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Look, Place};
-use crate::model::Slug;
+use super::{Kind, Look, Place};
 
 /// The most lines that are compared.
 const MOST_LINES: usize = 1000;
@@ -11,37 +11,37 @@ const MOST_LINES: usize = 1000;
 /// A command succeeds and prints what it should.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CommandCheck {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
-    pub(super) command: String,
+pub(super) struct CommandCheck {
+    command: String,
     /// Its whole output, without white space at either end.
-    pub(super) prints: String,
+    prints: String,
 }
 
-impl CommandCheck {
-    pub(super) fn expected(&self) -> String {
+impl Kind for CommandCheck {
+    fn expected(&self) -> String {
         format!("`{}` prints:\n{}", self.command, self.prints)
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let mut printed = Vec::new();
-        let finished = place
-            .machine
-            .execute(&self.command, place.deadline, |line| {
-                if printed.len() < MOST_LINES {
-                    printed.push(line.text);
-                }
-            })
-            .await
-            .map_err(|failure| failure.to_string())?;
-        let text = printed.join("\n");
-        if !finished.status.success() {
-            return Err(format!("{} ({})", text.trim(), finished.status));
-        }
-        // Columns are padded with blanks that nobody sees.
-        let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
-        let shown = lines.join("\n");
-        if shown == self.prints.trim() { Ok(vec![lines.join(", ")]) } else { Err(shown) }
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let mut printed = Vec::new();
+            let finished = place
+                .machine
+                .execute(&self.command, place.deadline, |line| {
+                    if printed.len() < MOST_LINES {
+                        printed.push(line.text);
+                    }
+                })
+                .await
+                .map_err(|failure| failure.to_string())?;
+            let text = printed.join("\n");
+            if !finished.status.success() {
+                return Err(format!("{} ({})", text.trim(), finished.status));
+            }
+            // Columns are padded with blanks that nobody sees.
+            let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
+            let shown = lines.join("\n");
+            if shown == self.prints.trim() { Ok(vec![lines.join(", ")]) } else { Err(shown) }
+        })
     }
 }

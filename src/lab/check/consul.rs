@@ -1,17 +1,16 @@
 //! What Consul's agent knows of a sidecar.
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Look, Place};
+use super::{Kind, Look, Place};
 use crate::model::Slug;
 
 /// The agent has a sidecar of this shape.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sidecar {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct Sidecar {
     id: Slug,
     port: u16,
     destination: Slug,
@@ -26,8 +25,8 @@ struct Upstream {
     port: u64,
 }
 
-impl Sidecar {
-    pub(super) fn expected(&self) -> String {
+impl Kind for Sidecar {
+    fn expected(&self) -> String {
         let upstreams: Vec<String> = self
             .upstreams
             .iter()
@@ -43,17 +42,20 @@ impl Sidecar {
         )
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let services = place.consul().agent_services_json().await.map_err(|failure| failure.to_string())?;
-        let Some(service) = services.get(self.id.as_str()) else {
-            let known: Vec<&str> = services
-                .as_object()
-                .map(|known| known.keys().map(String::as_str).collect())
-                .unwrap_or_default();
-            return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")));
-        };
-        let observed = observe(service);
-        if observed == self.expected() { Ok(vec![observed]) } else { Err(observed) }
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let services =
+                place.consul().agent_services_json().await.map_err(|failure| failure.to_string())?;
+            let Some(service) = services.get(self.id.as_str()) else {
+                let known: Vec<&str> = services
+                    .as_object()
+                    .map(|known| known.keys().map(String::as_str).collect())
+                    .unwrap_or_default();
+                return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")));
+            };
+            let observed = observe(service);
+            if observed == self.expected() { Ok(vec![observed]) } else { Err(observed) }
+        })
     }
 }
 

@@ -44,14 +44,6 @@ enum Word {
     Bytes,
 }
 
-impl Counter {
-    /// Replaces placeholders.
-    pub(super) fn fill(&mut self, fill: &dyn Fn(&mut String)) {
-        fill(&mut self.who);
-        self.at.iter_mut().for_each(fill);
-    }
-}
-
 /// What counters said before the act.
 pub(super) struct Growth<'a> {
     counters: &'a [Counter],

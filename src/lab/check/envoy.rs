@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::counter::sum;
-use super::{Look, Place};
+use super::{Kind, Look, Place};
 use crate::http;
 use crate::model::Slug;
 
@@ -16,41 +17,41 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Envoy acknowledged these listeners and clusters.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Xds {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct Xds {
     admin: u16,
     listeners: Vec<String>,
     clusters: Vec<String>,
 }
 
-impl Xds {
-    pub(super) fn expected(&self) -> String {
+impl Kind for Xds {
+    fn expected(&self) -> String {
         format!("listeners {} and clusters {}", self.listeners.join(", "), self.clusters.join(", "))
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let admin = place.address.port(self.admin);
-        let stats = text(admin, "/stats").await?;
-        for (counter, what) in [
-            ("listener_manager.lds.update_rejected", "listeners"),
-            ("cluster_manager.cds.update_rejected", "clusters"),
-        ] {
-            let rejected = sum(&stats, counter);
-            if rejected > 0 {
-                return Err(format!("Envoy rejected {what} {rejected} times"));
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let admin = place.address.port(self.admin);
+            let stats = text(admin, "/stats").await?;
+            for (counter, what) in [
+                ("listener_manager.lds.update_rejected", "listeners"),
+                ("cluster_manager.cds.update_rejected", "clusters"),
+            ] {
+                let rejected = sum(&stats, counter);
+                if rejected > 0 {
+                    return Err(format!("Envoy rejected {what} {rejected} times"));
+                }
             }
-        }
-        let listeners = names(&json(admin, "/listeners?format=json").await?, "/listener_statuses");
-        let clusters = names(&json(admin, "/clusters?format=json").await?, "/cluster_statuses");
-        let complete = self.listeners.iter().all(|name| listeners.contains(name))
-            && self.clusters.iter().all(|name| clusters.contains(name));
-        let (listeners, clusters) = (listeners.join(", "), clusters.join(", "));
-        if complete {
-            Ok(vec![format!("listeners: {listeners}"), format!("clusters: {clusters}")])
-        } else {
-            Err(format!("listeners {listeners} and clusters {clusters}"))
-        }
+            let listeners = names(&json(admin, "/listeners?format=json").await?, "/listener_statuses");
+            let clusters = names(&json(admin, "/clusters?format=json").await?, "/cluster_statuses");
+            let complete = self.listeners.iter().all(|name| listeners.contains(name))
+                && self.clusters.iter().all(|name| clusters.contains(name));
+            let (listeners, clusters) = (listeners.join(", "), clusters.join(", "));
+            if complete {
+                Ok(vec![format!("listeners: {listeners}"), format!("clusters: {clusters}")])
+            } else {
+                Err(format!("listeners {listeners} and clusters {clusters}"))
+            }
+        })
     }
 }
 
@@ -71,9 +72,7 @@ fn names(answer: &Value, list: &str) -> Vec<String> {
 /// Two Envoys show certificates of one authority and insist on each other's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MutualTls {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct MutualTls {
     server: Side,
     client: Side,
 }
@@ -85,8 +84,8 @@ struct Side {
     admin: u16,
 }
 
-impl MutualTls {
-    pub(super) fn expected(&self) -> String {
+impl Kind for MutualTls {
+    fn expected(&self) -> String {
         format!(
             "SPIFFE ids ending in /svc/{} and /svc/{} of one trust domain, client certificates required, \
              handshakes counted on both sides and none without a certificate",
@@ -94,49 +93,54 @@ impl MutualTls {
         )
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let server = place.address.port(self.server.admin);
-        let client = place.address.port(self.client.admin);
-        let server_id = spiffe_id(server, &self.server.service).await?;
-        let client_id = spiffe_id(client, &self.client.service).await?;
-        let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
-        if domain(&server_id) != domain(&client_id) {
-            return Err(format!("two trust domains: {server_id} and {client_id}"));
-        }
-        let demands =
-            requires_client_certificate(&json(server, "/config_dump?resource=dynamic_listeners").await?);
-        if !demands {
-            return Err(format!(
-                "the mesh listener of {} takes connections without a certificate",
-                self.server.service
-            ));
-        }
-        let expects = trusted_names(&json(client, "/config_dump?resource=dynamic_active_clusters").await?);
-        if !expects.contains(&server_id) {
-            return Err(format!(
-                "{}'s Envoy accepts {expects:?} as the server, not {server_id}",
-                self.client.service
-            ));
-        }
-        let stats = text(server, "/stats").await?;
-        let handshakes = sum(&stats, "listener.*.ssl.handshake");
-        let anonymous = sum(&stats, "listener.*.ssl.no_certificate");
-        let dialled =
-            sum(&text(client, "/stats").await?, &format!("cluster.{}.*.ssl.handshake", self.server.service));
-        if handshakes == 0 || dialled == 0 || anonymous > 0 {
-            return Err(format!(
-                "{handshakes} handshakes at the server, {dialled} at the client, {anonymous} without a certificate"
-            ));
-        }
-        Ok(vec![
-            format!("server: {server_id}"),
-            format!("client: {client_id}"),
-            "the server's listener requires a client certificate; the client accepts that server name only"
-                .to_owned(),
-            format!(
-                "TLS handshakes: {handshakes} at the server, {dialled} at the client, 0 without a certificate"
-            ),
-        ])
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let server = place.address.port(self.server.admin);
+            let client = place.address.port(self.client.admin);
+            let server_id = spiffe_id(server, &self.server.service).await?;
+            let client_id = spiffe_id(client, &self.client.service).await?;
+            let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
+            if domain(&server_id) != domain(&client_id) {
+                return Err(format!("two trust domains: {server_id} and {client_id}"));
+            }
+            let demands =
+                requires_client_certificate(&json(server, "/config_dump?resource=dynamic_listeners").await?);
+            if !demands {
+                return Err(format!(
+                    "the mesh listener of {} takes connections without a certificate",
+                    self.server.service
+                ));
+            }
+            let expects =
+                trusted_names(&json(client, "/config_dump?resource=dynamic_active_clusters").await?);
+            if !expects.contains(&server_id) {
+                return Err(format!(
+                    "{}'s Envoy accepts {expects:?} as the server, not {server_id}",
+                    self.client.service
+                ));
+            }
+            let stats = text(server, "/stats").await?;
+            let handshakes = sum(&stats, "listener.*.ssl.handshake");
+            let anonymous = sum(&stats, "listener.*.ssl.no_certificate");
+            let dialled = sum(
+                &text(client, "/stats").await?,
+                &format!("cluster.{}.*.ssl.handshake", self.server.service),
+            );
+            if handshakes == 0 || dialled == 0 || anonymous > 0 {
+                return Err(format!(
+                    "{handshakes} handshakes at the server, {dialled} at the client, {anonymous} without a certificate"
+                ));
+            }
+            Ok(vec![
+                format!("server: {server_id}"),
+                format!("client: {client_id}"),
+                "the server's listener requires a client certificate; the client accepts that server name only"
+                    .to_owned(),
+                format!(
+                    "TLS handshakes: {handshakes} at the server, {dialled} at the client, 0 without a certificate"
+                ),
+            ])
+        })
     }
 }
 

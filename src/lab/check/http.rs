@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::counter::{Counter, Growth};
-use super::{Look, Place};
+use super::{Kind, Look, Place};
 use crate::http::{self, Call};
-use crate::model::Slug;
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -23,9 +23,7 @@ const SHOWN: usize = 300;
 /// Every request gets the answer it should, and counters grow with them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Http {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct Http {
     #[serde(default)]
     method: Verb,
     port: u16,
@@ -40,7 +38,7 @@ pub struct Http {
     #[serde(default = "once")]
     times: u32,
     #[serde(default, rename = "counter")]
-    pub(super) counters: Vec<Counter>,
+    counters: Vec<Counter>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -56,8 +54,8 @@ fn once() -> u32 {
     1
 }
 
-impl Http {
-    pub(super) fn expected(&self) -> String {
+impl Kind for Http {
+    fn expected(&self) -> String {
         let mut expected = format!("{} :{}{} answers {}", self.method(), self.port, self.path, self.status);
         if let Some(json) = self.wanted() {
             expected = format!("{expected} with {json}");
@@ -68,6 +66,28 @@ impl Http {
         if self.times > 1 { format!("{expected}, {} times", self.times) } else { expected }
     }
 
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let growth = Growth::before(&self.counters, place.address).await?;
+            let times = self.times.min(MOST_TIMES);
+            let mut last = String::new();
+            for number in 1..=times {
+                last = self.request(place).await.map_err(|wrong| {
+                    if times > 1 { format!("request {number} of {times}: {wrong}") } else { wrong }
+                })?;
+            }
+            let last = shortened(last.trim());
+            let mut evidence = vec![match times {
+                1 => format!("{} {last}", self.status),
+                _ => format!("{times} times {} {last}", self.status),
+            }];
+            evidence.extend(growth.after(u64::from(times)).await?);
+            Ok(evidence)
+        })
+    }
+}
+
+impl Http {
     fn method(&self) -> Method {
         match self.method {
             Verb::Get => Method::GET,
@@ -78,24 +98,6 @@ impl Http {
 
     fn wanted(&self) -> Option<Value> {
         self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
-    }
-
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let growth = Growth::before(&self.counters, place.address).await?;
-        let times = self.times.min(MOST_TIMES);
-        let mut last = String::new();
-        for number in 1..=times {
-            last = self.request(place).await.map_err(|wrong| {
-                if times > 1 { format!("request {number} of {times}: {wrong}") } else { wrong }
-            })?;
-        }
-        let last = shortened(last.trim());
-        let mut evidence = vec![match times {
-            1 => format!("{} {last}", self.status),
-            _ => format!("{times} times {} {last}", self.status),
-        }];
-        evidence.extend(growth.after(u64::from(times)).await?);
-        Ok(evidence)
     }
 
     async fn request(&self, place: Place<'_>) -> Result<String, String> {

@@ -9,9 +9,13 @@ mod http;
 mod nomad;
 mod tcp;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::model::{LabAddress, Slug};
@@ -24,28 +28,51 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 /// ... up to here.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Something that has to hold, by kind.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "check", rename_all = "kebab-case")]
-pub enum Check {
-    /// What is sent over TCP comes back.
-    TcpEcho(tcp::TcpEcho),
-    /// A TCP connection is closed without an answer.
-    TcpDenied(tcp::TcpDenied),
-    /// The agent has a sidecar of this shape.
-    Sidecar(consul::Sidecar),
-    /// Envoy acknowledged these listeners and clusters.
-    Xds(envoy::Xds),
-    /// Two Envoys show certificates of one authority and insist on each other's.
-    MutualTls(envoy::MutualTls),
-    /// Every request gets the answer it should.
-    Http(http::Http),
-    /// A service has exactly these healthy instances.
-    ConsulService(catalog::Service),
-    /// A task of a Nomad job runs.
-    NomadTask(nomad::Task),
-    /// A command succeeds and prints what it should.
-    Command(command::CommandCheck),
+/// Something that has to hold.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// What must hold, as a sentence.
+    pub claim: String,
+    /// The component whose log tells most when it fails.
+    pub component: Option<Slug>,
+    kind: Arc<dyn Kind>,
+}
+
+/// A way to look.
+trait Kind: fmt::Debug + Send + Sync {
+    /// What a look should find.
+    fn expected(&self) -> String;
+
+    /// One look.
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look>;
+}
+
+/// Reads what is particular to a kind of check.
+type ReadKind = fn(toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error>;
+
+/// The kinds of checks, by the names that labs call them by.
+const KINDS: [(&str, ReadKind); 9] = [
+    ("command", read::<command::CommandCheck>),
+    ("consul-service", read::<catalog::Service>),
+    ("http", read::<http::Http>),
+    ("mutual-tls", read::<envoy::MutualTls>),
+    ("nomad-task", read::<nomad::Task>),
+    ("sidecar", read::<consul::Sidecar>),
+    ("tcp-denied", read::<tcp::TcpDenied>),
+    ("tcp-echo", read::<tcp::TcpEcho>),
+    ("xds", read::<envoy::Xds>),
+];
+
+fn read<K: Kind + DeserializeOwned + 'static>(table: toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error> {
+    K::deserialize(table).map(|kind| Arc::new(kind) as Arc<dyn Kind>)
+}
+
+/// What all checks have.
+#[derive(Deserialize)]
+struct Common {
+    check: String,
+    claim: String,
+    component: Option<Slug>,
 }
 
 /// What a look found.
@@ -92,89 +119,25 @@ pub enum Verdict {
 }
 
 impl Check {
-    /// What must hold, as a sentence.
-    pub fn claim(&self) -> &str {
-        match self {
-            Self::TcpEcho(check) => &check.claim,
-            Self::TcpDenied(check) => &check.claim,
-            Self::Sidecar(check) => &check.claim,
-            Self::Xds(check) => &check.claim,
-            Self::MutualTls(check) => &check.claim,
-            Self::Http(check) => &check.claim,
-            Self::ConsulService(check) => &check.claim,
-            Self::NomadTask(check) => &check.claim,
-            Self::Command(check) => &check.claim,
+    /// Reads a check of a lab; an error says what was expected.
+    pub(super) fn from_table(mut table: toml::Table) -> Result<Self, String> {
+        let words = |error: toml::de::Error| error.message().trim().to_owned();
+        let common = Common::deserialize(table.clone()).map_err(words)?;
+        for key in ["check", "claim", "component"] {
+            table.remove(key);
         }
-    }
-
-    /// The component whose log tells most when it fails.
-    pub fn component(&self) -> Option<&Slug> {
-        match self {
-            Self::TcpEcho(check) => check.component.as_ref(),
-            Self::TcpDenied(check) => check.component.as_ref(),
-            Self::Sidecar(check) => check.component.as_ref(),
-            Self::Xds(check) => check.component.as_ref(),
-            Self::MutualTls(check) => check.component.as_ref(),
-            Self::Http(check) => check.component.as_ref(),
-            Self::ConsulService(check) => check.component.as_ref(),
-            Self::NomadTask(check) => check.component.as_ref(),
-            Self::Command(check) => check.component.as_ref(),
-        }
+        let known = KINDS.iter().find(|(name, _)| *name == common.check);
+        let (_, read) = known.ok_or_else(|| {
+            let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+            format!("no kind of check is called {:?}, expected one of {}", common.check, names.join(", "))
+        })?;
+        let kind = read(table).map_err(words)?;
+        Ok(Self { claim: common.claim, component: common.component, kind })
     }
 
     /// What a look should find.
     pub fn expected(&self) -> String {
-        match self {
-            Self::TcpEcho(check) => check.expected(),
-            Self::TcpDenied(check) => check.expected(),
-            Self::Sidecar(check) => check.expected(),
-            Self::Xds(check) => check.expected(),
-            Self::MutualTls(check) => check.expected(),
-            Self::Http(check) => check.expected(),
-            Self::ConsulService(check) => check.expected(),
-            Self::NomadTask(check) => check.expected(),
-            Self::Command(check) => check.expected(),
-        }
-    }
-
-    /// Replaces placeholders in what a person reads and in commands.
-    pub(super) fn fill(&mut self, fill: &dyn Fn(&mut String)) {
-        match self {
-            Self::TcpEcho(check) => fill(&mut check.claim),
-            Self::TcpDenied(check) => fill(&mut check.claim),
-            Self::Sidecar(check) => fill(&mut check.claim),
-            Self::Xds(check) => fill(&mut check.claim),
-            Self::MutualTls(check) => fill(&mut check.claim),
-            Self::Http(check) => {
-                fill(&mut check.claim);
-                check.counters.iter_mut().for_each(|counter| counter.fill(fill));
-            }
-            Self::ConsulService(check) => {
-                fill(&mut check.claim);
-                check.healthy.iter_mut().for_each(fill);
-            }
-            Self::NomadTask(check) => fill(&mut check.claim),
-            Self::Command(check) => {
-                fill(&mut check.claim);
-                fill(&mut check.command);
-                fill(&mut check.prints);
-            }
-        }
-    }
-
-    /// One look.
-    async fn look(&self, place: Place<'_>) -> Look {
-        match self {
-            Self::TcpEcho(check) => check.look(place).await,
-            Self::TcpDenied(check) => check.look(place).await,
-            Self::Sidecar(check) => check.look(place).await,
-            Self::Xds(check) => check.look(place).await,
-            Self::MutualTls(check) => check.look(place).await,
-            Self::Http(check) => check.look(place).await,
-            Self::ConsulService(check) => check.look(place).await,
-            Self::NomadTask(check) => check.look(place).await,
-            Self::Command(check) => check.look(place).await,
-        }
+        self.kind.expected()
     }
 
     /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.
@@ -192,7 +155,7 @@ impl Check {
             let left = deadline.saturating_duration_since(Instant::now());
             // Every check gets one whole look, however late.
             let place = Place { address, machine, deadline: left.max(Duration::from_millis(100)) };
-            let look = tokio::time::timeout(place.deadline, self.look(place)).await;
+            let look = tokio::time::timeout(place.deadline, self.kind.look(place)).await;
             match look {
                 Ok(Ok(evidence)) => return Verdict::Holds { evidence },
                 Ok(Err(observed)) if observed == last => {}

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Look, Place};
-use crate::model::Slug;
+use super::{Kind, Look, Place};
 
 /// A task runs, perhaps after it was started again.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Task {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct Task {
     job: String,
     #[serde(rename = "task")]
     name: String,
@@ -21,30 +19,36 @@ pub struct Task {
     restarts: u64,
 }
 
-impl Task {
-    pub(super) fn expected(&self) -> String {
+impl Kind for Task {
+    fn expected(&self) -> String {
         format!("task {} of {} runs, restarted at least {} times", self.name, self.job, self.restarts)
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let nomad = place.nomad();
-        let (allocations, _) =
-            nomad.allocations(0, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
-        let mut seen = format!("no allocation of {} has a task {}", self.job, self.name);
-        for allocation in allocations.iter().filter(|allocation| allocation.job == self.job) {
-            let Some(state) = allocation.task_states.as_ref().and_then(|states| states.get(&self.name))
-            else {
-                continue;
-            };
-            let last = state.events.as_ref().and_then(|events| events.last());
-            let last =
-                last.map(|event| format!("{}: {}", event.kind, event.display_message)).unwrap_or_default();
-            let id = allocation.id.get(..8).unwrap_or_default();
-            seen = format!("{id} is {}, restarted {} times ({last})", state.state, state.restarts);
-            if state.state == "running" && state.restarts >= self.restarts {
-                return Ok(vec![format!("allocation {id}: {}, restarts: {}", state.state, state.restarts)]);
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let nomad = place.nomad();
+            let (allocations, _) =
+                nomad.allocations(0, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
+            let mut seen = format!("no allocation of {} has a task {}", self.job, self.name);
+            for allocation in allocations.iter().filter(|allocation| allocation.job == self.job) {
+                let Some(state) = allocation.task_states.as_ref().and_then(|states| states.get(&self.name))
+                else {
+                    continue;
+                };
+                let last = state.events.as_ref().and_then(|events| events.last());
+                let last = last
+                    .map(|event| format!("{}: {}", event.kind, event.display_message))
+                    .unwrap_or_default();
+                let id = allocation.id.get(..8).unwrap_or_default();
+                seen = format!("{id} is {}, restarted {} times ({last})", state.state, state.restarts);
+                if state.state == "running" && state.restarts >= self.restarts {
+                    return Ok(vec![format!(
+                        "allocation {id}: {}, restarts: {}",
+                        state.state, state.restarts
+                    )]);
+                }
             }
-        }
-        Err(seen)
+            Err(seen)
+        })
     }
 }

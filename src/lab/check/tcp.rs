@@ -4,13 +4,14 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::counter::{Counter, Growth};
-use super::{Look, Place};
-use crate::model::{ByteSize, Slug};
+use super::{Kind, Look, Place};
+use crate::model::ByteSize;
 
 /// How long a closed connection may take to show. Longer silence is no refusal.
 const REFUSAL: Duration = Duration::from_secs(3);
@@ -21,73 +22,78 @@ const MOST_BYTES: usize = 256 * 1024 * 1024;
 /// What is sent over TCP comes back, byte for byte.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TcpEcho {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct TcpEcho {
     port: u16,
     bytes: usize,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
 
-impl TcpEcho {
-    pub(super) fn expected(&self) -> String {
+impl Kind for TcpEcho {
+    fn expected(&self) -> String {
         format!("{} sent to port {} come back unchanged", ByteSize(self.bytes as u64), self.port)
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        let bytes = self.bytes.min(MOST_BYTES);
-        let sent = random_bytes(bytes)?;
-        let growth = Growth::before(&self.counters, place.address).await?;
-        let received = exchange(place.address.port(self.port), &sent).await?;
-        if received != sent {
-            let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
-            return Err(format!("{} of {bytes} bytes came back, the first {same} unchanged", received.len()));
-        }
-        let mut evidence = vec![format!("{} there and back, unchanged", ByteSize(bytes as u64))];
-        evidence.extend(growth.after(bytes as u64).await?);
-        Ok(evidence)
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let bytes = self.bytes.min(MOST_BYTES);
+            let sent = random_bytes(bytes)?;
+            let growth = Growth::before(&self.counters, place.address).await?;
+            let received = exchange(place.address.port(self.port), &sent).await?;
+            if received != sent {
+                let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
+                return Err(format!(
+                    "{} of {bytes} bytes came back, the first {same} unchanged",
+                    received.len()
+                ));
+            }
+            let mut evidence = vec![format!("{} there and back, unchanged", ByteSize(bytes as u64))];
+            evidence.extend(growth.after(bytes as u64).await?);
+            Ok(evidence)
+        })
     }
 }
 
 /// A TCP connection is closed without an answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TcpDenied {
-    pub(super) claim: String,
-    pub(super) component: Option<Slug>,
+pub(super) struct TcpDenied {
     port: u16,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
 
-impl TcpDenied {
-    pub(super) fn expected(&self) -> String {
+impl Kind for TcpDenied {
+    fn expected(&self) -> String {
         format!("a connection to port {} is accepted and closed without an answer", self.port)
     }
 
-    pub(super) async fn look(&self, place: Place<'_>) -> Look {
-        const MESSAGE: &[u8] = b"is anybody there?";
-        let growth = Growth::before(&self.counters, place.address).await?;
-        let address = place.address.port(self.port);
-        // A port where nobody listens would prove nothing about a rule.
-        let mut stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
-        let mut answer = [0; 64];
-        let read = async {
-            // The other side may close before it has read anything: what counts is what comes back.
-            let _ = stream.write_all(MESSAGE).await;
-            stream.read(&mut answer).await
-        };
-        let how = match tokio::time::timeout(REFUSAL, read).await {
-            Ok(Ok(0)) => "closed".to_owned(),
-            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => "reset".to_owned(),
-            Ok(Ok(length)) => return Err(format!("{length} bytes came back")),
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}")),
-        };
-        let mut evidence = vec![format!("connection to {address} accepted, then {how}: 0 bytes came back")];
-        evidence.extend(growth.after(0).await?);
-        Ok(evidence)
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            const MESSAGE: &[u8] = b"is anybody there?";
+            let growth = Growth::before(&self.counters, place.address).await?;
+            let address = place.address.port(self.port);
+            // A port where nobody listens would prove nothing about a rule.
+            let mut stream =
+                TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
+            let mut answer = [0; 64];
+            let read = async {
+                // The other side may close before it has read anything: what counts is what comes back.
+                let _ = stream.write_all(MESSAGE).await;
+                stream.read(&mut answer).await
+            };
+            let how = match tokio::time::timeout(REFUSAL, read).await {
+                Ok(Ok(0)) => "closed".to_owned(),
+                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => "reset".to_owned(),
+                Ok(Ok(length)) => return Err(format!("{length} bytes came back")),
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}")),
+            };
+            let mut evidence =
+                vec![format!("connection to {address} accepted, then {how}: 0 bytes came back")];
+            evidence.extend(growth.after(0).await?);
+            Ok(evidence)
+        })
     }
 }
 
