@@ -52,6 +52,11 @@ pub(crate) fn image_file(name: &str) -> Option<&'static str> {
     ASSETS.get_file(format!("image/{name}"))?.contents_utf8()
 }
 
+/// A file below `assets/lab`: the beginning of a lab, and how to write one.
+pub(crate) fn lab_file(name: &str) -> Option<&'static str> {
+    ASSETS.get_file(format!("lab/{name}"))?.contents_utf8()
+}
+
 /// Names of all wrappers.
 pub(crate) fn go_wrappers() -> Vec<&'static str> {
     ASSETS

@@ -1,13 +1,14 @@
 //! The `meshlab` command: settings resolved, one verb carried out, one exit code.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
 use meshlab::cli::{
-    BundleCommand, Cli, Command, DepsCommand, Environment, ImageCommand, LabVerb, RepoCommand, Settings,
-    SvcCommand, arguments,
+    BundleCommand, Cli, Command, DepsCommand, Environment, ImageCommand, LabArgs, LabVerb, RepoCommand,
+    Settings, StepArgs, SvcCommand, arguments,
 };
 use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
@@ -87,11 +88,12 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
     let reporter: SharedReporter = Arc::clone(console) as SharedReporter;
     match command {
         // A lab answers an interruption itself: it has something to take down first.
-        Command::Lab(args) => match args.verb {
-            Some(LabVerb::List) => print(&command::lab::list(settings)?, settings),
-            Some(LabVerb::Show { name }) => print(&command::lab::show(&name, settings)?, settings),
-            None => command::lab::run(&args.run, settings, &lock(settings)?, console).await,
-        },
+        Command::Lab(LabArgs { verb: None, run }) => {
+            command::lab::run(&run, settings, &lock(settings)?, console).await
+        }
+        Command::Lab(LabArgs { verb: Some(verb), .. }) => {
+            Box::pin(lab(verb, settings, console, &reporter)).await
+        }
         Command::Up(args) => command::up::run(&args, settings, &lock(settings)?, &reporter).await,
         Command::Repo(RepoCommand::Serve { listen, packages }) => {
             let shutdown = async { drop(interrupted().await) };
@@ -104,10 +106,45 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
             let shutdown = async { drop(interrupted().await) };
             command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
         }
-        other => tokio::select! {
-            outcome = run_until_interrupted(other, settings, reporter) => outcome,
-            interruption = interrupted() => Err(interruption),
-        },
+        other => unless_interrupted(Box::pin(run_until_interrupted(other, settings, reporter))).await,
+    }
+}
+
+async fn lab(
+    verb: LabVerb,
+    settings: &Settings,
+    console: &Arc<Console>,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    use command::lab;
+    let lock = || lock(settings);
+    match verb {
+        LabVerb::List => print(&lab::list(settings)?, settings),
+        LabVerb::Show { name } => print(&lab::show(&name, settings)?, settings),
+        LabVerb::Hint(StepArgs { name, step }) => {
+            print(&lab::hint(&name, step.as_deref(), settings)?, settings)
+        }
+        LabVerb::New { name, .. } => print(&lab::new(name.as_deref(), settings)?, settings),
+        LabVerb::Check(StepArgs { name, step }) => {
+            let lock = lock()?;
+            unless_interrupted(Box::pin(lab::check(&name, step.as_deref(), settings, &lock, reporter))).await
+        }
+        LabVerb::Reset(StepArgs { name, step }) => {
+            let lock = lock()?;
+            unless_interrupted(Box::pin(lab::reset(&name, step.as_deref(), settings, &lock, reporter))).await
+        }
+        // These have something to take down first.
+        LabVerb::Solve(StepArgs { name, step }) => {
+            lab::solve(&name, step.as_deref(), settings, &lock()?, console).await
+        }
+        LabVerb::Test { names } => lab::test(&names, settings, &lock()?, reporter).await,
+    }
+}
+
+async fn unless_interrupted(work: Pin<Box<impl Future<Output = Result<()>>>>) -> Result<()> {
+    tokio::select! {
+        outcome = work => outcome,
+        interruption = interrupted() => Err(interruption),
     }
 }
 

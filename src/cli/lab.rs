@@ -92,7 +92,7 @@ pub struct LabArgs {
     pub run: LabRunArgs,
 }
 
-/// `meshlab lab list|show`
+/// `meshlab lab VERB`
 #[derive(Debug, Subcommand)]
 pub enum LabVerb {
     /// All labs
@@ -102,6 +102,37 @@ pub enum LabVerb {
         /// The lab, shortened to what is unique
         name: String,
     },
+    /// Look whether a step of the running lab is done, whoever did it
+    Check(StepArgs),
+    /// One more hint for a step
+    Hint(StepArgs),
+    /// Do a step; starts the lab if it does not run, and leaves it running
+    Solve(StepArgs),
+    /// Undo a step of the running lab; without a step, take the lab down and forget all progress
+    Reset(StepArgs),
+    /// For authors: every step's checks fail before it, hold after it, fail again after its reset
+    Test {
+        /// Labs; without any, all
+        names: Vec<String>,
+    },
+    /// For authors: write a small lab that runs, to be changed
+    New {
+        /// Its name (`rate-limits`), with or without a number
+        #[arg(required_unless_present = "guide")]
+        name: Option<String>,
+        /// Show how labs are written
+        #[arg(long, conflicts_with = "name")]
+        guide: bool,
+    },
+}
+
+/// A step of a lab.
+#[derive(Debug, Args)]
+pub struct StepArgs {
+    /// The lab, shortened to what is unique
+    pub name: String,
+    /// The step, by number or name; without it, the first that is not done
+    pub step: Option<String>,
 }
 
 /// `meshlab lab NAME`
@@ -112,10 +143,10 @@ pub struct LabRunArgs {
     /// Leave everything running at the end
     #[arg(long)]
     pub keep: bool,
-    /// Show only this step (its number or name); those before it are done without a word
+    /// Show only this step (its number or name); those before it that are not done are done without a word
     #[arg(long, value_name = "STEP", conflicts_with = "from")]
     pub step: Option<String>,
-    /// Begin with this step; those before it are done without a word
+    /// Begin with this step; those before it that are not done are done without a word
     #[arg(long, value_name = "STEP")]
     pub from: Option<String>,
 }

@@ -72,6 +72,56 @@ pub enum LabEvent {
         /// For a service: what was observed that makes it ready.
         ready: Option<String>,
     },
+    /// It is the reader's turn.
+    Task {
+        /// What is to be brought about, Markdown.
+        task: String,
+    },
+    /// A hint that was asked for.
+    Hint {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// The hint, Markdown.
+        text: String,
+    },
+    /// One thing was tried with a step, to see whether the step is good.
+    Tried {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        step: StepId,
+        /// Its title.
+        title: String,
+        /// What was tried.
+        trial: Trial,
+        /// Whether it went as it should.
+        passed: bool,
+        /// What was seen.
+        observed: String,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// All steps of a lab were tried.
+    Tested {
+        /// Which.
+        id: LabId,
+        /// How many steps were tried.
+        steps: usize,
+        /// Of how many.
+        of: usize,
+        /// How many things were tried.
+        trials: usize,
+        /// Whether all went as it should.
+        passed: bool,
+        /// All in all, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
     /// A check begins.
     CheckStarted {
         /// What must hold, as a sentence.
@@ -133,6 +183,32 @@ pub enum LabEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
+}
+
+/// What can be tried with a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trial {
+    /// Its checks, before it was run.
+    Before,
+    /// The step itself.
+    Run,
+    /// Its checks, once it was undone.
+    Reset,
+    /// The step once more, after it was undone.
+    Again,
+}
+
+impl Trial {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Run => "run",
+            Self::Reset => "reset",
+            Self::Again => "again",
+        }
+    }
 }
 
 /// One line of a lab's summary.

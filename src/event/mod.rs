@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use bench::BenchEvent;
 pub use bundle::{BundleEvent, BundleVerb};
-pub use lab::{LabEvent, StepSummary};
+pub use lab::{LabEvent, StepSummary, Trial};
 pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
 
 use crate::failure::Failure;

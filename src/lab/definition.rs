@@ -112,6 +112,13 @@ impl ServiceAction {
 }
 
 impl Step {
+    /// Whether a reader is asked for something that further commands come after.
+    pub(super) fn has_early_task(&self) -> bool {
+        let is_task = |action: &Action| matches!(action, Action::Run(RunAction { task: Some(_), .. }));
+        let commands = self.actions.iter().filter(|action| !matches!(action, Action::Check(_)));
+        commands.rev().skip(1).any(is_task)
+    }
+
     /// The checks after its last command: they say whether the step is done, whoever did it.
     pub fn closing_checks(&self) -> impl Iterator<Item = &Check> {
         let from = self.actions.iter().rposition(|action| !matches!(action, Action::Check(_)));

@@ -3,9 +3,15 @@
 mod catalog;
 pub mod check;
 mod definition;
+mod environment;
+mod progress;
 mod read;
+mod reader;
 mod session;
 
 pub use catalog::Catalog;
 pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
-pub use session::{Components, Place, Session, environment, inside_environment, secret_environment};
+pub use environment::{environment, inside_environment, secret_environment};
+pub use progress::Progress;
+pub use reader::{Reader, Turn};
+pub use session::{Components, PATIENCE_WITH_READERS, Place, Session};

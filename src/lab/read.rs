@@ -196,6 +196,12 @@ impl StepReader<'_> {
             let what = "expected a check after the last command: a step has to prove that it worked";
             return Err((at, what.to_owned()));
         }
+        if step.has_early_task() {
+            return Err((
+                at,
+                "expected task at the step's last command: its checks tell whether it is done".to_owned(),
+            ));
+        }
         if !step.changes && !step.reset.is_empty() {
             return Err((at, "expected no reset of a step with changes = false".to_owned()));
         }

@@ -6,18 +6,18 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 use super::check::{Check, Verdict};
-use super::{Action, Lab, RunAction, Step};
-use crate::cli::{Dirs, INSIDE_VARIABLE};
+use super::environment::{environment, inside_environment, secret_environment};
+use super::reader::{Reader, Turn};
+use super::{Action, Lab, Reset, RunAction, Step};
+use crate::cli::Dirs;
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
-use crate::runtime::{
-    CommandEnvironment, Machine, Runtime, RuntimeKind, ServiceSpec, WIDTH_VARIABLE, at_home, ports,
-};
+use crate::runtime::{Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{CONSUL_HTTP, Component, NOMAD_HTTP, Package, Secrets, Vm, copy_of_this_program};
+use crate::vm::{Component, Package, Vm, copy_of_this_program};
 
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,9 @@ pub enum Place {
         plan: Box<Plan>,
     },
 }
+
+/// How long a check may take to hold once a reader says that it should.
+pub const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
 
 /// A lab that is running.
 pub struct Session {
@@ -89,11 +92,18 @@ impl Session {
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
-        let lost = || {
-            Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
-        };
-        let state = run.load().ok_or_else(lost)?;
-        Self::over(lab, run, state, components, dirs, reporter).await
+        Self::over(lab, run, recorded(run)?, components, dirs, reporter).await
+    }
+
+    /// The same, to look only: nothing on disk is touched, and another meshlab may be at work here.
+    pub async fn observe(
+        lab: Lab,
+        run: &RunDir,
+        components: Components,
+        dirs: &Dirs,
+        reporter: SharedReporter,
+    ) -> Result<Self> {
+        Self::of(lab, run, recorded(run)?, None, components.place, dirs, reporter).await
     }
 
     async fn over(
@@ -110,7 +120,19 @@ impl Session {
             Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
             None => None,
         };
-        let runtime: Box<dyn Runtime> = match components.place {
+        Self::of(lab, run, state, vm, components.place, dirs, reporter).await
+    }
+
+    async fn of(
+        lab: Lab,
+        run: &RunDir,
+        state: RunState,
+        vm: Option<Vm>,
+        place: Place,
+        dirs: &Dirs,
+        reporter: SharedReporter,
+    ) -> Result<Self> {
+        let runtime: Box<dyn Runtime> = match place {
             Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
             Place::Docker { daemon, plan } => {
                 let environment = inside_environment(run, &state.path, dirs);
@@ -188,8 +210,9 @@ impl Session {
         self.machine.keep()
     }
 
-    /// Runs one step (`index` from 0). `Err` says why it failed; the summary was reported before either way.
-    pub async fn run_step(&mut self, index: usize) -> (StepSummary, Result<()>) {
+    /// Runs one step (`index` from 0); a reader is asked to do what the lab leaves to one. `Err` says why it failed; the
+    /// summary was reported before either way.
+    pub async fn run_step(&mut self, index: usize, reader: Option<&dyn Reader>) -> (StepSummary, Result<()>) {
         let step = self.lab.steps[index].clone();
         let number = index + 1;
         self.report(LabEvent::StepStarted {
@@ -203,7 +226,8 @@ impl Session {
         let mut checks = 0;
         let mut outcome = Ok(());
         for group in groups(&step.actions) {
-            outcome = self.act(&step, group).await.map_err(|failure| with_place(failure, number, &step));
+            let acted = self.act(&step, group, reader).await;
+            outcome = acted.map_err(|failure| with_place(failure, number, &step));
             if outcome.is_err() {
                 break;
             }
@@ -215,18 +239,19 @@ impl Session {
     }
 
     /// Does what belongs together: one command, one check, or services that start side by side.
-    async fn act(&mut self, step: &Step, group: &[Action]) -> Result<()> {
+    async fn act(&mut self, step: &Step, group: &[Action], reader: Option<&dyn Reader>) -> Result<()> {
         let mut starting = Vec::new();
         for action in group {
             match action {
                 Action::Run(run) => match &run.service {
                     Some(service) => starting.push((service.spec(&run.command), None)),
+                    None if self.is_done_by(reader, step, run).await? => {}
                     None => self.execute(step, run).await?,
                 },
                 Action::Up(component) => {
                     starting.push((component.spec(self.environment()?), Some(*component)));
                 }
-                Action::Check(check) => self.prove(step, check).await?,
+                Action::Check(check) => self.prove(check, step.timeout).await?,
             }
         }
         self.start(step, &starting).await
@@ -237,14 +262,100 @@ impl Session {
         self.vm.as_ref().ok_or_else(|| Failure::usage("this lab has no [environment]"))
     }
 
-    async fn prove(&self, step: &Step, check: &Check) -> Result<()> {
+    /// Looks at what says whether a step is done, whoever did it. Returns how many checks hold.
+    pub async fn check_step(&self, index: usize, patience: Duration) -> Result<usize> {
+        let step = &self.lab.steps[index];
+        let mut held = 0;
+        for check in step.closing_checks() {
+            let proved = self.prove(check, patience).await;
+            proved.map_err(|failure| with_place(failure, index + 1, step))?;
+            held += 1;
+        }
+        Ok(held)
+    }
+
+    /// One look at what says whether a step is done: the first check that does not hold, with what was observed.
+    pub async fn first_open_check(&self, index: usize) -> Option<(String, String)> {
+        for check in self.lab.steps[index].closing_checks() {
+            if let Err(observed) = check.look_once(self.address, &self.machine).await {
+                return Some((check.claim.clone(), observed));
+            }
+        }
+        None
+    }
+
+    /// Undoes a step.
+    pub async fn reset_step(&mut self, index: usize) -> Result<()> {
+        let step = self.lab.steps[index].clone();
+        for reset in &step.reset {
+            let done = match reset {
+                Reset::Run(run) => self.execute(&step, run).await,
+                Reset::Stop(service) => self.stop(service).await,
+            };
+            done.map_err(|failure| with_place(failure, index + 1, &step))?;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, service: &Slug) -> Result<()> {
+        let started = Instant::now();
+        self.report_working(format!("stopping {service}"));
+        self.machine.stop(service.as_str()).await?;
+        let what = format!("{service} is stopped");
+        let done = RuntimeEvent::Done { what, detail: String::new(), took: started.elapsed() };
+        self.reporter.report(Event::Runtime(done));
+        Ok(())
+    }
+
+    /// Leaves to a reader what the lab leaves to one. `false`: the command is to run.
+    async fn is_done_by(&self, reader: Option<&dyn Reader>, step: &Step, run: &RunAction) -> Result<bool> {
+        let (Some(reader), Some(task)) = (reader, &run.task) else { return Ok(false) };
+        self.report(LabEvent::Task { task: task.clone() });
+        let mut hints = step.hints.iter().enumerate();
+        loop {
+            match reader.turn().await {
+                Turn::Solve => return Ok(false),
+                Turn::Hint => match hints.next() {
+                    Some((index, hint)) => self.report(LabEvent::Hint {
+                        number: index + 1,
+                        of: step.hints.len(),
+                        text: hint.clone(),
+                    }),
+                    None => self.report_note("there are no more hints".to_owned()),
+                },
+                Turn::Done => match self.reader_is_right(step).await {
+                    Ok(()) => return Ok(true),
+                    // Told already; the reader tries again.
+                    Err(failure) if failure.kind() == FailureKind::CheckFailed => {}
+                    Err(failure) => return Err(failure),
+                },
+                Turn::Quit => {
+                    return Err(Failure::new(FailureKind::CheckFailed, "stopped before it was done")
+                        .hint("run the lab again: it goes on with this step"));
+                }
+            }
+        }
+    }
+
+    async fn reader_is_right(&self, step: &Step) -> Result<()> {
+        for check in step.closing_checks() {
+            self.prove(check, step.timeout.min(PATIENCE_WITH_READERS)).await?;
+        }
+        Ok(())
+    }
+
+    fn report_note(&self, text: String) {
+        self.reporter.report(Event::Note { text });
+    }
+
+    async fn prove(&self, check: &Check, patience: Duration) -> Result<()> {
         let claim = check.claim.clone();
         self.report(LabEvent::CheckStarted { claim: claim.clone() });
         let started = Instant::now();
         let waiting = |observed: &str| {
             self.report(LabEvent::CheckWaiting { claim: claim.clone(), observed: observed.to_owned() });
         };
-        match check.prove(self.address, &self.machine, step.timeout, waiting).await {
+        match check.prove(self.address, &self.machine, patience, waiting).await {
             Verdict::Holds { evidence } => {
                 self.report(LabEvent::CheckPassed { claim, evidence, took: started.elapsed() });
                 Ok(())
@@ -253,7 +364,7 @@ impl Session {
                 let expected = check.expected();
                 let failure = Failure::new(FailureKind::CheckFailed, format!("check failed: {claim}"))
                     .detail("expected", expected.clone())
-                    .detail("observed", format!("{observed} (for {} s)", step.timeout.as_secs()));
+                    .detail("observed", format!("{observed} (for {} s)", patience.as_secs()));
                 self.report(LabEvent::CheckFailed { claim, expected, observed });
                 Err(self.machine.with_log(failure, check.component.as_ref().map(Slug::as_str)))
             }
@@ -294,7 +405,17 @@ impl Session {
             self.report(LabEvent::Command { command, service });
         }
         let started = Instant::now();
-        let specs: Vec<ServiceSpec> = starting.iter().map(|(spec, _)| spec.clone()).collect();
+        let mut specs = Vec::with_capacity(starting.len());
+        for (spec, component) in starting {
+            // A step that is done once more: the lab's own services begin anew, the environment goes on.
+            if self.machine.is_alive(&spec.name).await {
+                if component.is_some() {
+                    continue;
+                }
+                self.machine.stop(&spec.name).await?;
+            }
+            specs.push(spec.clone());
+        }
         self.machine.start(&specs).await?;
         for (spec, component) in starting {
             let ready = self.await_settled(spec, *component, step.timeout).await?;
@@ -307,6 +428,12 @@ impl Session {
     fn report(&self, event: LabEvent) {
         self.reporter.report(Event::Lab(event));
     }
+}
+
+fn recorded(run: &RunDir) -> Result<RunState> {
+    run.load().ok_or_else(|| {
+        Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
+    })
 }
 
 /// Actions in order, with services that follow one another taken together.
@@ -329,45 +456,4 @@ fn with_place(failure: Failure, number: usize, step: &Step) -> Failure {
         }
         (Some(_), _) => failure,
     }
-}
-
-/// The environment of a lab's commands: the lab's PATH and addresses, meshlab's folders, and nothing of the user's.
-pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
-    const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    let address = run.address();
-    let mut folders = vec![run.bin().into_string()];
-    folders.extend(path.iter().map(ToString::to_string));
-    folders.push(SYSTEM.to_owned());
-    let pairs = [
-        ("PATH", folders.join(":")),
-        ("LANG", "C.UTF-8".to_owned()),
-        ("CONSUL_HTTP_ADDR", address.port(CONSUL_HTTP).to_string()),
-        ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
-        ("NOMAD_ADDR", format!("http://{}", address.port(NOMAD_HTTP))),
-        ("NOMAD_REGION", "bj".to_owned()),
-        // What commands write is shown with a margin, on a terminal that may have 80 columns.
-        (WIDTH_VARIABLE, "76".to_owned()),
-        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
-        ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
-        ("MESHLAB_ADDRESS", address.to_string()),
-        ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
-        ("MESHLAB_DATA_DIR", dirs.data.to_string()),
-        ("MESHLAB_STATE_DIR", dirs.state.to_string()),
-        ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
-    ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The same inside the machine of a lab's containers.
-pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
-    let mut environment = environment(run, path, dirs);
-    environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
-    at_home(environment, run)
-}
-
-/// The tokens of a lab that has some, for commands that a person would type.
-pub fn secret_environment(run: &RunDir) -> CommandEnvironment {
-    let secrets = Secrets::read(run);
-    let pairs = secrets.iter().flat_map(Secrets::variables);
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
+
 use super::json::Json;
 use super::look::{Look, Surface};
 use super::pause::{self, Answer};
@@ -11,6 +13,7 @@ use super::terminal::Terminal;
 use crate::cli::Settings;
 use crate::event::{Event, Reporter};
 use crate::failure::Failure;
+use crate::lab::{Reader, Turn};
 
 /// Draws events for one kind of reader.
 pub(super) trait View: Send {
@@ -79,6 +82,16 @@ impl Console {
         reply.answer
     }
 
+    /// Whoever goes through a lab, if anybody is there to be asked.
+    pub fn reader(&self) -> Option<&dyn Reader> {
+        self.asks.then_some(self as &dyn Reader)
+    }
+
+    /// Tells something that a person should know.
+    pub fn report_note(&self, text: String) {
+        self.report(Event::Note { text });
+    }
+
     fn stage(&self) -> MutexGuard<'_, Stage> {
         // A view that panicked leaves nothing worse than a line half drawn.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,6 +111,22 @@ impl Reporter for Console {
                 screen.ask(question);
             }
         }
+    }
+}
+
+impl Reader for Console {
+    fn turn(&self) -> BoxFuture<'_, Turn> {
+        Box::pin(async {
+            match self
+                .pause("Your turn. Enter when it is done; h for a hint, s for the solution, q to stop")
+                .await
+            {
+                Answer::GoOn => Turn::Done,
+                Answer::Hint => Turn::Hint,
+                Answer::Solve => Turn::Solve,
+                Answer::Quit => Turn::Quit,
+            }
+        })
     }
 }
 

@@ -11,6 +11,10 @@ use tokio::sync::oneshot;
 pub enum Answer {
     /// Enter.
     GoOn,
+    /// `h`.
+    Hint,
+    /// `s`.
+    Solve,
     /// `q`, or the end of input (Ctrl-D).
     Quit,
 }
@@ -87,6 +91,8 @@ fn understand(line: &[u8]) -> Reply {
         // Nothing at all, not even a line's end: the end of input.
         b"" if !is_line => Reply { answer: Answer::Quit, is_line },
         b"q" | b"Q" | b"quit" | b"exit" => Reply { answer: Answer::Quit, is_line },
+        b"h" | b"H" | b"hint" => Reply { answer: Answer::Hint, is_line },
+        b"s" | b"S" | b"solve" => Reply { answer: Answer::Solve, is_line },
         _ => Reply { answer: Answer::GoOn, is_line },
     }
 }
@@ -96,11 +102,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn enter_goes_on_and_q_or_the_end_of_input_quits() {
-        let cases: [(&[u8], Answer, bool); 5] = [
+    fn enter_goes_on_a_letter_asks_and_q_or_the_end_of_input_quits() {
+        let cases: [(&[u8], Answer, bool); 7] = [
             (b"\n", Answer::GoOn, true),
             (b"next\n", Answer::GoOn, true),
             (b"q\n", Answer::Quit, true),
+            (b"h\n", Answer::Hint, true),
+            (b"S\n", Answer::Solve, true),
             (b" Q \n", Answer::Quit, true),
             (b"", Answer::Quit, false),
         ];

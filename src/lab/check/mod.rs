@@ -28,6 +28,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 /// ... up to here.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// The most that a look may take which is not repeated.
+const ONE_LOOK: Duration = Duration::from_secs(20);
+
 /// Something that has to hold.
 #[derive(Debug, Clone)]
 pub struct Check {
@@ -138,6 +141,15 @@ impl Check {
     /// What a look should find.
     pub fn expected(&self) -> String {
         self.kind.expected()
+    }
+
+    /// A single look, with time enough for it.
+    pub async fn look_once(&self, address: LabAddress, machine: &Machine) -> Look {
+        let place = Place { address, machine, deadline: ONE_LOOK };
+        match tokio::time::timeout(ONE_LOOK, self.kind.look(place)).await {
+            Ok(look) => look,
+            Err(_) => Err(format!("no result within {ONE_LOOK:?}")),
+        }
     }
 
     /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.

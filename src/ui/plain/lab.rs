@@ -61,6 +61,26 @@ impl Lab {
                     ));
                 }
             }
+            // Only a reader at a terminal is asked.
+            LabEvent::Task { .. } | LabEvent::Hint { .. } => {}
+            LabEvent::Tried { number, of, trial, passed, observed, took, step, .. } => {
+                screen.line(&format!(
+                    "{} step {number}/{of} {step}, {}: {} ({})",
+                    if *passed { paint.good("ok:") } else { paint.bad("WRONG:") },
+                    trial.name(),
+                    one_line(observed),
+                    text::duration(*took)
+                ));
+            }
+            LabEvent::Tested { id, steps, of, trials, passed, took } => {
+                screen.line(&format!(
+                    "lab {id} tested, {}: {steps} of {}, {} ({})",
+                    verdict(*passed, &look),
+                    text::count(*of, "step"),
+                    text::count(*trials, "trial"),
+                    text::duration(*took)
+                ));
+            }
             LabEvent::CheckStarted { claim } => self.waits.start(claim, Instant::now()),
             LabEvent::CheckWaiting { claim, observed } => {
                 if self.waits.is_due(claim, Instant::now()) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tested::Tested;
 use super::{MARGIN, summary};
 use crate::event::LabEvent;
 use crate::model::LabAddress;
@@ -22,6 +23,7 @@ pub(super) struct Lab {
     above: Above,
     /// What is running: the words for it, while nothing has ended it.
     running: Option<String>,
+    tested: Tested,
     /// The spinner of what is running, or of a check and below it what was observed last.
     live: Vec<LiveLine>,
 }
@@ -59,6 +61,14 @@ impl Lab {
             }
             LabEvent::CommandFinished { took, service, ready } => {
                 self.finished(*took, service.as_deref().zip(ready.as_deref()), screen);
+            }
+            LabEvent::Task { task } => self.aside("Your turn", task, screen),
+            LabEvent::Hint { number, of, text } => {
+                self.aside(&format!("Hint {number} of {of}"), text, screen);
+            }
+            LabEvent::Tried { .. } | LabEvent::Tested { .. } => {
+                self.hold();
+                self.tested.show(event, screen);
             }
             LabEvent::CheckStarted { claim } => {
                 self.start_of_check(screen);
@@ -102,8 +112,21 @@ impl Lab {
         let look = screen.look;
         screen.blank();
         screen.line(&rule(title, &look));
+        if !explanation.is_empty() {
+            screen.blank();
+            screen.lines(page(explanation, &look));
+        }
+    }
+
+    /// What is said to the reader between commands.
+    fn aside(&mut self, title: &str, markdown: &str, screen: &mut Screen) {
+        self.hold();
+        self.running = None;
+        self.above = Above::Text;
+        let look = screen.look;
         screen.blank();
-        screen.lines(page(explanation, &look));
+        screen.line(&format!("{MARGIN}{}", look.paint.strong(title)));
+        screen.lines(page(markdown, &look));
     }
 
     fn command(&mut self, command: &str, service: Option<&str>, screen: &mut Screen) {
@@ -271,7 +294,7 @@ fn failed(claim: &str, expected: &str, observed: &str, screen: &mut Screen) {
 }
 
 /// A sentence after a symbol, wrapped, with a time at the right edge of its last line.
-fn marked(symbol: &str, sentence: &str, time: &str, look: &Look) -> Vec<String> {
+pub(super) fn marked(symbol: &str, sentence: &str, time: &str, look: &Look) -> Vec<String> {
     let room = look.prose().saturating_sub(MARGIN.len() + 2);
     let beside_time = room.saturating_sub(text::width(time) + 2);
     let mut lines = text::wrap(sentence, Some(room));

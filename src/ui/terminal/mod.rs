@@ -7,6 +7,7 @@ mod provision;
 mod runtime;
 mod summary;
 mod task;
+mod tested;
 
 use self::bench::Bench;
 use self::bundle::Bundle;

@@ -1,0 +1,269 @@
+//! `meshlab lab NAME`: a lab from its first step, or from where it was left, to its last.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::components;
+use crate::cli::{LabRunArgs, Settings};
+use crate::command::runtime::{self, Chosen};
+use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::lab::{Catalog, Lab, Progress, Session};
+use crate::lockfile::Lock;
+use crate::model::LabId;
+use crate::runtime::RuntimeKind;
+use crate::signals::interrupted;
+use crate::state::RunDir;
+use crate::ui::{Answer, Console};
+
+/// The steps that are to be seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// From where the lab was left to its end.
+    Rest,
+    /// From this one to the end.
+    From(usize),
+    /// This one.
+    Only(usize),
+    /// The one after those that are done.
+    Next,
+}
+
+/// How a lab is gone through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) wanted: Wanted,
+    /// Whether everything is left running at the end.
+    pub(super) keep: bool,
+    /// Whether a reader, if there is one, is waited for and asked.
+    pub(super) with_reader: bool,
+}
+
+/// Runs a lab and, unless it is to be kept, takes everything down again.
+pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+    let name = args.name.as_deref().unwrap_or_default();
+    // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.
+    let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
+    let wanted = match (&args.step, &args.from) {
+        (Some(step), _) => Wanted::Only(lab.position(step)?),
+        (None, Some(step)) => Wanted::From(lab.position(step)?),
+        (None, None) => Wanted::Rest,
+    };
+    go(&lab.id, Way { wanted, keep: args.keep, with_reader: true }, settings, lock, console).await
+}
+
+/// Goes through a lab: one that was left running goes on, else it begins anew.
+pub(super) async fn go(
+    id: &LabId,
+    way: Way,
+    settings: &Settings,
+    lock: &Lock,
+    console: &Arc<Console>,
+) -> Result<()> {
+    let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
+    let chosen = runtime::choose(settings).await?;
+    let settings = &chosen.settings;
+    let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
+    let run = settings.run_dir();
+    let mut run_lock = run.lock()?;
+    let mut progress = Progress::load(&settings.dirs.state, &lab.id);
+    let resumed = resumable(&run, &lab, &progress);
+    let plan = if let Some(current) = resumed {
+        Plan::resumed(current, way, &lab)?
+    } else {
+        run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
+        Plan::fresh(way, &lab, &progress, reporter)
+    };
+    if plan.shown.start == 0 {
+        progress.begin()?;
+    }
+    let keep = way.keep || resumed.is_some();
+    let travel = Travel { run: &run, chosen: &chosen, lock, console, with_reader: way.with_reader };
+    let outcome = tokio::select! {
+        outcome = travel.work(lab, plan, keep, &mut progress) => outcome,
+        interruption = interrupted() => Err(interruption),
+    };
+    let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
+    // What was left running on purpose before this is not for this run to take down.
+    if resumed.is_some() || (keep && !stopped && run.exists()) {
+        return outcome;
+    }
+    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+    // The first thing that went wrong is the one to tell.
+    outcome.and(taken_down)
+}
+
+/// The step at which a lab that was left running goes on.
+fn resumable(run: &RunDir, lab: &Lab, progress: &Progress) -> Option<usize> {
+    let is_kept = run.load().is_some_and(|state| state.kept && state.lab == lab.id);
+    // One without a single step done may be an environment that `up` brought up: that is no lab at work.
+    progress.current(lab).filter(|current| is_kept && *current > 0)
+}
+
+/// Which steps are done, and which of them are seen.
+#[derive(Debug)]
+struct Plan {
+    /// The first that is done.
+    first: usize,
+    /// Those that are seen; what comes before is done without a word.
+    shown: Range<usize>,
+    /// Whether the lab is running already.
+    resumes: bool,
+}
+
+impl Plan {
+    fn resumed(current: usize, way: Way, lab: &Lab) -> Result<Self> {
+        let shown = match way.wanted {
+            Wanted::Rest => current..lab.steps.len(),
+            Wanted::Next => current..current + 1,
+            Wanted::From(index) => index..lab.steps.len(),
+            Wanted::Only(index) => index..index + 1,
+        };
+        if shown.start < current {
+            let (number, id) = (shown.start + 1, &lab.id);
+            let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
+            return Err(if lab.steps[shown.start].reset.is_empty() {
+                failure.hint(format!("`meshlab lab reset {id}` begins the whole lab anew"))
+            } else {
+                failure.hint(format!("`meshlab lab reset {id} {number}` undoes it"))
+            });
+        }
+        Ok(Self { first: current, shown, resumes: true })
+    }
+
+    fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
+        let left = progress.current(lab).unwrap_or(0);
+        let shown = match way.wanted {
+            Wanted::Rest => left..lab.steps.len(),
+            Wanted::Next => left..left + 1,
+            Wanted::From(index) => index..lab.steps.len(),
+            Wanted::Only(index) => index..index + 1,
+        };
+        if matches!(way.wanted, Wanted::Rest) && left > 0 {
+            let (number, title) = (left + 1, &lab.steps[left].title);
+            reporter.report(Event::Note {
+                text: format!("going on with step {number}, {title}; `--from 1` begins anew"),
+            });
+        }
+        Self { first: 0, shown, resumes: false }
+    }
+}
+
+struct Travel<'a> {
+    run: &'a RunDir,
+    chosen: &'a Chosen,
+    lock: &'a Lock,
+    console: &'a Arc<Console>,
+    with_reader: bool,
+}
+
+impl Travel<'_> {
+    async fn work(&self, lab: Lab, plan: Plan, keep: bool, progress: &mut Progress) -> Result<()> {
+        let Plan { first, shown, resumes } = plan;
+        let reporter: &SharedReporter = &(Arc::clone(self.console) as SharedReporter);
+        let daemon = self.chosen.daemon.as_ref();
+        if !resumes {
+            // Before the tools, which may take minutes to get, and again after them.
+            runtime::require_free(self.run, &lab, daemon).await?;
+        }
+        let components = components(&lab, self.chosen, self.lock, reporter).await?;
+        if !resumes {
+            runtime::require_free(self.run, &lab, daemon).await?;
+        }
+        report_start(&lab, self.run, self.chosen, components.tools.clone(), reporter);
+        let dirs = &self.chosen.settings.dirs;
+        let mut session = if resumes {
+            Session::resume(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+        } else {
+            Session::prepare(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+        };
+        // What comes before is needed and was not asked for.
+        session.report_to(Arc::new(Silent));
+        for index in first..shown.start {
+            let what = format!("doing step {} first", index + 1);
+            reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+            let outcome = session.run_step(index, None).await.1;
+            progress.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
+            outcome?;
+        }
+        session.report_to(reporter.clone());
+        let seen = self.show(&mut session, &lab, shown.clone(), progress).await?;
+        if keep {
+            session.keep()?;
+        }
+        let completed = seen.steps.len() == shown.len() && shown.end == lab.steps.len();
+        reporter.report(Event::Lab(LabEvent::Finished {
+            id: lab.id.clone(),
+            steps: seen.steps,
+            of: shown.len(),
+            passed: seen.outcome.is_ok(),
+            // Who stopped early has not seen it yet.
+            learned: if completed { lab.learned.clone() } else { Vec::new() },
+            kept: keep,
+            took: seen.took,
+        }));
+        seen.outcome
+    }
+
+    async fn show(
+        &self,
+        session: &mut Session,
+        lab: &Lab,
+        shown: Range<usize>,
+        progress: &mut Progress,
+    ) -> Result<Seen> {
+        let mut seen = Seen { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
+        let started = Instant::now();
+        let mut paused = Duration::ZERO;
+        let reader = if self.with_reader { self.console.reader() } else { None };
+        for index in shown.clone() {
+            let (summary, outcome) = session.run_step(index, reader).await;
+            progress.mark(lab, &summary.step, outcome.is_ok())?;
+            seen.steps.push(summary);
+            seen.outcome = outcome;
+            if seen.outcome.is_err() {
+                break;
+            }
+            if self.with_reader && index + 1 < shown.end {
+                let pause = Instant::now();
+                let answer = self.console.pause("Enter for the next step, q and Enter to stop").await;
+                paused += pause.elapsed();
+                if answer == Answer::Quit {
+                    let text = format!("stopped after step {} of {}", index + 1, lab.steps.len());
+                    self.console.report_note(text);
+                    break;
+                }
+            }
+        }
+        seen.took = started.elapsed().saturating_sub(paused);
+        Ok(seen)
+    }
+}
+
+/// What came of the steps that were seen.
+struct Seen {
+    steps: Vec<StepSummary>,
+    outcome: Result<()>,
+    took: Duration,
+}
+
+/// Tells which lab begins, and where.
+pub(super) fn report_start(
+    lab: &Lab,
+    run: &RunDir,
+    chosen: &Chosen,
+    tools: Vec<(String, String)>,
+    reporter: &SharedReporter,
+) {
+    reporter.report(Event::Lab(LabEvent::Started {
+        id: lab.id.clone(),
+        title: lab.title.clone(),
+        summary: lab.summary.clone(),
+        runtime: RuntimeKind::of(run.address()).name().to_owned(),
+        runtime_reason: chosen.reason.clone(),
+        address: run.address(),
+        tools,
+        steps: lab.steps.len(),
+    }));
+}

@@ -1,0 +1,187 @@
+//! `meshlab lab test`: whether a lab keeps its promises. For each step: its checks fail before it and hold after it, and
+//! fail again once it is undone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::components;
+use super::run::report_start;
+use crate::cli::Settings;
+use crate::command::runtime::{self, Chosen};
+use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, Trial};
+use crate::failure::{Failure, FailureKind, Result};
+use crate::lab::{Catalog, Lab, Session};
+use crate::lockfile::Lock;
+use crate::model::LabId;
+use crate::signals::interrupted;
+use crate::state::RunDir;
+
+/// The pause between two looks at a step that was undone.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Tests the labs that are named, else all. Progress of readers is not touched.
+pub async fn test(
+    names: &[String],
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let catalog = Catalog::find(&settings.work_dir)?;
+    let ids: Vec<LabId> = if names.is_empty() {
+        catalog.ids().cloned().collect()
+    } else {
+        let id = |name: &String| catalog.lab(name, settings.address).map(|lab| lab.id);
+        names.iter().map(id).collect::<Result<_>>()?
+    };
+    let chosen = runtime::choose(settings).await?;
+    for id in ids {
+        let lab = catalog.lab(id.as_str(), chosen.settings.address)?;
+        test_one(lab, &chosen, lock, reporter).await?;
+    }
+    Ok(())
+}
+
+async fn test_one(lab: Lab, chosen: &Chosen, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
+    let settings = &chosen.settings;
+    let run = settings.run_dir();
+    let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
+    let outcome = tokio::select! {
+        outcome = try_steps(lab, &run, chosen, lock, reporter) => outcome,
+        interruption = interrupted() => Err(interruption),
+    };
+    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+    outcome.and(taken_down)
+}
+
+async fn try_steps(
+    lab: Lab,
+    run: &RunDir,
+    chosen: &Chosen,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
+    let components = components(&lab, chosen, lock, reporter).await?;
+    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
+    report_start(&lab, run, chosen, components.tools.clone(), reporter);
+    let started = Instant::now();
+    let silent: SharedReporter = Arc::new(Silent);
+    let session = Session::prepare(lab.clone(), run, components, &chosen.settings.dirs, silent).await?;
+    let mut tester = Tester { lab, session, reporter, trials: 0, wrong: Vec::new() };
+    let mut outcome = Ok(());
+    let mut steps = 0;
+    for index in 0..tester.lab.steps.len() {
+        outcome = tester.try_step(index).await;
+        if outcome.is_err() {
+            break;
+        }
+        steps += 1;
+    }
+    let (id, of) = (tester.lab.id.clone(), tester.lab.steps.len());
+    let passed = outcome.is_ok() && tester.wrong.is_empty();
+    let (trials, took) = (tester.trials, started.elapsed());
+    reporter.report(Event::Lab(LabEvent::Tested { id: id.clone(), steps, of, trials, passed, took }));
+    outcome?;
+    if tester.wrong.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::new(FailureKind::CheckFailed, format!("lab {id} does not keep its promises"));
+    for wrong in tester.wrong {
+        failure = failure.detail("wrong", wrong);
+    }
+    Err(failure.hint("a step's closing checks, after its last command, say whether it is done; `changes = false` is for one that leaves the lab as it was"))
+}
+
+struct Tester<'a> {
+    lab: Lab,
+    session: Session,
+    reporter: &'a SharedReporter,
+    trials: usize,
+    /// What was not as it should be, and did not keep the rest from being tried.
+    wrong: Vec<String>,
+}
+
+impl Tester<'_> {
+    /// `Err` if what follows cannot be tried.
+    async fn try_step(&mut self, index: usize) -> Result<()> {
+        self.working(index, Trial::Before);
+        let started = Instant::now();
+        let open = self.session.first_open_check(index).await;
+        let (holds, observed) = told(open);
+        self.tell(index, Trial::Before, holds != self.lab.steps[index].changes, observed, started.elapsed());
+        self.run(index, Trial::Run).await?;
+        if self.lab.steps[index].reset.is_empty() {
+            return Ok(());
+        }
+        self.working(index, Trial::Reset);
+        let started = Instant::now();
+        let undone = self.session.reset_step(index).await;
+        if let Err(failure) = undone {
+            self.tell(index, Trial::Reset, false, failure.message().to_owned(), started.elapsed());
+            return Err(failure);
+        }
+        let (holds, observed) = self.until_open(index).await;
+        self.tell(index, Trial::Reset, !holds, observed, started.elapsed());
+        self.run(index, Trial::Again).await
+    }
+
+    async fn run(&mut self, index: usize, trial: Trial) -> Result<()> {
+        self.working(index, trial);
+        let (summary, outcome) = self.session.run_step(index, None).await;
+        let observed = match &outcome {
+            Ok(()) => format!("{} holds", count(summary.checks)),
+            Err(failure) => failure.message().to_owned(),
+        };
+        self.tell(index, trial, outcome.is_ok(), observed, summary.took);
+        outcome
+    }
+
+    /// Looks until a check of a step does not hold any more, for as long as the step may take.
+    async fn until_open(&self, index: usize) -> (bool, String) {
+        let deadline = Instant::now() + self.lab.steps[index].timeout;
+        loop {
+            let seen = told(self.session.first_open_check(index).await);
+            if !seen.0 || Instant::now() >= deadline {
+                return seen;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn working(&self, index: usize, trial: Trial) {
+        let what = format!("step {} of {}: {}", index + 1, self.lab.steps.len(), trial.name());
+        self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+    }
+
+    fn tell(&mut self, index: usize, trial: Trial, passed: bool, observed: String, took: Duration) {
+        let step = &self.lab.steps[index];
+        let (number, of) = (index + 1, self.lab.steps.len());
+        self.trials += 1;
+        if !passed {
+            self.wrong.push(format!("step {number}, {}, {}: {observed}", step.id, trial.name()));
+        }
+        let (step, title) = (step.id.clone(), step.title.clone());
+        self.reporter.report(Event::Lab(LabEvent::Tried {
+            number,
+            of,
+            step,
+            title,
+            trial,
+            passed,
+            observed,
+            took,
+        }));
+    }
+}
+
+/// Whether all checks hold, and in words.
+fn told(open: Option<(String, String)>) -> (bool, String) {
+    match open {
+        None => (true, "all checks hold".to_owned()),
+        Some((claim, observed)) => (false, format!("does not hold: {claim} ({observed})")),
+    }
+}
+
+fn count(checks: usize) -> String {
+    if checks == 1 { "1 check".to_owned() } else { format!("{checks} checks") }
+}
