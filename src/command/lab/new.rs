@@ -36,10 +36,13 @@ pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
         let _ = std::fs::remove_dir_all(&beside);
     }
     written?;
-    let human = format!(
-        "labs/{id} is written: edit labs/{id}/lab.toml\n\n  meshlab lab {id}        goes through it\n  meshlab lab test {id}   \
-         tests it\n  meshlab lab new --guide  shows how labs are written\n"
+    let markdown = format!(
+        "`labs/{id}` is written: change `labs/{id}/lab.toml` until it says what you want to say.\n\n\
+         - `meshlab lab {id}` goes through it\n\
+         - `meshlab lab test {id}` tests it\n\
+         - `meshlab lab new --guide` tells how labs are written\n"
     );
+    let human = crate::ui::markdown(&markdown, &Look::of_stdout(settings));
     Ok(Output { human, json: json!({"schema": 1, "id": id, "folder": folder}) })
 }
 

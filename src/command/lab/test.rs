@@ -129,7 +129,7 @@ impl Tester<'_> {
         self.working(index, trial);
         let (summary, outcome) = self.session.run_step(index, None).await;
         let observed = match &outcome {
-            Ok(()) => format!("{} holds", count(summary.checks)),
+            Ok(()) => holding(summary.checks),
             Err(failure) => failure.message().to_owned(),
         };
         self.tell(index, trial, outcome.is_ok(), observed, summary.took);
@@ -182,6 +182,6 @@ fn told(open: Option<(String, String)>) -> (bool, String) {
     }
 }
 
-fn count(checks: usize) -> String {
-    if checks == 1 { "1 check".to_owned() } else { format!("{checks} checks") }
+fn holding(checks: usize) -> String {
+    if checks == 1 { "its check holds".to_owned() } else { format!("{checks} checks hold") }
 }
