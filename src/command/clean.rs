@@ -14,6 +14,7 @@ use crate::claim::any_held;
 use crate::cli::{CleanArgs, Dirs, Settings};
 use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, Result};
+use crate::lab::Progress;
 use crate::model::ByteSize;
 use crate::runtime::docker;
 use crate::state::RunDir;
@@ -114,7 +115,9 @@ fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
     // Only what meshlab makes: the folder may have been pointed at something that holds more.
     let cache = ["sha256", "sha512", "partial", "rejected", "work", BUILD].map(|name| dirs.cache.join(name));
     let cache = cache.into_iter().filter(|path| path.exists()).collect();
-    let state = labs.iter().filter(|(_, runs)| !runs).map(|(run, _)| run.root().to_owned()).collect();
+    let ended = labs.iter().filter(|(_, runs)| !runs).map(|(run, _)| run.root().to_owned());
+    let progress = Some(Progress::folder(&dirs.state)).filter(|folder| folder.exists());
+    let state = ended.chain(progress).collect();
     let candidate = |flag, what, paths: Vec<Utf8PathBuf>| -> Result<Candidate> {
         let size = paths.iter().map(|path| disk_usage(path)).sum::<Result<u64>>()?;
         Ok(Candidate { flag, what, paths, size })

@@ -105,7 +105,13 @@ fn here(
     }
     variables.remove("LANG");
     variables.remove(WIDTH_VARIABLE);
-    let error = Command::new(&program).args(arguments).envs(&variables).exec();
+    let mut command = Command::new(&program);
+    command.args(arguments).envs(&variables);
+    // Where the lab's files are, as inside the machine of containers.
+    if state.is_some() {
+        command.current_dir(run.work());
+    }
+    let error = command.exec();
     let failure = Failure::failed(format!("cannot run {program}")).seen(&error);
     Err(match error.kind() {
         std::io::ErrorKind::NotFound => failure.hint("`meshlab provision` installs consul, nomad and envoy"),

@@ -8,6 +8,7 @@
 mod containers;
 mod daemon;
 mod harness;
+mod practice;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -181,7 +182,7 @@ fn after_a_kill_down_finds_everything(place: Place) {
         lab.nothing_is_left();
     }
     // Its own folder may be lost as well: the processes carry the lab's name.
-    let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\",\"ready\"");
+    let mut child = lab.start_until(&["lab", "1", "--from", "1"], "\"service\":\"envoy-client\",\"ready\"");
     signal(&child, Signal::KILL);
     child.wait().unwrap();
     std::fs::remove_dir_all(lab.state()).unwrap();

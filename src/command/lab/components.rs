@@ -1,9 +1,11 @@
 //! What a lab needs, provisioned.
 
+use std::sync::Arc;
+
 use crate::artifact::provision::{Request, provision};
 use crate::artifact::tool::InstalledTool;
 use crate::command::runtime::{Chosen, Images};
-use crate::event::SharedReporter;
+use crate::event::{SharedReporter, Silent};
 use crate::failure::Result;
 use crate::image;
 use crate::lab::{Components, Lab, Place};
@@ -26,7 +28,10 @@ pub(in crate::command) async fn components(
         names.dedup();
     }
     let request = Request { names, ..Request::default() };
-    let provisioned = provision(&request, &chosen.settings, lock, reporter).await?;
+    // That nothing is needed is not worth a line.
+    let silent: SharedReporter = Arc::new(Silent);
+    let told = if request.names.is_empty() { &silent } else { reporter };
+    let provisioned = provision(&request, &chosen.settings, lock, told).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {
         let place = |tool: &InstalledTool, path| match images {

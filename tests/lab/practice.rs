@@ -1,0 +1,149 @@
+//! A lab in a reader's own hands, and in its author's.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{Lab, Place, on_both_runtimes};
+use crate::support::Ran;
+
+on_both_runtimes!(
+    a_lab_goes_step_by_step_and_progress_is_kept,
+    a_lab_that_failed_goes_on_with_the_step_that_failed,
+    a_new_lab_runs_and_passes_its_test,
+    a_lab_that_does_not_keep_its_promises_is_told_so,
+);
+
+/// The steps that a lab list says are done.
+fn done(ran: &Ran) -> (u64, u64) {
+    let json: Value = ran.json();
+    let lab = &json["labs"][0];
+    (lab["done"].as_u64().unwrap(), lab["steps"].as_u64().unwrap())
+}
+
+fn new_lab(lab: &Lab) -> String {
+    let written = lab.run(&["--json", "lab", "new", "9-own"]).expect(0).json();
+    assert_eq!(written["id"], "9-own");
+    lab.folder().join("labs/9-own/lab.toml").to_str().unwrap().to_owned()
+}
+
+fn change(file: impl AsRef<Path>, from: &str, to: &str) {
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&file, text.replace(from, to)).unwrap();
+}
+
+fn a_lab_goes_step_by_step_and_progress_is_kept(place: Place) {
+    let lab = Lab::new(place, 40);
+    new_lab(&lab);
+    let early = lab.run(&["lab", "check", "own"]).expect(1);
+    assert!(early.stderr.contains("not running") && early.stderr.contains("lab solve"), "{}", early.stderr);
+    assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (0, 3));
+
+    let solved = lab.run(&["lab", "solve", "own"]).expect(0);
+    assert!(solved.stderr.contains("step 1/3 passed"), "{}", solved.stderr);
+    assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (1, 3));
+    // The step after the next: the one between is done without a word.
+    let solved = lab.run(&["lab", "solve", "own", "exercise"]).expect(0);
+    assert!(!solved.stderr.contains("step 2/3"), "{}", solved.stderr);
+    assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (3, 3));
+    let again = lab.run(&["lab", "solve", "own", "3"]).expect(1);
+    assert!(
+        again.stderr.contains("is running on") || again.stderr.contains("done already"),
+        "{}",
+        again.stderr
+    );
+
+    let undone = lab.run(&["lab", "reset", "own", "3"]).expect(0);
+    assert!(undone.stderr.contains("step 3 is undone"), "{}", undone.stderr);
+    let open = lab.run(&["lab", "check", "own"]).expect(3);
+    for part in ["expected:", "No such file", "lab hint 9-own 3"] {
+        assert!(open.stderr.contains(part), "{part}: {}", open.stderr);
+    }
+    // One more hint each time, kept from run to run.
+    let hints = |ran: Ran| ran.json()["hints"].as_array().unwrap().len();
+    let asked = || hints(lab.run(&["--json", "lab", "hint", "own"]).expect(0));
+    assert_eq!([asked(), asked(), asked()], [1, 2, 2]);
+    // By hand, in the lab's own folder.
+    lab.run(&["shell", "--", "cp", "greeting.txt", "answer.txt"]).expect(0);
+    let held = lab.run(&["lab", "check", "own"]).expect(0);
+    assert!(held.stderr.contains("all 3 steps"), "{}", held.stderr);
+
+    let no_reset = lab.run(&["lab", "reset", "own", "look"]).expect(2);
+    assert!(no_reset.stderr.contains("cannot be undone"), "{}", no_reset.stderr);
+    lab.run(&["lab", "reset", "own"]).expect(0);
+    assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (0, 3));
+    assert!(!lab.state().join("progress").exists());
+    lab.nothing_is_left();
+}
+
+fn a_lab_that_failed_goes_on_with_the_step_that_failed(place: Place) {
+    let lab = Lab::new(place, 41);
+    let file = new_lab(&lab);
+    change(&file, "cp greeting.txt answer.txt\"\n\n[[step.do]]", "true\"\n\n[[step.do]]");
+    change(&file, "timeout_seconds = 30", "timeout_seconds = 10");
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    // Left running: it goes on in place.
+    let failed = lab.run(&["lab", "own", "--keep"]).expect(3);
+    assert!(failed.stderr.contains("step 3/3 FAILED"), "{}", failed.stderr);
+    change(&file, "run = \"true\"", "run = \"cp greeting.txt answer.txt\"");
+    let went_on = lab.run(&["lab", "own"]).expect(0);
+    assert!(
+        !went_on.stderr.contains("step 2/3") && went_on.stderr.contains("step 3/3 passed"),
+        "{}",
+        went_on.stderr
+    );
+    assert!(!lab.processes().is_empty(), "what was left running on purpose goes on");
+    lab.run(&["down"]).expect(0);
+    // Taken down: what comes before is done again, without a word.
+    change(&file, "run = \"cp greeting.txt answer.txt\"", "run = \"true\"");
+    lab.run(&["lab", "own"]).expect(3);
+    lab.nothing_is_left();
+    change(&file, "run = \"true\"", "run = \"cp greeting.txt answer.txt\"");
+    let went_on = lab.run(&["lab", "own"]).expect(0);
+    assert!(went_on.stderr.contains("going on with step 3"), "{}", went_on.stderr);
+    assert!(
+        !went_on.stderr.contains("step 1/3") && went_on.stderr.contains("step 3/3 passed"),
+        "{}",
+        went_on.stderr
+    );
+    let anew = lab.run(&["lab", "own"]).expect(0);
+    assert!(anew.stderr.contains("step 1/3 passed"), "{}", anew.stderr);
+    lab.nothing_is_left();
+}
+
+fn a_new_lab_runs_and_passes_its_test(place: Place) {
+    let lab = Lab::new(place, 42);
+    new_lab(&lab);
+    let again = lab.run(&["lab", "new", "9-own"]).expect(2);
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    lab.run(&["lab", "own"]).expect(0);
+    let tested = lab.run(&["lab", "test", "own"]).expect(0);
+    for trial in [
+        "1/3 server, before: does not hold",
+        "1/3 server, reset: does not hold",
+        "2/3 look, before: all checks hold",
+    ] {
+        assert!(tested.stderr.contains(trial), "{trial}: {}", tested.stderr);
+    }
+    assert!(tested.stderr.contains("tested, passed: 3 of 3 steps, 10 trials"), "{}", tested.stderr);
+    lab.nothing_is_left();
+}
+
+fn a_lab_that_does_not_keep_its_promises_is_told_so(place: Place) {
+    let lab = Lab::new(place, 43);
+    let file = new_lab(&lab);
+    // A check that could not fail, and a reset that does not undo.
+    change(&file, "changes = false\n", "");
+    change(&file, "run = \"rm -f answer.txt\"", "run = \"true\"");
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    let tested = lab.run(&["lab", "test", "own"]).expect(3);
+    for part in [
+        "wrong: step 2, look, before: all checks hold",
+        "wrong: step 3, exercise, reset: all checks hold",
+        "does not keep its promises",
+    ] {
+        assert!(tested.stderr.contains(part), "{part}: {}", tested.stderr);
+    }
+    lab.nothing_is_left();
+}
