@@ -116,6 +116,8 @@ pub enum LabEvent {
         of: usize,
         /// How many things were tried.
         trials: usize,
+        /// How many of them did not go as they should.
+        wrong: usize,
         /// Whether all went as it should.
         passed: bool,
         /// All in all, in milliseconds.

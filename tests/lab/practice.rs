@@ -126,7 +126,7 @@ fn a_new_lab_runs_and_passes_its_test(place: Place) {
     ] {
         assert!(tested.stderr.contains(trial), "{trial}: {}", tested.stderr);
     }
-    assert!(tested.stderr.contains("tested, passed: 3 of 3 steps, 10 trials"), "{}", tested.stderr);
+    assert!(tested.stderr.contains("tested, passed: 3 of 3 steps, 10 trials, 0 wrong"), "{}", tested.stderr);
     lab.nothing_is_left();
 }
 

@@ -79,8 +79,8 @@ async fn try_steps(
     }
     let (id, of) = (tester.lab.id.clone(), tester.lab.steps.len());
     let passed = outcome.is_ok() && tester.wrong.is_empty();
-    let (trials, took) = (tester.trials, started.elapsed());
-    reporter.report(Event::Lab(LabEvent::Tested { id: id.clone(), steps, of, trials, passed, took }));
+    let (trials, wrong, took) = (tester.trials, tester.wrong.len(), started.elapsed());
+    reporter.report(Event::Lab(LabEvent::Tested { id: id.clone(), steps, of, trials, wrong, passed, took }));
     outcome?;
     if tester.wrong.is_empty() {
         return Ok(());

@@ -72,9 +72,9 @@ impl Lab {
                     text::duration(*took)
                 ));
             }
-            LabEvent::Tested { id, steps, of, trials, passed, took } => {
+            LabEvent::Tested { id, steps, of, trials, wrong, passed, took } => {
                 screen.line(&format!(
-                    "lab {id} tested, {}: {steps} of {}, {} ({})",
+                    "lab {id} tested, {}: {steps} of {}, {}, {wrong} wrong ({})",
                     verdict(*passed, &look),
                     text::count(*of, "step"),
                     text::count(*trials, "trial"),

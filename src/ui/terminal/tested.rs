@@ -34,14 +34,14 @@ impl Tested {
                 let said = format!("{}  {observed}", text::pad(trial.name(), 6));
                 screen.lines(marked(&symbol, &said, &look.paint.dim(&text::duration(*took)), &look));
             }
-            LabEvent::Tested { id, steps, of, trials, passed, took } => {
+            LabEvent::Tested { id, steps, of, trials, wrong, passed, took } => {
                 self.step = 0;
-                let all = text::count(*of, "step");
-                let sentence = format!(
-                    "lab {id} tested: {steps} of {all}, {} {}",
-                    text::count(*trials, "trial"),
-                    if *passed { "went as they should" } else { "made, not all as they should go" }
-                );
+                let of = text::count(*of, "step");
+                let trials = match wrong {
+                    0 => format!("{} went as they should", text::count(*trials, "trial")),
+                    wrong => format!("{wrong} of {} went wrong", text::count(*trials, "trial")),
+                };
+                let sentence = format!("lab {id} tested: {steps} of {of}, {trials}");
                 let verdict = if *passed {
                     look.paint.good(&format!("{} {sentence}", look.symbols.pass))
                 } else {

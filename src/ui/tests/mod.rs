@@ -101,6 +101,23 @@ fn a_failing_lab_as_json() {
 }
 
 #[test]
+fn a_lab_s_test() {
+    for (passes, how) in [(true, "good"), (false, "broken")] {
+        let on_terminal = draw(look(80), script::tested(passes), None);
+        assert_fits(&on_terminal, 80);
+        insta::assert_snapshot!(format!("tested_{how}_on_a_terminal"), on_terminal);
+        insta::assert_snapshot!(format!("tested_{how}_in_a_log"), draw(pipe(), script::tested(passes), None));
+    }
+}
+
+#[test]
+fn an_exercise() {
+    let text = draw(look(80), script::exercise(), None);
+    assert_fits(&text, 80);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn provisioning_in_colour() {
     insta::assert_snapshot!(draw(look(80).colored(), script::provisioning(), None));
 }

@@ -2,12 +2,14 @@
 
 mod bundle;
 mod lab;
+mod practice;
 mod provisioning;
 
 use std::time::Duration;
 
 pub(super) use bundle::bundles;
 pub(super) use lab::{failing_lab, lab};
+pub(super) use practice::{exercise, tested};
 pub(super) use provisioning::{nothing_to_provision, provisioning};
 
 use crate::event::{Event, RuntimeEvent};
