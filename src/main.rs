@@ -15,7 +15,7 @@ use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
 use meshlab::lockfile::{EMBEDDED, Lock};
 use meshlab::signals::interrupted;
-use meshlab::svc;
+use meshlab::svc::{self, fault::Wish};
 use meshlab::ui::{self, Console};
 
 fn main() -> ExitCode {
@@ -219,6 +219,14 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        SvcCommand::Fault { url, fault, clear } => {
+            let wish = match fault.asked() {
+                _ if clear => Wish::Clear,
+                Some(asked) => Wish::Set(asked),
+                None => Wish::Tell,
+            };
+            line(&svc::fault::run(&url, wish).await?)
+        }
         SvcCommand::Clear { folder } => svc::machine::clear(&folder).await,
         SvcCommand::End { session } => svc::machine::end(session).await,
         SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,

@@ -15,7 +15,7 @@ pub use image::*;
 pub use lab::*;
 pub use settings::{Dirs, Environment, INSIDE_VARIABLE, Settings};
 pub use store::*;
-pub use svc::{SampleService, ServeArgs, arguments};
+pub use svc::{FaultArgs, SampleArgs, SampleService, ServeArgs, arguments};
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
@@ -202,6 +202,17 @@ pub enum SvcCommand {
         /// Keep only lines that contain one of these texts
         #[arg(long, value_delimiter = ',')]
         matching: Vec<String>,
+    },
+    /// Make an instance of a sample service slow or failing, or tell what is wrong with it
+    Fault {
+        /// The instance itself, http://address:port
+        url: url::Url,
+        /// What goes wrong from now on
+        #[command(flatten)]
+        fault: FaultArgs,
+        /// Nothing goes wrong any more
+        #[arg(long, conflicts_with_all = ["delay", "fail", "share", "health"])]
+        clear: bool,
     },
     /// Be the first process of a machine of containers, until told to end
     Hold,

@@ -3,25 +3,27 @@
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
+use crate::failure::{Failure, Result};
 use crate::svc::host_port::HostPort;
-use crate::svc::server::Instance;
+use crate::svc::server::{Asked, Fault, Instance, Version};
 
 /// The services of the calculator lab.
 #[derive(Debug, Subcommand)]
 pub enum SampleService {
     /// add-svc: GET /api/v1/execute/?l=1&r=2 answers 3
-    Add(ServeArgs),
+    Add(SampleArgs),
     /// sub-svc: GET /api/v1/execute/?l=1&r=2 answers -1
-    Sub(ServeArgs),
+    Sub(SampleArgs),
     /// frontend: POST /api/v1/compute has both of them work out an expression
     Frontend {
-        /// What holds for every service.
+        /// What holds for all three.
         #[command(flatten)]
-        serve: ServeArgs,
+        sample: SampleArgs,
         /// Where add-svc is reached
         #[arg(long, env = "ADD_SVC_ADDR", value_name = "HOST:PORT")]
         add_svc: HostPort,
@@ -52,18 +54,69 @@ pub struct ServeArgs {
     /// Where to listen
     #[arg(long)]
     pub listen: SocketAddr,
-    /// Which of several instances this is, sent back as x-instance [default: the Nomad allocation, else the process id]
+    /// Which of several instances this is, sent back as x-instance [default: the Nomad allocation, else address:port]
     #[arg(long, value_name = "NAME", value_parser = Instance::parse)]
     pub instance: Option<Instance>,
     /// The Nomad allocation this runs in
     #[arg(long, env = "NOMAD_ALLOC_ID", hide = true)]
     pub allocation: Option<String>,
+    /// Which version this is, sent back as x-version
+    #[arg(long, value_name = "VERSION", default_value = "v1", value_parser = Version::parse)]
+    pub version: Version,
 }
 
 impl ServeArgs {
-    /// Which of several instances this is.
-    pub fn instance(&self) -> Instance {
-        self.instance.clone().unwrap_or_else(|| Instance::of_process(self.allocation.as_deref()))
+    /// Which of several instances this is, if something says so.
+    pub fn instance(&self) -> Option<Instance> {
+        let of_allocation = || Instance::of_allocation(self.allocation.as_deref()?);
+        self.instance.clone().or_else(of_allocation)
+    }
+}
+
+/// What holds for add-svc, sub-svc and frontend.
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// What holds for every service.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+    /// How it begins.
+    #[command(flatten)]
+    pub fault: FaultArgs,
+}
+
+/// What goes wrong on demand.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FaultArgs {
+    /// Wait so long before every answer
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub delay: Option<Duration>,
+    /// Answer with this status, from 400 to 599, instead
+    #[arg(long, value_name = "STATUS")]
+    pub fail: Option<u16>,
+    /// Let it strike only this share of the requests, from 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub share: Option<f64>,
+    /// Let it strike the health check as well
+    #[arg(long)]
+    pub health: bool,
+}
+
+impl FaultArgs {
+    /// What is asked for, if anything is.
+    pub fn asked(self) -> Option<Asked> {
+        let Self { delay, fail: status, share, health } = self;
+        let is_asked = delay.is_some() || status.is_some() || share.is_some() || health;
+        let delay_ms = delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        is_asked.then_some(Asked { delay_ms, status, share, health })
+    }
+
+    /// The same as a fault that a service can have.
+    pub fn fault(self) -> Result<Option<Fault>> {
+        self.asked().map(Fault::try_from).transpose().map_err(|wrong| {
+            Failure::usage("no service can have this fault")
+                .detail("seen", wrong)
+                .hint("for instance --delay 300ms, or --fail 503 --share 0.5")
+        })
     }
 }
 

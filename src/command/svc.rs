@@ -1,12 +1,12 @@
 //! `meshlab svc add|sub|frontend|dashboard`
 
-use crate::cli::{SampleService, ServeArgs};
+use crate::cli::{FaultArgs, SampleArgs, SampleService, ServeArgs};
 use crate::event::{Event, SharedReporter};
 use crate::failure::Result;
 use crate::svc;
 use crate::svc::arithmetic::Arithmetic;
 use crate::svc::dashboard::Sources;
-use crate::svc::server::{Limits, Options, Printer};
+use crate::svc::server::{Faults, Limits, Options, Printer};
 
 /// Serves until `shutdown`, then lets requests under way finish for a moment. `print` takes the access log.
 pub async fn serve(
@@ -15,20 +15,29 @@ pub async fn serve(
     reporter: &SharedReporter,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let options = |args: &ServeArgs| Options {
-        listen: args.listen,
-        instance: args.instance(),
-        print,
-        limits: Limits::default(),
+    let options = |args: ServeArgs, fault: Option<FaultArgs>| -> Result<Options> {
+        Ok(Options {
+            listen: args.listen,
+            instance: args.instance(),
+            version: args.version,
+            faults: fault.map(FaultArgs::fault).transpose()?.map(Faults::new),
+            print,
+            limits: Limits::default(),
+        })
     };
     let stopped = match service {
-        SampleService::Add(args) => svc::arithmetic::serve(Arithmetic::Add, options(&args), shutdown).await,
-        SampleService::Sub(args) => svc::arithmetic::serve(Arithmetic::Sub, options(&args), shutdown).await,
-        SampleService::Frontend { serve, add_svc, sub_svc } => {
-            svc::frontend::serve(add_svc, sub_svc, options(&serve), shutdown).await
+        SampleService::Add(SampleArgs { serve, fault }) => {
+            svc::arithmetic::serve(Arithmetic::Add, options(serve, Some(fault))?, shutdown).await
+        }
+        SampleService::Sub(SampleArgs { serve, fault }) => {
+            svc::arithmetic::serve(Arithmetic::Sub, options(serve, Some(fault))?, shutdown).await
+        }
+        SampleService::Frontend { sample: SampleArgs { serve, fault }, add_svc, sub_svc } => {
+            svc::frontend::serve(add_svc, sub_svc, options(serve, Some(fault))?, shutdown).await
         }
         SampleService::Dashboard { serve, consul, token_file, nomad } => {
-            svc::dashboard::serve(Sources { consul, token_file, nomad }, options(&serve), shutdown).await
+            let sources = Sources { consul, token_file, nomad };
+            svc::dashboard::serve(sources, options(serve, None)?, shutdown).await
         }
     }?;
     if stopped.dropped > 0 {

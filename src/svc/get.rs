@@ -1,11 +1,11 @@
 //! A GET by hand that prints JSON readably, for machines that lack `curl` and `jq`.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::local_url::{address_of, path_of};
 use crate::failure::{Failure, Result};
 use crate::http;
 
@@ -14,11 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// The answer to a GET, as text: JSON indented and cut to `only`, other text cut to the lines that match.
 pub async fn run(url: &Url, only: &[String], matching: &[String]) -> Result<String> {
     let address = address_of(url)?;
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let body = http::get(address, &path, DEADLINE).await.map_err(|error| {
+    let body = http::get(address, &path_of(url), DEADLINE).await.map_err(|error| {
         Failure::failed(format!("cannot get {url}"))
             .seen(&error)
             .hint("does it run? `meshlab status` lists the lab's components")
@@ -42,17 +38,6 @@ pub async fn run(url: &Url, only: &[String], matching: &[String]) -> Result<Stri
         }
     }
     Ok(kept.join("\n"))
-}
-
-fn address_of(url: &Url) -> Result<SocketAddr> {
-    let unusable =
-        || Failure::usage(format!("cannot get {url}")).hint("give an http:// address of this machine");
-    if url.scheme() != "http" {
-        return Err(unusable());
-    }
-    let host = url.host_str().ok_or_else(unusable)?;
-    let port = url.port_or_known_default().ok_or_else(unusable)?;
-    (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unusable)
 }
 
 /// Keeps the named members of an object, or of every object in an array or directly below an object.

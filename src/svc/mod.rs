@@ -6,10 +6,12 @@
 pub mod arithmetic;
 pub mod dashboard;
 pub mod echo;
+pub mod fault;
 pub mod frontend;
 pub mod get;
 pub mod host_port;
 mod integer;
+mod local_url;
 pub mod machine;
 pub mod nc;
 mod pool;

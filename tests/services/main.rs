@@ -350,3 +350,54 @@ fn an_address_that_is_taken_or_wrong_is_told() {
     let ran = ran.expect(2);
     assert!(ran.stderr.contains("no address of a service"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_fault_is_asked_for_and_taken_back_while_it_answers() {
+    let add = Service::start(&["add", "--instance", "a", "--version", "v2", "--fail", "500"]);
+    let call = || get(add.address, "/api/v1/execute/?l=1&r=2");
+    let health = || get(add.address, "/health/state");
+    let begun = call();
+    assert_eq!(
+        (begun.status, begun.header("x-instance"), begun.header("x-version")),
+        (500, Some("a"), Some("v2"))
+    );
+    assert_eq!((health().status, &health().json()["version"]), (200, &"v2".into()));
+    let fault = |method: &str, body: &str| send(add.address, &request(method, "/fault", "", body));
+    assert_eq!(fault("DELETE", "").body, r#"{"fault":null}"#);
+    assert_eq!(call().body, "3");
+    let set = fault("PUT", r#"{"delay_ms":80,"status":503,"health":true}"#);
+    assert_eq!(set.body, r#"{"fault":{"delay_ms":80,"status":503,"share":1.0,"health":true}}"#);
+    let begun = Instant::now();
+    assert_eq!((call().status, health().status), (503, 503));
+    assert!(begun.elapsed() >= Duration::from_millis(160));
+    let wrong = fault("PUT", r#"{"status":200}"#);
+    assert_eq!((wrong.status, fault("GET", "").body == set.body), (400, true), "{}", wrong.body);
+    assert_eq!(fault("POST", "").header("allow"), Some("GET, HEAD, PUT, DELETE"));
+
+    // The same by hand.
+    let sandbox = Sandbox::new();
+    let url = format!("http://{}", add.address);
+    let told = |arguments: &[&str]| {
+        let ran = sandbox.run(&[&["svc", "fault", &url], arguments].concat()).expect(0);
+        ran.stdout.trim_end().split_once(": ").unwrap().1.to_owned()
+    };
+    assert_eq!(told(&["--delay", "20ms"]), "every answer after 20 ms, health checks excepted");
+    assert_eq!(told(&[]), "every answer after 20 ms, health checks excepted");
+    assert_eq!(told(&["--clear"]), "no fault");
+    let refused = sandbox.run(&["svc", "fault", &url, "--fail", "200"]).expect(1);
+    assert!(refused.stderr.contains("expected a status from 400 to 599, found 200"), "{}", refused.stderr);
+    let wrong = sandbox.run(&["svc", "add", "--listen", "127.0.0.1:0", "--share", "2"]).expect(2);
+    assert!(wrong.stderr.contains("expected a share from 0 to 1, found 2"), "{}", wrong.stderr);
+    // Nothing of it for a service that was not made for it.
+    let dashboard = Service::start(&["dashboard", "--consul", &nowhere().to_string()]);
+    let text = format!("PUT /fault HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", dashboard.address);
+    assert_eq!(send(dashboard.address, text.as_bytes()).status, 404);
+}
+
+#[test]
+fn an_instance_without_a_name_is_called_after_its_address() {
+    let add = Service::start(&["add"]);
+    let answer = get(add.address, "/health/state");
+    let address = add.address.to_string();
+    assert_eq!((answer.header("x-instance"), answer.header("x-version")), (Some(&*address), Some("v1")));
+}

@@ -18,8 +18,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::access::Event;
 use super::activity::{Activity, Watched};
+use super::identity::X_VERSION;
 use super::reply::{self, GET, Reply};
-use super::{REQUEST_ID, Service, Shared, X_INSTANCE};
+use super::{Exchange, FAULT, REQUEST_ID, Service, Shared, X_INSTANCE};
 use crate::failure::cause_chain;
 
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -82,16 +83,30 @@ async fn answer<S: Service>(
     let begun = Instant::now();
     activity.request_arrived(begun);
     let mut noted = shared.access.begin(&request, peer, begun);
-    let mut reply = if request.uri().path() == HEALTH {
-        health(&request, shared)
-    } else {
-        shared.service.answer(request, noted.exchange()).await
-    };
+    let mut reply = reply_to(request, shared, noted.exchange()).await;
     let headers = reply.headers_mut();
+    headers.insert(X_VERSION, shared.version.header().clone());
     headers.insert(X_INSTANCE, shared.access.instance().header().clone());
     headers.insert(REQUEST_ID, noted.exchange().request_id().clone());
     activity.answered(noted.finish(&reply));
     reply
+}
+
+async fn reply_to<S: Service>(
+    request: Request<Incoming>,
+    shared: &Shared<S>,
+    exchange: &mut Exchange,
+) -> Reply {
+    let is_health = request.uri().path() == HEALTH;
+    if let Some(faults) = &shared.faults {
+        if request.uri().path() == FAULT {
+            return faults.control(request).await;
+        }
+        if let Some(reply) = faults.strike(is_health).await {
+            return reply;
+        }
+    }
+    if is_health { health(&request, shared) } else { shared.service.answer(request, exchange).await }
 }
 
 fn health<S: Service>(request: &Request<Incoming>, shared: &Shared<S>) -> Reply {
@@ -100,6 +115,7 @@ fn health<S: Service>(request: &Request<Incoming>, shared: &Shared<S>) -> Reply 
         status: &'static str,
         service: &'static str,
         instance: &'a str,
+        version: &'a str,
         requests: u64,
         dropped_log_lines: u64,
     }
@@ -112,6 +128,7 @@ fn health<S: Service>(request: &Request<Incoming>, shared: &Shared<S>) -> Reply 
                 status: "up",
                 service: shared.service.name(),
                 instance: access.instance().name(),
+                version: shared.version.text(),
                 requests: access.requests(),
                 dropped_log_lines: access.dropped(),
             },

@@ -1,5 +1,7 @@
 //! Who answered, and which request it was.
 
+use std::net::SocketAddr;
+
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -7,53 +9,87 @@ use crate::failure::{Failure, Result};
 
 /// Tells instances behind a load balancer apart.
 pub(in crate::svc) const X_INSTANCE: HeaderName = HeaderName::from_static("x-instance");
+/// Tells versions of a service apart.
+pub(super) const X_VERSION: HeaderName = HeaderName::from_static("x-version");
 /// The same for one request through all services.
 pub(in crate::svc) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Whose trace a request belongs to; passed on, not read.
 pub(in crate::svc) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 const LONGEST_REQUEST_ID: usize = 128;
-const LONGEST_INSTANCE: usize = 64;
+const LONGEST_LABEL: usize = 64;
 /// How much of an allocation's id tells it from others, as Nomad itself shows it.
 const SHORT_ALLOCATION: usize = 8;
 
-/// The name of one of several instances of a service: visible ASCII, at most 64 characters.
+/// What a service calls itself in a header: visible ASCII, at most 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instance {
-    name: String,
+struct Label {
+    text: String,
     header: HeaderValue,
 }
+
+impl Label {
+    fn parse(what: &str, text: &str) -> Result<Self> {
+        let unusable = || {
+            Failure::usage(format!("{what} cannot be called {text:?}"))
+                .hint(format!("use 1 to {LONGEST_LABEL} letters, digits and signs, without spaces"))
+        };
+        if !is_visible(text.as_bytes(), LONGEST_LABEL) {
+            return Err(unusable());
+        }
+        let header = HeaderValue::from_str(text).map_err(|_| unusable())?;
+        Ok(Self { text: text.to_owned(), header })
+    }
+}
+
+/// The name of one of several instances of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance(Label);
 
 impl Instance {
     /// Takes a name that may be sent in a header.
     pub fn parse(name: &str) -> Result<Self> {
-        let unusable = || {
-            Failure::usage(format!("an instance cannot be called {name:?}"))
-                .hint(format!("use 1 to {LONGEST_INSTANCE} letters, digits and signs, without spaces"))
-        };
-        if !is_visible(name.as_bytes(), LONGEST_INSTANCE) {
-            return Err(unusable());
-        }
-        let header = HeaderValue::from_str(name).map_err(|_| unusable())?;
-        Ok(Self { name: name.to_owned(), header })
+        Label::parse("an instance", name).map(Self)
     }
 
-    /// The name of a process that was given none: the beginning of its Nomad allocation's id, else its process id.
-    pub fn of_process(allocation: Option<&str>) -> Self {
-        let allocation = allocation.and_then(|id| Self::parse(id.get(..SHORT_ALLOCATION)?).ok());
-        allocation.unwrap_or_else(|| {
-            let id = std::process::id();
-            Self { name: id.to_string(), header: id.into() }
-        })
+    /// The name of a task that was given none: the beginning of its Nomad allocation's id, as Nomad shows it.
+    pub fn of_allocation(id: &str) -> Option<Self> {
+        Self::parse(id.get(..SHORT_ALLOCATION)?).ok()
+    }
+
+    /// The name of a process that was given none and is in no allocation: where it listens.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        let text = address.to_string();
+        let header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
+        Self(Label { text, header })
     }
 
     /// The name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.text
     }
 
     pub(super) fn header(&self) -> &HeaderValue {
-        &self.header
+        &self.0.header
+    }
+}
+
+/// The version of a service, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(Label);
+
+impl Version {
+    /// Takes a version that may be sent in a header.
+    pub fn parse(version: &str) -> Result<Self> {
+        Label::parse("a version", version).map(Self)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.0.header
     }
 }
 
@@ -116,16 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_named_after_its_allocation_or_its_process() {
-        let id = std::process::id().to_string();
-        let named = |allocation| Instance::of_process(allocation).name().to_owned();
-        assert_eq!(named(Some("7cd54a30-9d02-2f8e-1c7e-aa0b7b1d3d0c")), "7cd54a30");
-        assert_eq!(named(Some("short")), id);
-        assert_eq!(named(Some("€€€€")), id);
-        assert_eq!(named(None), id);
-        assert_eq!(Instance::of_process(None).header().to_str().unwrap(), id);
+    fn an_instance_is_named_after_its_allocation_or_its_address() {
+        let named =
+            |allocation| Instance::of_allocation(allocation).map(|instance| instance.name().to_owned());
+        assert_eq!(named("7cd54a30-9d02-2f8e-1c7e-aa0b7b1d3d0c").as_deref(), Some("7cd54a30"));
+        assert_eq!(named("short"), None);
+        assert_eq!(named("€€€€"), None);
+        for address in ["127.0.0.5:9090", "[::1]:1"] {
+            let instance = Instance::at(address.parse().unwrap());
+            assert_eq!((instance.name(), instance.header().to_str().unwrap()), (address, address));
+        }
         for name in ["", "a b", "é", &"a".repeat(65)] {
-            assert!(Instance::parse(name).is_err(), "{name}");
+            assert!(Instance::parse(name).is_err() && Version::parse(name).is_err(), "{name}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the sample services share: listening, limits, the access log, request ids, an orderly end.
 //!
-//! A [`Service`] is its routes only. Something that is to act on requests of any service (a delay on demand, say) is a
-//! `Service` itself, around another one.
+//! A [`Service`] is its routes only. What is answered for it: `/health/state`, and `/fault`, where it can be made slow or
+//! failing ([`Faults`]).
 //!
 //! Invariant: a client can take up a connection, 16 KiB of head, 64 KiB of body and a bounded time, and no more.
 
@@ -10,6 +10,7 @@ mod activity;
 mod body;
 mod connection;
 mod exchange;
+mod fault;
 mod identity;
 mod log;
 pub(super) mod reply;
@@ -32,7 +33,9 @@ use tokio::time::{sleep, timeout};
 
 pub(super) use body::read_body;
 pub(super) use exchange::{Call, Exchange, micros_between, utc};
-pub use identity::Instance;
+pub(super) use fault::FAULT;
+pub use fault::{Asked, Fault, Faults};
+pub use identity::{Instance, Version};
 pub(super) use identity::{REQUEST_ID, TRACE_PARENT, X_INSTANCE};
 pub use log::Printer;
 pub(super) use reply::{GET, POST, Refusal, Reply};
@@ -88,8 +91,12 @@ impl Default for Limits {
 pub struct Options {
     /// Where to listen; port 0 takes any that is free.
     pub listen: SocketAddr,
-    /// Which of several instances this is.
-    pub instance: Instance,
+    /// Which of several instances this is; where it listens if nothing is said.
+    pub instance: Option<Instance>,
+    /// Which version it is.
+    pub version: Version,
+    /// What goes wrong on demand, if that may be asked for.
+    pub faults: Option<Faults>,
     /// Takes the log's lines, some at a time.
     pub print: Printer,
     /// What clients may take up.
@@ -106,6 +113,8 @@ pub struct Stopped {
 /// What all connections of a server share.
 struct Shared<S> {
     service: S,
+    version: Version,
+    faults: Option<Faults>,
     access: Access,
     limits: Limits,
 }
@@ -116,7 +125,7 @@ pub(super) async fn run<S: Service>(
     options: Options,
     shutdown: impl Future<Output = ()>,
 ) -> Result<Stopped> {
-    let Options { listen, instance, print, limits } = options;
+    let Options { listen, instance, version, faults, print, limits } = options;
     let name = service.name();
     let cannot = |error: io::Error| cannot_listen(name, listen, &error);
     let listener = TcpListener::bind(listen).await.map_err(cannot)?;
@@ -126,9 +135,10 @@ pub(super) async fn run<S: Service>(
     if is_over(shutdown.as_mut()).await {
         return Ok(Stopped { dropped: 0 });
     }
+    let instance = instance.unwrap_or_else(|| Instance::at(address));
     let access = Access::new(name, service.calls_others(), instance, Log::start(print)?);
     access.event(&access::Event::Listening { address });
-    let shared = Arc::new(Shared { service, access, limits });
+    let shared = Arc::new(Shared { service, version, faults, access, limits });
     accept_until(shutdown, listener, &shared).await;
     shared.access.event(&access::Event::Stopped { requests: shared.access.requests() });
     let dropped = shared.access.close().await;

@@ -45,7 +45,9 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let options = Options {
             listen: "127.0.0.1:0".parse().unwrap(),
-            instance: Instance::parse("one").unwrap(),
+            instance: Some(Instance::parse("one").unwrap()),
+            version: Version::parse("v1").unwrap(),
+            faults: None,
             print,
             limits,
         };
