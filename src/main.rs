@@ -219,6 +219,11 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        SvcCommand::Load(args) => {
+            let (output, outcome) = command::load::run(&args, settings).await?;
+            print(&output, settings)?;
+            outcome
+        }
         SvcCommand::Fault { url, fault, clear } => {
             let wish = match fault.asked() {
                 _ if clear => Wish::Clear,

@@ -3,6 +3,7 @@
 
 mod image;
 mod lab;
+mod load;
 mod settings;
 mod store;
 mod svc;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 pub use image::*;
 pub use lab::*;
+pub use load::LoadArgs;
 pub use settings::{Dirs, Environment, INSIDE_VARIABLE, Settings};
 pub use store::*;
 pub use svc::{FaultArgs, SampleArgs, SampleService, ServeArgs, arguments};
@@ -203,6 +205,8 @@ pub enum SvcCommand {
         #[arg(long, value_delimiter = ',')]
         matching: Vec<String>,
     },
+    /// Call a URL many times, and tell how that went and who answered
+    Load(LoadArgs),
     /// Make an instance of a sample service slow or failing, or tell what is wrong with it
     Fault {
         /// The instance itself, http://address:port

@@ -11,6 +11,7 @@ pub mod down;
 pub mod image;
 pub mod jobs;
 pub mod lab;
+pub mod load;
 pub mod logs;
 pub mod provision;
 pub mod repo;

@@ -7,7 +7,7 @@ use url::Url;
 use crate::failure::{Failure, Result};
 
 /// The address behind a URL that these small clients can call: no TLS, and no name that only a DNS server knows.
-pub(super) fn address_of(url: &Url) -> Result<SocketAddr> {
+pub(crate) fn address_of(url: &Url) -> Result<SocketAddr> {
     let unusable =
         || Failure::usage(format!("cannot call {url}")).hint("give an http:// address of this machine");
     if url.scheme() != "http" {
@@ -21,7 +21,7 @@ pub(super) fn address_of(url: &Url) -> Result<SocketAddr> {
 }
 
 /// The path with its query.
-pub(super) fn path_of(url: &Url) -> String {
+pub(crate) fn path_of(url: &Url) -> String {
     match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),

@@ -138,7 +138,7 @@ fn histogram(latencies: &Distribution, look: &Look) -> String {
 }
 
 /// A bar in eighths of a cell; what is there at all is seen.
-fn bar(count: u64, highest: u64, columns: usize, look: &Look) -> String {
+pub(super) fn bar(count: u64, highest: u64, columns: usize, look: &Look) -> String {
     let cells = look.symbols.cells;
     let (Some(full), steps) = (cells.last(), cells.len()) else { return String::new() };
     let wide = u128::from(count) * (columns * steps) as u128 / u128::from(highest.max(1));

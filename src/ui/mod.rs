@@ -9,6 +9,7 @@ mod bench;
 mod console;
 mod failure;
 mod json;
+mod load;
 mod look;
 mod markdown;
 mod notes;
@@ -89,6 +90,11 @@ pub fn load_test(
     look: &Look,
 ) -> String {
     bench::draw(report, written, look)
+}
+
+/// What came of a load, with answers told apart by a header.
+pub fn load(tally: &crate::svc::load::Tally, by: Option<&str>, look: &Look) -> String {
+    load::draw(tally, by, look)
 }
 
 /// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.

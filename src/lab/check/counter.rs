@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::http;
 use crate::model::LabAddress;
+use crate::svc::load::Tally;
 
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -30,11 +31,19 @@ pub(super) struct Counter {
     grows: Amount,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 enum Amount {
     Number(u64),
     Word(Word),
+    By(Answered),
+}
+
+/// By the number of calls that were answered with this value of the header that tells answers apart.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    answered: String,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -42,6 +51,8 @@ enum Amount {
 enum Word {
     /// By the number of bytes that were sent.
     Bytes,
+    /// By the number of calls that were made.
+    Calls,
 }
 
 /// What counters said before the act.
@@ -61,12 +72,23 @@ impl<'a> Growth<'a> {
     }
 
     /// The evidence, once every counter has grown by what was sent.
-    pub(super) async fn after(self, bytes: u64) -> Result<Vec<String>, String> {
+    pub(super) async fn after(self, sent: u64) -> Result<Vec<String>, String> {
+        self.grown(sent, |_| 0).await
+    }
+
+    /// The evidence, once every counter has grown by the calls that were made.
+    pub(super) async fn after_load(self, tally: &Tally) -> Result<Vec<String>, String> {
+        let by = |value: &str| tally.by().get(value).map_or(0, |calls| calls.calls.into());
+        self.grown(tally.calls().into(), by).await
+    }
+
+    async fn grown(self, sent: u64, answered: impl Fn(&str) -> u64) -> Result<Vec<String>, String> {
         let mut evidence = Vec::with_capacity(self.counters.len());
         for (counter, before) in self.counters.iter().zip(&self.before) {
-            let least = match counter.grows {
-                Amount::Number(number) => number,
-                Amount::Word(Word::Bytes) => bytes,
+            let least = match &counter.grows {
+                Amount::Number(number) => *number,
+                Amount::Word(Word::Bytes | Word::Calls) => sent,
+                Amount::By(by) => answered(&by.answered),
             };
             let deadline = Instant::now() + COUNTING;
             loop {

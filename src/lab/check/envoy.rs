@@ -144,6 +144,30 @@ impl Kind for MutualTls {
     }
 }
 
+/// One of Envoy's statistics has the value it should: what counters cannot say, which only grow.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stat {
+    admin: u16,
+    /// Its name; `*` stands for anything. Several that match are added up.
+    name: String,
+    at_least: u64,
+}
+
+impl Kind for Stat {
+    fn expected(&self) -> String {
+        format!("{} of the Envoy at admin port {} is at least {}", self.name, self.admin, self.at_least)
+    }
+
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let value = sum(&text(place.address.port(self.admin), "/stats").await?, &self.name);
+            let line = format!("{}: {value}", self.name);
+            if value >= self.at_least { Ok(vec![line]) } else { Err(line) }
+        })
+    }
+}
+
 async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> {
     let certificates = json(admin, "/certs").await?;
     let ids: Vec<&str> = certificates

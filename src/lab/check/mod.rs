@@ -1,5 +1,6 @@
 //! Checks: what a step claims, proved by looking. A look is repeated until it holds or the deadline passes.
 
+mod binomial;
 mod catalog;
 mod command;
 mod consul;
@@ -7,6 +8,7 @@ mod counter;
 mod envoy;
 mod http;
 mod nomad;
+mod spread;
 mod tcp;
 
 use std::fmt;
@@ -54,13 +56,15 @@ trait Kind: fmt::Debug + Send + Sync {
 type ReadKind = fn(toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error>;
 
 /// The kinds of checks, by the names that labs call them by.
-const KINDS: [(&str, ReadKind); 9] = [
+const KINDS: [(&str, ReadKind); 11] = [
     ("command", read::<command::CommandCheck>),
     ("consul-service", read::<catalog::Service>),
+    ("envoy-stat", read::<envoy::Stat>),
     ("http", read::<http::Http>),
     ("mutual-tls", read::<envoy::MutualTls>),
     ("nomad-task", read::<nomad::Task>),
     ("sidecar", read::<consul::Sidecar>),
+    ("spread", read::<spread::Spread>),
     ("tcp-denied", read::<tcp::TcpDenied>),
     ("tcp-echo", read::<tcp::TcpEcho>),
     ("xds", read::<envoy::Xds>),
