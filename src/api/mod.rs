@@ -1,6 +1,7 @@
-//! The control planes' HTTP APIs, as far as meshlab uses them: one client each, typed answers, a deadline on every call.
+//! The HTTP APIs of the control planes and of Envoy, as far as meshlab uses them: typed answers, a deadline on every call.
 
 pub mod consul;
+pub mod envoy;
 pub mod nomad;
 pub mod task_logs;
 #[cfg(test)]

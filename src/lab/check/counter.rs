@@ -4,11 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::http;
+use crate::api::envoy;
 use crate::model::LabAddress;
 use crate::svc::load::Tally;
-
-const LOOK: Duration = Duration::from_secs(5);
 
 /// How long Envoy may take to count what has already happened.
 const COUNTING: Duration = Duration::from_secs(3);
@@ -114,33 +112,7 @@ async fn value(counter: &Counter, address: LabAddress) -> Result<u64, String> {
         Some(at) => at.parse().map_err(|error: crate::model::Invalid| error.to_string())?,
     };
     let at = address.port(counter.admin);
-    let stats = http::get(at, "/stats", LOOK).await.map_err(|error| format!("{at}/stats: {error}"))?;
-    Ok(sum(&String::from_utf8_lossy(&stats), &counter.name))
-}
-
-/// The sum of the counters whose names match.
-pub(super) fn sum(stats: &str, pattern: &str) -> u64 {
-    stats
-        .lines()
-        .filter_map(|line| line.rsplit_once(": "))
-        .filter(|(name, _)| matches(pattern, name))
-        .filter_map(|(_, value)| value.parse::<u64>().ok())
-        .sum()
-}
-
-/// Whether `name` matches `pattern`, in which each `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
-    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut left) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let Some(last) = parts.pop() else { return true };
-    for part in parts {
-        match left.find(part) {
-            Some(at) => left = &left[at + part.len()..],
-            None => return false,
-        }
-    }
-    left.ends_with(last)
+    Ok(envoy::sum(&envoy::text(at, "/stats").await?, &counter.name))
 }
 
 /// `10485760` as `10,485,760`.
@@ -159,31 +131,6 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counters_are_matched_and_added_up() {
-        let stats =
-            "cluster.echo.a.tx: 5\ncluster.echo.b.tx: 7\ncluster.echo.b.rx: 100\nx.tx: 1\nh: P0(1,2)\n";
-        assert_eq!(sum(stats, "cluster.echo.*.tx"), 12);
-        assert_eq!(sum(stats, "x.tx"), 1);
-        assert_eq!(sum(stats, "*.tx"), 13);
-        assert_eq!(sum(stats, "h"), 0);
-    }
-
-    #[test]
-    fn stars_stand_for_anything() {
-        for (pattern, name, same) in [
-            ("a", "a", true),
-            ("a", "ab", false),
-            ("a*", "ab", true),
-            ("*b", "ab", true),
-            ("a*c*e", "abcde", true),
-            ("a*e*c", "abcde", false),
-            ("ab*b", "ab", false),
-        ] {
-            assert_eq!(matches(pattern, name), same, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn numbers_are_grouped() {

@@ -1,18 +1,14 @@
 //! What Envoy's admin port knows: configuration that was acknowledged, certificates, mutual TLS.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::counter::sum;
 use super::{Kind, Look, Place};
-use crate::http;
+use crate::api::envoy::{certificates, collect, json, requires_client_certificate, sum, text};
 use crate::model::Slug;
-
-const LOOK: Duration = Duration::from_secs(5);
 
 /// Envoy acknowledged these listeners and clusters.
 #[derive(Debug, Clone, Deserialize)]
@@ -169,24 +165,13 @@ impl Kind for Stat {
 }
 
 async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> {
-    let certificates = json(admin, "/certs").await?;
-    let ids: Vec<&str> = certificates
-        .pointer("/certificates")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|certificate| certificate.pointer("/cert_chain/0/subject_alt_names/0/uri"))
-        .filter_map(Value::as_str)
-        .collect();
+    let certificates = certificates(&json(admin, "/certs").await?);
     let wanted = format!("/svc/{service}");
+    let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
     match ids.iter().find(|id| id.starts_with("spiffe://") && id.ends_with(&wanted)) {
         Some(id) => Ok((*id).to_owned()),
         None => Err(format!("Envoy at {admin} shows {ids:?}, none ends in {wanted}")),
     }
-}
-
-fn requires_client_certificate(dump: &Value) -> bool {
-    any(dump, &|value| value.get("require_client_certificate") == Some(&Value::Bool(true)))
 }
 
 /// The exact names that TLS clients of this Envoy accept.
@@ -194,39 +179,4 @@ fn trusted_names(dump: &Value) -> Vec<String> {
     let mut names = Vec::new();
     collect(dump, "exact", &mut names);
     names
-}
-
-/// Whether a value or anything in it satisfies `test`.
-fn any(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
-    test(value)
-        || match value {
-            Value::Array(items) => items.iter().any(|item| any(item, test)),
-            Value::Object(members) => members.values().any(|member| any(member, test)),
-            _ => false,
-        }
-}
-
-/// All texts under members of this name, anywhere in a value.
-fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, name, into)),
-        Value::Object(members) => {
-            for (key, member) in members {
-                match member.as_str() {
-                    Some(text) if key == name => into.push(text.to_owned()),
-                    _ => collect(member, name, into),
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-async fn text(admin: SocketAddr, path: &str) -> Result<String, String> {
-    let body = http::get(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))?;
-    Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
-async fn json(admin: SocketAddr, path: &str) -> Result<Value, String> {
-    http::get_json(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))
 }
