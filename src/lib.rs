@@ -10,6 +10,7 @@
 //!                   |        +-> vm        (Consul, Nomad, repository, load balancer; secrets, packages)
 //!                   |
 //!                   +-----> jobs       (a lab's Nomad jobs: started, seen through, stopped) -> api (Consul, Nomad)
+//!                   +-----> why        (a call's way, hop by hop, and where it stops) -> api (Consul, Envoy)
 //!                   +-----> bench, trace  (load and its figures; one call followed through all logs)
 //!                   +-----> bundle     (the lock and its files in one file, out and in)
 //!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
@@ -26,7 +27,7 @@
 //! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
 //! - [`vm`]: the single-VM environment under a lab: configuration from `assets/vm`, tokens, published packages.
 //! - [`jobs`]: a lab's Nomad jobs. [`api`]: Consul's and Nomad's HTTP APIs, typed. [`secret`]: tokens.
-//! - [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
+//! - [`why`]: the way from one service to another, and where it stops. [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
 //! - [`bundle`]: a whole lab as one deterministic file.
 //! - [`image`]: container images from artifacts, layer by layer; every id is known beforehand.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready. `Machine` keeps the record and the
@@ -82,6 +83,7 @@ pub mod svc;
 pub mod trace;
 pub mod ui;
 pub mod vm;
+pub mod why;
 
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "shared with the integration tests")]

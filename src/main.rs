@@ -187,6 +187,11 @@ async fn run_until_interrupted(
             print(&output, settings)?;
             outcome
         }
+        Command::Why(args) => {
+            let (output, outcome) = command::why::run(&args, settings).await?;
+            print(&output, settings)?;
+            outcome
+        }
         Command::Fault => print(&command::click::fault(settings).await?, settings),
         Command::Bench(args) => {
             let (output, outcome) = command::bench::run(&args, settings, &lock(settings)?, &reporter).await?;

@@ -18,6 +18,11 @@ services {
         }
       }
 
+      # Where its Envoy's admin page will be: `meshlab why` asks there.
+      meta {
+        envoy-admin = "{address}:19001"
+      }
+
       # The sidecar is as healthy as its service. (Left to itself, Consul
       # would try the sidecar's port every 10 s: a slow start for a lab.)
       check {
@@ -45,6 +50,10 @@ services {
     sidecar_service {
       proxy {
         local_service_address = "{address}"
+      }
+
+      meta {
+        envoy-admin = "{address}:19000"
       }
 
       check {

@@ -1,5 +1,7 @@
 //! Consul's HTTP API.
 
+mod mesh;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,10 +11,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use mesh::{DefaultIntention, HttpMatch, Intention, Permission, Sidecar, UpstreamPort};
+
 use super::Api;
 use crate::failure::Result;
 use crate::http::HttpError;
 use crate::secret::Token;
+
+/// The label by which a sidecar says where its Envoy's admin page is, as `address:port`.
+pub const ADMIN_LABEL: &str = "envoy-admin";
 
 /// A Consul agent.
 #[derive(Debug, Clone)]

@@ -46,6 +46,25 @@ pub struct ClickArgs {
     pub trace: bool,
 }
 
+/// `meshlab why`
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The service that calls
+    pub source: String,
+    /// The service that is called
+    pub destination: String,
+    /// The path of one request: some intentions decide by it
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    pub path: Option<String>,
+    /// The method of that request
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "path")]
+    pub method: String,
+}
+
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with /".to_owned()) }
+}
+
 /// `250ms`, `5s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<std::time::Duration, String> {
     humantime::parse_duration(text).map_err(|error| error.to_string())

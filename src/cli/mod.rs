@@ -148,6 +148,8 @@ pub enum Command {
     Click(ClickArgs),
     /// One call that fails behind the mesh, and comes back as a failure
     Fault,
+    /// The way from one service to another through the mesh, hop by hop, and where it stops
+    Why(WhyArgs),
     /// Put load on the running calculator and measure it and all components
     Bench(BenchArgs),
     /// The package repository on its own

@@ -21,6 +21,7 @@ pub mod status;
 pub mod svc;
 pub mod trace;
 pub mod up;
+pub mod why;
 
 /// What a command has to say on standard output. `main` prints one of the two.
 #[derive(Debug, Clone, PartialEq)]

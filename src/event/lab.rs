@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::millis;
 use crate::model::{LabAddress, LabId, StepId};
+use crate::why::Way;
 
 /// A lab at work.
 #[derive(Debug, Clone, Serialize)]
@@ -154,6 +155,9 @@ pub enum LabEvent {
         expected: String,
         /// What was observed last.
         observed: String,
+        /// The way that the check is about, and where it stops, where that could be found out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<Box<Way>>,
     },
     /// A step is done.
     StepFinished {

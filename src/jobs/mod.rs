@@ -28,9 +28,6 @@ const LONGEST_FILE: u64 = 1 << 20;
 /// The label by which a service in Consul says which job registered it. Nomad's own services say it by their id.
 const JOB_LABEL: &str = "nomad-job";
 
-/// The label by which a sidecar in Consul says where its Envoy's admin page is.
-const ADMIN_LABEL: &str = "envoy-admin";
-
 /// The jobs of the lab on one address.
 #[derive(Debug, Clone)]
 pub struct Jobs {

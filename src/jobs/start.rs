@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 
 use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
-use super::{ADMIN_LABEL, JOB_LABEL, Job, Jobs, Progress};
-use crate::api::consul::Instance;
+use super::{JOB_LABEL, Job, Jobs, Progress};
+use crate::api::consul::{ADMIN_LABEL, Instance};
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http;

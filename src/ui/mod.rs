@@ -30,6 +30,7 @@ pub(crate) mod testing;
 mod tests;
 mod text;
 mod trace;
+mod why;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -46,6 +47,7 @@ use crate::cli::{ColorChoice, Environment, Settings};
 use crate::event::SharedReporter;
 use crate::failure::Failure;
 use crate::trace::Trace;
+use crate::why::Way;
 
 /// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
 pub fn reporter(settings: &Settings) -> SharedReporter {
@@ -81,6 +83,11 @@ pub fn notes(findings: &[Note], look: &Look) -> String {
 /// A call through the mesh, hop by hop, for a stream.
 pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
     trace::draw(call, expression, result, look)
+}
+
+/// The way from one service to another, hop by hop, for a stream.
+pub fn why(way: &Way, look: &Look) -> String {
+    why::draw(way, look)
 }
 
 /// A load test as a person reads it.

@@ -22,7 +22,9 @@ use serde::de::DeserializeOwned;
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::Machine;
+use crate::state::RunDir;
 use crate::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
+use crate::why::{self, Question, Way};
 
 /// The pause between two looks grows from here ...
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
@@ -33,6 +35,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// The most that a look may take which is not repeated.
 const ONE_LOOK: Duration = Duration::from_secs(20);
 
+/// How long it may take to find out where a way stops.
+const LOOK_AT_WAY: Duration = Duration::from_secs(10);
+
 /// Something that has to hold.
 #[derive(Debug, Clone)]
 pub struct Check {
@@ -40,6 +45,8 @@ pub struct Check {
     pub claim: String,
     /// The component whose log tells most when it fails.
     pub component: Option<Slug>,
+    /// The services between which it sends something: when it fails, the way from one to the other tells most.
+    pub between: Option<(Slug, Slug)>,
     kind: Arc<dyn Kind>,
 }
 
@@ -80,6 +87,7 @@ struct Common {
     check: String,
     claim: String,
     component: Option<Slug>,
+    between: Option<(Slug, Slug)>,
 }
 
 /// What a look found.
@@ -130,7 +138,7 @@ impl Check {
     pub(super) fn from_table(mut table: toml::Table) -> Result<Self, String> {
         let words = |error: toml::de::Error| error.message().trim().to_owned();
         let common = Common::deserialize(table.clone()).map_err(words)?;
-        for key in ["check", "claim", "component"] {
+        for key in ["check", "claim", "component", "between"] {
             table.remove(key);
         }
         let known = KINDS.iter().find(|(name, _)| *name == common.check);
@@ -139,7 +147,7 @@ impl Check {
             format!("no kind of check is called {:?}, expected one of {}", common.check, names.join(", "))
         })?;
         let kind = read(table).map_err(words)?;
-        Ok(Self { claim: common.claim, component: common.component, kind })
+        Ok(Self { claim: common.claim, component: common.component, between: common.between, kind })
     }
 
     /// What a look should find.
@@ -154,6 +162,18 @@ impl Check {
             Ok(look) => look,
             Err(_) => Err(format!("no result within {ONE_LOOK:?}")),
         }
+    }
+
+    /// The way between the services that it is about, and where it stops: what tells most once it has failed.
+    pub async fn way(&self, run: &RunDir) -> Option<Result<Way, String>> {
+        let (source, destination) = self.between.as_ref()?;
+        let question =
+            Question { source: source.to_string(), destination: destination.to_string(), request: None };
+        let looked = tokio::time::timeout(LOOK_AT_WAY, Box::pin(why::look(question, run))).await;
+        Some(match looked {
+            Ok(way) => way.map_err(|failure| failure.to_string()),
+            Err(_) => Err(format!("no answer within {LOOK_AT_WAY:?}")),
+        })
     }
 
     /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.

@@ -8,7 +8,7 @@ use crate::ui::look::Look;
 use crate::ui::markdown;
 use crate::ui::pace::Pace;
 use crate::ui::screen::Screen;
-use crate::ui::text;
+use crate::ui::{text, why};
 
 /// How often a check that is still waiting is worth a line.
 const BETWEEN_WAITS: Duration = Duration::from_secs(10);
@@ -96,10 +96,13 @@ impl Lab {
                 ));
                 screen.lines(evidence.iter().map(|fact| format!("      {}", one_line(fact))));
             }
-            LabEvent::CheckFailed { claim, expected, observed } => {
+            LabEvent::CheckFailed { claim, expected, observed, path } => {
                 screen.line(&format!("  {} {}", paint.bad("FAILED:"), one_line(claim)));
                 screen.line(&format!("      expected: {}", one_line(expected)));
                 screen.line(&format!("      observed: {}", one_line(observed)));
+                if let Some(way) = path {
+                    screen.lines(why::in_short(way, &look).iter().map(|line| format!("      {line}")));
+                }
             }
             LabEvent::StepFinished { number, passed, took, .. } => {
                 let of = self.steps.max(*number);

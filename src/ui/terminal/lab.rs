@@ -10,7 +10,7 @@ use crate::ui::look::Look;
 use crate::ui::markdown;
 use crate::ui::paint::Role;
 use crate::ui::screen::{LiveLine, Progress, Screen};
-use crate::ui::text;
+use crate::ui::{text, why};
 
 /// Commands that take longer are worth a word about it.
 const NOTICED: Duration = Duration::from_secs(1);
@@ -79,9 +79,13 @@ impl Lab {
                 self.start_of_check(screen);
                 passed(claim, evidence, *took, screen);
             }
-            LabEvent::CheckFailed { claim, expected, observed } => {
+            LabEvent::CheckFailed { claim, expected, observed, path } => {
                 self.start_of_check(screen);
                 failed(claim, expected, observed, screen);
+                if let Some(way) = path {
+                    let lines = why::in_short(way, &screen.look);
+                    screen.lines(lines.iter().map(|line| format!("{MARGIN}  {line}")));
+                }
             }
             LabEvent::StepFinished { number, passed, took, .. } => {
                 self.hold();

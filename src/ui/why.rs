@@ -1,0 +1,82 @@
+//! The way from one service to another: a hop under the other, what was found at each, and where it stops.
+
+use super::look::Look;
+use super::paint::Role;
+use super::text;
+use crate::why::{Finding, Hop, State, Verdict, Way};
+
+const MARGIN: &str = "  ";
+const INDENT: &str = "    ";
+
+/// All hops with everything that was found.
+pub(super) fn draw(way: &Way, look: &Look) -> String {
+    let paint = look.paint;
+    let asked = way.request.as_ref().map(|request| format!(": {request}")).unwrap_or_default();
+    let title = format!("{} {} {}{asked}", way.source, look.symbols.arrow, way.destination);
+    let title = format!("{MARGIN}{}", paint.strong(&text::clean(&title)));
+    let verdict = if way.open { paint.good("open") } else { paint.bad("stopped") };
+    let mut lines = vec![text::spread(&title, &verdict, look.prose()), String::new()];
+    for hop in &way.hops {
+        lines.push(heading(way, hop, look));
+        lines.extend(hop.findings.iter().flat_map(|finding| found(hop, finding, look)));
+    }
+    text::ended(lines)
+}
+
+/// One line for each hop, and what was found where it stops.
+pub(super) fn in_short(way: &Way, look: &Look) -> Vec<String> {
+    let last = way.hops.iter().position(|hop| hop.state == State::Stopped);
+    let Some(last) = last else { return vec![look.paint.dim(&way.in_short())] };
+    let mut lines = Vec::new();
+    for hop in &way.hops[..=last] {
+        lines.push(heading(way, hop, look).trim_start().to_owned());
+    }
+    let stop = &way.hops[last];
+    lines.extend(stop.findings.iter().flat_map(|finding| found(stop, finding, look)));
+    let hint = stop.trouble().and_then(|trouble| trouble.hint.as_ref());
+    lines.extend(hint.iter().flat_map(|hint| labelled("hint", hint, look)));
+    lines
+}
+
+fn heading(way: &Way, hop: &Hop, look: &Look) -> String {
+    let (symbols, paint) = (look.symbols, look.paint);
+    let (symbol, word) = match hop.state {
+        State::Open => (paint.good(symbols.pass), String::new()),
+        State::Doubtful => (paint.warn(symbols.warn), paint.warn("in doubt")),
+        State::Stopped => (paint.bad(symbols.fail), paint.bad("stops here")),
+        State::Unreached => (paint.dim(symbols.skipped), paint.dim("not reached")),
+    };
+    let name = text::clean(&way.name_of(hop.kind));
+    let name = if hop.state == State::Unreached { paint.dim(&name) } else { paint.strong(&name) };
+    text::spread(&format!("{MARGIN}{symbol} {name}"), &word, look.prose())
+}
+
+fn found(hop: &Hop, finding: &Finding, look: &Look) -> Vec<String> {
+    let symbols = look.symbols;
+    // Several instances differ by their marks; one alone has the hop's.
+    let mark = match finding.verdict {
+        _ if hop.findings.len() == 1 => String::new(),
+        Verdict::Holds => format!("{} ", symbols.pass),
+        Verdict::Doubtful => format!("{} ", symbols.warn),
+        Verdict::Broken => format!("{} ", symbols.fail),
+    };
+    let said = format!("{mark}{}: {}", text::clean(&finding.about), text::clean(&finding.seen));
+    let role = match (hop.state, finding.verdict) {
+        (State::Unreached, _) | (_, Verdict::Holds) => Role::Dim,
+        (_, Verdict::Doubtful) => Role::Warn,
+        (_, Verdict::Broken) => Role::Bad,
+    };
+    let lines = text::hanging(INDENT, &said.replace('\n', " "), Some(look.prose()));
+    let mut lines: Vec<String> = lines.iter().map(|line| look.paint.apply(role, line)).collect();
+    if hop.state == State::Stopped {
+        lines.extend(finding.expected.iter().flat_map(|expected| labelled("expected", expected, look)));
+    }
+    if hop.state == State::Doubtful {
+        lines.extend(finding.hint.iter().flat_map(|hint| labelled("hint", hint, look)));
+    }
+    lines
+}
+
+fn labelled(label: &str, said: &str, look: &Look) -> Vec<String> {
+    text::hanging(&format!("{INDENT}{label}: "), &text::clean(said).replace('\n', " "), Some(look.prose()))
+}

@@ -1,0 +1,74 @@
+//! The way that a call takes from one service to another, hop by hop, and where it stops.
+//!
+//! First everything that Consul and the Envoys on both sides know is asked for ([`facts`]). Then each kind of hop, a file
+//! each, judges it without asking anybody anything more; and [`way`] puts the hops in order and finds the first one at which
+//! no instance lets anything through.
+
+mod certificate;
+mod destination;
+mod endpoint;
+mod envoy;
+mod facts;
+mod intention;
+mod route;
+mod service;
+mod upstream;
+mod way;
+
+use crate::api::consul::Consul;
+use crate::failure::Result;
+use crate::state::RunDir;
+use crate::vm::{CONSUL_HTTP, Secrets};
+use facts::Facts;
+
+pub use way::{Finding, Hop, HopKind, State, Verdict, Way};
+
+/// From whom to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The service that calls.
+    pub source: String,
+    /// The service that is called.
+    pub destination: String,
+    /// What is asked for, where that is known: it matters to intentions about paths and methods.
+    pub request: Option<Request>,
+}
+
+/// What a call asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// GET, POST ...
+    pub method: String,
+    /// The path, without a query.
+    pub path: String,
+}
+
+/// Looks into the lab that runs here.
+pub async fn look(question: Question, run: &RunDir) -> Result<Way> {
+    let token = Secrets::read(run).map(|secrets| secrets.consul_management);
+    let consul = Consul::new(run.address().port(CONSUL_HTTP), token);
+    let services = run.load().map(|state| state.services).unwrap_or_default();
+    Ok(judge(&Facts::gather(question, &consul, run.address(), &services).await?))
+}
+
+/// All hops, from what is known.
+fn judge(facts: &Facts) -> Way {
+    let (source, destination) = (&facts.source, &facts.destination);
+    let hops = vec![
+        Hop::new(HopKind::Source, service::known(&source.name, &source.instances)),
+        Hop::new(HopKind::SourceSidecar, service::sidecars(source)),
+        Hop::new(HopKind::SourceEnvoy, envoy::alive(source)),
+        Hop::new(HopKind::SourceCertificate, certificate::of(source, facts)),
+        Hop::new(HopKind::Upstream, upstream::listeners(facts)),
+        Hop::new(HopKind::Route, route::clusters(facts)),
+        Hop::new(HopKind::Endpoints, endpoint::endpoints(facts)),
+        Hop::new(HopKind::Intention, intention::decision(facts)),
+        Hop::new(HopKind::DestinationSidecar, service::sidecars(destination)),
+        Hop::new(HopKind::DestinationEnvoy, envoy::alive(destination)),
+        Hop::new(HopKind::DestinationCertificate, certificate::of(destination, facts)),
+        Hop::new(HopKind::PublicListener, destination::public_listeners(facts)),
+        Hop::new(HopKind::LocalApp, destination::local_apps(facts)),
+        Hop::new(HopKind::Destination, destination::answers(facts)),
+    ];
+    Way::new(facts.question.clone(), hops)
+}

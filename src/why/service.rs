@@ -1,0 +1,59 @@
+//! What Consul knows of a service and its sidecars.
+
+use super::facts::Side;
+use super::way::Finding;
+use crate::api::consul::Instance;
+
+/// The instances of a service.
+pub(super) fn known(name: &str, instances: &[Instance]) -> Vec<Finding> {
+    if instances.is_empty() {
+        return vec![Finding::broken(
+            name,
+            format!("a service {name} in Consul's catalog"),
+            "Consul knows no such service",
+            "`consul catalog services` lists all; `consul services register FILE` adds one",
+        )];
+    }
+    let finding = |instance: &Instance| {
+        let at = at(instance);
+        match instance.failing.first() {
+            None => Finding::holds(&instance.id, format!("{at}, all its checks pass")),
+            Some(failing) => Finding::broken(
+                &instance.id,
+                format!("all checks of {} pass", instance.id),
+                failing,
+                format!(
+                    "is {name} running, at {at}? `meshlab status` shows what runs, `meshlab logs` what it said"
+                ),
+            ),
+        }
+    };
+    instances.iter().map(finding).collect()
+}
+
+/// The sidecars of a service.
+pub(super) fn sidecars(side: &Side) -> Vec<Finding> {
+    let name = &side.name;
+    if side.sidecars.is_empty() {
+        return vec![Finding::broken(
+            name,
+            format!("a sidecar that stands for {name}"),
+            format!("no sidecar of {name} is registered"),
+            "ask for one in the service's definition: `connect { sidecar_service {} }`, and register it again",
+        )];
+    }
+    let finding = |instance: &Instance| match instance.failing.first() {
+        None => Finding::holds(&instance.id, format!("registered at {}, all its checks pass", at(instance))),
+        Some(failing) => Finding::broken(
+            &instance.id,
+            format!("all checks of {} pass", instance.id),
+            failing,
+            format!("does its Envoy run, and does {name} answer? `meshlab status` shows both"),
+        ),
+    };
+    side.sidecars.iter().map(|sidecar| finding(&sidecar.instance)).collect()
+}
+
+fn at(instance: &Instance) -> String {
+    format!("{}:{}", instance.address, instance.port)
+}
