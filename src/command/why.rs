@@ -20,7 +20,7 @@ pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<(Output, Result<
         path: path.split('?').next().unwrap_or_default().to_owned(),
     });
     let question = Question { source: args.source.clone(), destination: args.destination.clone(), request };
-    let way = why::look(question, &run).await?;
+    let way = Box::pin(why::look(question, &run)).await?;
     let human = ui::why(&way, &Look::of_stdout(settings));
     Ok((Output { human, json: as_json(&way) }, outcome(&way)))
 }

@@ -80,3 +80,37 @@ fn found(hop: &Hop, finding: &Finding, look: &Look) -> Vec<String> {
 fn labelled(label: &str, said: &str, look: &Look) -> Vec<String> {
     text::hanging(&format!("{INDENT}{label}: "), &text::clean(said).replace('\n', " "), Some(look.prose()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{look, pipe, shown};
+    use super::*;
+    use crate::why::samples;
+
+    #[test]
+    fn an_open_way_at_80_columns() {
+        let text = draw(&samples::open(), &look(80));
+        assert!(text.lines().all(|line| text::width(line) <= 80), "{text}");
+        insta::assert_snapshot!(text);
+        assert_eq!(draw(&samples::open(), &pipe()), text);
+    }
+
+    #[test]
+    fn a_way_in_doubt_in_colour() {
+        insta::assert_snapshot!(shown(&draw(&samples::doubtful(), &look(80).colored())));
+    }
+
+    #[test]
+    fn a_way_that_stops_in_ascii_at_60_columns() {
+        let text = draw(&samples::stopped()[7], &look(60).ascii());
+        assert!(text.is_ascii(), "{text}");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn where_ways_stop_in_short() {
+        let all: Vec<String> =
+            samples::stopped().iter().map(|way| in_short(way, &look(80)).join("\n")).collect();
+        insta::assert_snapshot!(all.join("\n\n"));
+    }
+}

@@ -40,15 +40,21 @@ fn judge(id: &str, service: &str, shown: &[Certificate], now: SystemTime) -> Fin
     match left {
         Some(left) => Finding::holds(
             id,
-            format!("{}, serial {}, valid for {} more", own.id, own.serial, in_words(left)),
+            format!("{}, serial {}, valid for {} more", name(&own.id), own.serial, in_words(left)),
         ),
         None => Finding::broken(
             id,
             expected,
-            format!("{}, serial {}, expired at {}", own.id, own.serial, own.expires),
+            format!("{}, serial {}, expired at {}", name(&own.id), own.serial, own.expires),
             "Consul renews certificates of Envoys that are connected to it: look at the Envoy's hop, and at the clock",
         ),
     }
+}
+
+/// A SPIFFE id in two parts: a line has no room for it whole.
+fn name(id: &str) -> String {
+    let whole = id.strip_prefix("spiffe://").and_then(|id| id.split_once('/'));
+    whole.map_or_else(|| id.to_owned(), |(domain, path)| format!("SPIFFE id /{path} in {domain}"))
 }
 
 fn in_words(left: Duration) -> String {

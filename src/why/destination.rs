@@ -44,15 +44,15 @@ pub(super) fn local_apps(facts: &Facts) -> Vec<Finding> {
         let Some(pages) = pages else { return unknown(id) };
         let at = format!("{}:{}", sidecar.local_address, sidecar.local_port);
         let known = hosts_of_local_app(pages);
-        match known.iter().any(|host| *host == at) {
-            true => Finding::holds(id, format!("local_app is {at}")),
-            false => Finding::broken(
-                id,
-                format!("cluster local_app at {at}"),
-                format!("it is {}", if known.is_empty() { "not there".to_owned() } else { known.join(", ") }),
-                "the sidecar's registration changed and Envoy was not told: is it connected to Consul?",
-            ),
+        if known.contains(&at) {
+            return Finding::holds(id, format!("local_app is {at}"));
         }
+        Finding::broken(
+            id,
+            format!("cluster local_app at {at}"),
+            format!("it is {}", if known.is_empty() { "not there".to_owned() } else { known.join(", ") }),
+            "the sidecar's registration changed and Envoy was not told: is it connected to Consul?",
+        )
     })
 }
 

@@ -60,10 +60,10 @@ fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding 
     let all: Vec<String> = permissions.iter().map(in_words).collect();
     let Some(request) = &facts.question.request else {
         let seen = format!("decides by request: {}", all.join("; "));
-        return match permissions.iter().any(|permission| permission.action == "allow") {
-            true => Finding::holds(name, seen),
-            false => denied(facts, name, seen, "no permission allows anything: add one".to_owned()),
-        };
+        if permissions.iter().any(|permission| permission.action == "allow") {
+            return Finding::holds(name, seen);
+        }
+        return denied(facts, name, seen, "no permission allows anything: add one".to_owned());
     };
     let asked = format!("{} {}", request.method, request.path);
     for permission in permissions {

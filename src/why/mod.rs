@@ -11,7 +11,11 @@ mod envoy;
 mod facts;
 mod intention;
 mod route;
+#[cfg(test)]
+pub(crate) mod samples;
 mod service;
+#[cfg(test)]
+mod tests;
 mod upstream;
 mod way;
 

@@ -21,14 +21,15 @@ pub(super) fn listeners(facts: &Facts) -> Vec<Finding> {
                 continue;
             };
             let wanted = format!("{destination}:{at}");
-            findings.push(match pages.listeners().any(|(name, _)| name == wanted) {
-                true => Finding::holds(id, format!("{at} leads to {destination}")),
-                false => Finding::broken(
+            findings.push(if pages.listeners().any(|(name, _)| name == wanted) {
+                Finding::holds(id, format!("{at} leads to {destination}"))
+            } else {
+                Finding::broken(
                     id,
                     format!("a listener {wanted}"),
                     format!("only {}", names(pages.listeners().map(|(name, _)| name))),
                     "Envoy refused it or could not open the port: `meshlab logs` of this Envoy says which",
-                ),
+                )
             });
         }
     }

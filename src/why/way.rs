@@ -36,21 +36,34 @@ pub struct Hop {
 /// The hops, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "`Way::name_of` has the words for each")]
 pub enum HopKind {
+    /// The service that calls.
     Source,
+    /// Its sidecar's registration.
     SourceSidecar,
+    /// Its Envoy.
     SourceEnvoy,
+    /// The certificate that its Envoy shows.
     SourceCertificate,
+    /// The port of its Envoy behind which the called service is.
     Upstream,
+    /// The clusters to which calls at that port go.
     Route,
+    /// The instances in those clusters.
     Endpoints,
+    /// Who may talk to whom.
     Intention,
+    /// The called service's sidecar's registration.
     DestinationSidecar,
+    /// Its Envoy.
     DestinationEnvoy,
+    /// The certificate that its Envoy shows.
     DestinationCertificate,
+    /// The port that its Envoy opens for the mesh.
     PublicListener,
+    /// The cluster of the service behind that Envoy.
     LocalApp,
+    /// The service that is called.
     Destination,
 }
 

@@ -11,6 +11,7 @@ mod harness;
 mod practice;
 #[path = "../support/mod.rs"]
 mod support;
+mod why;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -1,0 +1,129 @@
+use serde_json::json;
+
+use super::facts::Facts;
+use super::samples::{CLUSTER, by_request, facts, intention, open, stopped};
+use super::{HopKind, Request, State, Verdict, Way, judge};
+
+fn state_of(way: &Way, kind: HopKind) -> State {
+    way.hops.iter().find(|hop| hop.kind == kind).unwrap().state
+}
+
+fn stop_of(facts: &Facts) -> Option<HopKind> {
+    judge(facts).stop().map(|hop| hop.kind)
+}
+
+#[test]
+fn an_open_way_is_open_at_every_hop() {
+    let way = open();
+    assert!(way.open && way.stop().is_none());
+    assert!(way.hops.iter().all(|hop| hop.state == State::Open), "{way:?}");
+}
+
+#[test]
+fn each_kind_of_hop_can_stop_it_and_those_behind_are_not_reached() {
+    let kinds: Vec<HopKind> = open().hops.iter().map(|hop| hop.kind).collect();
+    for (way, kind) in stopped().iter().zip(kinds.clone()) {
+        assert_eq!(way.stop().map(|hop| hop.kind), Some(kind));
+        let at = kinds.iter().position(|known| *known == kind).unwrap();
+        assert!(way.hops[at + 1..].iter().all(|hop| hop.state == State::Unreached), "{kind:?}");
+        let trouble = way.stop().unwrap().trouble().unwrap();
+        assert!(trouble.expected.is_some() && trouble.hint.is_some(), "{kind:?}");
+    }
+}
+
+#[test]
+fn the_first_intention_that_applies_decides_and_else_the_default() {
+    let with = |intentions, allows| {
+        let mut facts = facts();
+        facts.intentions = intentions;
+        facts.default.allows = allows;
+        stop_of(&facts)
+    };
+    let denied = Some(HopKind::Intention);
+    assert_eq!(with(vec![intention("client", "allow"), intention("*", "deny")], false), None);
+    assert_eq!(with(vec![intention("client", "deny"), intention("*", "allow")], true), denied);
+    assert_eq!(with(vec![intention("other", "deny")], true), None);
+    assert_eq!(with(vec![intention("other", "allow")], false), denied);
+}
+
+#[test]
+fn permissions_are_tried_in_their_order_and_a_request_none_matches_gets_the_default() {
+    let asked = |method: &str, path: &str| {
+        let mut facts = facts();
+        facts.intentions = vec![by_request()];
+        facts.question.request = Some(Request { method: method.to_owned(), path: path.to_owned() });
+        let way = judge(&facts);
+        let hop = way.hops.iter().find(|hop| hop.kind == HopKind::Intention).unwrap();
+        (way.open, hop.findings[0].seen.clone())
+    };
+    let (open, seen) = asked("GET", "/api/v1/x");
+    assert!(open && seen.contains("`allow GET /api/*`"), "{seen}");
+    let (open, seen) = asked("GET", "/api/secret");
+    assert!(!open && seen.contains("`deny /api/secret`"), "{seen}");
+    let (open, seen) = asked("POST", "/api/v1/x");
+    assert!(!open && seen.contains("no permission matches POST /api/v1/x"), "{seen}");
+    // Without a request there is nothing to decide: it is told by what it will be.
+    let mut facts = facts();
+    facts.intentions = vec![by_request()];
+    let way = judge(&facts);
+    assert!(way.open && state_of(&way, HopKind::Intention) == State::Open);
+}
+
+#[test]
+fn a_header_or_a_pattern_leaves_it_in_doubt() {
+    let mut facts = facts();
+    let mut intention = by_request();
+    let permissions = intention.permissions.as_mut().unwrap();
+    permissions[0].http.as_mut().unwrap().header = Some(vec![json!({"Name": "x", "Present": true})]);
+    facts.intentions = vec![intention];
+    facts.question.request = Some(Request { method: "GET".to_owned(), path: "/api/secret".to_owned() });
+    let way = judge(&facts);
+    assert!(way.open && state_of(&way, HopKind::Intention) == State::Doubtful);
+}
+
+#[test]
+fn one_instance_of_two_is_enough_and_another_one_at_each_hop_is_not() {
+    let mut facts = facts();
+    let mut second = facts.destination.sidecars[0].clone();
+    second.instance.id = "echo-2".to_owned();
+    second.instance.port = 21009;
+    let envoy = facts.destination.envoys["echo-sidecar-proxy"].clone();
+    facts.destination.envoys.insert("echo-2".to_owned(), envoy);
+    facts.destination.sidecars.push(second);
+    assert_eq!(stop_of(&facts), None);
+    // The Envoy of the first one is gone: the second one is left.
+    facts.destination.envoys.get_mut("echo-sidecar-proxy").unwrap().pages = Err("refused".to_owned());
+    let way = judge(&facts);
+    assert!(way.open && state_of(&way, HopKind::DestinationEnvoy) == State::Doubtful);
+    // The second one's port does not answer: now nobody is left, though no hop is broken for both.
+    facts.destination.ports.insert("127.0.0.1:21009".to_owned(), Err("refused".to_owned()));
+    assert_eq!(stop_of(&facts), Some(HopKind::PublicListener));
+}
+
+#[test]
+fn shares_and_routes_of_their_own_lead_to_several_clusters() {
+    let mut facts = facts();
+    let other = format!("v2.{CLUSTER}");
+    let pages = facts.source.said();
+    let route = json!({"name": "echo", "virtual_hosts": [{"routes": [{"route": {"weighted_clusters":
+        {"clusters": [{"name": CLUSTER, "weight": 9}, {"name": other, "weight": 1}]}}}]}]});
+    pages.configuration["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"] =
+        json!({"filter_chains": [{"filters": [{"typed_config": {"rds": {"route_config_name": "echo"}}}]}]});
+    let configs = pages.configuration["configs"].as_array_mut().unwrap();
+    configs.push(json!({"dynamic_route_configs": [{"route_config": route}]}));
+    assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER, other.as_str()]);
+    // Envoy has no cluster for the second share.
+    assert_eq!(stop_of(&facts), Some(HopKind::Route));
+}
+
+#[test]
+fn what_nobody_says_stops_nothing() {
+    let mut facts = facts();
+    facts.source.envoys.clear();
+    facts.destination.envoys.clear();
+    let way = judge(&facts);
+    assert!(way.open, "{}", way.in_short());
+    let in_doubt = way.hops.iter().filter(|hop| hop.state == State::Doubtful);
+    assert!(in_doubt.clone().count() >= 8, "{way:?}");
+    assert!(in_doubt.flat_map(|hop| &hop.findings).all(|finding| finding.verdict == Verdict::Doubtful));
+}
