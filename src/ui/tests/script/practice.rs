@@ -56,6 +56,7 @@ pub(in crate::ui::tests) fn exercise() -> Vec<Event> {
             claim: claim.into(),
             expected: "`cat answer.txt` prints:\nhello from 127.0.0.1".into(),
             observed: observed.into(),
+            path: None,
         }),
         Event::Lab(LabEvent::Command { command: "cp greeting.txt answer.txt".into(), service: None }),
         Event::Lab(LabEvent::CommandFinished { took: ms(4), service: None, ready: None }),
