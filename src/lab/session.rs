@@ -7,8 +7,8 @@ use fs_err as fs;
 
 use super::check::{Check, Verdict};
 use super::environment::{environment, inside_environment, secret_environment};
-use super::reader::{Reader, Turn};
-use super::{Action, Lab, Reset, RunAction, Step};
+use super::reader::Reader;
+use super::{Action, Lab, RunAction, Step};
 use crate::cli::Dirs;
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
@@ -47,16 +47,13 @@ pub enum Place {
     },
 }
 
-/// How long a check may take to hold once a reader says that it should.
-pub const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
-
 /// A lab that is running.
 pub struct Session {
-    lab: Lab,
-    address: LabAddress,
-    machine: Machine,
+    pub(super) lab: Lab,
+    pub(super) address: LabAddress,
+    pub(super) machine: Machine,
     vm: Option<Vm>,
-    reporter: SharedReporter,
+    pub(super) reporter: SharedReporter,
 }
 
 impl Session {
@@ -191,7 +188,7 @@ impl Session {
         Ok(if done.is_empty() { ready } else { format!("{ready}; {done}") })
     }
 
-    fn report_working(&self, what: String) {
+    pub(super) fn report_working(&self, what: String) {
         self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     }
 
@@ -262,93 +259,7 @@ impl Session {
         self.vm.as_ref().ok_or_else(|| Failure::usage("this lab has no [environment]"))
     }
 
-    /// Looks at what says whether a step is done, whoever did it. Returns how many checks hold.
-    pub async fn check_step(&self, index: usize, patience: Duration) -> Result<usize> {
-        let step = &self.lab.steps[index];
-        let mut held = 0;
-        for check in step.closing_checks() {
-            let proved = self.prove(check, patience).await;
-            proved.map_err(|failure| with_place(failure, index + 1, step))?;
-            held += 1;
-        }
-        Ok(held)
-    }
-
-    /// One look at what says whether a step is done: the first check that does not hold, with what was observed.
-    pub async fn first_open_check(&self, index: usize) -> Option<(String, String)> {
-        for check in self.lab.steps[index].closing_checks() {
-            if let Err(observed) = check.look_once(self.address, &self.machine).await {
-                return Some((check.claim.clone(), observed));
-            }
-        }
-        None
-    }
-
-    /// Undoes a step.
-    pub async fn reset_step(&mut self, index: usize) -> Result<()> {
-        let step = self.lab.steps[index].clone();
-        for reset in &step.reset {
-            let done = match reset {
-                Reset::Run(run) => self.execute(&step, run).await,
-                Reset::Stop(service) => self.stop(service).await,
-            };
-            done.map_err(|failure| with_place(failure, index + 1, &step))?;
-        }
-        Ok(())
-    }
-
-    async fn stop(&self, service: &Slug) -> Result<()> {
-        let started = Instant::now();
-        self.report_working(format!("stopping {service}"));
-        self.machine.stop(service.as_str()).await?;
-        let what = format!("{service} is stopped");
-        let done = RuntimeEvent::Done { what, detail: String::new(), took: started.elapsed() };
-        self.reporter.report(Event::Runtime(done));
-        Ok(())
-    }
-
-    /// Leaves to a reader what the lab leaves to one. `false`: the command is to run.
-    async fn is_done_by(&self, reader: Option<&dyn Reader>, step: &Step, run: &RunAction) -> Result<bool> {
-        let (Some(reader), Some(task)) = (reader, &run.task) else { return Ok(false) };
-        self.report(LabEvent::Task { task: task.clone() });
-        let mut hints = step.hints.iter().enumerate();
-        loop {
-            match reader.turn().await {
-                Turn::Solve => return Ok(false),
-                Turn::Hint => match hints.next() {
-                    Some((index, hint)) => self.report(LabEvent::Hint {
-                        number: index + 1,
-                        of: step.hints.len(),
-                        text: hint.clone(),
-                    }),
-                    None => self.report_note("there are no more hints".to_owned()),
-                },
-                Turn::Done => match self.reader_is_right(step).await {
-                    Ok(()) => return Ok(true),
-                    // Told already; the reader tries again.
-                    Err(failure) if failure.kind() == FailureKind::CheckFailed => {}
-                    Err(failure) => return Err(failure),
-                },
-                Turn::Quit => {
-                    return Err(Failure::new(FailureKind::CheckFailed, "stopped before it was done")
-                        .hint("run the lab again: it goes on with this step"));
-                }
-            }
-        }
-    }
-
-    async fn reader_is_right(&self, step: &Step) -> Result<()> {
-        for check in step.closing_checks() {
-            self.prove(check, step.timeout.min(PATIENCE_WITH_READERS)).await?;
-        }
-        Ok(())
-    }
-
-    fn report_note(&self, text: String) {
-        self.reporter.report(Event::Note { text });
-    }
-
-    async fn prove(&self, check: &Check, patience: Duration) -> Result<()> {
+    pub(super) async fn prove(&self, check: &Check, patience: Duration) -> Result<()> {
         let claim = check.claim.clone();
         self.report(LabEvent::CheckStarted { claim: claim.clone() });
         let started = Instant::now();
@@ -378,7 +289,7 @@ impl Session {
         }
     }
 
-    async fn execute(&self, step: &Step, run: &RunAction) -> Result<()> {
+    pub(super) async fn execute(&self, step: &Step, run: &RunAction) -> Result<()> {
         self.report(LabEvent::Command { command: run.command.clone(), service: None });
         let started = Instant::now();
         let mut shown = 0;
@@ -432,7 +343,7 @@ impl Session {
         Ok(())
     }
 
-    fn report(&self, event: LabEvent) {
+    pub(super) fn report(&self, event: LabEvent) {
         self.reporter.report(Event::Lab(event));
     }
 }
@@ -454,7 +365,7 @@ fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
 }
 
 /// Adds the step, and the step's first hint if the failure has none.
-fn with_place(failure: Failure, number: usize, step: &Step) -> Failure {
+pub(super) fn with_place(failure: Failure, number: usize, step: &Step) -> Failure {
     let failure = failure.detail("step", format!("{number}, {}", step.title));
     match (failure.hint_text(), step.hints.first()) {
         (None, Some(hint)) => failure.hint(hint.clone()),

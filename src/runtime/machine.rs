@@ -3,11 +3,17 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 use super::{CommandEnvironment, OutputLine, Runtime, ServiceSpec};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::model::ByteSize;
 use crate::state::{RunDir, RunState, ServiceRecord};
+
+/// The most that a command may write, in bytes: more is a command that has gone astray.
+const MOST_OUTPUT: usize = 16_000_000;
 
 /// A lab's components and commands, wherever they run.
 #[derive(Debug)]
@@ -108,14 +114,34 @@ impl Machine {
     ) -> Result<Finished> {
         let mut last = String::new();
         let mut lines = 0;
+        let mut bytes = 0;
+        let too_much = Notify::new();
         let mut counted = |next: OutputLine| {
             lines += 1;
+            bytes += next.text.len() + 1;
+            if bytes > MOST_OUTPUT {
+                too_much.notify_one();
+                return;
+            }
             last.clone_from(&next.text);
             on_line(next);
         };
         let run = self.runtime.execute(line, &self.secrets, &mut counted);
-        match tokio::time::timeout(deadline, run).await {
-            Ok(status) => Ok(Finished { status: status?, lines }),
+        let limited = async {
+            tokio::select! {
+                biased;
+                () = too_much.notified() => None,
+                // It may have ended at the same moment.
+                status = run => too_much.notified().now_or_never().is_none().then_some(status),
+            }
+        };
+        match tokio::time::timeout(deadline, limited).await {
+            Ok(Some(status)) => Ok(Finished { status: status?, lines }),
+            Ok(None) => {
+                Err(Failure::failed(format!("`{line}` wrote more than {}", ByteSize(MOST_OUTPUT as u64)))
+                    .detail("last line", last)
+                    .hint("it was stopped; let the command write less"))
+            }
             Err(_) => Err(Failure::new(
                 FailureKind::DeadlinePassed,
                 format!("`{line}` did not end in {deadline:?}"),
@@ -213,5 +239,16 @@ mod tests {
         assert_eq!(late.kind(), FailureKind::DeadlinePassed);
         assert_eq!(late.details()[0].text, "still at it");
         assert_eq!(*asked.lock().unwrap(), ["run list with TOKEN", "run for-ever with TOKEN"]);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_goes_astray_is_stopped() {
+        let temporary = tempfile::tempdir().unwrap();
+        let lines = vec!["x".repeat(MOST_OUTPUT / 2); 3];
+        let script = Fake { commands: BTreeMap::from([("yes".into(), lines)]), ..Fake::default() };
+        let machine = machine(&temporary, script);
+        let mut seen = 0;
+        let stopped = machine.execute("yes", Duration::from_mins(1), |_| seen += 1).await.unwrap_err();
+        assert_eq!((seen, stopped.message()), (1, "`yes` wrote more than 16.0 MB"));
     }
 }
