@@ -75,6 +75,7 @@ pub mod logs;
 pub mod model;
 pub mod nearest;
 pub mod repo;
+pub mod report;
 pub mod runtime;
 pub mod secret;
 pub mod signals;

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use camino::{Utf8Path, Utf8PathBuf};
 use hyper::Method;
 use serde::Serialize;
 use url::Url;
@@ -167,53 +166,6 @@ pub fn direct_and_mesh(address: LabAddress) -> Result<Vec<Target>> {
     Ok(vec![call("direct", ADD_PORT)?, call("mesh", ENVOY_PORT)?])
 }
 
-/// A file for the report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportFile {
-    /// Where.
-    pub path: Utf8PathBuf,
-    /// In which form.
-    pub form: Form,
-}
-
-/// The forms a report can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A page for people.
-    Html,
-    /// Data for programs.
-    Json,
-}
-
-impl ReportFile {
-    /// The form follows from the extension; the folder must be there.
-    pub fn new(path: &Utf8Path, work_dir: &Utf8Path) -> Result<Self> {
-        let form = match path.extension().map(str::to_ascii_lowercase).as_deref() {
-            Some("html" | "htm") => Form::Html,
-            Some("json") => Form::Json,
-            _ => {
-                return Err(Failure::usage(format!("--report {path}: no form of report has this extension"))
-                    .hint("give FILE.html or FILE.json; --report may be given several times"));
-            }
-        };
-        let path = work_dir.join(path);
-        let folder = path.parent().unwrap_or(work_dir);
-        // Better known now than after an hour.
-        if !folder.is_dir() {
-            return Err(Failure::usage(format!("--report {path}: there is no folder {folder}"))
-                .hint("create it first, or give another file"));
-        }
-        if path.is_dir() {
-            return Err(Failure::usage(format!("--report {path} is a folder")).hint("give a file in it"));
-        }
-        if rustix::fs::access(folder.as_std_path(), rustix::fs::Access::WRITE_OK).is_err() {
-            return Err(Failure::usage(format!("--report {path}: {folder} cannot be written"))
-                .hint("give another file"));
-        }
-        Ok(Self { path, form })
-    }
-}
-
 fn as_text<S: serde::Serializer>(method: &Method, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(method.as_str())
 }
@@ -290,20 +242,5 @@ mod tests {
             ]
         );
         assert_eq!(both[1].path(), "/api/v1/execute/?l=1&r=1");
-    }
-
-    #[test]
-    fn reports_are_checked_before_anything_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let work_dir = Utf8Path::from_path(folder.path()).unwrap();
-        let form = |path: &str| ReportFile::new(Utf8Path::new(path), work_dir).map(|file| file.form);
-        assert_eq!(form("a.html").unwrap(), Form::Html);
-        assert_eq!(form("a.HTM").unwrap(), Form::Html);
-        assert_eq!(form("a.b.json").unwrap(), Form::Json);
-        for bad in ["a.pdf", "a", "", "nowhere/a.html"] {
-            assert!(form(bad).unwrap_err().hint_text().is_some(), "{bad}");
-        }
-        std::fs::create_dir(work_dir.join("x.html")).unwrap();
-        assert!(form("x.html").is_err());
     }
 }

@@ -9,7 +9,7 @@ use crate::artifact::provision::{Request, provision};
 use crate::bench::block::Measurement;
 use crate::bench::compare::{Comparison, Side};
 use crate::bench::machine::Machine;
-use crate::bench::plan::{Load, ReportFile, Target, compute, direct_and_mesh};
+use crate::bench::plan::{Load, Target, compute, direct_and_mesh};
 use crate::bench::probe::{probe, shown};
 use crate::bench::report::{LabFacts, Report};
 use crate::bench::sample::Sampler;
@@ -19,6 +19,7 @@ use crate::event::{BenchEvent, Event, SharedReporter};
 use crate::failure::{Failure, Result};
 use crate::lockfile::Lock;
 use crate::model::ArtifactName;
+use crate::report::{Form, ReportFile};
 use crate::runtime::docker::COMMANDS;
 use crate::state::{RunState, now};
 use crate::ui::{self, Look};
@@ -29,6 +30,9 @@ const OWN_NAME: &str = "meshlab bench";
 /// The load generator: an artifact, and its command.
 const WRK: &str = "wrk";
 
+/// The forms its report has.
+const FORMS: &[Form] = &[Form::Html, Form::Json];
+
 /// Measures, says what came of it, and writes the reports; the second value fails the run if one could not be
 /// written, and the figures are there all the same.
 pub async fn run(
@@ -38,8 +42,8 @@ pub async fn run(
     reporter: &SharedReporter,
 ) -> Result<(Output, Result<()>)> {
     let load = Load::new(&args.duration, args.connections, args.threads)?;
-    let files: Vec<ReportFile> =
-        args.reports.iter().map(|path| ReportFile::new(path, &settings.work_dir)).collect::<Result<_>>()?;
+    let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMS);
+    let files: Vec<ReportFile> = args.reports.iter().map(file).collect::<Result<_>>()?;
     let target = compute(settings.address)?;
     let compared = match args.compare {
         Some(CompareChoice::Direct) => direct_and_mesh(settings.address)?,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::svg::{self, escape};
+use super::svg;
 use super::{Report, charts};
 use crate::bench::block::Measurement;
 use crate::bench::compare::{Comparison, Side, percentile_ratio, ratio};
@@ -13,8 +13,7 @@ use crate::bench::plan::Target;
 use crate::bench::probe::shown;
 use crate::bench::timeline::Timeline;
 use crate::model::ByteSize;
-
-const STYLE: &str = include_str!("../../../assets/bench/report.css");
+use crate::report::{PAGE_STYLE, escape};
 
 pub(super) fn page(report: &Report) -> String {
     let title = format!("Load test of {} at {}", report.lab.id, report.lab.address);
@@ -33,7 +32,7 @@ pub(super) fn page(report: &Report) -> String {
 fn head(title: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n",
+         <title>{}</title>\n<style>\n{PAGE_STYLE}{}</style>\n</head>\n<body>\n",
         escape(title),
         svg::STYLE
     )

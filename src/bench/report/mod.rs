@@ -7,15 +7,14 @@ mod json;
 pub(crate) mod sample;
 pub mod svg;
 
-use fs_err as fs;
-
 use super::block::Measurement;
 use super::compare::Comparison;
 use super::machine::Machine;
-use super::plan::{Form, Load, ReportFile, Target};
+use super::plan::{Load, Target};
 use super::timeline::Timeline;
 use crate::failure::Result;
 use crate::model::{LabAddress, LabId};
+use crate::report::{Form, ReportFile};
 
 /// One load test.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,14 +67,9 @@ impl Report {
 
     /// Writes a file; it has its name once it is complete.
     pub fn write(&self, file: &ReportFile) -> Result<()> {
-        let text = match file.form {
+        file.write(&match file.form {
             Form::Html => self.html(),
-            Form::Json => format!("{}\n", self.json()),
-        };
-        let name = file.path.file_name().unwrap_or_default();
-        let beside = file.path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        fs::write(&beside, text)?;
-        fs::rename(&beside, &file.path).inspect_err(|_| drop(fs::remove_file(&beside)))?;
-        Ok(())
+            Form::Json | Form::Xml => format!("{}\n", self.json()),
+        })
     }
 }
