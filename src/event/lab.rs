@@ -58,6 +58,13 @@ pub enum LabEvent {
         /// Whether it went to standard error.
         error: bool,
     },
+    /// A line the command wrote after those that are shown: for reports alone. Of very many, the first ones.
+    OutputBeyond {
+        /// Without the line's end.
+        line: String,
+        /// Whether it went to standard error.
+        error: bool,
+    },
     /// More lines than are shown came; the log has them all.
     OutputCut {
         /// How many were left out.

@@ -19,6 +19,9 @@ use crate::runtime::{Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
 use crate::vm::{Component, Package, Vm, copy_of_this_program};
 
+/// Of a command's output, no more lines than these are told of.
+const MOST_LINES: usize = 2000;
+
 /// The provisioned tools that a lab's commands find.
 #[derive(Debug, Clone, Default)]
 pub struct Components {
@@ -292,7 +295,7 @@ impl Session {
     pub(super) async fn execute(&self, step: &Step, run: &RunAction) -> Result<()> {
         self.report(LabEvent::Command { command: run.command.clone(), service: None });
         let started = Instant::now();
-        let mut shown = 0;
+        let (mut shown, mut beyond) = (0, 0);
         let mut last = String::new();
         let finished = self
             .machine
@@ -301,6 +304,9 @@ impl Session {
                 if shown < run.shown_lines {
                     shown += 1;
                     self.report(LabEvent::Output { line: line.text, error: line.error });
+                } else if shown + beyond < MOST_LINES {
+                    beyond += 1;
+                    self.report(LabEvent::OutputBeyond { line: line.text, error: line.error });
                 }
             })
             .await?;

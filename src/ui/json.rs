@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::console::View;
 use super::pace::Pace;
 use super::screen::Screen;
-use crate::event::{BundleEvent, Event, ProvisionEvent};
+use crate::event::{BundleEvent, Event, LabEvent, ProvisionEvent};
 
 /// Grows when a program that reads the objects would have to change.
 const SCHEMA: u32 = 1;
@@ -43,6 +43,10 @@ impl Default for Json {
 
 impl View for Json {
     fn show(&mut self, event: &Event, screen: &mut Screen) {
+        // Whoever reads these wants what a person would see; `--report` writes it all.
+        if matches!(event, Event::Lab(LabEvent::OutputBeyond { .. })) {
+            return;
+        }
         let progress_of = match event {
             Event::Provision(ProvisionEvent::FetchProgress { file, .. }) => Some(file.as_str()),
             // No file is called so.

@@ -47,6 +47,7 @@ impl Lab {
                 let gutter = if *error { look.symbols.gutter_error } else { look.symbols.gutter };
                 screen.line(format!("  {gutter} {}", one_line(line)).trim_end());
             }
+            LabEvent::OutputBeyond { .. } => {}
             LabEvent::OutputCut { lines } => {
                 let gutter = look.symbols.gutter;
                 screen.line(&format!("  {gutter} ({} more, not shown)", text::count(*lines, "line")));

@@ -50,6 +50,7 @@ impl Lab {
             }
             LabEvent::Command { command, service } => self.command(command, service.as_deref(), screen),
             LabEvent::Output { line, error } => output(line, *error, screen),
+            LabEvent::OutputBeyond { .. } => {}
             LabEvent::OutputCut { lines } => {
                 let said = format!(
                     "{} {} more, not shown",
