@@ -168,6 +168,9 @@ pub struct LabRunArgs {
     /// Begin with this step; those before it that are not done are done without a word
     #[arg(long, value_name = "STEP")]
     pub from: Option<String>,
+    /// Write a report at the end, however it ends: FILE.html, FILE.json or FILE.xml (JUnit); may be given several times
+    #[arg(long = "report", value_name = "FILE")]
+    pub reports: Vec<Utf8PathBuf>,
 }
 
 /// `meshlab bench`

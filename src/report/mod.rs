@@ -1,10 +1,26 @@
-//! What reports of all kinds share.
+//! Reports: what a lab did, as a page, as data for programs and as JUnit's XML; and what all reports share.
+//!
+//! [`Recorder`] stands before the console: it keeps a lab's events as a [`record::Record`] and passes them on. The forms are
+//! made of the record alone.
+//!
+//! Invariant: a page needs nothing but itself. All text of others in it is escaped, and nothing of it is fetched.
 
+mod drawing;
 mod escape;
 mod file;
+mod html;
+mod junit;
+mod markdown;
+mod mask;
+pub mod record;
+mod recorder;
+mod reports;
+mod steps;
 
 pub use escape::escape;
 pub use file::{Form, ReportFile};
+pub use recorder::Recorder;
+pub use reports::Reports;
 
 /// The style that all pages share.
 pub const PAGE_STYLE: &str = include_str!("../../assets/report/page.css");

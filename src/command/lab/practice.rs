@@ -15,6 +15,7 @@ use crate::failure::{Failure, Result};
 use crate::lab::{Catalog, Lab, PATIENCE_WITH_READERS, Progress, Session};
 use crate::lockfile::Lock;
 use crate::model::LabAddress;
+use crate::report::Reports;
 use crate::state::{RunDir, RunState};
 use crate::ui::{Console, Look};
 
@@ -150,7 +151,8 @@ pub async fn solve(
         Some(step) => Wanted::Only(lab.position(step)?),
         None => Wanted::Next,
     };
-    go(&lab.id, Way { wanted, keep: true, with_reader: false }, settings, lock, console).await
+    let way = Way { wanted, keep: true, with_reader: false };
+    go(&lab.id, way, settings, lock, console, &Reports::default()).await
 }
 
 /// Undoes a step of the running lab; without a step takes the lab down and forgets all progress.

@@ -12,6 +12,7 @@ use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::{Catalog, Lab, Progress, Session};
 use crate::lockfile::Lock;
 use crate::model::LabId;
+use crate::report::Reports;
 use crate::runtime::RuntimeKind;
 use crate::signals::interrupted;
 use crate::state::RunDir;
@@ -40,8 +41,10 @@ pub(super) struct Way {
     pub(super) with_reader: bool,
 }
 
-/// Runs a lab and, unless it is to be kept, takes everything down again.
+/// Runs a lab and, unless it is to be kept, takes everything down again. The reports that were asked for are written
+/// however it ends.
 pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+    let mut reports = Reports::new(&args.reports, settings)?;
     let name = args.name.as_deref().unwrap_or_default();
     // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.
     let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
@@ -50,7 +53,10 @@ pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &
         (None, Some(step)) => Wanted::From(lab.position(step)?),
         (None, None) => Wanted::Rest,
     };
-    go(&lab.id, Way { wanted, keep: args.keep, with_reader: true }, settings, lock, console).await
+    reports.begin(&lab, settings, console);
+    let way = Way { wanted, keep: args.keep, with_reader: true };
+    let outcome = go(&lab.id, way, settings, lock, console, &reports).await;
+    reports.write(outcome)
 }
 
 /// Goes through a lab: one that was left running goes on, else it begins anew.
@@ -60,8 +66,9 @@ pub(super) async fn go(
     settings: &Settings,
     lock: &Lock,
     console: &Arc<Console>,
+    reports: &Reports,
 ) -> Result<()> {
-    let reporter: &SharedReporter = &(Arc::clone(console) as SharedReporter);
+    let reporter = &reports.reporter(console);
     let chosen = runtime::choose(settings).await?;
     let settings = &chosen.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
@@ -75,11 +82,13 @@ pub(super) async fn go(
         run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
         Plan::fresh(way, &lab, &progress, reporter)
     };
+    reports.limit_to(&plan.shown);
     if plan.shown.start == 0 {
         progress.begin()?;
     }
     let keep = way.keep || resumed.is_some();
-    let travel = Travel { run: &run, chosen: &chosen, lock, console, with_reader: way.with_reader };
+    let with_reader = way.with_reader;
+    let travel = Travel { run: &run, chosen: &chosen, lock, console, reporter, with_reader };
     let outcome = tokio::select! {
         outcome = travel.work(lab, plan, keep, &mut progress) => outcome,
         interruption = interrupted() => Err(interruption),
@@ -154,14 +163,15 @@ struct Travel<'a> {
     run: &'a RunDir,
     chosen: &'a Chosen,
     lock: &'a Lock,
-    console: &'a Arc<Console>,
+    console: &'a Console,
+    reporter: &'a SharedReporter,
     with_reader: bool,
 }
 
 impl Travel<'_> {
     async fn work(&self, lab: Lab, plan: Plan, keep: bool, progress: &mut Progress) -> Result<()> {
         let Plan { first, shown, resumes } = plan;
-        let reporter: &SharedReporter = &(Arc::clone(self.console) as SharedReporter);
+        let reporter = self.reporter;
         let daemon = self.chosen.daemon.as_ref();
         if !resumes {
             // Before the tools, which may take minutes to get, and again after them.

@@ -1,0 +1,214 @@
+//! A record as one page: no script, nothing fetched, light and dark, on screen and on paper.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::record::{Outcome, Record, Step, Verdict, Why};
+use super::{PAGE_STYLE, escape, markdown, steps};
+use crate::ui;
+
+const STYLE: &str = include_str!("../../assets/report/lab.css");
+
+impl Record {
+    /// All of it as one page that needs nothing else.
+    pub fn html(&self) -> String {
+        [
+            head(self),
+            navigation(self),
+            "<main>\n".to_owned(),
+            self.failure.as_ref().map(|why| failure(why, self.outcome)).unwrap_or_default(),
+            summary(self),
+            timeline(self),
+            self.steps.iter().map(steps::section).collect(),
+            learned(self),
+            circumstances(self),
+            "</main>\n</body>\n</html>\n".to_owned(),
+        ]
+        .concat()
+    }
+}
+
+/// A sign, the word for it, and the class that colours both.
+pub(super) struct Sign {
+    pub(super) symbol: &'static str,
+    pub(super) word: &'static str,
+    pub(super) class: &'static str,
+}
+
+impl Sign {
+    pub(super) fn of(verdict: Verdict) -> Self {
+        let (symbol, word, class) = match verdict {
+            Verdict::Passed => ("✔", "passed", "good"),
+            Verdict::Failed => ("✘", "failed", "bad"),
+            Verdict::Interrupted => ("■", "interrupted", "warn"),
+            Verdict::NotRun => ("–", "not run", "quiet"),
+        };
+        Self { symbol, word, class }
+    }
+
+    fn of_outcome(outcome: Outcome) -> Self {
+        let (symbol, word, class) = match outcome {
+            Outcome::Passed => ("✔", "passed", "good"),
+            Outcome::Stopped => ("–", "stopped early", "warn"),
+            Outcome::Failed => ("✘", "failed", "bad"),
+            Outcome::Interrupted => ("■", "interrupted", "warn"),
+        };
+        Self { symbol, word, class }
+    }
+
+    /// For where the word does not stand beside it.
+    pub(super) fn html(&self) -> String {
+        let Self { symbol, word, class } = self;
+        format!("<span class=\"sign {class}\" role=\"img\" aria-label=\"{word}\">{symbol}</span>")
+    }
+}
+
+fn head(record: &Record) -> String {
+    let sign = Sign::of_outcome(record.outcome);
+    let title = escape(&record.title);
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}: {}</title>\n<style>\n{PAGE_STYLE}{STYLE}</style>\n</head>\n<body class=\"lab\">\n<header>\n\
+         <p class=\"over\">meshlab lab <b>{}</b></p>\n<h1>{title}</h1>\n<dl class=\"figures\">\n",
+        sign.word,
+        escape(record.lab.as_str()),
+    );
+    let (held, checks) =
+        record.steps.iter().map(Step::checks).fold((0, 0), |sum, step| (sum.0 + step.0, sum.1 + step.1));
+    let passed = record.steps.iter().filter(|step| step.verdict == Verdict::Passed).count();
+    let outcome = format!("<span class=\"{}\">{} {}</span>", sign.class, sign.symbol, sign.word);
+    let runtime = record.place.as_ref().map_or("none", |place| place.runtime.as_str());
+    for (name, value) in [
+        ("outcome", outcome),
+        ("steps passed", format!("{passed} of {}", record.steps.len())),
+        ("checks held", format!("{held} of {checks}")),
+        ("time", ui::duration(record.took)),
+        ("runtime", escape(runtime)),
+    ] {
+        add(&mut html, &format!("<div><dt>{name}</dt><dd>{value}</dd></div>"));
+    }
+    html.push_str("</dl>\n</header>\n");
+    html
+}
+
+fn navigation(record: &Record) -> String {
+    let mut html = "<nav aria-label=\"Steps\">\n<ol>\n".to_owned();
+    for step in &record.steps {
+        let sign = Sign::of(step.verdict);
+        let title =
+            format!("{} <span class=\"number\">{}</span> {}", sign.html(), step.number, escape(&step.title));
+        let time = if step.ran() { ui::duration(step.took) } else { sign.word.to_owned() };
+        let class = sign.class;
+        add(
+            &mut html,
+            &match step.ran() {
+                true => format!(
+                    "<li class=\"{class}\"><a href=\"#step-{}\">{title}</a> <span class=\"time\">{time}</span></li>",
+                    step.number
+                ),
+                false => format!(
+                    "<li class=\"{class}\"><span>{title}</span> <span class=\"time\">{time}</span></li>"
+                ),
+            },
+        );
+    }
+    html.push_str("</ol>\n</nav>\n");
+    html
+}
+
+fn failure(why: &Why, outcome: Outcome) -> String {
+    let sign = Sign::of_outcome(outcome);
+    let mut html = format!(
+        "<section class=\"failure {}\">\n<h2>{} {}</h2>\n",
+        sign.class,
+        sign.symbol,
+        escape(&why.message)
+    );
+    if !why.details.is_empty() {
+        html.push_str("<dl class=\"facts\">\n");
+        for fact in &why.details {
+            let (label, text) = (escape(&fact.label), escape(fact.text.trim_end()));
+            add(&mut html, &format!("<dt>{label}</dt><dd>{text}</dd>"));
+        }
+        html.push_str("</dl>\n");
+    }
+    if let Some(hint) = &why.hint {
+        add(
+            &mut html,
+            &format!("<div class=\"hint\"><b>What to do</b>{}</div>", markdown::render(hint, "hint")),
+        );
+    }
+    html.push_str("</section>\n");
+    html
+}
+
+fn summary(record: &Record) -> String {
+    let drawing = format!("Topology of {}", record.title);
+    format!("<section class=\"summary\">\n{}</section>\n", markdown::render(&record.summary, &drawing))
+}
+
+/// The steps beside one another, each as wide as it was long.
+fn timeline(record: &Record) -> String {
+    let ran: Vec<&Step> = record.steps.iter().filter(|step| step.ran()).collect();
+    if ran.is_empty() {
+        return String::new();
+    }
+    let all: Duration = ran.iter().map(|step| step.took).sum();
+    let mut html = "<section>\n<h2>Where the time went</h2>\n<ol class=\"timeline\">\n".to_owned();
+    for step in ran {
+        let Sign { word, class, .. } = Sign::of(step.verdict);
+        let share = step.took.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE) * 100.0;
+        add(
+            &mut html,
+            &format!(
+                "<li class=\"{class}\" style=\"flex-grow:{share:.2}\"><a href=\"#step-{}\" title=\"{}: {word}, {}\">{}</a></li>",
+                step.number,
+                escape(&step.title),
+                ui::duration(step.took),
+                step.number
+            ),
+        );
+    }
+    html.push_str("</ol>\n</section>\n");
+    html
+}
+
+fn learned(record: &Record) -> String {
+    if record.learned.is_empty() {
+        return String::new();
+    }
+    let mut html = "<section class=\"learned\">\n<h2>What you have seen</h2>\n<ul>\n".to_owned();
+    for item in &record.learned {
+        add(&mut html, &format!("<li>{}</li>", markdown::render(item, "learned").trim_end()));
+    }
+    html.push_str("</ul>\n</section>\n");
+    html
+}
+
+fn circumstances(record: &Record) -> String {
+    let tools: Vec<String> =
+        record.tools.iter().map(|tool| format!("{} {}", tool.name, tool.version)).collect();
+    let mut rows = vec![("began", httpdate::fmt_http_date(record.started_at))];
+    if let Some(place) = &record.place {
+        rows.push(("runtime", format!("{} ({})", place.runtime, place.reason)));
+        rows.push(("address", place.address.to_string()));
+    }
+    if !tools.is_empty() {
+        rows.push(("tools", tools.join(", ")));
+    }
+    rows.push(("meshlab", format!("{}, {}", record.meshlab, record.platform)));
+    if record.kept {
+        rows.push(("afterwards", "the components were left running (--keep)".to_owned()));
+    }
+    let mut html = "<section>\n<h2>How it ran</h2>\n<div class=\"wide\"><table>\n<tbody>\n".to_owned();
+    for (name, value) in rows {
+        add(&mut html, &format!("<tr><th scope=\"row\">{name}</th><td>{}</td></tr>", escape(&value)));
+    }
+    html.push_str("</tbody>\n</table></div>\n</section>\n");
+    html
+}
+
+/// Formatting into a string cannot fail.
+pub(super) fn add(html: &mut String, line: &str) {
+    let _ = writeln!(html, "{line}");
+}

@@ -1,0 +1,142 @@
+//! The part of the page that tells of one step: why, what was typed, what came of it, and the proof.
+
+use super::html::{Sign, add};
+use super::record::{Act, Check, Command, Line, Proof, Step, Verdict};
+use super::{escape, markdown};
+use crate::ui;
+
+pub(super) fn section(step: &Step) -> String {
+    let sign = Sign::of(step.verdict);
+    let number = step.number;
+    let told = match step.not_run {
+        Some(reason) => format!("{}: {reason}", sign.word),
+        None => format!("{} in {}", sign.word, ui::duration(step.took)),
+    };
+    let mut html = format!(
+        "<section class=\"step\" id=\"step-{number}\">\n<h2><span class=\"number\">{number}</span> {} <span class=\"verdict {}\">{} {told}</span></h2>\n",
+        escape(&step.title),
+        sign.class,
+        sign.symbol,
+    );
+    html.push_str(&markdown::render(&step.text, &format!("Drawing of step {number}")));
+    for act in &step.acts {
+        html.push_str(&match act {
+            Act::Command(one) => command(one, step.verdict),
+            Act::Check(one) => check(one, step.verdict),
+        });
+    }
+    html.push_str("</section>\n");
+    html
+}
+
+fn command(command: &Command, verdict: Verdict) -> String {
+    let mut html = format!(
+        "<div class=\"command\">\n<pre class=\"typed\"><code>{}</code></pre>\n",
+        escape(command.command.trim_end())
+    );
+    let (shown, beyond): (Vec<&Line>, Vec<&Line>) = command.output.iter().partition(|line| line.shown);
+    html.push_str(&output(&shown));
+    if !beyond.is_empty() {
+        let more = lines(beyond.len());
+        let more = if shown.is_empty() { format!("{more} of output") } else { format!("{more} more") };
+        add(&mut html, &format!("<details><summary>{more}</summary>\n{}</details>", output(&beyond)));
+    }
+    if command.lines_left_out > 0 {
+        let left_out = lines(command.lines_left_out);
+        add(&mut html, &format!("<p class=\"note\">{left_out} more are not in this report.</p>"));
+    }
+    match (&command.service, command.took) {
+        (Some(service), Some(took)) => {
+            let ready = command.ready.as_ref().map(|ready| format!(": {}", escape(ready)));
+            add(
+                &mut html,
+                &format!(
+                    "<p class=\"fact\"><span class=\"sign good\" aria-hidden=\"true\">●</span> <span><b>{}</b> is up{}</span> <span class=\"time\">{}</span></p>",
+                    escape(service),
+                    ready.unwrap_or_default(),
+                    ui::duration(took)
+                ),
+            );
+        }
+        (None, Some(took)) => {
+            add(
+                &mut html,
+                &format!(
+                    "<p class=\"fact\"><span></span> <span></span> <span class=\"time\">{}</span></p>",
+                    ui::duration(took)
+                ),
+            );
+        }
+        (_, None) => {
+            let sign = Sign::of(verdict);
+            let said = match (&command.service, verdict) {
+                (_, Verdict::Interrupted) => "interrupted".to_owned(),
+                (Some(service), _) => format!("{} did not get ready", escape(service)),
+                (None, _) => "it did not end well".to_owned(),
+            };
+            add(&mut html, &format!("<p class=\"fact\">{} <span>{said}</span></p>", sign.html()));
+        }
+    }
+    html.push_str("</div>\n");
+    html
+}
+
+/// What went to standard error is marked.
+fn output(lines: &[&Line]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut html = "<pre class=\"output\">".to_owned();
+    for line in lines {
+        let text = escape(&line.text);
+        html.push_str(&if line.error { format!("<span class=\"err\">{text}</span>") } else { text });
+        html.push('\n');
+    }
+    html.push_str("</pre>\n");
+    html
+}
+
+fn check(check: &Check, verdict: Verdict) -> String {
+    let sign = match check.proof {
+        Proof::Passed { .. } => Sign::of(Verdict::Passed),
+        Proof::Failed { .. } => Sign::of(Verdict::Failed),
+        Proof::Unfinished { .. } => Sign::of(verdict),
+    };
+    let mut html = format!(
+        "<div class=\"check {}\">\n<p class=\"fact\">{} <span>{}</span> <span class=\"time\">{}</span></p>\n",
+        sign.class,
+        sign.html(),
+        escape(&check.claim),
+        ui::duration(check.took)
+    );
+    match &check.proof {
+        Proof::Passed { evidence } if evidence.is_empty() => {}
+        Proof::Passed { evidence } => {
+            html.push_str("<ul class=\"evidence\">\n");
+            for fact in evidence {
+                add(&mut html, &format!("<li>{}</li>", escape(fact)));
+            }
+            html.push_str("</ul>\n");
+        }
+        Proof::Failed { expected, observed } => {
+            let facts = [("expected", expected), ("observed", observed)];
+            html.push_str("<dl class=\"facts\">\n");
+            for (label, fact) in facts {
+                add(&mut html, &format!("<dt>{label}</dt><dd>{}</dd>", escape(fact.trim_end())));
+            }
+            html.push_str("</dl>\n");
+        }
+        Proof::Unfinished { observed: Some(observed) } => {
+            let observed = escape(observed.trim_end());
+            add(&mut html, &format!("<dl class=\"facts\"><dt>observed last</dt><dd>{observed}</dd></dl>"));
+        }
+        Proof::Unfinished { observed: None } => {}
+    }
+    html.push_str("</div>\n");
+    html
+}
+
+fn lines(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} line{plural}")
+}
