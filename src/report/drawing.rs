@@ -1,3 +1,0 @@
-pub(super) fn svg(_: &str, _: &str) -> Option<String> {
-    None
-}
