@@ -19,7 +19,7 @@ impl Record {
             self.failure.as_ref().map(|why| failure(why, self.outcome)).unwrap_or_default(),
             summary(self),
             timeline(self),
-            self.steps.iter().map(steps::section).collect(),
+            self.steps.iter().filter(|step| step.ran()).map(steps::section).collect(),
             learned(self),
             circumstances(self),
             "</main>\n</body>\n</html>\n".to_owned(),
@@ -82,7 +82,7 @@ fn head(record: &Record) -> String {
         ("outcome", outcome),
         ("steps passed", format!("{passed} of {}", record.steps.len())),
         ("checks held", format!("{held} of {checks}")),
-        ("time", ui::duration(record.took)),
+        ("time", duration(record.took)),
         ("runtime", escape(runtime)),
     ] {
         add(&mut html, &format!("<div><dt>{name}</dt><dd>{value}</dd></div>"));
@@ -97,7 +97,8 @@ fn navigation(record: &Record) -> String {
         let sign = Sign::of(step.verdict);
         let title =
             format!("{} <span class=\"number\">{}</span> {}", sign.html(), step.number, escape(&step.title));
-        let time = if step.ran() { ui::duration(step.took) } else { sign.word.to_owned() };
+        let time =
+            if step.ran() { duration(step.took) } else { step.not_run.unwrap_or(sign.word).to_owned() };
         let class = sign.class;
         add(
             &mut html,
@@ -164,7 +165,7 @@ fn timeline(record: &Record) -> String {
                 "<li class=\"{class}\" style=\"flex-grow:{share:.2}\"><a href=\"#step-{}\" title=\"{}: {word}, {}\">{}</a></li>",
                 step.number,
                 escape(&step.title),
-                ui::duration(step.took),
+                duration(step.took),
                 step.number
             ),
         );
@@ -206,6 +207,11 @@ fn circumstances(record: &Record) -> String {
     }
     html.push_str("</tbody>\n</table></div>\n</section>\n");
     html
+}
+
+/// As a person reads it; `<1 ms` is one.
+pub(super) fn duration(took: Duration) -> String {
+    escape(&ui::duration(took))
 }
 
 /// Formatting into a string cannot fail.

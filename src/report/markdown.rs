@@ -11,7 +11,13 @@ pub(super) fn render(markdown: &str, name: &str) -> String {
     let mut code: Option<String> = None;
     // The places of links that are open.
     let mut links: Vec<String> = Vec::new();
-    for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+    let visible = |letter: char| match letter {
+        '\n' | '\t' => letter,
+        other if other.is_control() => '\u{fffd}',
+        other => other,
+    };
+    let markdown: String = markdown.chars().map(visible).collect();
+    for event in Parser::new_ext(&markdown, Options::ENABLE_TABLES) {
         match event {
             Event::Start(Tag::CodeBlock(_)) => code = Some(String::new()),
             Event::End(TagEnd::CodeBlock) => {

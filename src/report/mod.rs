@@ -16,6 +16,8 @@ pub mod record;
 mod recorder;
 mod reports;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 pub use escape::escape;
 pub use file::{Form, ReportFile};

@@ -112,22 +112,17 @@ impl Reporter for Recorder {
 }
 
 const NOT_REACHED: &str = "not reached";
-const BEFORE: &str = "comes before what was asked for";
-const AFTER: &str = "comes after what was asked for";
+const NOT_ASKED_FOR: &str = "not asked for";
 
 /// The record of a lab that has not begun.
-fn blank(lab: &Lab, wanted: &Range<usize>) -> Record {
+pub(super) fn blank(lab: &Lab, wanted: &Range<usize>) -> Record {
     let step = |(index, step): (usize, &crate::lab::Step)| Step {
         number: index + 1,
         id: step.id.clone(),
         title: step.title.clone(),
         text: String::new(),
         verdict: Verdict::NotRun,
-        not_run: Some(match index {
-            _ if index < wanted.start => BEFORE,
-            _ if index >= wanted.end => AFTER,
-            _ => NOT_REACHED,
-        }),
+        not_run: Some(if wanted.contains(&index) { NOT_REACHED } else { NOT_ASKED_FOR }),
         at: Duration::ZERO,
         took: Duration::ZERO,
         acts: Vec::new(),
@@ -240,8 +235,10 @@ impl Notebook {
                 }
                 self.current = None;
             }
-            LabEvent::Finished { learned, kept, took, .. } => {
-                self.record.learned.clone_from(learned);
+            LabEvent::Finished { passed, learned, kept, took, .. } => {
+                if *passed {
+                    self.record.learned.clone_from(learned);
+                }
                 self.record.kept = *kept;
                 self.record.took = *took;
             }

@@ -1,17 +1,15 @@
 //! The part of the page that tells of one step: why, what was typed, what came of it, and the proof.
 
-use super::html::{Sign, add};
+use std::time::Duration;
+
+use super::html::{Sign, add, duration};
 use super::record::{Act, Check, Command, Line, Proof, Step, Verdict};
 use super::{escape, markdown};
-use crate::ui;
 
 pub(super) fn section(step: &Step) -> String {
     let sign = Sign::of(step.verdict);
     let number = step.number;
-    let told = match step.not_run {
-        Some(reason) => format!("{}: {reason}", sign.word),
-        None => format!("{} in {}", sign.word, ui::duration(step.took)),
-    };
+    let told = format!("{} in {}", sign.word, duration(step.took));
     let mut html = format!(
         "<section class=\"step\" id=\"step-{number}\">\n<h2><span class=\"number\">{number}</span> {} <span class=\"verdict {}\">{} {told}</span></h2>\n",
         escape(&step.title),
@@ -30,9 +28,11 @@ pub(super) fn section(step: &Step) -> String {
 }
 
 fn command(command: &Command, verdict: Verdict) -> String {
+    let took = command.took.filter(|_| command.service.is_none()).map(time);
     let mut html = format!(
-        "<div class=\"command\">\n<pre class=\"typed\"><code>{}</code></pre>\n",
-        escape(command.command.trim_end())
+        "<div class=\"command\">\n<div class=\"line\"><pre class=\"typed\"><code>{}</code></pre>{}</div>\n",
+        escape(command.command.trim_end()),
+        took.unwrap_or_default()
     );
     let (shown, beyond): (Vec<&Line>, Vec<&Line>) = command.output.iter().partition(|line| line.shown);
     html.push_str(&output(&shown));
@@ -48,25 +48,11 @@ fn command(command: &Command, verdict: Verdict) -> String {
     match (&command.service, command.took) {
         (Some(service), Some(took)) => {
             let ready = command.ready.as_ref().map(|ready| format!(": {}", escape(ready)));
-            add(
-                &mut html,
-                &format!(
-                    "<p class=\"fact\"><span class=\"sign good\" aria-hidden=\"true\">●</span> <span><b>{}</b> is up{}</span> <span class=\"time\">{}</span></p>",
-                    escape(service),
-                    ready.unwrap_or_default(),
-                    ui::duration(took)
-                ),
-            );
+            let said = format!("<b>{}</b> is up{}", escape(service), ready.unwrap_or_default());
+            let sign = "<span class=\"sign good\" aria-hidden=\"true\">●</span>";
+            add(&mut html, &format!("<p class=\"fact\">{sign} <span>{said}</span> {}</p>", time(took)));
         }
-        (None, Some(took)) => {
-            add(
-                &mut html,
-                &format!(
-                    "<p class=\"fact\"><span></span> <span></span> <span class=\"time\">{}</span></p>",
-                    ui::duration(took)
-                ),
-            );
-        }
+        (None, Some(_)) => {}
         (_, None) => {
             let sign = Sign::of(verdict);
             let said = match (&command.service, verdict) {
@@ -81,12 +67,17 @@ fn command(command: &Command, verdict: Verdict) -> String {
     html
 }
 
+fn time(took: Duration) -> String {
+    format!("<span class=\"time\">{}</span>", duration(took))
+}
+
 /// What went to standard error is marked.
 fn output(lines: &[&Line]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let mut html = "<pre class=\"output\">".to_owned();
+    // A browser leaves out the first line's end.
+    let mut html = "<pre class=\"output\">\n".to_owned();
     for line in lines {
         let text = escape(&line.text);
         html.push_str(&if line.error { format!("<span class=\"err\">{text}</span>") } else { text });
@@ -103,11 +94,11 @@ fn check(check: &Check, verdict: Verdict) -> String {
         Proof::Unfinished { .. } => Sign::of(verdict),
     };
     let mut html = format!(
-        "<div class=\"check {}\">\n<p class=\"fact\">{} <span>{}</span> <span class=\"time\">{}</span></p>\n",
+        "<div class=\"check {}\">\n<p class=\"fact\">{} <span>{}</span> {}</p>\n",
         sign.class,
         sign.html(),
         escape(&check.claim),
-        ui::duration(check.took)
+        time(check.took)
     );
     match &check.proof {
         Proof::Passed { evidence } if evidence.is_empty() => {}

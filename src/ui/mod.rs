@@ -27,7 +27,7 @@ mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod trace;
 mod why;

@@ -1,6 +1,6 @@
 //! Snapshots of every view. Lines that move are drawn by functions of their own, tested there.
 
-mod script;
+pub(crate) mod script;
 
 use indicatif::ProgressDrawTarget;
 

@@ -266,7 +266,7 @@ fn taken_down() -> Vec<Event> {
 }
 
 /// Lab 1 from its title to the end, all well.
-pub(in crate::ui::tests) fn lab(kept: bool) -> Vec<Event> {
+pub(crate) fn lab(kept: bool) -> Vec<Event> {
     let steps = steps();
     let mut told = vec![started()];
     for (index, step) in steps.iter().enumerate() {
@@ -294,7 +294,7 @@ pub(in crate::ui::tests) fn lab(kept: bool) -> Vec<Event> {
 }
 
 /// Lab 1 up to its sixth step, where the echo does not come back.
-pub(in crate::ui::tests) fn failing_lab() -> Vec<Event> {
+pub(crate) fn failing_lab() -> Vec<Event> {
     let mut steps = steps();
     steps.truncate(6);
     let (last, before) = steps.split_last().unwrap();

@@ -8,7 +8,7 @@ mod provisioning;
 use std::time::Duration;
 
 pub(super) use bundle::bundles;
-pub(super) use lab::{failing_lab, lab};
+pub(crate) use lab::{failing_lab, lab};
 pub(super) use practice::{exercise, tested};
 pub(super) use provisioning::{nothing_to_provision, provisioning};
 
@@ -24,7 +24,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// What follows the failing lab.
-pub(super) fn check_failure() -> Failure {
+pub(crate) fn check_failure() -> Failure {
     Failure::new(FailureKind::CheckFailed, "step 6 (echo-through-mesh) of lab 1-tcp-echo: 32 random bytes did not come back")
         .detail("expected", "the same 32 bytes within 10 s")
         .detail("observed", "127.0.0.1:9191 accepted the connection and closed it after 0 bytes")
