@@ -136,7 +136,7 @@ fn failure(why: &Why, outcome: Outcome) -> String {
     if let Some(hint) = &why.hint {
         add(
             &mut html,
-            &format!("<div class=\"hint\"><b>What to do</b>{}</div>", markdown::render(hint, "hint")),
+            &format!("<div class=\"said hint\"><b>What to do</b>{}</div>", markdown::render(hint, "hint")),
         );
     }
     html.push_str("</section>\n");

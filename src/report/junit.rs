@@ -215,6 +215,8 @@ fn transcript(step: &Step) -> String {
     for act in &step.acts {
         match act {
             Act::Command(command) => typed(command, &mut text),
+            Act::Task { text: task } => drop(writeln!(text, "task: {task}")),
+            Act::Hint { text: hint } => drop(writeln!(text, "hint: {hint}")),
             Act::Check(check) => {
                 let (verdict, facts) = match &check.proof {
                     Proof::Passed { evidence } => ("ok", evidence.clone()),

@@ -151,6 +151,16 @@ pub enum Act {
     Command(Command),
     /// A check.
     Check(Check),
+    /// What the reader was asked to bring about, Markdown.
+    Task {
+        /// The task.
+        text: String,
+    },
+    /// A hint that the reader asked for, Markdown.
+    Hint {
+        /// The hint.
+        text: String,
+    },
 }
 
 /// A command as it was typed, and what it wrote.
@@ -236,7 +246,7 @@ impl Step {
     pub fn checks(&self) -> (usize, usize) {
         let checks = self.acts.iter().filter_map(|act| match act {
             Act::Check(check) => Some(check),
-            Act::Command(_) => None,
+            _ => None,
         });
         checks.fold((0, 0), |(held, all), check| {
             (held + usize::from(matches!(check.proof, Proof::Passed { .. })), all + 1)

@@ -39,16 +39,10 @@ struct Notebook {
 }
 
 impl Recorder {
-    /// Begins a record of these steps of a lab. `home` is the user's.
-    pub fn new(
-        lab: &Lab,
-        wanted: &Range<usize>,
-        dirs: &Dirs,
-        home: Option<&str>,
-        to: SharedReporter,
-    ) -> Self {
+    /// Begins a record of a lab. `home` is the user's.
+    pub fn new(lab: &Lab, dirs: &Dirs, home: Option<&str>, to: SharedReporter) -> Self {
         let begun = Instant::now();
-        Self::at(blank(lab, wanted), SystemTime::now(), Box::new(move || begun.elapsed()), dirs, home, to)
+        Self::at(blank(lab), SystemTime::now(), Box::new(move || begun.elapsed()), dirs, home, to)
     }
 
     pub(super) fn at(
@@ -69,6 +63,16 @@ impl Recorder {
             beyond: 0,
         };
         Self { to, clock, notebook: Mutex::new(notebook) }
+    }
+
+    /// Only these steps are to be seen.
+    pub fn limit_to(&self, wanted: &Range<usize>) {
+        let mut notebook = self.notebook();
+        for (index, step) in notebook.record.steps.iter_mut().enumerate() {
+            if !wanted.contains(&index) && step.not_run.is_some() {
+                step.not_run = Some(NOT_IN_THIS_RUN);
+            }
+        }
     }
 
     /// What is known, now that the lab is over.
@@ -112,17 +116,17 @@ impl Reporter for Recorder {
 }
 
 const NOT_REACHED: &str = "not reached";
-const NOT_ASKED_FOR: &str = "not asked for";
+const NOT_IN_THIS_RUN: &str = "not part of this run";
 
 /// The record of a lab that has not begun.
-pub(super) fn blank(lab: &Lab, wanted: &Range<usize>) -> Record {
+pub(super) fn blank(lab: &Lab) -> Record {
     let step = |(index, step): (usize, &crate::lab::Step)| Step {
         number: index + 1,
         id: step.id.clone(),
         title: step.title.clone(),
         text: String::new(),
         verdict: Verdict::NotRun,
-        not_run: Some(if wanted.contains(&index) { NOT_REACHED } else { NOT_ASKED_FOR }),
+        not_run: Some(NOT_REACHED),
         at: Duration::ZERO,
         took: Duration::ZERO,
         acts: Vec::new(),
@@ -212,6 +216,10 @@ impl Notebook {
                     command.ready = ready;
                 }
             }
+            LabEvent::Task { task } => self.add(Act::Task { text: task.clone() }),
+            LabEvent::Hint { text, .. } => self.add(Act::Hint { text: text.clone() }),
+            // Of `lab test`, which goes through a lab in another way.
+            LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}
             LabEvent::CheckStarted { claim } => {
                 let proof = Proof::Unfinished { observed: None };
                 self.add(Act::Check(Check { claim: claim.clone(), at, took: Duration::ZERO, proof }));

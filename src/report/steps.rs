@@ -21,6 +21,8 @@ pub(super) fn section(step: &Step) -> String {
         html.push_str(&match act {
             Act::Command(one) => command(one, step.verdict),
             Act::Check(one) => check(one, step.verdict),
+            Act::Task { text } => said("task", "Your turn", text),
+            Act::Hint { text } => said("hint", "Hint", text),
         });
     }
     html.push_str("</section>\n");
@@ -65,6 +67,10 @@ fn command(command: &Command, verdict: Verdict) -> String {
     }
     html.push_str("</div>\n");
     html
+}
+
+fn said(class: &str, label: &str, text: &str) -> String {
+    format!("<div class=\"said {class}\"><b>{label}</b>{}</div>\n", markdown::render(text, label))
 }
 
 fn time(took: Duration) -> String {
