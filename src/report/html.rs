@@ -46,6 +46,11 @@ impl Sign {
         Self { symbol, word, class }
     }
 
+    /// For a list in which passing is not worth a colour.
+    fn class_unless_passed(&self) -> &'static str {
+        if self.class == "good" { "" } else { self.class }
+    }
+
     fn of_outcome(outcome: Outcome) -> Self {
         let (symbol, word, class) = match outcome {
             Outcome::Passed => ("✔", "passed", "good"),
@@ -99,7 +104,7 @@ fn navigation(record: &Record) -> String {
             format!("{} <span class=\"number\">{}</span> {}", sign.html(), step.number, escape(&step.title));
         let time =
             if step.ran() { duration(step.took) } else { step.not_run.unwrap_or(sign.word).to_owned() };
-        let class = sign.class;
+        let class = sign.class_unless_passed();
         add(
             &mut html,
             &match step.ran() {
@@ -157,7 +162,8 @@ fn timeline(record: &Record) -> String {
     let all: Duration = ran.iter().map(|step| step.took).sum();
     let mut html = "<section>\n<h2>Where the time went</h2>\n<ol class=\"timeline\">\n".to_owned();
     for step in ran {
-        let Sign { word, class, .. } = Sign::of(step.verdict);
+        let sign = Sign::of(step.verdict);
+        let (word, class) = (sign.word, sign.class_unless_passed());
         let share = step.took.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE) * 100.0;
         add(
             &mut html,

@@ -9,6 +9,7 @@ mod containers;
 mod daemon;
 mod harness;
 mod practice;
+mod report;
 #[path = "../support/mod.rs"]
 mod support;
 mod why;
