@@ -222,6 +222,7 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
     match service {
         SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
         SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
+        SvcCommand::Tls { host, port } => line(&svc::stranger::describe((host, port).into()).await?),
         SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
         SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
         SvcCommand::Load(args) => {

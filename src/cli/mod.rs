@@ -194,6 +194,13 @@ pub enum SvcCommand {
         /// The port
         port: u16,
     },
+    /// Shake hands by TLS without a certificate: who is there, and what it says
+    Tls {
+        /// The host's address
+        host: std::net::IpAddr,
+        /// The port
+        port: u16,
+    },
     /// Register services with Consul, or remove them
     Register(crate::svc::register::RegisterArgs),
     /// Get a URL and print the answer; JSON is printed readably

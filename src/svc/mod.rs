@@ -18,3 +18,4 @@ pub mod nc;
 mod pool;
 pub mod register;
 pub mod server;
+pub mod stranger;

@@ -8,7 +8,9 @@ mod counter;
 mod envoy;
 mod http;
 mod nomad;
+mod renewed;
 mod spread;
+mod stranger;
 mod tcp;
 
 use std::fmt;
@@ -63,15 +65,17 @@ trait Kind: fmt::Debug + Send + Sync {
 type ReadKind = fn(toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error>;
 
 /// The kinds of checks, by the names that labs call them by.
-const KINDS: [(&str, ReadKind); 11] = [
+const KINDS: [(&str, ReadKind); 13] = [
     ("command", read::<command::CommandCheck>),
     ("consul-service", read::<catalog::Service>),
     ("envoy-stat", read::<envoy::Stat>),
     ("http", read::<http::Http>),
     ("mutual-tls", read::<envoy::MutualTls>),
     ("nomad-task", read::<nomad::Task>),
+    ("renewed", read::<renewed::Renewed>),
     ("sidecar", read::<consul::Sidecar>),
     ("spread", read::<spread::Spread>),
+    ("stranger", read::<stranger::Stranger>),
     ("tcp-denied", read::<tcp::TcpDenied>),
     ("tcp-echo", read::<tcp::TcpEcho>),
     ("xds", read::<envoy::Xds>),
