@@ -37,8 +37,10 @@ pub fn is_running(pid: i32, started: u64) -> bool {
     stat.is_ok_and(|stat| stat.starttime == started && !has_ended(&stat))
 }
 
+/// The first thread of a program is a zombie for a moment, too, when another thread calls `exec`, as that of
+/// `consul connect envoy` does: the other one is still there then, and takes its place.
 fn has_ended(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X')
+    matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1
 }
 
 /// The live processes of a group whose leader was this one, also after the leader has ended.
@@ -219,6 +221,15 @@ mod tests {
         while !holds() {
             assert!(std::time::Instant::now() < deadline);
             std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_first_thread_that_another_one_is_about_to_replace_has_not_ended() {
+        let mut stat = Process::myself().unwrap().stat().unwrap();
+        for (state, threads, ended) in [('S', 1, false), ('Z', 2, false), ('Z', 1, true), ('Z', 0, true)] {
+            (stat.state, stat.num_threads) = (state, threads);
+            assert_eq!(has_ended(&stat), ended, "{state} {threads}");
         }
     }
 
