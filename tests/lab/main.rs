@@ -13,6 +13,7 @@ mod report;
 #[path = "../support/mod.rs"]
 mod support;
 mod why;
+mod zero_trust;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
