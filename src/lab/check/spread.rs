@@ -227,6 +227,11 @@ impl Spread {
         let lines: Vec<_> = shares.iter().map(|(name, share)| line(name, *share)).collect();
         let strangers: Vec<_> = tally.by().keys().filter(|name| !shares.contains_key(*name)).collect();
         if strangers.is_empty() && lines.iter().all(|(holds, _)| *holds) {
+            if shares.values().all(|share| *share <= 0.0 || *share >= 1.0) {
+                // Nothing was drawn by lot.
+                let all = shares.keys().filter(|name| found(name) > 0);
+                return Ok(all.map(|name| format!("{name}: all {} calls", found(name))).collect());
+            }
             let error = format!("(by chance alone, at most {ERROR:e} of all looks leave these intervals)");
             return Ok(lines.into_iter().map(|(_, line)| line).chain([error]).collect());
         }
