@@ -12,6 +12,7 @@ mod practice;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod traffic;
 mod why;
 mod zero_trust;
 

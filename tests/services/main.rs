@@ -401,3 +401,36 @@ fn an_instance_without_a_name_is_called_after_its_address() {
     let address = add.address.to_string();
     assert_eq!((answer.header("x-instance"), answer.header("x-version")), (Some(&*address), Some("v1")));
 }
+
+#[test]
+fn a_load_tells_who_answered_and_fails_if_it_is_asked_to() {
+    let add = Service::start(&["add", "--instance", "a"]);
+    let sandbox = Sandbox::new();
+    let url = format!("http://{}/api/v1/execute/?l=1&r=2", add.address);
+    let load = |arguments: &[&str]| sandbox.run(&[&["svc", "load", &url], arguments].concat());
+    let told = load(&["--count", "20", "--connections", "4", "--by", "x-instance", "--fail-on-error"]);
+    let told = told.expect(0).json();
+    assert_eq!((&told["calls"], &told["ok"], &told["failed"]), (&20.into(), &20.into(), &0.into()));
+    assert_eq!(told["by"], serde_json::json!([{"value": "a", "calls": 20, "failed": 0}]));
+    assert_eq!(add.requests(20).len(), 20);
+    // What is sent with it arrives.
+    load(&["--count", "1", "--method", "HEAD", "--header", "x-request-id: by-hand"]).expect(0);
+    let last = add.requests(21).pop().unwrap();
+    assert_eq!((&last["request_id"], &last["method"]), (&"by-hand".into(), &"HEAD".into()));
+    send(add.address, &request("PUT", "/fault", "", r#"{"status":503}"#));
+    let failed = load(&["--count", "3", "--fail-on-error"]).expect(1);
+    assert!(
+        failed.stderr.contains("3 of 3 calls failed") && failed.stderr.contains("3 x 503"),
+        "{}",
+        failed.stderr
+    );
+    let json = failed.json();
+    assert_eq!(
+        (&json["schema"], &json["failed"], &json["statuses"]["503"]),
+        (&1.into(), &3.into(), &3.into())
+    );
+    for wrong in [["--count", "100001"], ["--connections", "257"], ["--timeout", "2m"], ["--header", "none"]]
+    {
+        load(&wrong).expect(2);
+    }
+}
