@@ -151,7 +151,7 @@ fn problem(element: &str, why: Option<&Why>, step: &Step, xml: &mut Xml) -> io::
     };
     let mut text = String::new();
     let said = |label: &str| why.is_some_and(|why| why.details.iter().any(|fact| fact.label == label));
-    if let Some(Proof::Failed { expected, observed }) = proof.map(|check| &check.proof) {
+    if let Some(Proof::Failed { expected, observed, .. }) = proof.map(|check| &check.proof) {
         for (label, fact) in [("expected", expected), ("observed", observed)] {
             if !said(label) {
                 let _ = writeln!(text, "{label}: {fact}");
@@ -220,8 +220,10 @@ fn transcript(step: &Step) -> String {
             Act::Check(check) => {
                 let (verdict, facts) = match &check.proof {
                     Proof::Passed { evidence } => ("ok", evidence.clone()),
-                    Proof::Failed { expected, observed } => {
-                        ("FAILED", vec![format!("expected: {expected}"), format!("observed: {observed}")])
+                    Proof::Failed { expected, observed, path } => {
+                        let path = path.iter().map(|path| format!("path: {path}"));
+                        let facts = [format!("expected: {expected}"), format!("observed: {observed}")];
+                        ("FAILED", facts.into_iter().chain(path).collect())
                     }
                     Proof::Unfinished { observed } => ("unfinished", observed.iter().cloned().collect()),
                 };

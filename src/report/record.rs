@@ -228,6 +228,9 @@ pub enum Proof {
         expected: String,
         /// What was observed last.
         observed: String,
+        /// The way between two services that it is about, and where it stops.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
     },
     /// It was not seen through.
     Unfinished {

@@ -232,9 +232,10 @@ impl Notebook {
                 let evidence = evidence.iter().map(|fact| self.mask.clean(fact)).collect();
                 self.prove(claim, Some(*took), at, Proof::Passed { evidence });
             }
-            LabEvent::CheckFailed { claim, expected, observed } => {
+            LabEvent::CheckFailed { claim, expected, observed, path } => {
                 let (expected, observed) = (self.mask.clean(expected), self.mask.clean(observed));
-                self.prove(claim, None, at, Proof::Failed { expected, observed });
+                let path = path.as_ref().map(|way| self.mask.clean(&way.in_short()));
+                self.prove(claim, None, at, Proof::Failed { expected, observed, path });
             }
             LabEvent::StepFinished { passed, took, .. } => {
                 if let Some(step) = self.step() {

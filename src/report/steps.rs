@@ -115,10 +115,10 @@ fn check(check: &Check, verdict: Verdict) -> String {
             }
             html.push_str("</ul>\n");
         }
-        Proof::Failed { expected, observed } => {
-            let facts = [("expected", expected), ("observed", observed)];
+        Proof::Failed { expected, observed, path } => {
+            let facts = [("expected", Some(expected)), ("observed", Some(observed)), ("path", path.as_ref())];
             html.push_str("<dl class=\"facts\">\n");
-            for (label, fact) in facts {
+            for (label, fact) in facts.into_iter().filter_map(|(label, fact)| Some((label, fact?))) {
                 add(&mut html, &format!("<dt>{label}</dt><dd>{}</dd>", escape(fact.trim_end())));
             }
             html.push_str("</dl>\n");
