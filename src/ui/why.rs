@@ -6,7 +6,7 @@ use super::text;
 use crate::why::{Finding, Hop, State, Verdict, Way};
 
 const MARGIN: &str = "  ";
-const INDENT: &str = "    ";
+const INDENT: &str = "  ";
 
 /// All hops with everything that was found.
 pub(super) fn draw(way: &Way, look: &Look) -> String {
@@ -16,29 +16,31 @@ pub(super) fn draw(way: &Way, look: &Look) -> String {
     let title = format!("{MARGIN}{}", paint.strong(&text::clean(&title)));
     let verdict = if way.open { paint.good("open") } else { paint.bad("stopped") };
     let mut lines = vec![text::spread(&title, &verdict, look.prose()), String::new()];
+    let room = look.prose().saturating_sub(MARGIN.len());
     for hop in &way.hops {
-        lines.push(heading(way, hop, look));
-        lines.extend(hop.findings.iter().flat_map(|finding| found(hop, finding, look)));
+        lines.push(format!("{MARGIN}{}", heading(way, hop, look, room)));
+        let found = hop.findings.iter().flat_map(|finding| found(hop, finding, look, room));
+        lines.extend(found.map(|line| format!("{MARGIN}{line}")));
     }
     text::ended(lines)
 }
 
-/// One line for each hop, and what was found where it stops.
-pub(super) fn in_short(way: &Way, look: &Look) -> Vec<String> {
+/// One line for each hop, and what was found where it stops, as wide as there is room.
+pub(super) fn in_short(way: &Way, look: &Look, room: usize) -> Vec<String> {
     let last = way.hops.iter().position(|hop| hop.state == State::Stopped);
     let Some(last) = last else { return vec![look.paint.dim(&way.in_short())] };
     let mut lines = Vec::new();
     for hop in &way.hops[..=last] {
-        lines.push(heading(way, hop, look).trim_start().to_owned());
+        lines.push(heading(way, hop, look, room));
     }
     let stop = &way.hops[last];
-    lines.extend(stop.findings.iter().flat_map(|finding| found(stop, finding, look)));
+    lines.extend(stop.findings.iter().flat_map(|finding| found(stop, finding, look, room)));
     let hint = stop.trouble().and_then(|trouble| trouble.hint.as_ref());
-    lines.extend(hint.iter().flat_map(|hint| labelled("hint", hint, look)));
+    lines.extend(hint.iter().flat_map(|hint| labelled("hint", hint, room)));
     lines
 }
 
-fn heading(way: &Way, hop: &Hop, look: &Look) -> String {
+fn heading(way: &Way, hop: &Hop, look: &Look, room: usize) -> String {
     let (symbols, paint) = (look.symbols, look.paint);
     let (symbol, word) = match hop.state {
         State::Open => (paint.good(symbols.pass), String::new()),
@@ -48,10 +50,10 @@ fn heading(way: &Way, hop: &Hop, look: &Look) -> String {
     };
     let name = text::clean(&way.name_of(hop.kind));
     let name = if hop.state == State::Unreached { paint.dim(&name) } else { paint.strong(&name) };
-    text::spread(&format!("{MARGIN}{symbol} {name}"), &word, look.prose())
+    text::spread(&format!("{symbol} {name}"), &word, room)
 }
 
-fn found(hop: &Hop, finding: &Finding, look: &Look) -> Vec<String> {
+fn found(hop: &Hop, finding: &Finding, look: &Look, room: usize) -> Vec<String> {
     let symbols = look.symbols;
     // Several instances differ by their marks; one alone has the hop's.
     let mark = match finding.verdict {
@@ -66,19 +68,19 @@ fn found(hop: &Hop, finding: &Finding, look: &Look) -> Vec<String> {
         (_, Verdict::Doubtful) => Role::Warn,
         (_, Verdict::Broken) => Role::Bad,
     };
-    let lines = text::hanging(INDENT, &said.replace('\n', " "), Some(look.prose()));
+    let lines = text::hanging(INDENT, &said.replace('\n', " "), Some(room));
     let mut lines: Vec<String> = lines.iter().map(|line| look.paint.apply(role, line)).collect();
     if hop.state == State::Stopped {
-        lines.extend(finding.expected.iter().flat_map(|expected| labelled("expected", expected, look)));
+        lines.extend(finding.expected.iter().flat_map(|expected| labelled("expected", expected, room)));
     }
     if hop.state == State::Doubtful {
-        lines.extend(finding.hint.iter().flat_map(|hint| labelled("hint", hint, look)));
+        lines.extend(finding.hint.iter().flat_map(|hint| labelled("hint", hint, room)));
     }
     lines
 }
 
-fn labelled(label: &str, said: &str, look: &Look) -> Vec<String> {
-    text::hanging(&format!("{INDENT}{label}: "), &text::clean(said).replace('\n', " "), Some(look.prose()))
+fn labelled(label: &str, said: &str, room: usize) -> Vec<String> {
+    text::hanging(&format!("{INDENT}{label}: "), &text::clean(said).replace('\n', " "), Some(room))
 }
 
 #[cfg(test)]
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn where_ways_stop_in_short() {
         let all: Vec<String> =
-            samples::stopped().iter().map(|way| in_short(way, &look(80)).join("\n")).collect();
+            samples::stopped().iter().map(|way| in_short(way, &look(80), 76).join("\n")).collect();
         insta::assert_snapshot!(all.join("\n\n"));
     }
 }

@@ -102,7 +102,11 @@ impl Lab {
                 screen.line(&format!("      expected: {}", one_line(expected)));
                 screen.line(&format!("      observed: {}", one_line(observed)));
                 if let Some(way) = path {
-                    screen.lines(why::in_short(way, &look).iter().map(|line| format!("      {line}")));
+                    screen.lines(
+                        why::in_short(way, &look, look.prose().saturating_sub(6))
+                            .iter()
+                            .map(|line| format!("      {line}")),
+                    );
                 }
             }
             LabEvent::StepFinished { number, passed, took, .. } => {

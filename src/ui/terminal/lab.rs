@@ -84,7 +84,8 @@ impl Lab {
                 self.start_of_check(screen);
                 failed(claim, expected, observed, screen);
                 if let Some(way) = path {
-                    let lines = why::in_short(way, &screen.look);
+                    let room = screen.look.prose().saturating_sub(MARGIN.len() + 2);
+                    let lines = why::in_short(way, &screen.look, room);
                     screen.lines(lines.iter().map(|line| format!("{MARGIN}  {line}")));
                 }
             }

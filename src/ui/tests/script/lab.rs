@@ -310,7 +310,7 @@ pub(crate) fn failing_lab() -> Vec<Event> {
     let claim = "32 random bytes come back through both Envoys";
     told.push(Event::Lab(LabEvent::CheckStarted { claim: claim.into() }));
     told.push(Event::Lab(LabEvent::CheckFailed {
-        path: None,
+        path: Some(Box::new(crate::why::samples::stopped()[7].clone())),
         claim: claim.into(),
         expected: "the same 32 bytes within 10 s".into(),
         observed: "127.0.0.1:9191 accepted the connection and closed it after 0 bytes; tried 41 times, the last time 9.9 s after the first".into(),
