@@ -16,7 +16,8 @@
 //!                   +-----> artifact --> source (mirror, url, pip, apt, go) -> download -> store -> unpack -> tool
 //!                   +-----> repo       (serves the store over HTTP)
 //!                   |
-//!                 event ---> ui        (terminal, plain lines, JSON: the only one that prints)
+//!                 event -+-> ui        (terminal, plain lines, JSON: the only one that prints)
+//!                        +-> report    (a lab's record as HTML, JSON and JUnit's XML)
 //!
 //! model, failure and lockfile are below all of them.
 //! ```
@@ -38,7 +39,7 @@
 //! - [`logs`]: what components and Nomad's tasks write, across rotation; [`trace`]: one call's hops, found in it.
 //! - [`svc`]: sample services and small clients that the labs' commands use.
 //! - [`command`]: one file per verb. [`cli`]: what can be typed, and the settings that come of it.
-//! - [`event`] and [`ui`]: what happens, as plain data; and how it looks.
+//! - [`event`] and [`ui`]: what happens, as plain data; and how it looks. [`report`]: the same kept, and written to files.
 //!
 //! Invariant: nothing runs that was not verified against a digest in the lock, and only `deps lock` writes digests.
 //!

@@ -22,7 +22,7 @@ pub enum Form {
     Html,
     /// Data for programs.
     Json,
-    /// JUnit's XML, for whatever shows test results.
+    /// The XML of `JUnit`, for whatever shows test results.
     Xml,
 }
 

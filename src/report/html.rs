@@ -105,18 +105,12 @@ fn navigation(record: &Record) -> String {
         let time =
             if step.ran() { duration(step.took) } else { step.not_run.unwrap_or(sign.word).to_owned() };
         let class = sign.class_unless_passed();
-        add(
-            &mut html,
-            &match step.ran() {
-                true => format!(
-                    "<li class=\"{class}\"><a href=\"#step-{}\">{title}</a> <span class=\"time\">{time}</span></li>",
-                    step.number
-                ),
-                false => format!(
-                    "<li class=\"{class}\"><span>{title}</span> <span class=\"time\">{time}</span></li>"
-                ),
-            },
-        );
+        let title = if step.ran() {
+            format!("<a href=\"#step-{}\">{title}</a>", step.number)
+        } else {
+            format!("<span>{title}</span>")
+        };
+        add(&mut html, &format!("<li class=\"{class}\">{title} <span class=\"time\">{time}</span></li>"));
     }
     html.push_str("</ol>\n</nav>\n");
     html

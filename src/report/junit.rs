@@ -1,4 +1,4 @@
-//! A record as JUnit's XML: the lab is a suite, a step is a case.
+//! A record as the XML of `JUnit`: the lab is a suite, a step is a case.
 
 use std::fmt::Write as _;
 use std::io;
@@ -8,6 +8,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::record::{Act, Command, Outcome, Proof, Record, Step, Verdict, Why};
+use crate::why::State;
 
 /// No more of a case's output is written, in bytes: what shows test results is not made for more.
 const MOST_OUTPUT: usize = 64 << 10;
@@ -15,7 +16,7 @@ const MOST_OUTPUT: usize = 64 << 10;
 type Xml = Writer<Vec<u8>>;
 
 impl Record {
-    /// All of it as JUnit's XML.
+    /// All of it as the XML of `JUnit`.
     pub fn junit(&self) -> String {
         let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
         // Writing to memory cannot fail.
@@ -221,9 +222,13 @@ fn transcript(step: &Step) -> String {
                 let (verdict, facts) = match &check.proof {
                     Proof::Passed { evidence } => ("ok", evidence.clone()),
                     Proof::Failed { expected, observed, path } => {
-                        let path = path.iter().map(|path| format!("path: {path}"));
-                        let facts = [format!("expected: {expected}"), format!("observed: {observed}")];
-                        ("FAILED", facts.into_iter().chain(path).collect())
+                        let mut facts =
+                            vec![format!("expected: {expected}"), format!("observed: {observed}")];
+                        for hop in path {
+                            let found = hop.found.join("; ");
+                            facts.push(format!("{} ({}): {found}", hop.name, word(hop.state)));
+                        }
+                        ("FAILED", facts)
                     }
                     Proof::Unfinished { observed } => ("unfinished", observed.iter().cloned().collect()),
                 };
@@ -240,6 +245,15 @@ fn transcript(step: &Step) -> String {
         let _ = write!(text, "\n[cut here: {all} bytes in all]\n");
     }
     allowed(&text)
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Doubtful => "in doubt",
+        State::Stopped => "stops here",
+        State::Unreached => "not reached",
+    }
 }
 
 fn typed(command: &Command, text: &mut String) {

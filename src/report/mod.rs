@@ -1,4 +1,4 @@
-//! Reports: what a lab did, as a page, as data for programs and as JUnit's XML; and what all reports share.
+//! Reports: what a lab did, as a page, as data for programs and as the XML of `JUnit`; and what all reports share.
 //!
 //! [`Recorder`] stands before the console: it keeps a lab's events as a [`record::Record`] and passes them on. The forms are
 //! made of the record alone.

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::millis;
 use crate::model::{LabAddress, LabId, StepId};
+use crate::why::State;
 
 /// Grows when a program that reads the JSON would have to change.
 pub const SCHEMA: u32 = 1;
@@ -165,6 +166,7 @@ pub enum Act {
 
 /// A command as it was typed, and what it wrote.
 #[derive(Debug, Clone, Serialize)]
+#[allow(clippy::struct_field_names, reason = "events call it so as well")]
 pub struct Command {
     /// The command line.
     pub command: String,
@@ -228,15 +230,26 @@ pub enum Proof {
         expected: String,
         /// What was observed last.
         observed: String,
-        /// The way between two services that it is about, and where it stops.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        path: Option<String>,
+        /// The way of a call that the check is about, where it could be found out.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        path: Vec<Hop>,
     },
     /// It was not seen through.
     Unfinished {
         /// What was observed last.
         observed: Option<String>,
     },
+}
+
+/// A place that a call passes, or should.
+#[derive(Debug, Clone, Serialize)]
+pub struct Hop {
+    /// What it is called.
+    pub name: String,
+    /// How it is for a call.
+    pub state: State,
+    /// What was found there.
+    pub found: Vec<String>,
 }
 
 impl Step {
@@ -280,6 +293,7 @@ fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_str(&instant(*time))
 }
 
+#[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]
 fn maybe_millis<S: Serializer>(took: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     match took {
         Some(took) => millis(took, serializer),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::mask::Mask;
 use super::record::{
-    Act, Check, Command, Fact, Line, Outcome, Place, Proof, Record, SCHEMA, Step, Tool, Verdict, Why,
+    Act, Check, Command, Fact, Hop, Line, Outcome, Place, Proof, Record, SCHEMA, Step, Tool, Verdict, Why,
 };
 use crate::cli::Dirs;
 use crate::event::{Event, LabEvent, Reporter, SharedReporter};
@@ -14,6 +14,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lab::Lab;
 use crate::model::Platform;
 use crate::state::RunDir;
+use crate::why::{Finding, Way};
 
 /// Of one command's output, no more is kept, in bytes.
 const MOST_OUTPUT: usize = 256 << 10;
@@ -163,6 +164,19 @@ fn why(failure: &Failure, mask: &Mask) -> Why {
     }
 }
 
+fn hops(way: &Way, mask: &Mask) -> Vec<Hop> {
+    let found = |finding: &Finding| {
+        let expected = finding.expected.as_ref().map(|expected| format!(" (expected: {expected})"));
+        mask.clean(&format!("{}: {}{}", finding.about, finding.seen, expected.unwrap_or_default()))
+    };
+    let hop = |hop: &crate::why::Hop| Hop {
+        name: way.name_of(hop.kind),
+        state: hop.state,
+        found: hop.findings.iter().map(found).collect(),
+    };
+    way.hops.iter().map(hop).collect()
+}
+
 impl Notebook {
     fn take(&mut self, event: &LabEvent, at: Duration) {
         match event {
@@ -234,7 +248,7 @@ impl Notebook {
             }
             LabEvent::CheckFailed { claim, expected, observed, path } => {
                 let (expected, observed) = (self.mask.clean(expected), self.mask.clean(observed));
-                let path = path.as_ref().map(|way| self.mask.clean(&way.in_short()));
+                let path = path.as_ref().map(|way| hops(way, &self.mask)).unwrap_or_default();
                 self.prove(claim, None, at, Proof::Failed { expected, observed, path });
             }
             LabEvent::StepFinished { passed, took, .. } => {
@@ -261,8 +275,8 @@ impl Notebook {
         }
         self.current = Some(index);
         if let Some(step) = self.step() {
-            step.title = title.to_owned();
-            step.text = text.to_owned();
+            title.clone_into(&mut step.title);
+            text.clone_into(&mut step.text);
             step.not_run = None;
             // Until it is known better.
             step.verdict = Verdict::Interrupted;

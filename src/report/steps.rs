@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::html::{Sign, add, duration};
-use super::record::{Act, Check, Command, Line, Proof, Step, Verdict};
+use super::record::{Act, Check, Command, Hop, Line, Proof, Step, Verdict};
 use super::{escape, markdown};
+use crate::why::State;
 
 pub(super) fn section(step: &Step) -> String {
     let sign = Sign::of(step.verdict);
@@ -86,8 +87,7 @@ fn output(lines: &[&Line]) -> String {
     let mut html = "<pre class=\"output\">\n".to_owned();
     for line in lines {
         let text = escape(&line.text);
-        html.push_str(&if line.error { format!("<span class=\"err\">{text}</span>") } else { text });
-        html.push('\n');
+        add(&mut html, &if line.error { format!("<span class=\"err\">{text}</span>") } else { text });
     }
     html.push_str("</pre>\n");
     html
@@ -107,21 +107,15 @@ fn check(check: &Check, verdict: Verdict) -> String {
         time(check.took)
     );
     match &check.proof {
-        Proof::Passed { evidence } if evidence.is_empty() => {}
-        Proof::Passed { evidence } => {
-            html.push_str("<ul class=\"evidence\">\n");
-            for fact in evidence {
-                add(&mut html, &format!("<li>{}</li>", escape(fact)));
-            }
-            html.push_str("</ul>\n");
-        }
+        Proof::Passed { evidence } => html.push_str(&listed(evidence)),
         Proof::Failed { expected, observed, path } => {
-            let facts = [("expected", Some(expected)), ("observed", Some(observed)), ("path", path.as_ref())];
+            let facts = [("expected", expected), ("observed", observed)];
             html.push_str("<dl class=\"facts\">\n");
-            for (label, fact) in facts.into_iter().filter_map(|(label, fact)| Some((label, fact?))) {
+            for (label, fact) in facts {
                 add(&mut html, &format!("<dt>{label}</dt><dd>{}</dd>", escape(fact.trim_end())));
             }
             html.push_str("</dl>\n");
+            html.push_str(&way(path));
         }
         Proof::Unfinished { observed: Some(observed) } => {
             let observed = escape(observed.trim_end());
@@ -130,6 +124,42 @@ fn check(check: &Check, verdict: Verdict) -> String {
         Proof::Unfinished { observed: None } => {}
     }
     html.push_str("</div>\n");
+    html
+}
+
+fn listed(facts: &[String]) -> String {
+    if facts.is_empty() {
+        return String::new();
+    }
+    let mut html = "<ul class=\"evidence\">\n".to_owned();
+    for fact in facts {
+        add(&mut html, &format!("<li>{}</li>", escape(fact)));
+    }
+    html.push_str("</ul>\n");
+    html
+}
+
+/// The way of a call, hop by hop.
+fn way(hops: &[Hop]) -> String {
+    if hops.is_empty() {
+        return String::new();
+    }
+    let mut html = "<ol class=\"way\">\n".to_owned();
+    for hop in hops {
+        let (symbol, word, class) = match hop.state {
+            State::Open => ("✔", "open", "good"),
+            State::Doubtful => ("!", "in doubt", "warn"),
+            State::Stopped => ("✘", "stops here", "bad"),
+            State::Unreached => ("–", "not reached", "quiet"),
+        };
+        let sign = Sign { symbol, word, class }.html();
+        let name = escape(&hop.name);
+        add(
+            &mut html,
+            &format!("<li>{sign} {name} <span class=\"time\">{word}</span>{}</li>", listed(&hop.found)),
+        );
+    }
+    html.push_str("</ol>\n");
     html
 }
 

@@ -14,6 +14,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::lab::{Catalog, Lab};
 use crate::model::LabAddress;
 use crate::ui::tests::script;
+use crate::why::{self, Finding, Hop, HopKind, State, Way};
 
 /// The lab that is built in.
 fn lab() -> Lab {
@@ -83,6 +84,44 @@ fn hostile(text: &str) -> Vec<Event> {
     }));
     events.extend(told.into_iter().map(Event::Lab));
     events
+}
+
+/// A check that failed, with the way of a call to where it stops.
+fn failed_check(text: &str) -> Event {
+    let finding = Finding {
+        about: text.to_owned(),
+        verdict: why::Verdict::Broken,
+        seen: text.to_owned(),
+        expected: Some(text.to_owned()),
+        hint: None,
+    };
+    let hop = |kind, state, findings| Hop { kind, state, findings };
+    let way = Way {
+        source: text.to_owned(),
+        destination: "echo".to_owned(),
+        request: None,
+        open: false,
+        hops: vec![
+            hop(HopKind::Source, State::Open, vec![]),
+            hop(HopKind::Intention, State::Stopped, vec![finding]),
+            hop(HopKind::Destination, State::Unreached, vec![]),
+        ],
+    };
+    Event::Lab(LabEvent::CheckFailed {
+        claim: format!("{text}, again"),
+        expected: text.to_owned(),
+        observed: text.to_owned(),
+        path: Some(Box::new(way)),
+    })
+}
+
+#[test]
+fn a_check_that_failed_shows_where_the_way_stops() {
+    let mut events = hostile("a & b");
+    events.push(failed_check("a & b"));
+    let page = recorded(events, None).html();
+    let way = &page[page.find("<ol class=\"way\">").unwrap()..];
+    insta::assert_snapshot!(&way[..way.find("</ol>").unwrap()]);
 }
 
 /// What is between the tags `name`, left out.
@@ -177,8 +216,8 @@ fn a_lab_that_was_interrupted_tells_what_happened_so_far() {
     let record = recorded(events, Some(&failure));
     assert_eq!(record.outcome, Outcome::Interrupted);
     let verdicts: Vec<Verdict> = record.steps.iter().map(|step| step.verdict).collect();
-    use Verdict::{Interrupted, NotRun, Passed};
-    assert_eq!(verdicts, [Passed, Passed, Interrupted, NotRun, NotRun, NotRun, NotRun]);
+    let not = Verdict::NotRun;
+    assert_eq!(verdicts, [Verdict::Passed, Verdict::Passed, Verdict::Interrupted, not, not, not, not]);
     assert_well_formed(&record.html());
     insta::assert_snapshot!("interrupted-junit", record.junit());
 }
@@ -268,7 +307,9 @@ proptest! {
     #[test]
     fn text_of_others_stays_text(text in "[<>&\"'a\u{0}\u{1b}\u{fffe}\\]é `*_|#\n-]{0,24}|.{0,24}") {
         let failure = Failure::failed(text.clone()).detail("seen", text.clone()).hint(text.clone());
-        let record = recorded(hostile(&text), Some(&failure));
+        let mut events = hostile(&text);
+        events.push(failed_check(&text));
+        let record = recorded(events, Some(&failure));
         let page = record.html();
         assert_well_formed(&page);
         assert_self_contained(&page);

@@ -1,4 +1,4 @@
-//! `meshlab lab NAME --report FILE`: a page, JSON and JUnit's XML, however the lab ends.
+//! `meshlab lab NAME --report FILE`: a page, JSON and the XML of `JUnit`, however the lab ends.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ fn reports(folder: &Path) -> (String, Value, Vec<Element>) {
     let left: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".part"))
+        .filter(|name| name.contains(".part"))
         .collect();
     assert_eq!(left, [""; 0]);
     (page, serde_json::from_str(&data).unwrap(), parsed(&xml))

@@ -47,7 +47,6 @@ impl Lab {
                 let gutter = if *error { look.symbols.gutter_error } else { look.symbols.gutter };
                 screen.line(format!("  {gutter} {}", one_line(line)).trim_end());
             }
-            LabEvent::OutputBeyond { .. } => {}
             LabEvent::OutputCut { lines } => {
                 let gutter = look.symbols.gutter;
                 screen.line(&format!("  {gutter} ({} more, not shown)", text::count(*lines, "line")));
@@ -62,8 +61,8 @@ impl Lab {
                     ));
                 }
             }
-            // Only a reader at a terminal is asked.
-            LabEvent::Task { .. } | LabEvent::Hint { .. } => {}
+            // The first is for reports; only a reader at a terminal is asked.
+            LabEvent::OutputBeyond { .. } | LabEvent::Task { .. } | LabEvent::Hint { .. } => {}
             LabEvent::Tried { number, of, trial, passed, observed, took, step, .. } => {
                 screen.line(&format!(
                     "{} step {number}/{of} {step}, {}: {} ({})",
