@@ -228,6 +228,11 @@ pub enum UnpackRule {
         /// Its place in the tree.
         to: RelativePath,
     },
+    /// A single member that no rule for a folder takes.
+    LeftOut {
+        /// Its name in the archive.
+        from: RelativePath,
+    },
     /// All members below a folder.
     Folder {
         /// The folder in the archive; `None` is its root.

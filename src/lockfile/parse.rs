@@ -373,7 +373,8 @@ fn content(raw: &RawFile, at: &Range<usize>) -> Result<Content, Fault> {
     }
 }
 
-/// `"a/b" = "c"` takes one member, `"a/" = "c/"` a folder; `"./"` is the root on either side.
+/// `"a/b" = "c"` takes one member, `"a/" = "c/"` a folder; `"./"` is the root on either side. `"a/b" = ""` leaves one
+/// member of such a folder out.
 fn rule(from: &str, to: &str, at: &Range<usize>) -> Result<UnpackRule, Fault> {
     let path = |text: &str| {
         text.parse::<RelativePath>()
@@ -381,6 +382,7 @@ fn rule(from: &str, to: &str, at: &Range<usize>) -> Result<UnpackRule, Fault> {
     };
     let folder = |text: &str| if text == "." { Ok(None) } else { path(text).map(Some) };
     match (from.strip_suffix('/'), to.strip_suffix('/')) {
+        (None, None) if to.is_empty() => Ok(UnpackRule::LeftOut { from: path(from)? }),
         (None, None) => Ok(UnpackRule::File { from: path(from)?, to: path(to)? }),
         (Some(from), Some(to)) => Ok(UnpackRule::Folder { from: folder(from)?, to: folder(to)? }),
         _ => Err(Fault::new(

@@ -21,12 +21,16 @@ impl<'a> Placing<'a> {
         let exact = self.rules.iter_mut().find_map(|(rule, found)| match rule {
             UnpackRule::File { from, to } if from == member => {
                 *found = true;
-                Some(to.clone())
+                Some(Some(to.clone()))
+            }
+            UnpackRule::LeftOut { from } if from == member => {
+                *found = true;
+                Some(None)
             }
             _ => None,
         });
         match exact {
-            Some(place) => Ok(Some(place)),
+            Some(place) => Ok(place),
             None => self.below_folder(member.as_path()),
         }
     }
@@ -40,7 +44,9 @@ impl<'a> Placing<'a> {
     pub(super) fn idle_rule(&self) -> Option<String> {
         let (rule, _) = self.rules.iter().find(|(_, found)| !found)?;
         Some(match rule {
-            UnpackRule::File { from, .. } => format!("no file is called {from}"),
+            UnpackRule::File { from, .. } | UnpackRule::LeftOut { from } => {
+                format!("no file is called {from}")
+            }
             UnpackRule::Folder { from: Some(from), .. } => format!("nothing is below the folder {from}/"),
             UnpackRule::Folder { from: None, .. } => "it is empty, or other rules take all of it".to_owned(),
         })
@@ -50,7 +56,7 @@ impl<'a> Placing<'a> {
         let rest_below = |rule: &UnpackRule| match rule {
             UnpackRule::Folder { from: Some(from), .. } => member.strip_prefix(from.as_path()).ok(),
             UnpackRule::Folder { from: None, .. } => Some(member),
-            UnpackRule::File { .. } => None,
+            UnpackRule::File { .. } | UnpackRule::LeftOut { .. } => None,
         };
         // The longest folder leaves the shortest rest.
         let nearest = self
@@ -90,6 +96,7 @@ mod tests {
             folder(Some("a/b"), None),
             folder(Some("a"), Some("x")),
             UnpackRule::File { from: "a/b/c".parse().unwrap(), to: "exact".parse().unwrap() },
+            UnpackRule::LeftOut { from: "a/left/out".parse().unwrap() },
             folder(Some("never"), None),
         ];
         let mut placing = Placing::new(&rules);
@@ -99,6 +106,7 @@ mod tests {
         assert_eq!(place("a/b/c").as_deref(), Some("exact"));
         assert_eq!(place("a/b/d").as_deref(), Some("d"));
         assert_eq!(place("a/bc").as_deref(), Some("x/bc"));
+        assert_eq!(place("a/left/out"), None);
         assert_eq!(place("z").as_deref(), Some("all/z"));
         assert_eq!(placing.folder(&"a/b".parse().unwrap()), Ok(None));
         assert!(placing.idle_rule().unwrap().contains("never/"));
