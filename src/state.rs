@@ -140,7 +140,12 @@ impl RunDir {
 
     /// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
     pub fn program(&self) -> Utf8PathBuf {
-        self.root.join("packages").join("meshlab")
+        self.packages().join("meshlab")
+    }
+
+    /// Packages that are made for the lab.
+    pub fn packages(&self) -> Utf8PathBuf {
+        self.root.join("packages")
     }
 
     /// Commands of meshlab's own that the lab's PATH needs.

@@ -152,7 +152,7 @@ fn copy(from: &Utf8PathBuf, size: u64, chunk: &mut [u8], out: &mut dyn Write) ->
 }
 
 fn changed(path: &Utf8PathBuf) -> Failure {
-    Failure::new(FailureKind::Untrusted, format!("{path} is not what was unpacked; no image was made of it"))
+    Failure::new(FailureKind::Untrusted, format!("{path} is not what was unpacked; nothing was made of it"))
         .hint("`meshlab deps verify` looks at all tools; `meshlab clean --tools` and `meshlab provision` bring them anew")
 }
 

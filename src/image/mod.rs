@@ -20,6 +20,7 @@ mod content;
 pub(crate) mod fixture;
 mod layer;
 mod measured;
+mod packed;
 mod place;
 mod tar;
 #[cfg(test)]
@@ -28,6 +29,7 @@ mod tests;
 pub use archive::Archive;
 pub use assembled::{Assembled, Identity, artifacts, assemble, reference};
 pub(crate) use assembled::{LayerDigests, measure};
+pub(crate) use packed::pack;
 pub use place::path_inside;
 
 /// The label of every image made here; its value is the image's name in the lock.

@@ -5,11 +5,11 @@
 
 use std::fmt::Write as _;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::content::applets;
 use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
-use crate::artifact::tool::InstalledTool;
+use crate::artifact::tool::{InstalledTool, TreeFile};
 use crate::failure::{Failure, Result};
 use crate::lockfile::Artifact;
 use crate::model::{Platform, RelativePath};
@@ -44,14 +44,9 @@ pub(super) fn layer(artifact: &Artifact, tool: &InstalledTool, platform: Platfor
     let tree = tool.tree();
     let mut layer = Layer::default();
     for file in tool.files()? {
-        let entry = match file.link {
-            Some(target) => Entry::Link { target },
-            None => Entry::File {
-                mode: if file.is_executable { RUNNABLE } else { PLAIN },
-                from: file.path.below(&tree),
-                size: file.size,
-                sha256: file.sha256,
-            },
+        let entry = match &file.link {
+            Some(target) => Entry::Link { target: target.clone() },
+            None => file_entry(&file, &tree),
         };
         layer.put(&format!("{prefix}{}", file.path), entry)?;
     }
@@ -68,6 +63,40 @@ pub(super) fn layer(artifact: &Artifact, tool: &InstalledTool, platform: Platfor
         _ => {}
     }
     Ok(layer)
+}
+
+/// A tool's tree and nothing else, without links: Nomad unpacks them as empty files, so each becomes what it leads to.
+pub(super) fn packed(tool: &InstalledTool) -> Result<Layer> {
+    let tree = tool.tree();
+    let real_tree = tree.canonicalize_utf8()?;
+    let files = tool.files()?;
+    let mut layer = Layer::default();
+    for file in &files {
+        let found = match file.link {
+            None => Some(file),
+            Some(_) => {
+                let real = file.path.below(&tree).canonicalize_utf8()?;
+                let below = real.strip_prefix(&real_tree).ok();
+                files.iter().find(|other| Some(other.path.as_path()) == below && other.link.is_none())
+            }
+        };
+        let found = found.ok_or_else(|| {
+            Failure::failed(format!("{} {} cannot be packed", tool.artifact, tool.version))
+                .detail("at", format!("{}, a link to no file of it", file.path))
+                .hint("correct `unpack` of this artifact in deps.lock")
+        })?;
+        layer.put(file.path.as_path().as_str(), file_entry(found, &tree))?;
+    }
+    Ok(layer)
+}
+
+fn file_entry(file: &TreeFile, tree: &Utf8Path) -> Entry {
+    Entry::File {
+        mode: if file.is_executable { RUNNABLE } else { PLAIN },
+        from: file.path.below(tree),
+        size: file.size,
+        sha256: file.sha256,
+    }
 }
 
 /// What a command's name leads to: its file, or a script that sets the variables it needs.

@@ -113,7 +113,8 @@ impl Lab {
         let mut files = Vec::new();
         let environment = raw.environment.map(|wishes| (wishes.span().start, wishes.into_inner()));
         let of_environment = environment.iter().flat_map(|(at, wishes)| {
-            wishes.consul.iter().chain(&wishes.jobs).map(|name| (*at, name.clone()))
+            let files = wishes.consul.iter().chain(&wishes.jobs).chain(wishes.sources.values());
+            files.map(|name| (*at, name.clone()))
         });
         let own = raw.files.into_iter().map(|name| (name.span().start, name.into_inner()));
         for (at, name) in own.chain(of_environment) {

@@ -9,6 +9,8 @@ use super::check::{Check, Verdict};
 use super::environment::{environment, inside_environment, secret_environment};
 use super::reader::Reader;
 use super::{Action, Lab, RunAction, Step};
+use crate::artifact::tool::InstalledTool;
+use crate::artifact::work::blocking;
 use crate::cli::Dirs;
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
@@ -17,7 +19,7 @@ use crate::runtime::docker::{Containers, Daemon, Plan};
 use crate::runtime::host::Host;
 use crate::runtime::{Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Vm, copy_of_this_program};
+use crate::vm::{Component, Package, Vm, copy_of_this_program, packed_runtimes};
 
 /// Of a command's output, no more lines than these are told of.
 const MOST_LINES: usize = 2000;
@@ -31,6 +33,8 @@ pub struct Components {
     pub tools: Vec<(String, String)>,
     /// The tools' commands, for the lab's package repository.
     pub packages: Vec<Package>,
+    /// The tools that it serves whole.
+    pub runtimes: Vec<InstalledTool>,
     /// Where all of it runs.
     pub place: Place,
 }
@@ -117,7 +121,15 @@ impl Session {
         // The intent first: whatever comes to be below the folder is known to belong to a lab.
         run.save(&state)?;
         let vm = match &lab.environment {
-            Some(wishes) => Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages)?),
+            Some(wishes) => {
+                let runtimes = components.runtimes;
+                if !runtimes.is_empty() {
+                    reporter.report(Event::Runtime(RuntimeEvent::Working { what: "packing runtimes".to_owned() }));
+                }
+                let at = run.clone();
+                let runtimes = blocking(move || packed_runtimes(&at, &runtimes)).await?;
+                Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages, &runtimes)?)
+            }
             None => None,
         };
         Self::of(lab, run, state, vm, components.place, dirs, reporter).await

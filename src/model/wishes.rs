@@ -1,6 +1,8 @@
 //! What a lab wants of the environment under it.
 
-use super::FileName;
+use std::collections::BTreeMap;
+
+use super::{ArtifactName, FileName};
 
 /// What a lab wants of the environment beside its four components.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -15,4 +17,10 @@ pub struct Wishes {
     /// Packages to publish: this program under these names, and installed tools under their own.
     #[serde(default)]
     pub packages: Vec<FileName>,
+    /// Tools to publish whole, each as one tar under its own name: what a language needs to run is more than a file.
+    #[serde(default)]
+    pub runtimes: Vec<ArtifactName>,
+    /// Files of the lab to publish, by the name of the package that each one is.
+    #[serde(default)]
+    pub sources: BTreeMap<ArtifactName, FileName>,
 }

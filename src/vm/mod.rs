@@ -12,7 +12,8 @@ use camino::Utf8PathBuf;
 use fs_err as fs;
 
 pub use component::{CONSUL_HTTP, Component, LOAD_BALANCER, NOMAD_HTTP};
-pub use packages::{Package, VARIABLES, copy_of_this_program, installed_packages};
+pub(crate) use packages::packed_runtimes;
+pub use packages::{Form, Package, VARIABLES, copy_of_this_program, installed_packages};
 pub use secrets::Secrets;
 
 use crate::api::{consul::Consul, nomad::Nomad};
@@ -33,7 +34,7 @@ pub struct Vm {
 impl Vm {
     /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
     /// that is started again comes back with the secrets it had.
-    pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package]) -> Result<Self> {
+    pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package], runtimes: &[Package]) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
         let vm = Self { run, wishes, secrets };
         for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
@@ -42,7 +43,7 @@ impl Vm {
             fs::write(vm.run.work().join(name), vm.fill(template))?;
         }
         client_state::ensure(&vm.run.root().join("nomad"))?;
-        packages::publish(&vm.run, &vm.wishes.packages, tools)?;
+        packages::publish(&vm.run, &vm.wishes, tools, runtimes)?;
         Ok(vm)
     }
 

@@ -9,7 +9,8 @@ use super::{LOAD_BALANCER, Secrets};
 use crate::artifact::store::hash_file;
 use crate::artifact::tool::InstalledTool;
 use crate::failure::{Failure, Result};
-use crate::model::{Digest, DigestAlgorithm, FileName, Platform};
+use crate::image;
+use crate::model::{Digest, DigestAlgorithm, FileName, Platform, Wishes};
 use crate::repo::{PublishedPackage, PublishedPackages};
 use crate::state::RunDir;
 
@@ -18,7 +19,7 @@ pub const VARIABLES: &str = "lab.vars.hcl";
 
 const LIST: &str = "packages.json";
 
-/// A single executable file that is published under a name.
+/// A file that is published under a name.
 #[derive(Debug, Clone)]
 pub struct Package {
     /// The package's name.
@@ -29,12 +30,25 @@ pub struct Package {
     pub license: String,
     /// What it is.
     pub summary: String,
+    /// What kind of file it is.
+    pub form: Form,
     /// The file.
     pub path: Utf8PathBuf,
     /// Its SHA-256.
     pub digest: Digest,
     /// Its size in bytes.
     pub size: u64,
+}
+
+/// What kind of file a package is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// An executable file.
+    Program,
+    /// A tar: Nomad unpacks what is called so.
+    Tar,
+    /// A file of the lab, under its own name.
+    Source(FileName),
 }
 
 /// The commands of installed tools as packages: the very files that were verified when they were unpacked. `place` says
@@ -51,6 +65,7 @@ pub fn installed_packages<'a>(
                 version: tool.version.clone(),
                 license: "see `meshlab deps why`".to_owned(),
                 summary: format!("the command of {} {}", tool.artifact, tool.version),
+                form: Form::Program,
                 path: place(tool, file.path),
                 digest: file.digest,
                 size: file.size,
@@ -60,8 +75,56 @@ pub fn installed_packages<'a>(
     Ok(packages)
 }
 
+/// Tools packed whole, each a tar in the lab's folder. Blocks.
+pub(crate) fn packed_runtimes(run: &RunDir, tools: &[InstalledTool]) -> Result<Vec<Package>> {
+    let folder = run.packages();
+    fs::create_dir_all(&folder)?;
+    let mut packages = Vec::new();
+    for tool in tools {
+        let path = folder.join(format!("{}.tar", tool.artifact));
+        // A repository that serves the old one goes on serving that.
+        let beside = path.with_extension("new");
+        let (digest, size) = image::pack(tool, &beside)?;
+        fs::rename(&beside, &path)?;
+        packages.push(Package {
+            name: package_name(tool.artifact.as_str())?,
+            version: tool.version.clone(),
+            license: "see `meshlab deps why`".to_owned(),
+            summary: format!("all of {} {}", tool.artifact, tool.version),
+            form: Form::Tar,
+            path,
+            digest,
+            size,
+        });
+    }
+    Ok(packages)
+}
+
+/// Files of the lab, as they lie in its folder.
+fn sources(run: &RunDir, wishes: &Wishes) -> Result<Vec<Package>> {
+    let sources = wishes.sources.iter().map(|(name, file)| {
+        let path = run.work().join(file.as_str());
+        Ok(Package {
+            name: package_name(name.as_str())?,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            license: env!("CARGO_PKG_LICENSE").to_owned(),
+            summary: "a service of the calculator, as it was written".to_owned(),
+            form: Form::Source(file.clone()),
+            digest: hash_file(&path, DigestAlgorithm::Sha256)?,
+            size: fs::metadata(&path)?.len(),
+            path,
+        })
+    });
+    sources.collect()
+}
+
+fn package_name(name: &str) -> Result<FileName> {
+    name.parse().map_err(|error| Failure::failed(format!("no package can be called {name}")).seen(&error))
+}
+
 /// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
-pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: &[Package]) -> Result<()> {
+pub(super) fn publish(run: &RunDir, wishes: &Wishes, tools: &[Package], runtimes: &[Package]) -> Result<()> {
+    let wished = &wishes.packages;
     let own = if wished.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
         None
     } else {
@@ -72,6 +135,8 @@ pub(super) fn publish(run: &RunDir, wished: &[FileName], tools: &[Package]) -> R
         let tool = tools.iter().find(|tool| tool.name == *name).cloned();
         packages.extend(tool.or_else(|| own.clone().map(|own| Package { name: name.clone(), ..own })));
     }
+    packages.extend(runtimes.iter().cloned());
+    packages.extend(sources(run, wishes)?);
     let platform = Platform::current()?;
     let published: Vec<PublishedPackage> =
         packages.into_iter().map(|package| published(package, platform)).collect::<Result<_>>()?;
@@ -103,10 +168,11 @@ fn own_program(run: &RunDir) -> Result<Package> {
     let path = copy_of_this_program(run)?;
     let digest = hash_file(&path, DigestAlgorithm::Sha256)?;
     Ok(Package {
-        name: "meshlab".parse().map_err(|error| Failure::failed("no name for this program").seen(&error))?,
+        name: package_name("meshlab")?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         license: env!("CARGO_PKG_LICENSE").to_owned(),
         summary: "a service of the calculator, one static program".to_owned(),
+        form: Form::Program,
         size: fs::metadata(&path)?.len(),
         path,
         digest,
@@ -117,9 +183,15 @@ fn published(package: Package, platform: Platform) -> Result<PublishedPackage> {
     let invalid = |error: crate::model::Invalid| {
         Failure::failed(format!("cannot publish {}", package.name)).seen(&error)
     };
+    let of_platform = format!("{}-{}-{platform}", package.name, package.version);
+    let file = match &package.form {
+        Form::Program => of_platform.parse().map_err(invalid)?,
+        Form::Tar => format!("{of_platform}.tar").parse().map_err(invalid)?,
+        Form::Source(file) => file.clone(),
+    };
     Ok(PublishedPackage {
         name: package.name.as_str().parse().map_err(invalid)?,
-        file: format!("{}-{}-{platform}", package.name, package.version).parse().map_err(invalid)?,
+        file,
         version: package.version,
         license: package.license,
         summary: package.summary,
@@ -180,6 +252,7 @@ mod tests {
             version: "1.2.3".to_owned(),
             license: "MIT".to_owned(),
             summary: String::new(),
+            form: Form::Program,
             path: "/nowhere".into(),
             digest: Digest::sha256_of(content),
             size: 3,

@@ -22,11 +22,13 @@ pub(in crate::command) async fn components(
 ) -> Result<Components> {
     let images = chosen.daemon.as_ref().map(|_| Images::of(lab, lock)).transpose()?;
     let mut names = lab.tools.clone();
+    let runtimes = lab.environment.iter().flat_map(|wishes| &wishes.runtimes);
+    names.extend(runtimes.clone().cloned());
     if let Some(images) = &images {
         names.extend(images.artifacts(lock)?);
-        names.sort();
-        names.dedup();
     }
+    names.sort();
+    names.dedup();
     let request = Request { names, ..Request::default() };
     // That nothing is needed is not worth a line.
     let silent: SharedReporter = Arc::new(Silent);
@@ -39,6 +41,9 @@ pub(in crate::command) async fn components(
             None => path,
         };
         components.packages = installed_packages(provisioned.tools(), place)?;
+    }
+    for name in runtimes {
+        components.runtimes.push(provisioned.tool(name.as_str())?.clone());
     }
     for name in &lab.tools {
         let tool = provisioned.tool(name.as_str())?;
