@@ -71,10 +71,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status, kind, body = 200, "text/plain; charset=utf-8", self.answer(url)
             if isinstance(body, dict):
-                kind, body = "application/json", json.dumps(body)
+                kind, body = "application/json", compact(body)
         except Refusal as refusal:
             status, kind = refusal.status, "application/json"
-            body = json.dumps({"reason": refusal.reason})
+            body = compact({"reason": refusal.reason})
         given = self.headers.get_all("x-request-id") or [""]
         known = len(given) == 1 and REQUEST_ID.fullmatch(given[0])
         request_id = given[0] if known else str(uuid.uuid4())
@@ -115,6 +115,10 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+def compact(value):
+    return json.dumps(value, separators=(",", ":"))
+
+
 def now():
     return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -122,7 +126,7 @@ def now():
 def log(**fields):
     """One JSON line, as all services of the lab write them."""
     line = {"time": fields.pop("time", None) or now(), "service": NAME, "instance": INSTANCE, **fields}
-    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.write(compact(line) + "\n")
     sys.stdout.flush()
 
 
