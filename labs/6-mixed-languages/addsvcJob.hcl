@@ -94,6 +94,7 @@ job "addsvcJob" {
 
       meta {
         language = "Java 17"
+        address  = "${var.lab.address}:9090"
       }
 
       config {

@@ -68,6 +68,7 @@ job "frontendJob" {
 
       meta {
         language = "node.js 24"
+        address  = "${var.lab.address}:7070"
       }
 
       # All that the frontend knows of the services behind it: two ports of its own machine. Envoy listens there.

@@ -71,6 +71,7 @@ job "subsvcJob" {
 
       meta {
         language = "Python 3.11"
+        address  = "${var.lab.address}:8080"
       }
 
       env {

@@ -202,10 +202,21 @@ impl Nomad {
         self.0.expect(Method::GET, "/v1/jobs", None).await
     }
 
+    /// A job as it was submitted, with what Nomad filled in.
+    pub async fn job(&self, job: &str) -> Result<Value> {
+        let path = format!("/v1/job/{}", utf8_percent_encode(job, NON_ALPHANUMERIC));
+        self.0.expect(Method::GET, &path, None).await
+    }
+
+    /// Ends a task and starts it again at once, whatever its job says of restarts.
+    pub async fn restart(&self, allocation: &str, task: &str) -> Result<()> {
+        let path = format!("/v1/client/allocation/{allocation}/restart");
+        self.0.expect::<Value>(Method::PUT, &path, Some(&json!({ "TaskName": task }))).await.map(drop)
+    }
+
     /// The tasks of a job that have a time of their own to run: by name, `prestart`, `poststart` or `poststop`.
     pub async fn hooks(&self, job: &str) -> Result<BTreeMap<String, String>> {
-        let path = format!("/v1/job/{}", utf8_percent_encode(job, NON_ALPHANUMERIC));
-        let job: Value = self.0.expect(Method::GET, &path, None).await?;
+        let job = self.job(job).await?;
         let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
         let groups = list(&job, "TaskGroups").unwrap_or_default();
         let tasks = groups.iter().flat_map(|group| list(group, "Tasks").unwrap_or_default());

@@ -5,6 +5,7 @@
 //! - [`histogram`]: latencies and their percentiles.
 //! - [`sample`] and [`timeline`]: CPU and memory of every component, from /proc, in bounded memory.
 //! - [`compare`]: targets that take turns, side by side.
+//! - [`service`]: services in several languages, each on its own.
 //! - [`report`]: all of it as data, as JSON and as a page.
 
 pub mod block;
@@ -17,5 +18,6 @@ pub mod plan;
 pub mod probe;
 pub mod report;
 pub mod sample;
+pub mod service;
 pub mod timeline;
 pub mod wrk;

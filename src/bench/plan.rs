@@ -15,7 +15,7 @@ use crate::vm::LOAD_BALANCER;
 pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
 
 /// What it amounts to.
-const RESULT: u32 = 9;
+pub(super) const RESULT: u32 = 9;
 
 const ADD_PORT: u16 = 9090;
 const ENVOY_PORT: u16 = 9191;

@@ -188,6 +188,9 @@ pub struct BenchArgs {
     /// Then compare a call through the mesh with the same call...
     #[arg(long, value_enum, value_name = "WITH")]
     pub compare: Option<CompareChoice>,
+    /// Start each service of the lab again, and press it on its own: what each language costs
+    #[arg(long, conflicts_with_all = ["compare", "reports"])]
+    pub services: bool,
     /// Write a report: FILE.html or FILE.json (may be given several times)
     #[arg(long = "report", value_name = "FILE")]
     pub reports: Vec<Utf8PathBuf>,

@@ -1,5 +1,7 @@
 //! `meshlab bench`: load on the running calculator, and what came of it.
 
+mod services;
+
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -41,6 +43,9 @@ pub async fn run(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<(Output, Result<()>)> {
+    if args.services {
+        return Ok((services::run(args, settings, lock, reporter).await?, Ok(())));
+    }
     let load = Load::new(&args.duration, args.connections, args.threads)?;
     let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMS);
     let files: Vec<ReportFile> = args.reports.iter().map(file).collect::<Result<_>>()?;

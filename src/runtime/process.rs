@@ -130,6 +130,8 @@ fn output(process: &Process, number: i32) -> Option<PathBuf> {
 pub struct TaskProcess {
     /// The allocation that the task belongs to.
     pub allocation: String,
+    /// The task's job.
+    pub job: String,
     /// The task's name.
     pub task: String,
     /// The process; of several, the first one.
@@ -148,11 +150,12 @@ pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
         }
         let mut of = |name: &str| environment.remove(OsStr::new(name))?.into_string().ok();
         let (Some(allocation), Some(task)) = (of("NOMAD_ALLOC_ID"), of("NOMAD_TASK_NAME")) else { continue };
+        let job = of("NOMAD_JOB_NAME").unwrap_or_default();
         let member = Member { pid: process.pid, start_ticks: stat.starttime, name: stat.comm };
         match found.iter_mut().find(|other| other.allocation == allocation && other.task == task) {
             Some(other) if other.member.start_ticks <= member.start_ticks => {}
             Some(other) => other.member = member,
-            None => found.push(TaskProcess { allocation, task, member }),
+            None => found.push(TaskProcess { allocation, job, task, member }),
         }
     }
     found

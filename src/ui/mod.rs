@@ -7,6 +7,7 @@
 
 mod bench;
 mod console;
+mod costs;
 mod failure;
 mod json;
 mod load;
@@ -102,6 +103,15 @@ pub fn load_test(
 /// What came of a load, with answers told apart by a header.
 pub fn load(tally: &crate::svc::load::Tally, by: Option<&str>, look: &Look) -> String {
     load::draw(tally, by, look)
+}
+
+/// What services in several languages cost.
+pub fn costs(
+    costs: &[crate::bench::service::Cost],
+    load: &crate::bench::plan::Load,
+    look: &Look,
+) -> String {
+    costs::draw(costs, load, look)
 }
 
 /// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`.

@@ -80,6 +80,11 @@ fn interface(address: LabAddress) -> &'static str {
     }
 }
 
+/// The list of the lab's packages.
+pub fn packages_file(run: &RunDir) -> Utf8PathBuf {
+    run.work().join(packages::LIST)
+}
+
 /// The variables file of the lab's jobs.
 pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
     run.work().join(VARIABLES)

@@ -17,7 +17,7 @@ use crate::state::RunDir;
 /// The job variables, in the lab's folder.
 pub const VARIABLES: &str = "lab.vars.hcl";
 
-const LIST: &str = "packages.json";
+pub(super) const LIST: &str = "packages.json";
 
 /// A file that is published under a name.
 #[derive(Debug, Clone)]

@@ -1,0 +1,143 @@
+//! `meshlab bench --services`: what each of the lab's services costs, one after the other, on its own.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::json;
+
+use super::{OWN_NAME, Rounds, no_lab, program};
+use crate::api::nomad::Nomad;
+use crate::bench::plan::{Load, Seconds};
+use crate::bench::probe::probe;
+use crate::bench::sample::Sampler;
+use crate::bench::service::{Cost, Service, services};
+use crate::bench::wrk::Wrk;
+use crate::cli::{BenchArgs, Settings};
+use crate::command::Output;
+use crate::event::SharedReporter;
+use crate::failure::{Failure, FailureKind, Result};
+use crate::http;
+use crate::jobs::Jobs;
+use crate::lockfile::Lock;
+use crate::repo::PublishedPackages;
+use crate::runtime::process::{TaskProcess, find_task_processes};
+use crate::state::RunDir;
+use crate::ui::{self, Look};
+use crate::vm::packages_file;
+
+/// A runtime compiles what is used often; before that, it is measured as something that it never is again.
+const WARM_UP: Seconds = Seconds(1);
+
+/// For a service to answer after it was started again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const LOOK: Duration = Duration::from_secs(1);
+
+const PAUSE: Duration = Duration::from_millis(5);
+
+const HEALTH: &str = "/health/state";
+
+/// Starts each service again, presses it, and puts the figures side by side.
+pub(super) async fn run(
+    args: &BenchArgs,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<Output> {
+    let load = Load::new(&args.duration, args.connections, args.threads)?;
+    let run = settings.run_dir();
+    if !run.exists() {
+        return Err(no_lab(settings));
+    }
+    let jobs = Jobs::of(&run)?;
+    let mut wanted = Vec::new();
+    for service in found(&jobs.nomad, &run).await? {
+        if let Some(target) = service.target()? {
+            wanted.push((service, target));
+        }
+    }
+    if wanted.is_empty() {
+        return Err(Failure::failed("no service of this lab says which language it is written in").hint(
+            "`meta { language = \"...\", address = \"IP:PORT\" }` in a task says it, as in lab 6-mixed-languages; `meshlab jobs start` starts the jobs",
+        ));
+    }
+    wanted.sort_by(|(one, _), (other, _)| one.task.cmp(&other.task));
+    let (wrk, _) = program(settings, lock, reporter).await?;
+    let wrk = Wrk::new(wrk, &run)?;
+    let mut rounds = Rounds { wrk: &wrk, reporter, done: 0, of: wanted.len() * 2 };
+    let mut costs = Vec::new();
+    for (service, target) in wanted {
+        let start = start_again(&jobs.nomad, &run, &service).await?;
+        probe(&target).await?;
+        rounds.next(&target, &Load { duration: WARM_UP, ..load }).await?;
+        let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration());
+        let measurement = rounds.next(&target, &load).await?;
+        costs.push(Cost::of(service, start, measurement, &sampler.finish()));
+    }
+    let rows: Vec<_> = costs.iter().map(Cost::json).collect();
+    let human = ui::costs(&costs, &load, &Look::of_stdout(settings));
+    Ok(Output { human, json: json!({ "schema": 1, "load": load, "services": rows }) })
+}
+
+/// The services of all jobs that Nomad knows.
+async fn found(nomad: &Nomad, run: &RunDir) -> Result<Vec<Service>> {
+    let list = PublishedPackages::read(&packages_file(run))?;
+    let sizes: BTreeMap<String, u64> = list
+        .packages()
+        .iter()
+        .map(|package| (format!("{}/{}", package.name, package.file), package.size))
+        .collect();
+    let mut found = Vec::new();
+    for job in nomad.jobs().await? {
+        found.extend(services(&nomad.job(&job.id).await?, &sizes));
+    }
+    Ok(found)
+}
+
+/// Has Nomad start the service's task again. Gives the time from the beginning of its process to its first answer, to
+/// the 10 ms in which Linux notes when a process began.
+async fn start_again(nomad: &Nomad, run: &RunDir, service: &Service) -> Result<Duration> {
+    let before = process(run, service).ok_or_else(|| {
+        Failure::failed(format!("{} does not run", service.component()))
+            .hint("`meshlab jobs list` shows why; `meshlab jobs start` starts what is missing")
+    })?;
+    nomad.restart(&before.allocation, &before.task).await?;
+    let deadline = Instant::now() + PATIENCE;
+    let mut now: Option<TaskProcess> = None;
+    let mut observed = "its process goes on".to_owned();
+    while Instant::now() < deadline {
+        match &now {
+            None => {
+                now = process(run, service).filter(|now| now.member != before.member);
+            }
+            Some(now) => match http::get(service.address, HEALTH, LOOK).await {
+                Ok(_) => return since(now.member.start_ticks),
+                Err(error) => observed = error.to_string(),
+            },
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Err(Failure::new(
+        FailureKind::DeadlinePassed,
+        format!("{} does not answer {PATIENCE:?} after it was started again", service.component()),
+    )
+    .detail("at", format!("http://{}{HEALTH}", service.address))
+    .detail("last seen", observed)
+    .hint(format!("`meshlab logs {}` shows what it says", service.task)))
+}
+
+fn process(run: &RunDir, service: &Service) -> Option<TaskProcess> {
+    let of_task = |process: &TaskProcess| process.job == service.job && process.task == service.task;
+    find_task_processes(run).into_iter().find(of_task)
+}
+
+/// The time since a process began.
+fn since(start_ticks: u64) -> Result<Duration> {
+    let clock = clock_gettime(ClockId::Boottime);
+    let now = Duration::try_from(clock)
+        .map_err(|error| Failure::failed("the time since this machine was started is unknown").seen(&error))?;
+    let rate = procfs::ticks_per_second().max(1);
+    let began = Duration::from_millis(start_ticks.saturating_mul(1000) / rate);
+    Ok(now.saturating_sub(began))
+}
