@@ -11,8 +11,11 @@ use std::process::{Command, Stdio};
 use support::Ran;
 
 /// Each lab that has to pass, and the tools it takes.
-const LABS: &[(&str, &[&str])] =
-    &[("1-tcp-echo", &["consul", "envoy"]), ("2-calculator", &["consul", "nomad", "envoy", "nginx", "wrk"])];
+const LABS: &[(&str, &[&str])] = &[
+    ("1-tcp-echo", &["consul", "envoy"]),
+    ("2-calculator", &["consul", "nomad", "envoy", "nginx", "wrk"]),
+    ("6-mixed-languages", &["consul", "nomad", "envoy", "nginx", "wrk", "node", "java", "python"]),
+];
 
 /// Brings loopback up, makes sure that there is no way out, and becomes the command.
 const ALONE: &str = r#"

@@ -46,15 +46,15 @@ pub struct Cost {
 
 /// The services among a job's tasks. `sizes` are those of the lab's packages, by the path below the repository's root.
 pub fn services(job: &Value, sizes: &BTreeMap<String, u64>) -> Vec<Service> {
-    let text = |value: &Value, pointer: &str| {
-        value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
-    };
+    let text =
+        |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
     let mut found = Vec::new();
     for group in list(job, "TaskGroups").unwrap_or_default() {
         let tasks = list(&group, "Tasks").unwrap_or_default();
         let artifacts = tasks.iter().flat_map(|task| list(task, "Artifacts").unwrap_or_default());
-        let package = artifacts.filter_map(|artifact| size_of(&text(&artifact, "/GetterSource")?, sizes)).sum();
+        let package =
+            artifacts.filter_map(|artifact| size_of(&text(&artifact, "/GetterSource")?, sizes)).sum();
         let service = |task: &Value| {
             Some(Service {
                 job: text(job, "/ID")?,
@@ -95,7 +95,8 @@ impl Service {
             "frontend" => {
                 let body = serde_json::json!({ "expression": EXPRESSION }).to_string();
                 let answer = format!("{{\"result\":{RESULT}}}");
-                Target::new(&name, Method::POST, self.address, "/api/v1/compute", Some(body), &answer).map(Some)
+                Target::new(&name, Method::POST, self.address, "/api/v1/compute", Some(body), &answer)
+                    .map(Some)
             }
             _ => Ok(None),
         }
@@ -164,7 +165,8 @@ mod tests {
     use crate::bench::timeline::{Component, Usage};
 
     fn job() -> Value {
-        let artifact = |path: &str| json!({"GetterSource": format!("http://127.0.0.1:8088/public/pkgs/{path}")});
+        let artifact =
+            |path: &str| json!({"GetterSource": format!("http://127.0.0.1:8088/public/pkgs/{path}")});
         let meta = json!({"language": "Java 17", "address": "127.0.0.1:9090"});
         json!({"ID": "addsvcJob", "TaskGroups": [
             {"Tasks": [

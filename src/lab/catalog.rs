@@ -168,6 +168,19 @@ mod tests {
         }
     }
 
+    /// What lab 6 says of itself: the services are others, the mesh is the same.
+    #[test]
+    fn the_mesh_of_lab_6_is_that_of_lab_2() {
+        let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
+        let file = |lab: &str, name: &str| {
+            let lab = catalog.lab(lab, LabAddress::DEFAULT).unwrap();
+            lab.files.into_iter().find(|(file, _)| file.as_str() == name).unwrap().1
+        };
+        for name in ["mesh.hcl", "sidecar-job.hcl", "envoyJob.hcl", "apiGatewayJob.hcl", "dashboardJob.hcl"] {
+            assert_eq!(file("6", name), file("2", name), "{name}");
+        }
+    }
+
     #[test]
     fn a_folder_of_that_name_without_labs_hides_nothing() {
         let temporary = tempfile::tempdir().unwrap();

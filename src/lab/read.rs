@@ -360,6 +360,7 @@ bytes = 1
     fn errors_name_line_column_and_expectation() {
         let cases = [
             ("title = \"t\"\n", "title = \"t\"\ncolour = 1\n"),
+            ("learned = []\n", "learned = []\n[environment]\nsources = { add-svc = \"add.py\" }\n"),
             ("a.hcl", "b.hcl"),
             ("id = \"one\"", "id = \"One\""),
             ("text = \"at", "timeout_seconds = 0\ntext = \"at"),

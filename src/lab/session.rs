@@ -124,7 +124,8 @@ impl Session {
             Some(wishes) => {
                 let runtimes = components.runtimes;
                 if !runtimes.is_empty() {
-                    reporter.report(Event::Runtime(RuntimeEvent::Working { what: "packing runtimes".to_owned() }));
+                    let what = "packing runtimes".to_owned();
+                    reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
                 }
                 let at = run.clone();
                 let runtimes = blocking(move || packed_runtimes(&at, &runtimes)).await?;

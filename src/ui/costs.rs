@@ -12,7 +12,7 @@ const MARGIN: &str = "  ";
 
 /// The first of several rows of a service has its name; the others stand below it.
 pub(super) fn draw(costs: &[Cost], load: &Load, look: &Look) -> String {
-    let header = ["SERVICE", "IN", "PACKAGE", "START", "MEMORY", "CPU/CALL", "p50", "p99", "CALLS/S"];
+    let header = ["SERVICE", "IN", "PACKAGE", "START", "MEMORY", "CPU/CALL", "p50", "p99"];
     let mut table = Table::new(header).indent(MARGIN.len());
     for column in 2..header.len() {
         table = table.right(column);
@@ -23,7 +23,10 @@ pub(super) fn draw(costs: &[Cost], load: &Load, look: &Look) -> String {
         let name = if service.task == last { "" } else { service.task.as_str() };
         last = &service.task;
         let micros = |percent: f64| {
-            measurement.latencies.percentile(percent).map_or_else(String::new, |value| figure::micros(as_float(value)))
+            measurement
+                .latencies
+                .percentile(percent)
+                .map_or_else(String::new, |value| figure::micros(as_float(value)))
         };
         table.row([
             Cell::strong(name),
@@ -34,7 +37,6 @@ pub(super) fn draw(costs: &[Cost], load: &Load, look: &Look) -> String {
             figure::micros(cost.cpu).into(),
             micros(50.0).into(),
             micros(99.0).into(),
-            figure::number(measurement.rate()).into(),
         ]);
     }
     let errors: u64 = costs.iter().map(|cost| cost.measurement.errors.total()).sum();
@@ -43,7 +45,9 @@ pub(super) fn draw(costs: &[Cost], load: &Load, look: &Look) -> String {
         text::count(load.effective_connections() as usize, "connection"),
         text::clock(load.duration.duration()),
     )];
-    notes.push("package: all that Nomad fetches for it; start: from its process to its first answer".to_owned());
+    notes.push(
+        "package: all that Nomad fetches for it; start: from its process to its first answer".to_owned(),
+    );
     notes.push("a call of frontend is sixteen calls through the mesh; its CPU is its own".to_owned());
     let mut shown = table.render(look);
     for note in notes {
@@ -88,6 +92,8 @@ mod tests {
             cost("frontend", "node.js 24", 126_000_000, 70, 1300.0),
         ];
         let load = Load::new("2s", 1, None).unwrap();
-        insta::assert_snapshot!([draw(&costs, &load, &look(80)), draw(&costs, &load, &look(80).ascii())].join("\n"));
+        insta::assert_snapshot!(
+            [draw(&costs, &load, &look(80)), draw(&costs, &load, &look(80).ascii())].join("\n")
+        );
     }
 }

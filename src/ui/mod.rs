@@ -106,11 +106,7 @@ pub fn load(tally: &crate::svc::load::Tally, by: Option<&str>, look: &Look) -> S
 }
 
 /// What services in several languages cost.
-pub fn costs(
-    costs: &[crate::bench::service::Cost],
-    load: &crate::bench::plan::Load,
-    look: &Look,
-) -> String {
+pub fn costs(costs: &[crate::bench::service::Cost], load: &crate::bench::plan::Load, look: &Look) -> String {
     costs::draw(costs, load, look)
 }
 

@@ -245,6 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_lab_keeps_its_name_and_a_runtime_is_called_a_tar() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = camino::Utf8Path::from_path(folder.path()).unwrap();
+        let run = RunDir::new(state, "127.0.0.7".parse().unwrap());
+        run.create().unwrap();
+        fs::write(run.work().join("sub_svc.py"), "print(1)").unwrap();
+        let wishes = Wishes {
+            sources: [("sub-svc".parse().unwrap(), "sub_svc.py".parse().unwrap())].into(),
+            ..Wishes::default()
+        };
+        let source = sources(&run, &wishes).unwrap().remove(0);
+        assert_eq!((source.digest, source.size), (Digest::sha256_of(b"print(1)"), 8));
+        let runtime = Package { name: "python".parse().unwrap(), form: Form::Tar, ..source.clone() };
+        publish(&run, &wishes, &[], &[runtime]).unwrap();
+        let list = PublishedPackages::read(&run.work().join(LIST)).unwrap();
+        let names: Vec<String> =
+            list.packages().iter().map(|package| format!("{}/{}", package.name, package.file)).collect();
+        let tar = format!("python/python-{}-{}.tar", env!("CARGO_PKG_VERSION"), Platform::current().unwrap());
+        assert_eq!(names, [tar.as_str(), "sub-svc/sub_svc.py"]);
+    }
+
+    #[test]
     fn the_jobs_variables() {
         let run = RunDir::new("/home/u/${state}".into(), "127.0.0.7".parse().unwrap());
         let package = |name: &str, content: &[u8]| Package {

@@ -10,6 +10,7 @@ mod environment;
 mod everyday;
 #[path = "../lab/harness.rs"]
 mod harness;
+mod languages;
 mod left_behind;
 mod lesson;
 mod mending;

@@ -15,7 +15,7 @@ use crate::bench::service::{Cost, Service, services};
 use crate::bench::wrk::Wrk;
 use crate::cli::{BenchArgs, Settings};
 use crate::command::Output;
-use crate::event::SharedReporter;
+use crate::event::{Event, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::jobs::Jobs;
@@ -47,9 +47,7 @@ pub(super) async fn run(
 ) -> Result<Output> {
     let load = Load::new(&args.duration, args.connections, args.threads)?;
     let run = settings.run_dir();
-    if !run.exists() {
-        return Err(no_lab(settings));
-    }
+    let state = run.load().ok_or_else(|| no_lab(settings))?;
     let jobs = Jobs::of(&run)?;
     let mut wanted = Vec::new();
     for service in found(&jobs.nomad, &run).await? {
@@ -62,7 +60,19 @@ pub(super) async fn run(
             "`meta { language = \"...\", address = \"IP:PORT\" }` in a task says it, as in lab 6-mixed-languages; `meshlab jobs start` starts the jobs",
         ));
     }
-    wanted.sort_by(|(one, _), (other, _)| one.task.cmp(&other.task));
+    // Those of one name below each other, in the order of the lab's jobs.
+    let order: Vec<&str> = state
+        .environment
+        .iter()
+        .flat_map(|wishes| &wishes.jobs)
+        .map(|file| file.as_str().trim_end_matches(".hcl"))
+        .collect();
+    let place = |job: &str| order.iter().position(|name| *name == job);
+    wanted.sort_by_key(|(service, _)| (service.task.clone(), place(&service.job).unwrap_or(usize::MAX)));
+    if cfg!(debug_assertions) {
+        let text = "this meshlab was built without optimisation, and its services with it: theirs are not the figures of a release";
+        reporter.report(Event::Warning { text: text.to_owned() });
+    }
     let (wrk, _) = program(settings, lock, reporter).await?;
     let wrk = Wrk::new(wrk, &run)?;
     let mut rounds = Rounds { wrk: &wrk, reporter, done: 0, of: wanted.len() * 2 };
@@ -135,8 +145,9 @@ fn process(run: &RunDir, service: &Service) -> Option<TaskProcess> {
 /// The time since a process began.
 fn since(start_ticks: u64) -> Result<Duration> {
     let clock = clock_gettime(ClockId::Boottime);
-    let now = Duration::try_from(clock)
-        .map_err(|error| Failure::failed("the time since this machine was started is unknown").seen(&error))?;
+    let now = Duration::try_from(clock).map_err(|error| {
+        Failure::failed("the time since this machine was started is unknown").seen(&error)
+    })?;
     let rate = procfs::ticks_per_second().max(1);
     let began = Duration::from_millis(start_ticks.saturating_mul(1000) / rate);
     Ok(now.saturating_sub(began))

@@ -18,7 +18,8 @@ pub fn list(settings: &Settings) -> Result<Output> {
         let name = Cell::strong(id.to_string());
         match catalog.lab(id.as_str(), settings.address) {
             Ok(lab) => {
-                let needs: Vec<&str> = lab.tools.iter().map(ArtifactName::as_str).collect();
+                let runtimes = lab.environment.iter().flat_map(|wishes| &wishes.runtimes);
+                let needs: Vec<&str> = lab.tools.iter().chain(runtimes).map(ArtifactName::as_str).collect();
                 let progress = Progress::load(&settings.dirs.state, &lab.id);
                 let (done, of) = (progress.done(&lab), lab.steps.len());
                 table.row([
