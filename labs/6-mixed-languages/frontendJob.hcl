@@ -24,8 +24,8 @@ job "frontendJob" {
 
     update {
       min_healthy_time  = "0s"
-      healthy_deadline  = "30s"
-      progress_deadline = "45s"
+      healthy_deadline  = "2m"
+      progress_deadline = "3m"
     }
 
     service {

@@ -25,8 +25,8 @@ job "subsvcJob" {
 
     update {
       min_healthy_time  = "0s"
-      healthy_deadline  = "30s"
-      progress_deadline = "45s"
+      healthy_deadline  = "2m"
+      progress_deadline = "3m"
     }
 
     service {

@@ -72,13 +72,12 @@ pub(super) fn packed(tool: &InstalledTool) -> Result<Layer> {
     let files = tool.files()?;
     let mut layer = Layer::default();
     for file in &files {
-        let found = match file.link {
-            None => Some(file),
-            Some(_) => {
-                let real = file.path.below(&tree).canonicalize_utf8()?;
-                let below = real.strip_prefix(&real_tree).ok();
-                files.iter().find(|other| Some(other.path.as_path()) == below && other.link.is_none())
-            }
+        let found = if file.link.is_none() {
+            Some(file)
+        } else {
+            let real = file.path.below(&tree).canonicalize_utf8()?;
+            let below = real.strip_prefix(&real_tree).ok();
+            files.iter().find(|other| Some(other.path.as_path()) == below && other.link.is_none())
         };
         let found = found.ok_or_else(|| {
             Failure::failed(format!("{} {} cannot be packed", tool.artifact, tool.version))

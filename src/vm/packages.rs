@@ -124,14 +124,13 @@ fn package_name(name: &str) -> Result<FileName> {
 
 /// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
 pub(super) fn publish(run: &RunDir, wishes: &Wishes, tools: &[Package], runtimes: &[Package]) -> Result<()> {
-    let wished = &wishes.packages;
-    let own = if wished.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
+    let own = if wishes.packages.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
         None
     } else {
         Some(own_program(run)?)
     };
     let mut packages = Vec::new();
-    for name in wished {
+    for name in &wishes.packages {
         let tool = tools.iter().find(|tool| tool.name == *name).cloned();
         packages.extend(tool.or_else(|| own.clone().map(|own| Package { name: name.clone(), ..own })));
     }

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::environment::{Slots, Vm};
 use crate::harness::{Place, on_both_runtimes};
 
+/// What precedes the operands.
+const EXECUTE: &str = "/api/v1/execute/?l=";
+
 on_both_runtimes!(three_languages_on_one_mesh);
 
 fn three_languages_on_one_mesh(place: Place) {
@@ -40,7 +43,6 @@ fn what_cannot_be_answered_says_why_in_every_language() {
         let (status, body) = vm.call(port, "GET", path, &[], "");
         format!("{body} {status}")
     };
-    const EXECUTE: &str = "/api/v1/execute/?l=";
     for port in [9090, 8080] {
         let health = get(port, "/health/state");
         assert!(health.contains("\"status\":\"up\"") && health.ends_with(" 200"), "{health}");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{OWN_NAME, Rounds, no_lab, program};
 use crate::api::nomad::Nomad;
-use crate::bench::plan::{Load, Seconds};
+use crate::bench::plan::{Load, Seconds, Target};
 use crate::bench::probe::probe;
 use crate::bench::sample::Sampler;
 use crate::bench::service::{Cost, Service, services};
@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
 
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Consul looks once a second.
+const BETWEEN_PROBES: Duration = Duration::from_millis(100);
 
 const HEALTH: &str = "/health/state";
 
@@ -79,7 +82,7 @@ pub(super) async fn run(
     let mut costs = Vec::new();
     for (service, target) in wanted {
         let start = start_again(&jobs.nomad, &run, &service).await?;
-        probe(&target).await?;
+        answers_rightly(&target).await?;
         rounds.next(&target, &Load { duration: WARM_UP, ..load }).await?;
         let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration());
         let measurement = rounds.next(&target, &load).await?;
@@ -135,6 +138,18 @@ async fn start_again(nomad: &Nomad, run: &RunDir, service: &Service) -> Result<D
     .detail("at", format!("http://{}{HEALTH}", service.address))
     .detail("last seen", observed)
     .hint(format!("`meshlab logs {}` shows what it says", service.task)))
+}
+
+/// Waits until a service answers as it should. One that calls others may have to wait for those that were started again
+/// before it: Envoy sends nobody to a service before Consul has seen it healthy.
+async fn answers_rightly(target: &Target) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match probe(target).await {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(BETWEEN_PROBES).await,
+            outcome => return outcome,
+        }
+    }
 }
 
 fn process(run: &RunDir, service: &Service) -> Option<TaskProcess> {
