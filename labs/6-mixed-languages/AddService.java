@@ -23,7 +23,7 @@ import java.util.concurrent.atomic.AtomicLong;
 
 public final class AddService {
     private static final String NAME = "add-svc";
-    private static final String VERSION = variable("SERVICE_VERSION", "java");
+    private static final String VERSION = variable("SERVICE_VERSION", "v1");
     private static final String INSTANCE = instance();
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private static final AtomicLong REQUESTS = new AtomicLong();
@@ -78,7 +78,7 @@ public final class AddService {
             if (isHealth) {
                 kind = "application/json";
                 text = "{\"status\":\"up\",\"service\":\"" + NAME + "\",\"instance\":" + quoted(INSTANCE)
-                    + ",\"requests\":" + REQUESTS + "}";
+                    + ",\"version\":" + quoted(VERSION) + ",\"requests\":" + REQUESTS + "}";
             } else {
                 text = add(exchange.getRequestURI().getRawQuery());
             }

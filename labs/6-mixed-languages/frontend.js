@@ -8,7 +8,7 @@ const http = require("node:http");
 const { randomUUID } = require("node:crypto");
 
 const NAME = "frontend";
-const VERSION = process.env.SERVICE_VERSION ?? "node";
+const VERSION = process.env.SERVICE_VERSION ?? "v1";
 // As Nomad itself shortens the id of an allocation.
 const INSTANCE = (process.env.NOMAD_ALLOC_ID ?? String(process.pid)).slice(0, 8);
 const UPSTREAMS = {
@@ -161,7 +161,8 @@ const routes = {
   "/ivt": { method: "GET", answer: () => ({ status: 200, kind: "text/plain; charset=utf-8", body: `ivt-test: ${++visits}` }) },
   "/health/state": {
     method: "GET",
-    answer: () => json(JSON.stringify({ status: "up", service: NAME, instance: INSTANCE, requests })),
+    answer: () =>
+      json(JSON.stringify({ status: "up", service: NAME, instance: INSTANCE, version: VERSION, requests })),
   },
 };
 

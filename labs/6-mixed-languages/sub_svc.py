@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 NAME = "sub-svc"
-VERSION = os.environ.get("SERVICE_VERSION", "python")
+VERSION = os.environ.get("SERVICE_VERSION", "v1")
 # As Nomad itself shortens the id of an allocation.
 INSTANCE = os.environ.get("NOMAD_ALLOC_ID", str(os.getpid()))[:8]
 
@@ -100,7 +100,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, url):
         if url.path == "/health/state":
-            return {"status": "up", "service": NAME, "instance": INSTANCE, "requests": Handler.requests}
+            return {"status": "up", "service": NAME, "instance": INSTANCE, "version": VERSION,
+                    "requests": Handler.requests}
         if url.path == "/api/v1/execute/":
             return subtract(url.query)
         raise Refusal(404, f"nothing is at {url.path[:200]}; there is GET /api/v1/execute/?l=<int>&r=<int> "

@@ -161,7 +161,7 @@ mod tests {
     fn every_built_in_lab_is_good() {
         let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
         let ids: Vec<&str> = catalog.ids().map(LabId::as_str).collect();
-        assert_eq!(ids, ["1-tcp-echo", "2-calculator", "6-mixed-languages"]);
+        assert_eq!(ids, ["1-tcp-echo", "2-calculator", "4-zero-trust", "5-traffic", "6-mixed-languages"]);
         for id in ids {
             let lab = catalog.lab(id, LabAddress::DEFAULT).unwrap();
             assert!(!lab.steps.is_empty());
