@@ -160,6 +160,35 @@ impl Consul {
             .map(drop)
     }
 
+    /// Lets everything that Nomad runs log in with what Nomad has signed, and be the service that this names. `keys` is where
+    /// Nomad's public keys are.
+    pub async fn trust_workloads(&self, keys: &str) -> Result<()> {
+        // The name that Nomad takes if it is not told another.
+        const METHOD: &str = "nomad-workloads";
+        let path = format!("/v1/acl/auth-method/{METHOD}");
+        let known = self.0.call(Method::GET, &path, None, super::DEADLINE).await;
+        if known.map_err(|error| self.0.unreachable(&error))?.status != StatusCode::OK {
+            let method = json!({
+                "Name": METHOD, "Type": "jwt", "Description": "services that Nomad runs",
+                "Config": {
+                    "JWKSURL": keys, "JWTSupportedAlgs": ["RS256"], "BoundAudiences": ["consul.io"],
+                    "ClaimMappings": {"nomad_service": "nomad_service"},
+                },
+            });
+            self.0.expect::<Value>(Method::PUT, "/v1/acl/auth-method", Some(&method)).await?;
+        }
+        let path = format!("/v1/acl/binding-rules?authmethod={METHOD}");
+        let rules: Vec<Value> = self.0.expect(Method::GET, &path, None).await?;
+        if rules.is_empty() {
+            let rule = json!({
+                "AuthMethod": METHOD, "Description": "each is its own service",
+                "BindType": "service", "BindName": "${value.nomad_service}", "Selector": "value.nomad_service != \"\"",
+            });
+            self.0.expect::<Value>(Method::PUT, "/v1/acl/binding-rule", Some(&rule)).await?;
+        }
+        Ok(())
+    }
+
     /// Has the server write all that it knows into a snapshot, which it reads before anything else when it is started
     /// again; what came later it learns only once it has a leader.
     pub async fn write_snapshot(&self) -> Result<()> {

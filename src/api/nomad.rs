@@ -118,6 +118,11 @@ impl Nomad {
         Self(Api { name: "Nomad", address, header: "X-Nomad-Token", token })
     }
 
+    /// Where its public keys are, by which others know what it has signed.
+    pub fn keys_url(&self) -> String {
+        format!("http://{}/.well-known/jwks.json", self.0.address)
+    }
+
     /// Gives the access control its first token, unless it has one. Fails while there is no leader.
     pub async fn bootstrap(&self, token: &Token, deadline: Duration) -> Result<(), HttpError> {
         let body = json!({"BootstrapSecret": token.expose()});

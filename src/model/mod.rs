@@ -14,7 +14,7 @@ pub use name::{ArtifactName, FileName, LabId, Slug, StepId};
 pub use platform::Platform;
 pub use relative_path::RelativePath;
 pub use size::ByteSize;
-pub use wishes::Wishes;
+pub use wishes::{Network, Wishes};
 
 /// Text that is not a value of the type it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -23,4 +23,18 @@ pub struct Wishes {
     /// Files of the lab to publish, by the name of the package that each one is.
     #[serde(default)]
     pub sources: BTreeMap<ArtifactName, FileName>,
+    /// What network the tasks of its jobs may ask for.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// The networks of Nomad's tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// That of the machine, for all.
+    #[default]
+    Machine,
+    /// Also one of their own, on a bridge: Nomad's native sidecars need it.
+    Bridge,
 }

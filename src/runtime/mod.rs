@@ -48,6 +48,12 @@ pub fn program_of(command: &str) -> &str {
     words.next().unwrap_or_default()
 }
 
+/// A short name for the folder of Nomad's allocations, where tasks have networks of their own.
+pub const ALLOCATIONS: &str = "/run/alloc";
+
+/// The bridge that such tasks are on, as Nomad calls it.
+pub const BRIDGE: &str = "nomad";
+
 /// The width of what a lab shows with a margin. A shell that a person uses has the terminal's.
 pub const WIDTH_VARIABLE: &str = "COLUMNS";
 

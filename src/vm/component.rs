@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Vm, consul, nomad};
+use super::{BRIDGE_FILE, Vm, consul, nomad};
 use crate::failure::Result;
+use crate::model::Network;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
 use crate::runtime::readiness::Readiness;
@@ -107,7 +108,14 @@ impl Component {
             Self::Nomad => (
                 // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
                 // that is too deep for the system, which takes 107 bytes.
-                "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
+                match vm.wishes.network {
+                    Network::Machine => "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
+                    // Envoys on a bridge reach Consul by a socket, unless Nomad finds an address in its environment.
+                    Network::Bridge => format!(
+                        "env PLUGIN_UNIX_SOCKET_DIR=../tmp CONSUL_GRPC_ADDR= nomad agent -config nomad.hcl \
+                         -config {BRIDGE_FILE} -config ../secrets/nomad.hcl"
+                    ),
+                },
                 Readiness::Nomad { port: NOMAD_HTTP },
             ),
         };

@@ -8,7 +8,7 @@ mod nomad;
 mod packages;
 mod secrets;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 pub use component::{CONSUL_HTTP, Component, LOAD_BALANCER, NOMAD_HTTP};
@@ -19,9 +19,12 @@ pub use secrets::Secrets;
 use crate::api::{consul::Consul, nomad::Nomad};
 use crate::assets;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, Wishes};
-use crate::runtime::RuntimeKind;
+use crate::model::{LabAddress, Network, Wishes};
+use crate::runtime::{ALLOCATIONS, BRIDGE, RuntimeKind};
 use crate::state::RunDir;
+
+/// What Nomad reads besides where its tasks may have networks of their own.
+const BRIDGE_FILE: &str = "bridge.hcl";
 
 /// The environment on one address.
 #[derive(Debug, Clone)]
@@ -37,10 +40,11 @@ impl Vm {
     pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package], runtimes: &[Package]) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
         let vm = Self { run, wishes, secrets };
-        for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
+        let plugins = plugins(tools);
+        for name in vm.configuration() {
             let template = assets::vm_file(name)
                 .ok_or_else(|| Failure::failed(format!("assets/vm/{name} is not built in")))?;
-            fs::write(vm.run.work().join(name), vm.fill(template))?;
+            fs::write(vm.run.work().join(name), vm.fill(template, &plugins))?;
         }
         client_state::ensure(&vm.run.root().join("nomad"))?;
         packages::publish(&vm.run, &vm.wishes, tools, runtimes)?;
@@ -62,13 +66,21 @@ impl Vm {
         Nomad::new(self.run.address().port(NOMAD_HTTP), Some(self.secrets.nomad_management.clone()))
     }
 
-    fn fill(&self, template: &str) -> String {
+    fn configuration(&self) -> impl Iterator<Item = &'static str> {
+        let bridge = (self.wishes.network == Network::Bridge).then_some(BRIDGE_FILE);
+        ["consul.hcl", "nomad.hcl", "nginx.conf"].into_iter().chain(bridge)
+    }
+
+    fn fill(&self, template: &str, plugins: &Utf8Path) -> String {
         let address = self.run.address();
         template
             .replace("{address}", &address.to_string())
             .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
             .replace("{interface}", interface(self.run.address()))
             .replace("{cgroup}", &self.run.control_group())
+            .replace("{bridge_interface}", bridge_interface(self.run.address()))
+            .replace("{cni}", plugins.as_str())
+            .replace("{allocations}", ALLOCATIONS)
     }
 }
 
@@ -83,6 +95,22 @@ fn interface(address: LabAddress) -> &'static str {
 /// The list of the lab's packages.
 pub fn packages_file(run: &RunDir) -> Utf8PathBuf {
     run.work().join(packages::LIST)
+}
+
+/// The network interface by whose address the ports of tasks on a bridge are reached.
+fn bridge_interface(address: LabAddress) -> &'static str {
+    match RuntimeKind::of(address) {
+        // Tasks cannot reach a loopback address that is not their own. The bridge's they can.
+        RuntimeKind::Host => BRIDGE,
+        RuntimeKind::Docker => interface(address),
+    }
+}
+
+/// Where the programs lie by which Nomad makes networks.
+fn plugins(tools: &[Package]) -> Utf8PathBuf {
+    let own = tools.iter().find(|tool| tool.name.as_str() == "host-local");
+    let own = own.and_then(|tool| tool.path.parent()).map(Utf8Path::to_owned);
+    own.unwrap_or_else(|| Utf8PathBuf::from("/opt/cni/bin"))
 }
 
 /// The variables file of the lab's jobs.
@@ -101,11 +129,12 @@ mod tests {
         let token = || Token::random().unwrap();
         let secrets =
             Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
-        let vm = Vm { run, wishes: Wishes::default(), secrets };
+        let wishes = Wishes { network: Network::Bridge, ..Wishes::default() };
+        let vm = Vm { run, wishes, secrets };
         let mut filled = String::new();
-        for name in ["consul.hcl", "nomad.hcl", "nginx.conf"] {
+        for name in vm.configuration() {
             let template = assets::vm_file(name).unwrap();
-            let text = vm.fill(template);
+            let text = vm.fill(template, Utf8Path::new("/tools/cni"));
             assert!(!text.contains("0.0.0.0"), "{name} listens on all addresses");
             let lines = text.lines().zip(template.lines()).filter(|(line, template)| line != template);
             filled.extend(lines.map(|(line, _)| format!("{name}: {}\n", line.trim())));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{NOMAD_HTTP, Vm};
 use crate::api::nomad::Nomad;
 use crate::failure::{Failure, FailureKind, Result};
+use crate::model::Network;
 
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -18,7 +19,12 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
     loop {
         let observed = if bootstrapped {
             match ready_client(vm, &nomad).await? {
-                Ok(said) => return Ok(said),
+                Ok(said) => {
+                    if vm.wishes.network == Network::Bridge {
+                        vm.consul().trust_workloads(&nomad.keys_url()).await?;
+                    }
+                    return Ok(said);
+                }
                 Err(observed) => observed,
             }
         } else {
