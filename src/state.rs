@@ -158,6 +158,11 @@ impl RunDir {
         format!("meshlab-{}.slice", self.address)
     }
 
+    /// Where Nomad keeps the folders of allocations.
+    pub fn allocations(&self) -> Utf8PathBuf {
+        self.root.join("nomad").join("alloc")
+    }
+
     /// Tokens, for their owner alone.
     pub fn secrets(&self) -> Utf8PathBuf {
         self.root.join("secrets")

@@ -1,6 +1,12 @@
 # Addresses, packages with their checksums: filled in from lab.vars.hcl.
 variable "lab" {}
 
+# `nomad job run -var version=v2` makes a new version of the job.
+variable "version" {
+  type    = string
+  default = "v1"
+}
+
 job "addsvcJob" {
   region      = "bj"
   datacenters = ["dc-dev-01"]
@@ -31,7 +37,10 @@ job "addsvcJob" {
       min_healthy_time  = "0s"
       healthy_deadline  = "30s"
       progress_deadline = "45s"
-      canary            = 1
+      max_parallel      = 3
+
+      # Of a new version one instance first, beside the old ones, until somebody promotes it.
+      canary = 1
     }
 
     service {
@@ -96,7 +105,7 @@ job "addsvcJob" {
 
       config {
         command = "local/add-svc"
-        args    = ["--listen", "127.0.0.1:9090"]
+        args    = ["--listen", "127.0.0.1:9090", "--version", var.version]
       }
 
       resources {

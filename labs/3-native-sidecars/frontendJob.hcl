@@ -18,6 +18,12 @@ job "frontendJob" {
       port "admin" {
         to = 19100
       }
+
+      # The frontend's own way to add-svc, also for you: what comes in here goes through its Envoy.
+      port "add" {
+        static = 9191
+        to     = 9191
+      }
     }
 
     restart {
@@ -58,8 +64,9 @@ job "frontendJob" {
               local_service_address = "127.0.0.1"
 
               upstreams {
-                destination_name = "add-svc"
-                local_bind_port  = 9191
+                destination_name   = "add-svc"
+                local_bind_address = "0.0.0.0"
+                local_bind_port    = 9191
               }
 
               upstreams {

@@ -1,171 +1,159 @@
 # Addresses, packages with their checksums: filled in from lab.vars.hcl.
 variable "lab" {}
 
-# Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. One group for each instance;
-# the second one has an address of its own, an admin page beside the first one's, and waits for `nomad job scale gatewayJob gateway-2 1`.
-locals {
-  gateways = [
-    { id = "gateway-1", address = var.lab.address, admin = 19004, count = 1 },
-    { id = "gateway-2", address = var.lab.second_address, admin = 19005, count = 0 },
-  ]
-}
+# Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. It is the way into the mesh and
+# has the machine's network.
 
 job "gatewayJob" {
   region      = "bj"
   datacenters = ["dc-dev-01"]
   type        = "service"
 
-  dynamic "group" {
-    for_each = local.gateways
-    iterator = gateway
-    labels   = [gateway.value.id]
+  group "gateway" {
+    count = 1
 
-    content {
-      count = gateway.value.count
+    restart {
+      attempts = 10
+      interval = "1m"
+      delay    = "250ms"
+      mode     = "delay"
+    }
 
-      restart {
-        attempts = 10
-        interval = "1m"
-        delay    = "250ms"
-        mode     = "delay"
+    update {
+      min_healthy_time  = "0s"
+      healthy_deadline  = "30s"
+      progress_deadline = "45s"
+    }
+
+    task "packages" {
+      driver = "raw_exec"
+
+      lifecycle {
+        hook = "prestart"
       }
 
-      update {
-        min_healthy_time  = "0s"
-        healthy_deadline  = "30s"
-        progress_deadline = "45s"
-      }
+      dynamic "artifact" {
+        for_each = ["consul", "envoy"]
 
-      task "packages" {
-        driver = "raw_exec"
-
-        lifecycle {
-          hook = "prestart"
-        }
-
-        dynamic "artifact" {
-          for_each = ["consul", "envoy"]
-
-          content {
-            source      = var.lab.packages[artifact.value].source
-            mode        = "file"
-            destination = "../alloc/bin/${artifact.value}"
-
-            options {
-              checksum = var.lab.packages[artifact.value].checksum
-            }
-          }
-        }
-
-        config {
-          command = "/bin/chmod"
-          args    = ["0755", "${NOMAD_ALLOC_DIR}/bin/consul", "${NOMAD_ALLOC_DIR}/bin/envoy"]
-        }
-
-        resources {
-          cpu    = 50
-          memory = 32
-        }
-      }
-
-      task "register" {
-        driver = "raw_exec"
-
-        lifecycle {
-          hook = "prestart"
-        }
-
-        artifact {
-          source      = var.lab.packages["consul-register"].source
+        content {
+          source      = var.lab.packages[artifact.value].source
           mode        = "file"
-          destination = "../alloc/bin/consul-register"
+          destination = "../alloc/bin/${artifact.value}"
 
           options {
-            checksum = var.lab.packages["consul-register"].checksum
+            checksum = var.lab.packages[artifact.value].checksum
           }
         }
+      }
 
-        template {
-          destination = "local/gateway.json"
+      config {
+        command = "/bin/chmod"
+        args    = ["0755", "${NOMAD_ALLOC_DIR}/bin/consul", "${NOMAD_ALLOC_DIR}/bin/envoy"]
+      }
 
-          data = jsonencode({
-            Kind    = "api-gateway"
-            ID      = "api-gateway-${gateway.value.id}"
-            Name    = "api-gateway"
-            Address = gateway.value.address
-            Port    = 2809
-            Meta    = { nomad-job = "gatewayJob" }
+      resources {
+        cpu    = 50
+        memory = 32
+      }
+    }
 
-            Checks = [
-              {
-                Name     = "${gateway.value.id} accepts connections"
-                TCP      = "${gateway.value.address}:2809"
-                Interval = "1s"
-                Timeout  = "3s"
-              },
-            ]
-          })
-        }
+    task "register" {
+      driver = "raw_exec"
 
-        config {
-          command = "${NOMAD_ALLOC_DIR}/bin/consul-register"
-          args    = ["--consul", "${var.lab.address}:8500", "--token-file", var.lab.token_file, "local/gateway.json"]
-        }
+      lifecycle {
+        hook = "prestart"
+      }
 
-        resources {
-          cpu    = 50
-          memory = 32
+      artifact {
+        source      = var.lab.packages["consul-register"].source
+        mode        = "file"
+        destination = "../alloc/bin/consul-register"
+
+        options {
+          checksum = var.lab.packages["consul-register"].checksum
         }
       }
 
-      task "gateway" {
-        driver       = "raw_exec"
-        kill_timeout = "2s"
+      template {
+        destination = "local/gateway.json"
 
-        config {
-          command = "${NOMAD_ALLOC_DIR}/bin/consul"
+        data = jsonencode({
+          Kind    = "api-gateway"
+          ID      = "api-gateway"
+          Name    = "api-gateway"
+          Address = var.lab.address
+          Port    = 2809
+          Meta    = { nomad-job = "gatewayJob" }
 
-          args = [
-            "connect", "envoy",
-            "-gateway", "api",
-            "-proxy-id", "api-gateway-${gateway.value.id}",
-            "-http-addr", "${var.lab.address}:8500",
-            "-grpc-addr", "${var.lab.address}:8502",
-            "-token-file", var.lab.token_file,
-            "-admin-bind", "${var.lab.address}:${gateway.value.admin}",
-            "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
-            "-ignore-envoy-compatibility",
-            "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
+          Checks = [
+            {
+              Name     = "gateway accepts connections"
+              TCP      = "${var.lab.address}:2809"
+              Interval = "1s"
+              Timeout  = "3s"
+            },
           ]
-        }
-
-        resources {
-          cpu    = 100
-          memory = 128
-        }
+        })
       }
 
-      # However the instance ends, Consul is told.
-      task "deregister" {
-        driver = "raw_exec"
+      config {
+        command = "${NOMAD_ALLOC_DIR}/bin/consul-register"
+        args    = ["--consul", "${var.lab.address}:8500", "--token-file", var.lab.token_file, "local/gateway.json"]
+      }
 
-        lifecycle {
-          hook = "poststop"
-        }
+      resources {
+        cpu    = 50
+        memory = 32
+      }
+    }
 
-        config {
-          command = "${NOMAD_ALLOC_DIR}/bin/consul-register"
+    task "gateway" {
+      driver       = "raw_exec"
+      kill_timeout = "2s"
 
-          args = [
-            "--consul", "${var.lab.address}:8500", "--token-file", var.lab.token_file,
-            "--deregister", "api-gateway-${gateway.value.id}",
-          ]
-        }
+      config {
+        command = "${NOMAD_ALLOC_DIR}/bin/consul"
 
-        resources {
-          cpu    = 50
-          memory = 32
-        }
+        args = [
+          "connect", "envoy",
+          "-gateway", "api",
+          "-proxy-id", "api-gateway",
+          "-http-addr", "${var.lab.address}:8500",
+          "-grpc-addr", "${var.lab.address}:8502",
+          "-token-file", var.lab.token_file,
+          "-admin-bind", "${var.lab.address}:19004",
+          "-envoy-binary", "${NOMAD_ALLOC_DIR}/bin/envoy",
+          "-ignore-envoy-compatibility",
+          "--", "--concurrency", "1", "--file-flush-interval-msec", "250",
+        ]
+      }
+
+      resources {
+        cpu    = 100
+        memory = 128
+      }
+    }
+
+    # However the instance ends, Consul is told.
+    task "deregister" {
+      driver = "raw_exec"
+
+      lifecycle {
+        hook = "poststop"
+      }
+
+      config {
+        command = "${NOMAD_ALLOC_DIR}/bin/consul-register"
+
+        args = [
+          "--consul", "${var.lab.address}:8500", "--token-file", var.lab.token_file,
+          "--deregister", "api-gateway",
+        ]
+      }
+
+      resources {
+        cpu    = 50
+        memory = 32
       }
     }
   }

@@ -51,32 +51,10 @@ JSON
     protocol = "http"
   }
 
-  # Frontend's Envoys speak HTTP/2 to those of the other services: many requests share one TLS connection, and often a
-  # packet, too. The services themselves need not know it.
   bootstrap {
     kind     = "service-defaults"
     name     = "frontend"
     protocol = "http"
-
-    envoy_extensions = [
-      {
-        name = "builtin/property-override"
-        arguments = {
-          ProxyType = "connect-proxy"
-          Patches = [
-            {
-              ResourceFilter = {
-                ResourceType     = "cluster"
-                TrafficDirection = "outbound"
-              }
-              Op    = "add"
-              Path  = "/http2_protocol_options/max_concurrent_streams"
-              Value = 100
-            }
-          ]
-        }
-      }
-    ]
   }
 
   # Nobody may talk to anybody, until an intention says so.

@@ -1,11 +1,14 @@
 //! Envoy's own counters as witnesses: they must grow by what was sent.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::Place;
+use super::admin::Admin;
 use crate::api::envoy;
-use crate::model::LabAddress;
 use crate::svc::load::Tally;
 
 /// How long Envoy may take to count what has already happened.
@@ -19,15 +22,21 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Counter {
     /// Who counts what, for the evidence.
     who: String,
-    /// The Envoy's admin port.
-    admin: u16,
+    /// The Envoy's admin port, or the name of a service all of whose Envoys are asked.
+    admin: Admin,
     /// The Envoy's address, where it is not the lab's.
     at: Option<String>,
     /// The counter's name; `*` stands for anything. Several that match are added up.
     name: String,
     /// By how much, at least.
     grows: Amount,
+    /// Whether each Envoy's counter has to grow by that much, rather than all of them together.
+    #[serde(default)]
+    each: bool,
 }
+
+/// What the Envoys of one counter say, by their admin pages.
+type Values = BTreeMap<SocketAddr, u64>;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
@@ -56,17 +65,17 @@ enum Word {
 /// What counters said before the act.
 pub(super) struct Growth<'a> {
     counters: &'a [Counter],
-    address: LabAddress,
-    before: Vec<u64>,
+    place: Place<'a>,
+    before: Vec<Values>,
 }
 
 impl<'a> Growth<'a> {
-    pub(super) async fn before(counters: &'a [Counter], address: LabAddress) -> Result<Self, String> {
+    pub(super) async fn before(counters: &'a [Counter], place: Place<'a>) -> Result<Self, String> {
         let mut before = Vec::with_capacity(counters.len());
         for counter in counters {
-            before.push(value(counter, address).await?);
+            before.push(values(counter, place).await?);
         }
-        Ok(Self { counters, address, before })
+        Ok(Self { counters, place, before })
     }
 
     /// The evidence, once every counter has grown by what was sent.
@@ -90,14 +99,20 @@ impl<'a> Growth<'a> {
             };
             let deadline = Instant::now() + COUNTING;
             loop {
-                let grown = value(counter, self.address).await?.saturating_sub(*before);
-                if grown >= least {
-                    evidence.push(format!("{}: +{} ({})", counter.who, grouped(grown), counter.name));
+                let grown = growth(before, &values(counter, self.place).await?);
+                let told = grown.iter().map(|grown| format!("+{}", grouped(*grown))).collect::<Vec<_>>();
+                let told = told.join(", ");
+                if counter.is_enough(&grown, least) {
+                    evidence.push(format!("{}: {told} ({})", counter.who, counter.name));
                     break;
                 }
                 if Instant::now() >= deadline {
-                    let (grown, least) = (grouped(grown), grouped(least));
-                    return Err(format!("{}: {} grew by {grown}, not by {least}", counter.who, counter.name));
+                    let each = if counter.each { " each" } else { "" };
+                    let least = grouped(least);
+                    return Err(format!(
+                        "{}: {} grew by {told}, not by {least}{each}",
+                        counter.who, counter.name
+                    ));
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -106,13 +121,26 @@ impl<'a> Growth<'a> {
     }
 }
 
-async fn value(counter: &Counter, address: LabAddress) -> Result<u64, String> {
-    let address = match &counter.at {
-        None => address,
-        Some(at) => at.parse().map_err(|error: crate::model::Invalid| error.to_string())?,
-    };
-    let at = address.port(counter.admin);
-    Ok(envoy::sum(&envoy::text(at, "/stats").await?, &counter.name))
+impl Counter {
+    fn is_enough(&self, grown: &[u64], least: u64) -> bool {
+        match self.each {
+            true => !grown.is_empty() && grown.iter().all(|grown| *grown >= least),
+            false => grown.iter().sum::<u64>() >= least,
+        }
+    }
+}
+
+/// What each Envoy has counted since. One that came meanwhile began at nothing; one that has gone counts no more.
+fn growth(before: &Values, now: &Values) -> Vec<u64> {
+    now.iter().map(|(at, now)| now.saturating_sub(before.get(at).copied().unwrap_or_default())).collect()
+}
+
+async fn values(counter: &Counter, place: Place<'_>) -> Result<Values, String> {
+    let mut values = Values::new();
+    for at in counter.admin.pages(counter.at.as_deref(), place).await? {
+        values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));
+    }
+    Ok(values)
 }
 
 /// `10485760` as `10,485,760`.

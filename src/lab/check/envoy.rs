@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::admin::Admin;
 use super::{Kind, Look, Place};
 use crate::api::envoy::{certificates, collect, json, requires_client_certificate, sum, text};
 use crate::model::Slug;
@@ -144,7 +145,7 @@ impl Kind for MutualTls {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Stat {
-    admin: u16,
+    admin: Admin,
     /// Its name; `*` stands for anything. Several that match are added up.
     name: String,
     at_least: u64,
@@ -152,12 +153,13 @@ pub(super) struct Stat {
 
 impl Kind for Stat {
     fn expected(&self) -> String {
-        format!("{} of the Envoy at admin port {} is at least {}", self.name, self.admin, self.at_least)
+        format!("{} of {} is at least {}", self.name, self.admin.in_words(), self.at_least)
     }
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let value = sum(&text(place.address.port(self.admin), "/stats").await?, &self.name);
+            let texts = self.admin.texts("/stats", place).await?;
+            let value: u64 = texts.iter().map(|stats| sum(stats, &self.name)).sum();
             let line = format!("{}: {value}", self.name);
             if value >= self.at_least { Ok(vec![line]) } else { Err(line) }
         })

@@ -68,7 +68,7 @@ impl Kind for Http {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let growth = Growth::before(&self.counters, place.address).await?;
+            let growth = Growth::before(&self.counters, place).await?;
             let times = self.times.min(MOST_TIMES);
             let mut last = String::new();
             for number in 1..=times {

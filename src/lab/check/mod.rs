@@ -1,5 +1,6 @@
 //! Checks: what a step claims, proved by looking. A look is repeated until it holds or the deadline passes.
 
+mod admin;
 mod binomial;
 mod catalog;
 mod command;
@@ -65,9 +66,10 @@ trait Kind: fmt::Debug + Send + Sync {
 type ReadKind = fn(toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error>;
 
 /// The kinds of checks, by the names that labs call them by.
-const KINDS: [(&str, ReadKind); 13] = [
+const KINDS: [(&str, ReadKind); 14] = [
     ("command", read::<command::CommandCheck>),
     ("consul-service", read::<catalog::Service>),
+    ("envoy-config", read::<admin::Configured>),
     ("envoy-stat", read::<envoy::Stat>),
     ("http", read::<http::Http>),
     ("mutual-tls", read::<envoy::MutualTls>),

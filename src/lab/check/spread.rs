@@ -150,7 +150,7 @@ impl Kind for Spread {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let growth = Growth::before(&self.raw.counters, place.address).await?;
+            let growth = Growth::before(&self.raw.counters, place).await?;
             let tally = self.load(place).run().await?;
             let mut evidence = self.judge(&tally)?;
             evidence.extend(growth.after_load(&tally).await?);

@@ -38,7 +38,7 @@ impl Kind for TcpEcho {
         Box::pin(async move {
             let bytes = self.bytes.min(MOST_BYTES);
             let sent = random_bytes(bytes)?;
-            let growth = Growth::before(&self.counters, place.address).await?;
+            let growth = Growth::before(&self.counters, place).await?;
             let received = exchange(place.address.port(self.port), &sent).await?;
             if received != sent {
                 let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
@@ -71,7 +71,7 @@ impl Kind for TcpDenied {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             const MESSAGE: &[u8] = b"is anybody there?";
-            let growth = Growth::before(&self.counters, place.address).await?;
+            let growth = Growth::before(&self.counters, place).await?;
             let address = place.address.port(self.port);
             // A port where nobody listens would prove nothing about a rule.
             let mut stream =

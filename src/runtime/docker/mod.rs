@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::process::ExitStatus;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, NetworkingConfig, PortBinding,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount, NetworkingConfig, PortBinding,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -30,12 +30,12 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of};
+use super::{ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
 use crate::lockfile::Lock;
-use crate::model::{LabAddress, LabId, Platform, Slug};
+use crate::model::{LabAddress, LabId, Network, Platform, Slug};
 use crate::state::{ProcessRecord, RunDir, ServiceRecord};
 use exec::{Inside, variables};
 use names::{MACHINE, Names};
@@ -62,6 +62,8 @@ pub struct Plan {
     pub published: Vec<u16>,
     /// The store, which the package repository reads.
     pub store: Utf8PathBuf,
+    /// What network Nomad's tasks may ask for.
+    pub network: Network,
 }
 
 /// Starts, runs and ends containers.
@@ -158,6 +160,11 @@ impl Containers {
         // Tasks of a Nomad that was killed have outlived it, and hold their ports.
         let before = if part == Part::Scheduler {
             mounts.push(shared(Utf8Path::new("/sys/fs/cgroup"), false));
+            if self.plan.network == Network::Bridge {
+                let folder = self.run.allocations();
+                fs::create_dir_all(&folder)?;
+                mounts.push(Mount { target: Some(ALLOCATIONS.to_owned()), ..shared(&folder, false) });
+            }
             "meshlab svc sweep && "
         } else {
             ""

@@ -66,7 +66,7 @@ const FIRST_VERSION: &str = "nomad";
 
 /// The allocations of a lab's Nomad, by their folders and, where those are gone, by the tasks that run.
 pub(super) fn allocations(run: &RunDir) -> Vec<String> {
-    let own = folders(&run.root().join("nomad").join("alloc"));
+    let own = folders(&run.allocations());
     let named = own.iter().filter_map(|folder| folder.file_name().map(str::to_owned));
     let mut ids: Vec<String> =
         named.chain(find_task_processes(run).into_iter().map(|task| task.allocation)).collect();
