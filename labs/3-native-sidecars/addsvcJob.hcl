@@ -48,6 +48,11 @@ job "addsvcJob" {
       port = "9090"
       tags = ["calculator", "addition"]
 
+      # Its sidecar inherits it.
+      meta {
+        envoy-admin = "${NOMAD_HOST_ADDR_admin}"
+      }
+
       # Consul asks through Envoy: this one path needs no certificate.
       check {
         name     = "add-svc answers"
@@ -60,10 +65,6 @@ job "addsvcJob" {
 
       connect {
         sidecar_service {
-          meta {
-            envoy-admin = "${NOMAD_HOST_ADDR_admin}"
-          }
-
             proxy {
               local_service_address = "127.0.0.1"
             }

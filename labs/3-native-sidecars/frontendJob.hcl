@@ -44,6 +44,11 @@ job "frontendJob" {
       port = "7070"
       tags = ["calculator", "edge"]
 
+      # Its sidecar inherits it.
+      meta {
+        envoy-admin = "${NOMAD_HOST_ADDR_admin}"
+      }
+
       # Consul asks through Envoy: this one path needs no certificate.
       check {
         name     = "frontend answers"
@@ -56,10 +61,6 @@ job "frontendJob" {
 
       connect {
         sidecar_service {
-          meta {
-            envoy-admin = "${NOMAD_HOST_ADDR_admin}"
-          }
-
             proxy {
               local_service_address = "127.0.0.1"
 

@@ -38,6 +38,11 @@ job "subsvcJob" {
       port = "8080"
       tags = ["calculator", "subtraction"]
 
+      # Its sidecar inherits it.
+      meta {
+        envoy-admin = "${NOMAD_HOST_ADDR_admin}"
+      }
+
       # Consul asks through Envoy: this one path needs no certificate.
       check {
         name     = "sub-svc answers"
@@ -50,10 +55,6 @@ job "subsvcJob" {
 
       connect {
         sidecar_service {
-          meta {
-            envoy-admin = "${NOMAD_HOST_ADDR_admin}"
-          }
-
             proxy {
               local_service_address = "127.0.0.1"
             }
