@@ -14,6 +14,7 @@ use meshlab::command::{self, Output};
 use meshlab::event::SharedReporter;
 use meshlab::failure::{Failure, Result};
 use meshlab::lockfile::{EMBEDDED, Lock};
+use meshlab::runtime::host::apart;
 use meshlab::signals::interrupted;
 use meshlab::svc::{self, fault::Wish};
 use meshlab::ui::{self, Console};
@@ -42,6 +43,10 @@ fn main() -> ExitCode {
         }
     };
     let console = Arc::new(Console::new(&settings));
+    if let Err(failure) = move_where_it_runs(&cli.command, &settings) {
+        console.failure(&failure);
+        return failure.kind().exit_code().into();
+    }
     match carry_out(cli.command, &settings, &console) {
         Ok(code) => code,
         Err(failure) => {
@@ -49,6 +54,21 @@ fn main() -> ExitCode {
             failure.kind().exit_code().into()
         }
     }
+}
+
+/// What works on a running lab that has a network of its own works in there.
+fn move_where_it_runs(command: &Command, settings: &Settings) -> Result<()> {
+    let works_inside = match command {
+        Command::Lab(args) => {
+            matches!(&args.verb, None | Some(LabVerb::Check(_) | LabVerb::Solve(_) | LabVerb::Reset(_)))
+        }
+        Command::Up(_) | Command::Jobs(_) | Command::Shell(_) | Command::Bench(_) => true,
+        _ => false,
+    };
+    let state = works_inside.then(|| settings.run_dir().load()).flatten();
+    let Some(process) = state.as_ref().and_then(apart::door_to) else { return Ok(()) };
+    apart::enter(process)?;
+    match apart::start_anew(settings.address)? {}
 }
 
 fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<ExitCode> {
@@ -238,6 +258,7 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
             };
             line(&svc::fault::run(&url, wish).await?)
         }
+        SvcCommand::Doors { of, ready, ports } => svc::doors::serve(of, ready, ports).await,
         SvcCommand::Clear { folder } => svc::machine::clear(&folder).await,
         SvcCommand::End { session } => svc::machine::end(session).await,
         SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,

@@ -55,6 +55,9 @@ pub struct RunState {
     /// What the environment is made of; `None` for a lab without one.
     #[serde(default)]
     pub environment: Option<Wishes>,
+    /// The network of the lab's own that its processes are in, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<u64>,
 }
 
 /// One component that stays in the background.
@@ -273,6 +276,7 @@ impl RunState {
             kept: false,
             services: Vec::new(),
             environment: None,
+            network: None,
         }
     }
 }

@@ -227,6 +227,17 @@ pub enum SvcCommand {
         #[arg(long, conflicts_with_all = ["delay", "fail", "share", "health"])]
         clear: bool,
     },
+    /// Open the doors of a lab that has a network of its own
+    Doors {
+        /// The lab's address, outside and inside
+        #[arg(long, value_name = "IP")]
+        of: LabAddress,
+        /// A port inside that opens when all doors are open
+        #[arg(long, value_name = "PORT")]
+        ready: u16,
+        /// The ports
+        ports: Vec<u16>,
+    },
     /// Be the first process of a machine of containers, until told to end
     Hold,
     /// Run a command line for as long as standard input is open

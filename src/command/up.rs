@@ -24,6 +24,7 @@ pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &Sha
         return Err(Failure::usage(format!("lab {} has no environment", lab.id))
             .hint("`meshlab up` without --lab brings the calculator's up"));
     }
+    super::lab::move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
     let mut run_lock = run.lock()?;
     let resumed = match run.load().filter(|state| state.kept) {

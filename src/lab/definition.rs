@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::Check;
 use crate::failure::{Failure, Result};
-use crate::model::{ArtifactName, FileName, LabId, Slug, StepId, Wishes};
+use crate::model::{Network, ArtifactName, FileName, LabId, Slug, StepId, Wishes};
 use crate::nearest::nearest;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;
@@ -145,6 +145,11 @@ impl Lab {
             }
             None => failure.hint(format!("`meshlab lab show {}` lists all", self.id)),
         })
+    }
+
+    /// Whether its tasks may have networks of their own.
+    pub fn has_networks(&self) -> bool {
+        self.environment.as_ref().is_some_and(|wishes| wishes.network == Network::Bridge)
     }
 
     /// The names of all that it starts and leaves in the background.

@@ -160,8 +160,8 @@ struct Names {
     services: BTreeSet<Slug>,
 }
 
-/// Containers that are no service's: the machine itself, and what empties its folder.
-const RESERVED: [&str; 2] = ["machine", "cleaner"];
+/// What is no service of a lab's: the machine itself, what empties its folder, and what leads into its own network.
+const RESERVED: [&str; 3] = ["machine", "cleaner", "doors"];
 
 type Misplaced = (usize, String);
 
@@ -263,7 +263,7 @@ impl StepReader<'_> {
             (Some(name), Some(ready)) => {
                 if RESERVED.contains(&name.as_str()) {
                     return Err(format!(
-                        "expected another name than {name}: a container of meshlab's own has it"
+                        "expected another name than {name}: something of meshlab's own has it"
                     ));
                 }
                 if !self.names.services.insert(name.clone()) {

@@ -16,7 +16,8 @@ use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
 use crate::runtime::docker::{Containers, Daemon, Plan};
-use crate::runtime::host::Host;
+use crate::runtime::host::{Host, apart};
+use crate::runtime::readiness::Readiness;
 use crate::runtime::{Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
 use crate::vm::{Component, Package, Vm, copy_of_this_program, packed_runtimes};
@@ -113,13 +114,18 @@ impl Session {
     async fn over(
         lab: Lab,
         run: &RunDir,
-        state: RunState,
+        mut state: RunState,
         components: Components,
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
+        let is_apart = apart::is_inside();
+        state.network = if is_apart { apart::own_network() } else { None };
         // The intent first: whatever comes to be below the folder is known to belong to a lab.
         run.save(&state)?;
+        if is_apart {
+            apart::shorten(run)?;
+        }
         let vm = match &lab.environment {
             Some(wishes) => {
                 let runtimes = components.runtimes;
@@ -133,7 +139,32 @@ impl Session {
             }
             None => None,
         };
-        Self::of(lab, run, state, vm, components.place, dirs, reporter).await
+        let mut session = Self::of(lab, run, state, vm, components.place, dirs, reporter).await?;
+        if is_apart {
+            session.open_doors().await?;
+        }
+        Ok(session)
+    }
+
+    /// Has the ports of a lab with a network of its own lead there from outside as well.
+    async fn open_doors(&mut self) -> Result<()> {
+        const NAME: &str = "doors";
+        /// Nobody else's.
+        const BELL: u16 = 8099;
+        const PATIENCE: Duration = Duration::from_secs(10);
+        if self.machine.is_alive(NAME).await {
+            return Ok(());
+        }
+        let ports: Vec<String> = self.lab.ports.iter().map(|port| port.port.to_string()).collect();
+        let ready = Readiness::Tcp { port: BELL };
+        let spec = ServiceSpec {
+            name: NAME.to_owned(),
+            command: format!("meshlab svc doors --of {} --ready {BELL} {}", self.address, ports.join(" ")),
+            listens: Vec::new(),
+            ready: ready.clone(),
+        };
+        self.machine.start(&[spec]).await?;
+        self.machine.await_ready(NAME, &ready, PATIENCE).await.map(drop)
     }
 
     async fn of(

@@ -193,7 +193,7 @@ pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>
 }
 
 /// The network namespace that a process is in.
-fn network_of(process: &Process) -> Option<u64> {
+pub(super) fn network_of(process: &Process) -> Option<u64> {
     let namespaces = process.namespaces().ok()?;
     namespaces.0.get(OsStr::new("net")).map(|namespace| namespace.identifier)
 }

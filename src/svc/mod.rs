@@ -5,6 +5,7 @@
 
 pub mod arithmetic;
 pub mod dashboard;
+pub mod doors;
 pub mod echo;
 pub mod fault;
 pub mod frontend;

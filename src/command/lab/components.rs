@@ -2,16 +2,49 @@
 
 use std::sync::Arc;
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use crate::artifact::provision::{Request, provision};
 use crate::artifact::tool::InstalledTool;
-use crate::command::runtime::{Chosen, Images};
+use crate::command::runtime::{self, Chosen, Images};
 use crate::event::{SharedReporter, Silent};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::image;
 use crate::lab::{Components, Lab, Place};
 use crate::lockfile::Lock;
 use crate::runtime::docker;
+use crate::runtime::host::apart;
 use crate::vm::installed_packages;
+
+/// A lab of processes whose tasks have networks needs one of its own. Gets what it needs, which is not to be had from there,
+/// and starts this program anew inside; returns if there is nothing to be done.
+pub(in crate::command) async fn move_apart(
+    lab: &Lab,
+    chosen: &Chosen,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    if chosen.daemon.is_some() || !lab.has_networks() || apart::is_inside() {
+        return Ok(());
+    }
+    apart::require_rights()?;
+    let settings = &chosen.settings;
+    let run = settings.run_dir();
+    if !runtime::is_anything_there(&run, settings).await? {
+        runtime::require_free(&run, lab, None).await?;
+    }
+    let components = components(lab, chosen, lock, reporter).await?;
+    let busybox = components.path.iter().map(|folder| folder.join("busybox")).find(|path| path.exists());
+    let busybox = busybox.ok_or_else(|| {
+        Failure::usage(format!("lab {} has networks, and no busybox to make them with", lab.id))
+            .hint("add \"busybox\" to its tools")
+    })?;
+    let dirs = &settings.dirs;
+    let stay = [&dirs.cache, &dirs.data, &dirs.state, &dirs.config, &settings.work_dir];
+    let stay: Vec<&Utf8Path> = stay.into_iter().map(Utf8PathBuf::as_path).filter(|dir| dir.is_dir()).collect();
+    apart::make(&stay, &busybox)?;
+    match apart::start_anew(settings.address)? {}
+}
 
 /// What a lab needs, provisioned, and where it is to run.
 pub(in crate::command) async fn components(
@@ -30,9 +63,9 @@ pub(in crate::command) async fn components(
     names.sort();
     names.dedup();
     let request = Request { names, ..Request::default() };
-    // That nothing is needed is not worth a line.
+    // That nothing is needed is not worth a line, nor what was told before this program was started anew.
     let silent: SharedReporter = Arc::new(Silent);
-    let told = if request.names.is_empty() { &silent } else { reporter };
+    let told = if request.names.is_empty() || apart::is_inside() { &silent } else { reporter };
     let provisioned = provision(&request, &chosen.settings, lock, told).await?;
     let mut components = Components::default();
     if lab.environment.is_some() {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::components;
+use super::{components, move_apart};
 use crate::cli::{LabRunArgs, Settings};
 use crate::command::runtime::{self, Chosen};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
@@ -72,6 +72,7 @@ pub(super) async fn go(
     let chosen = runtime::choose(settings).await?;
     let settings = &chosen.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
+    move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
     let mut run_lock = run.lock()?;
     let mut progress = Progress::load(&settings.dirs.state, &lab.id);

@@ -53,7 +53,7 @@ impl Kind for Stranger {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let growth = Growth::before(&self.counters, place.address).await?;
+            let growth = Growth::before(&self.counters, place).await?;
             let address = place.address.port(self.port);
             let mut evidence = match self.speaks {
                 Language::PlainText => vec![in_plain_text(address).await?],

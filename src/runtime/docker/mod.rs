@@ -205,7 +205,7 @@ impl Containers {
         }
     }
 
-    fn folder(&self) -> bollard::models::Mount {
+    fn folder(&self) -> Mount {
         shared(self.run.root(), false)
     }
 

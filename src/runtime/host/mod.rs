@@ -1,5 +1,6 @@
 //! Components as processes of this machine, each in a process group of its own.
 
+pub mod apart;
 mod exec;
 mod mounts;
 mod stop;
@@ -7,13 +8,14 @@ mod stop;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex;
 
+use camino::Utf8Path;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
 use super::process::{is_running, start_ticks};
-use super::{CommandEnvironment, OnLine, Runtime, ServiceSpec, at_home};
+use super::{ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, at_home};
 use crate::failure::{Failure, Result};
 use crate::state::{ProcessRecord, RunDir, RunLock, ServiceRecord, now};
 
@@ -139,6 +141,10 @@ pub async fn take_down(run: &RunDir, lock: RunLock, allocations: &[String]) -> R
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
     removed.extend(mounts::unmount_below(run.root())?);
+    if apart::is_inside() {
+        // They go with the lab's own mounts. Only the folder below has to be free of them.
+        mounts::unmount_below(Utf8Path::new(ALLOCATIONS))?;
+    }
     removed.extend(mounts::remove_control_groups(run, allocations, mounts::Others::Visible).await?);
     if run.exists() {
         removed.push(format!("folder {}", run.root()));
