@@ -65,6 +65,9 @@ job "addsvcJob" {
 
       connect {
         sidecar_service {
+          # Every ten seconds it would be asked what the check above asks through Envoy every second.
+          disable_default_tcp_check = true
+
             proxy {
               local_service_address = "127.0.0.1"
             }

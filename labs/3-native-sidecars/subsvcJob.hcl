@@ -55,6 +55,9 @@ job "subsvcJob" {
 
       connect {
         sidecar_service {
+          # Every ten seconds it would be asked what the check above asks through Envoy every second.
+          disable_default_tcp_check = true
+
             proxy {
               local_service_address = "127.0.0.1"
             }

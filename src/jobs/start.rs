@@ -8,12 +8,13 @@ use hyper::Method;
 use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
 use super::{JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::{ADMIN_LABEL, Instance};
+use crate::api::nomad::Nomad;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
-use crate::vm::{LOAD_BALANCER, VARIABLES};
+use crate::vm::{LOAD_BALANCER, NOMAD_HTTP, VARIABLES};
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
@@ -117,6 +118,10 @@ impl Watch<'_> {
                 }
             }
             *waiting = still;
+            if !waiting.is_empty() {
+                // A client that was refused once, when it was new, asks again for its work only after many seconds.
+                Nomad::new(self.jobs.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
+            }
             if Instant::now() >= deadline
                 && let Some(Submitted { job, .. }) = waiting.first()
             {

@@ -14,9 +14,10 @@ use crate::runtime::host::apart;
 /// Of each door; more connections wait until one of these ends.
 const MOST_CONNECTIONS: usize = 256;
 
-/// Opens all doors, then `ready` inside, and passes on what comes in until it is stopped.
+/// Opens all doors and one more, behind which `ready` is heard inside once they are open; passes on what comes in until it is
+/// stopped.
 pub async fn serve(address: LabAddress, ready: u16, ports: Vec<u16>) -> Result<()> {
-    let doors = ports.iter().map(|port| address.port(*port)).collect();
+    let doors = ports.iter().chain([&ready]).map(|port| address.port(*port)).collect();
     let listeners = open(doors)?;
     for listener in listeners {
         let inside = listener.local_addr()?;
