@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::Check;
 use crate::failure::{Failure, Result};
-use crate::model::{Network, ArtifactName, FileName, LabId, Slug, StepId, Wishes};
+use crate::model::{ArtifactName, FileName, LabId, Network, Slug, StepId, Wishes};
 use crate::nearest::nearest;
 use crate::runtime::ServiceSpec;
 use crate::runtime::ports::NeededPort;

@@ -24,7 +24,7 @@ pub(in crate::command) async fn move_apart(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
-    if chosen.daemon.is_some() || !lab.has_networks() || apart::is_inside() {
+    if !moves_apart(lab, chosen) {
         return Ok(());
     }
     apart::require_rights()?;
@@ -41,9 +41,15 @@ pub(in crate::command) async fn move_apart(
     })?;
     let dirs = &settings.dirs;
     let stay = [&dirs.cache, &dirs.data, &dirs.state, &dirs.config, &settings.work_dir];
-    let stay: Vec<&Utf8Path> = stay.into_iter().map(Utf8PathBuf::as_path).filter(|dir| dir.is_dir()).collect();
+    let stay: Vec<&Utf8Path> =
+        stay.into_iter().map(Utf8PathBuf::as_path).filter(|dir| dir.is_dir()).collect();
     apart::make(&stay, &busybox)?;
     match apart::start_anew(settings.address)? {}
+}
+
+/// Whether a lab is to run in a network of its own, and this process is not there.
+pub(super) fn moves_apart(lab: &Lab, chosen: &Chosen) -> bool {
+    chosen.daemon.is_none() && lab.has_networks() && !apart::is_inside()
 }
 
 /// What a lab needs, provisioned, and where it is to run.

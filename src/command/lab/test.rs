@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::components;
+use tokio::process::Command;
+
+use super::components::{components, move_apart, moves_apart};
 use super::run::report_start;
 use crate::cli::Settings;
 use crate::command::runtime::{self, Chosen};
@@ -34,11 +36,39 @@ pub async fn test(
         names.iter().map(id).collect::<Result<_>>()?
     };
     let chosen = runtime::choose(settings).await?;
+    let is_one_of_several = ids.len() > 1;
     for id in ids {
         let lab = catalog.lab(id.as_str(), chosen.settings.address)?;
+        if is_one_of_several && moves_apart(&lab, &chosen) {
+            in_a_process_of_its_own(&lab, names).await?;
+            continue;
+        }
+        move_apart(&lab, &chosen, lock, reporter).await?;
         test_one(lab, &chosen, lock, reporter).await?;
     }
     Ok(())
+}
+
+/// This process would not come back to the labs that are left.
+async fn in_a_process_of_its_own(lab: &Lab, names: &[String]) -> Result<()> {
+    let cannot = |error: &std::io::Error| {
+        Failure::failed(format!("cannot test lab {} in a process of its own", lab.id)).seen(error)
+    };
+    let program = std::env::current_exe().map_err(|error| cannot(&error))?;
+    let flags = std::env::args().skip(1).filter(|argument| !names.contains(argument));
+    let status = Command::new(program)
+        .args(flags)
+        .arg(lab.id.as_str())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .map_err(|error| cannot(&error))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::CheckFailed, format!("lab {} failed its test", lab.id))
+        .detail("seen", status.to_string())
+        .hint("what was wrong with it stands above"))
 }
 
 async fn test_one(lab: Lab, chosen: &Chosen, lock: &Lock, reporter: &SharedReporter) -> Result<()> {

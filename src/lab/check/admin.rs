@@ -35,8 +35,7 @@ impl Admin {
         };
         let services = place.consul().agent_services().await.map_err(|failure| failure.to_string())?;
         let own = services.iter().filter(|known| known.service == *service);
-        let pages: Vec<SocketAddr> =
-            own.filter_map(|known| known.label(ADMIN_LABEL)?.parse().ok()).collect();
+        let pages: Vec<SocketAddr> = own.filter_map(|known| known.label(ADMIN_LABEL)?.parse().ok()).collect();
         if pages.is_empty() {
             return Err(format!("no {service} in Consul says where its admin page is ({ADMIN_LABEL})"));
         }

@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::process::ExitStatus;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount, NetworkingConfig, PortBinding,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount, NetworkingConfig,
+    PortBinding,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -30,7 +31,9 @@ use futures_util::future::BoxFuture;
 pub use daemon::{Daemon, Found, find, require};
 pub use shell::{Visit, visit};
 
-use super::{ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of};
+use super::{
+    ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of,
+};
 use crate::artifact::tool::Tools;
 use crate::event::SharedReporter;
 use crate::failure::{Failure, Result};
