@@ -62,7 +62,7 @@ fn move_where_it_runs(command: &Command, settings: &Settings) -> Result<()> {
         Command::Lab(args) => {
             matches!(&args.verb, None | Some(LabVerb::Check(_) | LabVerb::Solve(_) | LabVerb::Reset(_)))
         }
-        Command::Up(_) | Command::Jobs(_) | Command::Shell(_) | Command::Bench(_) => true,
+        Command::Up(_) | Command::Jobs(_) | Command::Shell(_) | Command::Bench(_) | Command::Why(_) => true,
         _ => false,
     };
     let state = works_inside.then(|| settings.run_dir().load()).flatten();

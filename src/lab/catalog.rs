@@ -161,7 +161,15 @@ mod tests {
     fn every_built_in_lab_is_good() {
         let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
         let ids: Vec<&str> = catalog.ids().map(LabId::as_str).collect();
-        assert_eq!(ids, ["1-tcp-echo", "2-calculator", "4-zero-trust", "5-traffic", "6-mixed-languages"]);
+        let all = [
+            "1-tcp-echo",
+            "2-calculator",
+            "3-native-sidecars",
+            "4-zero-trust",
+            "5-traffic",
+            "6-mixed-languages",
+        ];
+        assert_eq!(ids, all);
         for id in ids {
             let lab = catalog.lab(id, LabAddress::DEFAULT).unwrap();
             assert!(!lab.steps.is_empty());

@@ -8,6 +8,7 @@
 mod containers;
 mod daemon;
 mod harness;
+mod native_sidecars;
 mod practice;
 mod report;
 #[path = "../support/mod.rs"]

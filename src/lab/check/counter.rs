@@ -123,9 +123,10 @@ impl<'a> Growth<'a> {
 
 impl Counter {
     fn is_enough(&self, grown: &[u64], least: u64) -> bool {
-        match self.each {
-            true => !grown.is_empty() && grown.iter().all(|grown| *grown >= least),
-            false => grown.iter().sum::<u64>() >= least,
+        if self.each {
+            !grown.is_empty() && grown.iter().all(|grown| *grown >= least)
+        } else {
+            grown.iter().sum::<u64>() >= least
         }
     }
 }

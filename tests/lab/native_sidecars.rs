@@ -1,0 +1,119 @@
+//! Lab 3 through the binary: Nomad's own sidecars, on networks that nothing of is left.
+
+use std::collections::BTreeSet;
+
+use crate::events;
+use crate::harness::{Lab, Place, on_both_runtimes};
+
+const STEPS: usize = 10;
+
+/// Of its own, beside those of the environment.
+const PORTS: [u16; 3] = [2809, 9191, 19004];
+
+on_both_runtimes!(
+    native_sidecars_are_spread_over_killed_and_replaced,
+    the_lab_of_native_sidecars_keeps_its_promises,
+    what_runs_in_a_network_of_its_own_is_used_from_outside,
+);
+
+/// As an ordinary user it cannot run on the host, and says so before anything is there.
+fn can_run(lab: &Lab) -> bool {
+    if lab.place == Place::Docker || rustix::process::geteuid().is_root() {
+        return true;
+    }
+    let refused = lab.run(&["lab", "3-native-sidecars"]).expect(6);
+    assert!(refused.stderr.contains("only root can make them"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--runtime docker"), "{}", refused.stderr);
+    lab.nothing_is_left();
+    false
+}
+
+/// Bridges, names of networks and mounts of the machine itself.
+fn traces() -> BTreeSet<String> {
+    let names = |folder: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| format!("{folder}/{}", entry.file_name().display())).collect()
+    };
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let own = mounts.lines().filter(|line| line.contains("/run/alloc") || line.contains("/run/netns"));
+    let found = ["/var/lib/cni", "/run/netns"].into_iter().flat_map(names);
+    let bridge = names("/sys/class/net").into_iter().filter(|name| name.ends_with("/nomad"));
+    found.chain(bridge).chain(own.map(str::to_owned)).collect()
+}
+
+fn native_sidecars_are_spread_over_killed_and_replaced(place: Place) {
+    let lab = Lab::new(place, 60);
+    if !can_run(&lab) {
+        return;
+    }
+    let before = traces();
+    let ran = lab.run(&["--json", "lab", "3-native-sidecars"]).expect(0);
+    lab.nothing_is_left();
+    lab.ports_are_free(&PORTS);
+    assert_eq!(traces(), before);
+    let events = events(&ran);
+    let evidence = |claim: &str| -> Vec<String> {
+        let passed = events.iter().find(|event| {
+            event["lab"] == "check-passed" && event["claim"].as_str().unwrap().starts_with(claim)
+        });
+        let passed = passed.unwrap_or_else(|| panic!("no check {claim:?}"));
+        passed["evidence"].as_array().unwrap().iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+    };
+    let has = |claim: &str, part: &str| {
+        let evidence = evidence(claim);
+        assert!(evidence.iter().any(|line| line.contains(part)), "{part:?}: {evidence:?}");
+    };
+    has("nine", "add-svc's Envoy, received: +8");
+    has("300 calls are spread", "0 failed");
+    // Three Envoys were asked, each at a port that Nomad chose.
+    let each = evidence("300 calls are spread").pop().unwrap();
+    assert_eq!(each.matches('+').count(), 3, "{each}");
+    has("the frontend's Envoy had calls to add-svc that failed", "upstream_rq_5xx");
+    has("calls were tried again, and well", "upstream_rq_retry_success");
+    has("one in four calls", "v2: ");
+    has("three instances, and all of them", "v2: 100 of 100 calls");
+    let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
+    let steps = finished["steps"].as_array().map(Vec::len);
+    assert_eq!((finished["passed"].as_bool(), steps), (Some(true), Some(STEPS)));
+}
+
+/// Before each step its checks fail, after it they hold, and once it is undone they fail again.
+fn the_lab_of_native_sidecars_keeps_its_promises(place: Place) {
+    let lab = Lab::new(place, 61);
+    if !can_run(&lab) {
+        return;
+    }
+    let ran = lab.run(&["--json", "lab", "test", "3-native-sidecars"]).expect(0);
+    lab.nothing_is_left();
+    let tested = events(&ran).into_iter().find(|event| event["lab"] == "tested").unwrap();
+    assert_eq!((tested["steps"].as_u64(), tested["passed"].as_bool()), (Some(STEPS as u64), Some(true)));
+}
+
+fn what_runs_in_a_network_of_its_own_is_used_from_outside(place: Place) {
+    let lab = Lab::new(place, 62);
+    if !can_run(&lab) {
+        return;
+    }
+    let before = traces();
+    lab.run(&["-y", "lab", "3-native-sidecars", "--step", "2", "--keep"]).expect(0);
+    let click = lab.run(&["click", "1+2"]).expect(0);
+    assert!(click.stdout.starts_with("1+2 = 3 "), "{}", click.stdout);
+    let status = lab.run(&["--json", "status"]).expect(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let rows = |name: &str| status["labs"][0][name].as_array().unwrap().clone();
+    let unwell: Vec<_> = rows("components")
+        .into_iter()
+        .chain(rows("tasks"))
+        .filter(|row| !["ready", "done"].contains(&row["state"].as_str().unwrap()))
+        .collect();
+    assert!(unwell.is_empty(), "{unwell:?}");
+    lab.run(&["lab", "check", "3-native-sidecars", "2"]).expect(0);
+    let shell = lab.run(&["shell", "--", "nomad", "job", "status", "-short", "addsvcJob"]).expect(0);
+    assert!(shell.stdout.contains("= running"), "{}", shell.stdout);
+    lab.run(&["jobs", "stop"]).expect(0);
+    lab.run(&["jobs", "start"]).expect(0);
+    lab.run(&["click"]).expect(0);
+    lab.run(&["down"]).expect(0);
+    lab.nothing_is_left();
+    assert_eq!(traces(), before);
+}
