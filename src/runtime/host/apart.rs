@@ -155,7 +155,7 @@ pub fn shorten(run: &RunDir) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
     let mounts = mounts.map_err(|error| Failure::failed("cannot read the list of mounts").seen(&error))?;
-    if mounts.into_iter().any(|mount| mount.mount_point == Utf8PathBuf::from(ALLOCATIONS)) {
+    if mounts.into_iter().any(|mount| mount.mount_point == ALLOCATIONS) {
         return Ok(());
     }
     mount_bind(folder.as_std_path(), ALLOCATIONS).map_err(|error| cannot_mount(ALLOCATIONS, error))
