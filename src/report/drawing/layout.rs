@@ -1,17 +1,12 @@
 //! Where boxes and lines go: rows and columns keep their order, and get the room that their texts need.
 
+use super::measure::{height, label_width, width};
 use super::scan::{End, Line, Named, Sketch};
 
 /// The least width of a column and height of a row.
 const COLUMN: f64 = 6.0;
 const ROW: f64 = 11.0;
 const BLANK_ROW: f64 = 16.0;
-
-/// Between a box's edge and its text, on both sides together.
-const PADDING: f64 = 26.0;
-const TITLE_HEIGHT: f64 = 18.0;
-const LINE_HEIGHT: f64 = 16.0;
-const BOX_PADDING: f64 = 15.0;
 
 /// The least distances.
 const BETWEEN: f64 = 16.0;
@@ -53,6 +48,14 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Where a line's label goes.
+    pub(super) fn label_place(&self, sketch: &Sketch, line: &Line) -> (f64, f64) {
+        let [start, end] = self.ends(line);
+        let (left, right) = free_part(sketch, line);
+        let x = |column: Option<usize>, end: f64| column.map_or(end, |column| self.columns[column]);
+        (f64::midpoint(x(left, start.0), x(right, end.0)), f64::midpoint(start.1, end.1))
+    }
+
     /// A line's two ends.
     pub(super) fn ends(&self, line: &Line) -> [(f64, f64); 2] {
         let place = |which: usize| {
@@ -78,7 +81,6 @@ impl Layout {
 struct Item {
     columns: (usize, usize),
     reach: (f64, f64),
-    end: Option<End>,
 }
 
 /// That much between the place of one column (or row) and that of a later one.
@@ -133,7 +135,7 @@ fn item(sketch: &Sketch, index: usize, one: &Named) -> Item {
             ((middle, middle), half)
         }
     };
-    Item { columns, reach: (reach, reach), end: Some(End::Box(index)) }
+    Item { columns, reach: (reach, reach) }
 }
 
 /// How far things in the same row must be from one another.
@@ -142,22 +144,22 @@ fn across(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
     for item in items.iter().filter(|item| item.columns.0 < item.columns.1) {
         distances.push(Distance { from: item.columns.0, to: item.columns.1, least: SHAFT });
     }
+    for line in sketch.lines.iter().filter(|line| !line.is_vertical) {
+        distances.push(length(line, items)?);
+        distances.extend(label_room(sketch, line, items));
+    }
     for row in 0..sketch.rows {
         let is_here = |one: &Named| (one.row..=one.last_row).contains(&row);
         let mut here: Vec<Item> =
             sketch.boxes.iter().zip(items).filter(|(one, _)| is_here(one)).map(|(_, item)| *item).collect();
         for line in &sketch.lines {
             let joints = line.ends.iter().filter_map(|end| match end {
-                End::Joint(at, column) if *at == row => Some((*column, *end)),
+                End::Joint(at, column) if *at == row => Some(*column),
                 _ => None,
             });
-            here.extend(joints.map(|(column, end)| Item {
-                columns: (column, column),
-                reach: (0.0, 0.0),
-                end: Some(end),
-            }));
+            here.extend(joints.map(|column| Item { columns: (column, column), reach: (0.0, 0.0) }));
             if line.is_vertical && (line.span.0..=line.span.1).contains(&row) {
-                here.push(Item { columns: (line.at, line.at), reach: beside(line), end: None });
+                here.push(Item { columns: (line.at, line.at), reach: beside(line) });
             }
         }
         here.sort_by_key(|item| item.columns);
@@ -166,24 +168,69 @@ fn across(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
             if one.columns == next.columns {
                 continue;
             }
-            let gap = sketch.lines.iter().find_map(|line| between(line, one, next)).unwrap_or(BETWEEN);
             // What overlaps cannot be told apart.
             if one.columns.1 >= next.columns.0 {
                 return None;
             }
-            let least = one.reach.1 + gap + next.reach.0;
+            let least = one.reach.1 + BETWEEN + next.reach.0;
             distances.push(Distance { from: one.columns.1, to: next.columns.0, least });
         }
     }
     Some(distances)
 }
 
-/// How long a line must be that goes from one thing to the next.
-fn between(line: &Line, one: &Item, next: &Item) -> Option<f64> {
-    let is_it = !line.is_vertical && one.end == Some(line.ends[0]) && next.end == Some(line.ends[1]);
+/// How long a line that goes across must be.
+fn length(line: &Line, items: &[Item]) -> Option<Distance> {
+    let reach = |end: End| match end {
+        End::Box(index) => items[index],
+        End::Joint(_, column) => Item { columns: (column, column), reach: (0.0, 0.0) },
+    };
+    let (left, right) = (reach(line.ends[0]), reach(line.ends[1]));
     let bare = if line.heads.contains(&true) { ARROW } else { SHAFT };
-    let label = line.label.as_ref().map(|label| label_width(&label.text) + 2.0 * ARROW);
-    is_it.then(|| label.unwrap_or(bare))
+    let own = line.label.as_ref().map_or(bare, |label| label_width(&label.text) + 2.0 * ARROW);
+    let (from, to) = (left.columns.1, right.columns.0);
+    (from < to).then_some(Distance { from, to, least: left.reach.1 + own + right.reach.0 })
+}
+
+/// The columns between which the longest part of a line lies that nothing joins; none stands for the line's own end.
+fn free_part(sketch: &Sketch, line: &Line) -> (Option<usize>, Option<usize>) {
+    let joins = sketch.lines.iter().filter(|other| other.is_vertical && !line.is_vertical);
+    let mut joins: Vec<usize> = joins
+        .flat_map(|other| other.ends)
+        .filter_map(|end| match end {
+            End::Joint(row, column) if line.touches(row, column) && !line.ends.contains(&end) => Some(column),
+            _ => None,
+        })
+        .collect();
+    joins.sort_unstable();
+    joins.dedup();
+    let mut part = (None, None);
+    let mut longest = 0;
+    let mut from = (None, line.span.0);
+    for (mark, column) in joins.iter().map(|join| (Some(*join), *join)).chain([(None, line.span.1)]) {
+        if column.saturating_sub(from.1) > longest {
+            (part, longest) = ((from.0, mark), column - from.1);
+        }
+        from = (mark, column);
+    }
+    part
+}
+
+/// The room for the label of a line that others join.
+fn label_room(sketch: &Sketch, line: &Line, items: &[Item]) -> Option<Distance> {
+    let label = line.label.as_ref().filter(|_| !line.is_vertical)?;
+    let least = label_width(&label.text) + 2.0 * SHAFT;
+    let end = |which: usize| match line.ends[which] {
+        End::Box(index) => (items[index].columns, items[index].reach),
+        End::Joint(_, column) => ((column, column), (0.0, 0.0)),
+    };
+    let (left, right) = (end(0), end(1));
+    match free_part(sketch, line) {
+        (None, Some(to)) => Some(Distance { from: left.0.1, to, least: left.1.1 + least }),
+        (Some(from), None) => Some(Distance { from, to: right.0.0, least: least + right.1.0 }),
+        (Some(from), Some(to)) => Some(Distance { from, to, least }),
+        (None, None) => None,
+    }
 }
 
 /// How far the label of a line that goes down reaches to its left and right.
@@ -310,51 +357,4 @@ impl Layout {
             is_forward && meets
         })
     }
-}
-
-fn height(one: &Named) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "a few lines")]
-    let more = one.lines.len().saturating_sub(1) as f64;
-    BOX_PADDING + TITLE_HEIGHT + more * LINE_HEIGHT
-}
-
-/// Where the text of each line of a box stands, from the box's top.
-pub(super) fn baselines(one: &Named) -> impl Iterator<Item = f64> {
-    #[allow(clippy::cast_precision_loss, reason = "a few lines")]
-    (0..one.lines.len()).map(|line| BOX_PADDING / 2.0 + 13.5 + line as f64 * LINE_HEIGHT)
-}
-
-fn width(one: &Named) -> f64 {
-    let widths = one.lines.iter().enumerate().map(|(line, text)| text_width(text, line == 0));
-    widths.fold(0.0, f64::max) + PADDING
-}
-
-/// Whether a word is a port, or a few.
-pub(super) fn is_port(word: &str) -> bool {
-    let word = word.trim_start_matches('(');
-    word.strip_prefix(':').is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
-}
-
-/// About what a text takes; rather too much, since fonts differ.
-fn text_width(text: &str, is_title: bool) -> f64 {
-    let each = |word: &str| {
-        if is_port(word) {
-            7.0
-        } else if is_title {
-            8.2
-        } else {
-            7.0
-        }
-    };
-    #[allow(clippy::cast_precision_loss, reason = "a few letters")]
-    let word_width = |word: &str| word.chars().count() as f64 * each(word);
-    let words: Vec<f64> = text.split(' ').map(word_width).collect();
-    #[allow(clippy::cast_precision_loss, reason = "a few words")]
-    let spaces = words.len().saturating_sub(1) as f64 * 4.5;
-    words.iter().sum::<f64>() + spaces
-}
-
-/// What a line's label takes, with the room around it.
-pub(super) fn label_width(text: &str) -> f64 {
-    text_width(text, false) + 18.0
 }

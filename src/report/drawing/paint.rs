@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{Layout, Rect, baselines, is_port, label_width};
+use super::layout::{Layout, Rect};
+use super::measure::{baselines, is_port, label_width};
 use super::scan::{End, Line, Named, Sketch};
 use crate::report::escape;
 
@@ -20,24 +21,44 @@ pub(super) fn paint(sketch: &Sketch, layout: &Layout, title: &str) -> String {
         "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{title}: {told}\">\n\
          <title>{title}</title>\n<desc>{told}</desc>\n"
     );
+    let mut strokes = Strokes::default();
     for line in &sketch.lines {
-        draw_line(sketch, layout, line, &mut svg);
+        draw_line(sketch, layout, line, &mut strokes);
     }
     for (row, column) in corners(sketch) {
-        draw_corner(sketch, layout, (row, column), &mut svg);
+        draw_corner(sketch, layout, (row, column), &mut strokes);
     }
-    for (one, place) in sketch.boxes.iter().zip(&layout.boxes) {
-        draw_box(one, *place, &mut svg);
+    svg.extend([strokes.shafts, strokes.cores, strokes.heads]);
+    for ((index, one), place) in sketch.boxes.iter().enumerate().zip(&layout.boxes) {
+        draw_box(one, *place, is_remark(sketch, index), &mut svg);
     }
     // Above all lines.
     for line in &sketch.lines {
-        draw_label(layout, line, &mut svg);
+        draw_label(sketch, layout, line, &mut svg);
     }
     svg.push_str("</svg>");
     svg
 }
 
-fn draw_line(sketch: &Sketch, layout: &Layout, line: &Line, svg: &mut String) {
+/// Lines in the order in which they cover one another: where double lines meet, their insides run into one another.
+#[derive(Default)]
+struct Strokes {
+    shafts: String,
+    cores: String,
+    heads: String,
+}
+
+impl Strokes {
+    fn add(&mut self, is_secure: bool, path: &str) {
+        let class = if is_secure { "edge secure" } else { "edge" };
+        put(&mut self.shafts, &format!("<path class=\"{class}\" d=\"{path}\"/>"));
+        if is_secure {
+            put(&mut self.cores, &format!("<path class=\"edge core\" d=\"{path}\"/>"));
+        }
+    }
+}
+
+fn draw_line(sketch: &Sketch, layout: &Layout, line: &Line, strokes: &mut Strokes) {
     let [start, end] = layout.ends(line);
     let (x, y) = if line.is_vertical { (0.0, 1.0) } else { (1.0, 0.0) };
     let head = if line.is_secure { SECURE_HEAD } else { HEAD };
@@ -55,21 +76,14 @@ fn draw_line(sketch: &Sketch, layout: &Layout, line: &Line, svg: &mut String) {
         end.0 - x * last,
         end.1 - y * last
     );
-    if line.is_secure {
-        put(
-            svg,
-            &format!("<path class=\"edge secure\" d=\"{shaft}\"/><path class=\"edge core\" d=\"{shaft}\"/>"),
-        );
-    } else {
-        put(svg, &format!("<path class=\"edge\" d=\"{shaft}\"/>"));
-    }
+    strokes.add(line.is_secure, &shaft);
     let class = if line.is_secure { "secure-head" } else { "head" };
     for (has_head, (tip_x, tip_y), back) in [(line.heads[0], start, 1.0), (line.heads[1], end, -1.0)] {
         if has_head {
             let (base_x, base_y) = (tip_x + x * back * head.0, tip_y + y * back * head.0);
             let (side_x, side_y) = (y * head.1, x * head.1);
             put(
-                svg,
+                &mut strokes.heads,
                 &format!(
                     "<path class=\"{class}\" d=\"M{tip_x:.1} {tip_y:.1}L{:.1} {:.1}L{:.1} {:.1}Z\"/>",
                     base_x + side_x,
@@ -102,14 +116,19 @@ fn ways(sketch: &Sketch, row: usize, column: usize) -> [bool; 4] {
     let is_there = |is_vertical: bool, which: usize| {
         sketch.lines.iter().any(|line| line.is_vertical == is_vertical && line.ends[which] == corner)
     };
-    // A line that goes down past a corner leads both up and down.
-    let passes = sketch.lines.iter().any(|line| {
-        line.is_vertical
-            && line.at == column
-            && (line.span.0..=line.span.1).contains(&row)
-            && !line.ends.contains(&corner)
-    });
-    [is_there(false, 1), is_there(false, 0), is_there(true, 1) || passes, is_there(true, 0) || passes]
+    // A line that goes past leads both ways.
+    let passes = |is_vertical: bool| {
+        sketch.lines.iter().any(|line| {
+            line.is_vertical == is_vertical && line.touches(row, column) && !line.ends.contains(&corner)
+        })
+    };
+    let (across, down) = (passes(false), passes(true));
+    [
+        is_there(false, 1) || across,
+        is_there(false, 0) || across,
+        is_there(true, 1) || down,
+        is_there(true, 0) || down,
+    ]
 }
 
 /// Whether a corner has two ways, at right angles.
@@ -118,7 +137,7 @@ fn is_bend(sketch: &Sketch, row: usize, column: usize) -> bool {
     left != right && up != down
 }
 
-fn draw_corner(sketch: &Sketch, layout: &Layout, (row, column): (usize, usize), svg: &mut String) {
+fn draw_corner(sketch: &Sketch, layout: &Layout, (row, column): (usize, usize), strokes: &mut Strokes) {
     if !is_bend(sketch, row, column) {
         return;
     }
@@ -132,29 +151,36 @@ fn draw_corner(sketch: &Sketch, layout: &Layout, (row, column): (usize, usize), 
     let (x, y) = place;
     let [left, _, up, _] = ways(sketch, row, column);
     let (beside, over) = (if left { -RADIUS } else { RADIUS }, if up { -RADIUS } else { RADIUS });
-    put(
-        svg,
-        &format!(
-            "<path class=\"edge\" d=\"M{:.1} {y:.1}Q{x:.1} {y:.1} {x:.1} {:.1}\"/>",
-            x + beside,
-            y + over
-        ),
-    );
+    let mut meeting = sketch.lines.iter().filter(|line| line.ends.contains(&corner));
+    let path = format!("M{:.1} {y:.1}Q{x:.1} {y:.1} {x:.1} {:.1}", x + beside, y + over);
+    strokes.add(meeting.all(|line| line.is_secure), &path);
 }
 
-fn draw_box(one: &Named, place: Rect, svg: &mut String) {
+/// Whether a text is no name of anything, but says something.
+fn is_remark(sketch: &Sketch, index: usize) -> bool {
+    let words = |text: &String| text.split(' ').filter(|word| !is_port(word)).count();
+    !is_connected(sketch, index) && sketch.boxes[index].lines.iter().any(|line| words(line) > 3)
+}
+
+fn is_connected(sketch: &Sketch, index: usize) -> bool {
+    sketch.lines.iter().any(|line| line.ends.contains(&End::Box(index)))
+}
+
+fn draw_box(one: &Named, place: Rect, is_remark: bool, svg: &mut String) {
     let Rect { left, right, top, bottom } = place;
-    put(
-        svg,
-        &format!(
-            "<rect class=\"box\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"8\"/>",
-            right - left,
-            bottom - top
-        ),
-    );
+    if !is_remark {
+        put(
+            svg,
+            &format!(
+                "<rect class=\"box\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"8\"/>",
+                right - left,
+                bottom - top
+            ),
+        );
+    }
     let (middle, _) = place.middle();
     for ((number, text), below_top) in one.lines.iter().enumerate().zip(baselines(one)) {
-        let class = if number == 0 { "" } else { " class=\"small\"" };
+        let class = if number == 0 && !is_remark { "" } else { " class=\"small\"" };
         put(
             svg,
             &format!(
@@ -174,10 +200,9 @@ fn with_ports(text: &str) -> String {
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-fn draw_label(layout: &Layout, line: &Line, svg: &mut String) {
+fn draw_label(sketch: &Sketch, layout: &Layout, line: &Line, svg: &mut String) {
     let Some(label) = &line.label else { return };
-    let [start, end] = layout.ends(line);
-    let (x, y) = (f64::midpoint(start.0, end.0), f64::midpoint(start.1, end.1));
+    let (x, y) = layout.label_place(sketch, line);
     let text = escape(&label.text);
     if line.is_secure {
         let width = label_width(&label.text);
@@ -227,9 +252,8 @@ fn in_words(sketch: &Sketch) -> String {
             _ => format!("{} together{through}", from.join(" and ")),
         });
     }
-    let is_connected = |index: usize| sketch.lines.iter().any(|line| line.ends.contains(&End::Box(index)));
     for (index, one) in sketch.boxes.iter().enumerate() {
-        if !is_connected(index) {
+        if !is_connected(sketch, index) {
             sentences.extend(one.lines.first().cloned());
         }
     }
@@ -241,10 +265,7 @@ fn connected(sketch: &Sketch) -> Vec<Vec<&Line>> {
     let meets = |one: &Line, other: &Line| {
         let touches = |line: &Line, end: &End| match end {
             End::Box(_) => false,
-            End::Joint(row, column) => {
-                line.ends.contains(end)
-                    || line.is_vertical && line.at == *column && (line.span.0..=line.span.1).contains(row)
-            }
+            End::Joint(row, column) => line.touches(*row, *column),
         };
         one.ends.iter().any(|end| touches(other, end)) || other.ends.iter().any(|end| touches(one, end))
     };

@@ -1,11 +1,10 @@
 //! From characters to boxes and lines, still in rows and columns.
 
+use super::join::{boxes, keep_secure, with_labels};
+
 /// No drawing of a lab is larger, in rows and in columns.
 const MOST_ROWS: usize = 60;
 const MOST_COLUMNS: usize = 160;
-
-/// How far a text may stand beside the box above it that it belongs to, where another text took its place.
-const ASIDE: usize = 8;
 
 /// What a drawing is made of.
 #[derive(Debug, Default)]
@@ -35,7 +34,7 @@ pub(super) struct Named {
 pub(super) enum End {
     /// At a box, by its place in [`Sketch::boxes`].
     Box(usize),
-    /// At a corner, by row and column.
+    /// At a corner or on a line, by row and column.
     Joint(usize, usize),
 }
 
@@ -63,23 +62,32 @@ pub(super) struct Label {
     pub(super) is_left: bool,
 }
 
+impl Line {
+    /// Whether it ends at a corner, or passes it.
+    pub(super) fn touches(&self, row: usize, column: usize) -> bool {
+        let (along, across) = if self.is_vertical { (row, column) } else { (column, row) };
+        let passes = self.at == across && (self.span.0..=self.span.1).contains(&along);
+        passes || self.ends.contains(&End::Joint(row, column))
+    }
+}
+
 /// A run of words on one row.
 #[derive(Debug, Clone)]
-struct Run {
-    row: usize,
-    from: usize,
-    to: usize,
-    text: String,
-    touched: Touched,
+pub(super) struct Run {
+    pub(super) row: usize,
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) text: String,
+    pub(super) touched: Touched,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a side of its own")]
-struct Touched {
-    left: bool,
-    right: bool,
-    above: bool,
-    below: bool,
+pub(super) struct Touched {
+    pub(super) left: bool,
+    pub(super) right: bool,
+    pub(super) above: bool,
+    pub(super) below: bool,
 }
 
 /// The characters, and which of them are lines.
@@ -95,7 +103,8 @@ pub(super) fn scan(text: &str) -> Option<Sketch> {
     let mut lines = grid.down(&mut runs)?;
     lines.extend(grid.across(&mut runs)?);
     let mut is_label = vec![false; runs.len()];
-    let lines = with_labels(lines, &runs, &mut is_label);
+    let mut lines = with_labels(lines, &runs, &mut is_label);
+    keep_secure(&mut lines);
     let (boxes, box_of) = boxes(&runs, &is_label);
     let settle = |end: End| match end {
         End::Box(run) => Some(End::Box((*box_of.get(run)?)?)),
@@ -237,7 +246,8 @@ impl Grid {
 
     fn end(&self, row: usize, column: usize) -> Option<End> {
         match self.at(row, column) {
-            '+' => Some(End::Joint(row, column)),
+            // Also somewhere on a line that goes across.
+            '+' | '-' | '=' => Some(End::Joint(row, column)),
             _ => self.run_at(row, column).map(End::Box),
         }
     }
@@ -334,91 +344,4 @@ fn words(cells: &[char]) -> Vec<(usize, usize)> {
         }
     }
     words
-}
-
-/// Takes texts that are a line's label out of the texts that are names.
-fn with_labels(lines: Vec<Line>, runs: &[Run], is_label: &mut [bool]) -> Vec<Line> {
-    let mut kept: Vec<Line> = Vec::new();
-    for line in lines {
-        // `a ==== label ====> b` is one line.
-        let before = kept.last_mut().filter(|before| !before.is_vertical && before.at == line.at);
-        if let (Some(before), End::Box(run)) = (before, line.ends[0])
-            && before.ends[1] == line.ends[0]
-            && is_label_within(before, &line, &runs[run])
-        {
-            is_label[run] = true;
-            before.label = Some(Label { text: runs[run].text.clone(), is_left: false });
-            before.ends[1] = line.ends[1];
-            before.heads[1] = line.heads[1];
-            before.span.1 = line.span.1;
-            continue;
-        }
-        kept.push(line);
-    }
-    for (index, run) in runs.iter().enumerate() {
-        let Touched { left, right, above, below } = run.touched;
-        if left || right || above || below {
-            continue;
-        }
-        let beside = kept.iter_mut().find(|line| {
-            let is_in_row = (line.span.0..=line.span.1).contains(&run.row);
-            let gap =
-                if line.at < run.from { run.from - line.at - 1 } else { line.at.saturating_sub(run.to) };
-            line.is_vertical && is_in_row && gap <= 1 && line.label.is_none()
-        });
-        if let Some(line) = beside {
-            is_label[index] = true;
-            line.is_secure |= run.text.to_ascii_lowercase().contains("tls");
-            line.label = Some(Label { text: run.text.clone(), is_left: line.at > run.from });
-        }
-    }
-    kept
-}
-
-fn is_label_within(left: &Line, right: &Line, run: &Run) -> bool {
-    let is_open = !left.heads[1] && !right.heads[0] && left.is_secure == right.is_secure;
-    let is_arrow = left.heads[0] || right.heads[1];
-    let is_at_joint = [left.ends[0], right.ends[1]].iter().any(|end| matches!(end, End::Joint(..)));
-    let is_beside_lines_alone = !run.touched.above && !run.touched.below;
-    is_open && is_beside_lines_alone && (left.is_secure || is_arrow && !is_at_joint)
-}
-
-/// The boxes, and the one that each text belongs to.
-fn boxes(runs: &[Run], is_label: &[bool]) -> (Vec<Named>, Vec<Option<usize>>) {
-    let mut boxes: Vec<Named> = Vec::new();
-    let mut box_of = vec![None; runs.len()];
-    for (index, run) in runs.iter().enumerate().filter(|(index, _)| !is_label[*index]) {
-        let Touched { left, right, above, .. } = run.touched;
-        let own = left || right || above;
-        let home = if own { None } else { above_it(run, runs, &boxes) };
-        let home = home.unwrap_or_else(|| {
-            boxes.push(Named {
-                row: run.row,
-                last_row: run.row,
-                span: (run.from, run.to),
-                lines: Vec::new(),
-            });
-            boxes.len() - 1
-        });
-        boxes[home].lines.push(run.text.clone());
-        boxes[home].last_row = run.row;
-        box_of[index] = Some(home);
-    }
-    (boxes, box_of)
-}
-
-/// The box that ends in the row above a text and over it, or beside it where another text took the place.
-fn above_it(run: &Run, runs: &[Run], boxes: &[Named]) -> Option<usize> {
-    let ending = || boxes.iter().enumerate().filter(|(_, one)| one.last_row + 1 == run.row);
-    let overlap = |one: &Named| run.to.min(one.span.1).saturating_sub(run.from.max(one.span.0));
-    let over = ending().max_by_key(|(_, one)| overlap(one)).filter(|(_, one)| overlap(one) > 0);
-    let before =
-        runs.iter().filter(|other| other.row == run.row && other.to <= run.from).map(|other| other.to).max();
-    let aside = || {
-        ending().find(|(_, one)| {
-            let is_taken = before.is_some_and(|before| before > one.span.0);
-            is_taken && one.lines.len() == 1 && one.span.1 <= run.from && run.from - one.span.1 <= ASIDE
-        })
-    };
-    over.or_else(aside).map(|(index, _)| index)
 }
