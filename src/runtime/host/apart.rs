@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use fs_err as fs;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
@@ -155,7 +155,7 @@ pub fn shorten(run: &RunDir) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
     let mounts = mounts.map_err(|error| Failure::failed("cannot read the list of mounts").seen(&error))?;
-    if mounts.into_iter().any(|mount| mount.mount_point == ALLOCATIONS) {
+    if mounts.into_iter().any(|mount| mount.mount_point == *ALLOCATIONS) {
         return Ok(());
     }
     mount_bind(folder.as_std_path(), ALLOCATIONS).map_err(|error| cannot_mount(ALLOCATIONS, error))
