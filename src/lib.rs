@@ -33,6 +33,7 @@
 //! - [`image`]: container images from artifacts, layer by layer; every id is known beforehand.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready. `Machine` keeps the record and the
 //!   deadlines, a `Runtime` does the rest: `host`, `docker`, and one that follows a script, for tests.
+//! - [`runtime::host::apart`]: a network and mounts of a lab's own, for processes whose tasks have networks.
 //! - [`image`]: container images from installed artifacts, every byte known beforehand. It knows nothing of Docker.
 //! - [`state`]: what runs, on disk: one folder per address.
 //! - [`repo`]: the package repository, read-only, over the store.
