@@ -12,7 +12,6 @@ const PORTS: [u16; 3] = [2809, 9191, 19004];
 
 on_both_runtimes!(
     native_sidecars_are_spread_over_killed_and_replaced,
-    the_lab_of_native_sidecars_keeps_its_promises,
     what_runs_in_a_network_of_its_own_is_used_from_outside,
 );
 
@@ -75,18 +74,6 @@ fn native_sidecars_are_spread_over_killed_and_replaced(place: Place) {
     let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
     let steps = finished["steps"].as_array().map(Vec::len);
     assert_eq!((finished["passed"].as_bool(), steps), (Some(true), Some(STEPS)));
-}
-
-/// Before each step its checks fail, after it they hold, and once it is undone they fail again.
-fn the_lab_of_native_sidecars_keeps_its_promises(place: Place) {
-    let lab = Lab::new(place, 61);
-    if !can_run(&lab) {
-        return;
-    }
-    let ran = lab.run(&["--json", "lab", "test", "3-native-sidecars"]).expect(0);
-    lab.nothing_is_left();
-    let tested = events(&ran).into_iter().find(|event| event["lab"] == "tested").unwrap();
-    assert_eq!((tested["steps"].as_u64(), tested["passed"].as_bool()), (Some(STEPS as u64), Some(true)));
 }
 
 fn what_runs_in_a_network_of_its_own_is_used_from_outside(place: Place) {

@@ -1,7 +1,5 @@
 //! Lab 5 through the binary: what the caller's Envoy does with a service's versions, faults and health.
 
-use serde_json::Value;
-
 use crate::events;
 use crate::harness::{Lab, Place, on_both_runtimes};
 
@@ -10,10 +8,7 @@ const STEPS: usize = 16;
 /// What it uses beside the ports of lab 1.
 const PORTS: [u16; 9] = [5001, 5002, 5003, 19000, 19002, 19003, 21000, 21002, 21003];
 
-on_both_runtimes!(
-    each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters,
-    the_traffic_lab_keeps_its_promises,
-);
+on_both_runtimes!(each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters,);
 
 fn each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters(place: Place) {
     let lab = Lab::new(place, 50);
@@ -56,16 +51,4 @@ fn each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters(place:
     let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
     let steps = finished["steps"].as_array().map(Vec::len);
     assert_eq!((finished["passed"].as_bool(), steps), (Some(true), Some(STEPS)));
-}
-
-/// Before each step its checks fail, after it they hold, and once it is undone they fail again.
-fn the_traffic_lab_keeps_its_promises(place: Place) {
-    let lab = Lab::new(place, 51);
-    let ran = lab.run(&["--json", "lab", "test", "5-traffic"]).expect(0);
-    lab.nothing_is_left();
-    lab.ports_are_free(&PORTS);
-    let tested: Vec<Value> = events(&ran).into_iter().filter(|event| event["lab"] == "tested").collect();
-    let told: Vec<_> =
-        tested.iter().map(|event| (event["steps"].as_u64(), event["passed"].as_bool())).collect();
-    assert_eq!(told, [(Some(STEPS as u64), Some(true))]);
 }
