@@ -109,6 +109,8 @@ fn a_bundle_is_all_it_takes() {
 
 #[track_caller]
 fn nothing_is_left(home: &Path) {
-    let left: Vec<_> = std::fs::read_dir(home.join("state")).into_iter().flatten().flatten().collect();
+    let left = std::fs::read_dir(home.join("state")).into_iter().flatten().flatten();
+    // How far a reader has come is the reader's.
+    let left: Vec<_> = left.map(|entry| entry.file_name()).filter(|name| name != "progress").collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -46,15 +46,25 @@ impl Catalog {
     /// Reads a lab as it is on an address. Its name may be shortened to what is unique (`1`, `tcp-echo`).
     pub fn lab(&self, name: &str, address: LabAddress) -> Result<Lab> {
         let entry = self.entry(name)?;
-        let find =
-            |wanted: &str| entry.files.iter().find(|(file, _)| file == wanted).map(|(_, text)| text.as_str());
         let origin = format!("{}/lab.toml", entry.origin);
-        let text = find("lab.toml").ok_or_else(|| Failure::usage(format!("{origin} is missing")))?;
+        let text = entry.file("lab.toml").ok_or_else(|| Failure::usage(format!("{origin} is missing")))?;
+        let base = match base(text) {
+            Some(base) => Some(self.exactly(&base).ok_or_else(|| {
+                Failure::usage(format!("{origin}: base = {base:?}: there is no such lab"))
+                    .hint("the files of a base are taken from the same `labs` folder")
+            })?),
+            None => None,
+        };
+        let find = |wanted: &str| entry.file(wanted).or_else(|| base?.file(wanted));
         Lab::parse(entry.id.clone(), text, &origin, address, find)
     }
 
+    fn exactly(&self, id: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id.as_str() == id)
+    }
+
     fn entry(&self, name: &str) -> Result<&Entry> {
-        if let Some(exact) = self.entries.iter().find(|entry| entry.id.as_str() == name) {
+        if let Some(exact) = self.exactly(name) {
             return Ok(exact);
         }
         // `1` means lab 1, never lab 10.
@@ -86,6 +96,19 @@ impl Catalog {
             }
         }
     }
+}
+
+impl Entry {
+    fn file(&self, name: &str) -> Option<&str> {
+        self.files.iter().find(|(file, _)| file == name).map(|(_, text)| text.as_str())
+    }
+}
+
+/// The lab whose files are used where there is none beside a definition. One that cannot be read has none: it is told
+/// when it is read in earnest.
+fn base(definition: &str) -> Option<String> {
+    let table: toml::Table = definition.parse().ok()?;
+    table.get("base")?.as_str().map(str::to_owned)
 }
 
 /// `10-x` comes after `2-y`; labs without a number come last.
@@ -187,6 +210,27 @@ mod tests {
         for name in ["mesh.hcl", "sidecar-job.hcl", "envoyJob.hcl", "apiGatewayJob.hcl", "dashboardJob.hcl"] {
             assert_eq!(file("6", name), file("2", name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_lab_uses_the_files_of_its_base() {
+        let built_in = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
+        let text = |id: &str| built_in.exactly(id).unwrap().file("lab.toml").unwrap().to_owned();
+        let own = text("1-tcp-echo").replacen("title", "base = \"1-tcp-echo\"\ntitle", 1);
+        let entry = |id: &str, files: Vec<(String, String)>| Entry {
+            id: id.parse().unwrap(),
+            origin: format!("labs/{id}"),
+            files,
+        };
+        let with = |other: Vec<Entry>| {
+            let mut entries = vec![entry("2-own", vec![("lab.toml".into(), own.clone())])];
+            entries.extend(other);
+            Catalog { entries }.lab("2-own", LabAddress::DEFAULT)
+        };
+        let base = entry("1-tcp-echo", vec![("services.hcl".into(), "of the base".into())]);
+        assert_eq!(with(vec![base]).unwrap().files[0].1, "of the base");
+        let missing = with(Vec::new()).unwrap_err();
+        assert_eq!(missing.message(), "labs/2-own/lab.toml: base = \"1-tcp-echo\": there is no such lab");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod catalog;
 pub mod check;
+mod components;
 mod definition;
 mod environment;
 mod practice;
@@ -11,9 +12,10 @@ mod reader;
 mod session;
 
 pub use catalog::Catalog;
+pub use components::{Components, Place};
 pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 pub use environment::{environment, inside_environment, secret_environment};
 pub use practice::PATIENCE_WITH_READERS;
 pub use progress::Progress;
 pub use reader::{Reader, Turn};
-pub use session::{Components, Place, Session};
+pub use session::Session;

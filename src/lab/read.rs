@@ -27,6 +27,9 @@ const LONGEST_STEP_SECONDS: u64 = 600;
 struct RawLab {
     title: String,
     summary: String,
+    /// Whose files are used where there is none beside it; known by whoever gives the files.
+    #[serde(rename = "base")]
+    _base: Option<LabId>,
     tools: Vec<ArtifactName>,
     #[serde(default)]
     files: Vec<Spanned<FileName>>,

@@ -2,58 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use camino::Utf8PathBuf;
 use fs_err as fs;
 
 use super::check::{Check, Verdict};
+use super::components::{Components, Place};
 use super::environment::{environment, inside_environment, secret_environment};
 use super::reader::Reader;
 use super::{Action, Lab, RunAction, Step};
-use crate::artifact::tool::InstalledTool;
 use crate::artifact::work::blocking;
 use crate::cli::Dirs;
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::{LabAddress, Slug};
-use crate::runtime::docker::{Containers, Daemon, Plan};
+use crate::runtime::docker::Containers;
 use crate::runtime::host::{Host, apart};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::{Machine, Runtime, RuntimeKind, ServiceSpec, ports};
 use crate::state::{RunDir, RunState};
-use crate::vm::{Component, Package, Vm, copy_of_this_program, packed_runtimes};
+use crate::vm::{Component, Vm, copy_of_this_program, packed_runtimes};
 
 /// Of a command's output, no more lines than these are told of.
 const MOST_LINES: usize = 2000;
-
-/// The provisioned tools that a lab's commands find.
-#[derive(Debug, Clone, Default)]
-pub struct Components {
-    /// Folders for PATH, first wins.
-    pub path: Vec<Utf8PathBuf>,
-    /// Name and version of each tool.
-    pub tools: Vec<(String, String)>,
-    /// The tools' commands, for the lab's package repository.
-    pub packages: Vec<Package>,
-    /// The tools that it serves whole.
-    pub runtimes: Vec<InstalledTool>,
-    /// Where all of it runs.
-    pub place: Place,
-}
-
-/// Where a lab runs, with what that needs.
-#[derive(Debug, Clone, Default)]
-pub enum Place {
-    /// As processes of this machine.
-    #[default]
-    Host,
-    /// As containers.
-    Docker {
-        /// The daemon that keeps them.
-        daemon: Box<Daemon>,
-        /// What they are made of.
-        plan: Box<Plan>,
-    },
-}
 
 /// A lab that is running.
 pub struct Session {

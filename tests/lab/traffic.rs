@@ -11,7 +11,7 @@ const PORTS: [u16; 9] = [5001, 5002, 5003, 19000, 19002, 19003, 21000, 21002, 21
 on_both_runtimes!(each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters,);
 
 fn each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters(place: Place) {
-    let lab = Lab::new(place, 50);
+    let lab = Lab::new(place, 54);
     let ran = lab.run(&["--json", "lab", "5-traffic"]).expect(0);
     lab.nothing_is_left();
     lab.ports_are_free(&PORTS);
