@@ -28,9 +28,9 @@
 //! - [`lab`]: a lab is data (`labs/<number>-<slug>/lab.toml`); checks prove what a step claims.
 //! - [`vm`]: the single-VM environment under a lab: configuration from `assets/vm`, tokens, published packages.
 //! - [`jobs`]: a lab's Nomad jobs. [`api`]: Consul's and Nomad's HTTP APIs, typed. [`secret`]: tokens.
-//! - [`why`]: the way from one service to another, and where it stops. [`trace`]: one call, hop by hop. [`bench`]: wrk, the components' CPU and memory, and the report.
+//! - [`why`]: the way from one service to another, and where it stops. [`bench`]: wrk, the components' CPU and memory, and
+//!   the report.
 //! - [`bundle`]: a whole lab as one deterministic file.
-//! - [`image`]: container images from artifacts, layer by layer; every id is known beforehand.
 //! - [`runtime`]: starts, finds and ends components; observes when they are ready. `Machine` keeps the record and the
 //!   deadlines, a `Runtime` does the rest: `host`, `docker`, and one that follows a script, for tests.
 //! - [`runtime::host::apart`]: a network and mounts of a lab's own, for processes whose tasks have networks.

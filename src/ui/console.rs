@@ -117,10 +117,7 @@ impl Reporter for Console {
 impl Reader for Console {
     fn turn(&self) -> BoxFuture<'_, Turn> {
         Box::pin(async {
-            match self
-                .pause("Your turn. Enter when it is done; h for a hint, s for the solution, q to stop")
-                .await
-            {
+            match self.pause("Your turn: Enter when it is done, h hint, s solution, q stop").await {
                 Answer::GoOn => Turn::Done,
                 Answer::Hint => Turn::Hint,
                 Answer::Solve => Turn::Solve,
