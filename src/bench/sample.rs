@@ -121,17 +121,16 @@ impl<'a> Watcher<'a> {
         let pids = pids();
         let mut readings: BTreeMap<String, Reading> = BTreeMap::new();
         for pid in &pids {
-            let is_stranger = |known: &Known| known.membership == Membership::Stranger;
-            if !is_review && self.known.get(pid).is_some_and(is_stranger) {
+            let known = self.known.get(pid);
+            if !is_review && known.is_some_and(|known| known.membership == Membership::Stranger) {
                 continue;
             }
             // One that ends while it is looked at is no fault.
             let Some((process, stat)) = read(*pid) else { continue };
             let before = self.known.get(pid).filter(|known| known.started == stat.starttime);
-            let was_member = before.is_some_and(|known| !is_stranger(known));
-            // What a newcomer used, it used since the last look.
-            let cpu_before =
-                before.map_or(if is_first { None } else { Some(0) }, |known| was_member.then_some(known.cpu));
+            // What a newcomer used, it used since the last look. One that was seen between fork and exec was taken for a
+            // stranger until the next review: what it used since then counts as well.
+            let cpu_before = before.map(|known| known.cpu).or((!is_first).then_some(0));
             let membership = match before {
                 Some(known) if !is_review => known.membership.clone(),
                 _ => self.membership(*pid, &process, &stat),

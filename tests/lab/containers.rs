@@ -1,23 +1,19 @@
 //! What only a lab of containers has: Docker's own view of it, a shell inside, and what may be in its way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use procfs::net::TcpState;
-use rustix::fs::{self, Mode, OFlags};
 use rustix::process::Signal;
-use rustix::pty;
-use rustix::termios::{self, Winsize};
 use serde_json::Value;
 
 use crate::harness::{Lab, Place, docker};
 use crate::signal;
 use crate::support::{Ran, until};
+use crate::terminal::Terminal;
 
 const COMPONENTS: [&str; 5] = ["consul", "echo", "envoy-client", "envoy-echo", "machine"];
 
@@ -189,52 +185,33 @@ fn a_shell_that_is_interrupted_leaves_nothing(lab: &Lab) {
 
 /// A shell at a terminal: it knows the terminal's size, keys reach it as they are, and the terminal is given back as it was.
 fn a_terminal_inside(lab: &Lab) {
-    let controller = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
-    pty::grantpt(&controller).unwrap();
-    pty::unlockpt(&controller).unwrap();
-    let name = pty::ptsname(&controller, Vec::new()).unwrap();
-    let terminal = File::from(fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
-    termios::tcsetwinsize(&controller, Winsize { ws_row: 33, ws_col: 111, ws_xpixel: 0, ws_ypixel: 0 })
-        .unwrap();
-    let modes = || termios::tcgetattr(&terminal).unwrap().local_modes;
-    let before = modes();
-    let mut controller = File::from(controller);
-    let seen = Arc::new(Mutex::new(String::new()));
-    let (mut output, shown) = (controller.try_clone().unwrap(), Arc::clone(&seen));
-    std::thread::spawn(move || {
-        let mut piece = [0; 1024];
-        while let Ok(length @ 1..) = output.read(&mut piece) {
-            shown.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
-        }
-    });
-    let start = || {
-        let (input, output) = (terminal.try_clone().unwrap(), terminal.try_clone().unwrap());
-        lab.command(&["shell"]).stdin(input).stdout(output).stderr(Stdio::null()).spawn().unwrap()
-    };
+    let terminal = Terminal::new(33, 111);
+    let before = terminal.modes();
+    let start = || terminal.start(&mut lab.command(&["shell"]));
     let sleeping = || lab.processes().iter().any(|line| line.contains("sleep 602"));
     let mut child = start();
-    until("its prompt is there", || seen.lock().unwrap().contains("hello-servicemesh-envoy:"));
+    terminal.shows("hello-servicemesh-envoy:", 1);
     until("it knows the terminal's size", || {
-        (&controller).write_all(b"stty size\n").unwrap();
+        terminal.keys("stty size\n");
         std::thread::sleep(Duration::from_millis(50));
-        seen.lock().unwrap().contains("33 111")
+        terminal.seen().contains("33 111")
     });
-    controller.write_all(b"sleep 602\n").unwrap();
+    terminal.keys("sleep 602\n");
     until("it runs", sleeping);
     // Ctrl-C is for what runs inside, not for meshlab.
-    controller.write_all(b"\x03").unwrap();
+    terminal.keys("\x03");
     until("it has ended", || !sleeping());
-    controller.write_all(b"exit 5\n").unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(5), "{}", seen.lock().unwrap());
-    assert_eq!(modes(), before);
+    terminal.keys("exit 5\n");
+    assert_eq!(child.wait().unwrap().code(), Some(5), "{}", terminal.seen());
+    assert_eq!(terminal.modes(), before);
     let mut child = start();
-    controller.write_all(b"sleep 602\n").unwrap();
+    terminal.keys("sleep 602\n");
     until("it runs", sleeping);
     // The window is closed.
     signal(&child, Signal::HUP);
     assert_eq!(child.wait().unwrap().code(), Some(129));
     until("it has ended", || !sleeping());
-    assert_eq!(modes(), before);
+    assert_eq!(terminal.modes(), before);
 }
 
 /// Something of Docker's that a test made; removed when dropped.

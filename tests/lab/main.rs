@@ -13,6 +13,7 @@ mod practice;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 mod traffic;
 mod why;
 mod zero_trust;

@@ -6,12 +6,14 @@ use serde_json::Value;
 
 use crate::harness::{Lab, Place, on_both_runtimes};
 use crate::support::Ran;
+use crate::terminal::Terminal;
 
 on_both_runtimes!(
     a_lab_goes_step_by_step_and_progress_is_kept,
     a_lab_that_failed_goes_on_with_the_step_that_failed,
     a_new_lab_runs_and_passes_its_test,
     a_lab_that_does_not_keep_its_promises_is_told_so,
+    a_reader_is_asked_helped_and_believed_only_when_it_is_so,
 );
 
 /// The steps that a lab list says are done.
@@ -145,5 +147,32 @@ fn a_lab_that_does_not_keep_its_promises_is_told_so(place: Place) {
     ] {
         assert!(tested.stderr.contains(part), "{part}: {}", tested.stderr);
     }
+    lab.nothing_is_left();
+}
+
+fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
+    const QUESTION: &str = "Your turn: Enter when it is done";
+    let lab = Lab::new(place, 44);
+    let file = new_lab(&lab);
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    let terminal = Terminal::new(40, 80);
+    let mut child = terminal.start(&mut lab.command(&["lab", "own"]));
+    for step in 1..=2 {
+        terminal.shows("Enter for the next step", step);
+        terminal.keys("\n");
+    }
+    terminal.shows(QUESTION, 1);
+    terminal.keys("h\n");
+    terminal.shows("Hint 1 of 2", 1);
+    terminal.shows(QUESTION, 2);
+    // It is not done.
+    terminal.keys("\n");
+    terminal.shows("No such file", 1);
+    terminal.shows(QUESTION, 3);
+    // By hand, as in another terminal.
+    lab.run(&["shell", "--", "cp", "greeting.txt", "answer.txt"]).expect(0);
+    terminal.keys("\n");
+    assert!(child.wait().unwrap().success(), "{}", terminal.seen());
+    assert!(!terminal.seen().contains("$ cp greeting.txt answer.txt"), "{}", terminal.seen());
     lab.nothing_is_left();
 }
