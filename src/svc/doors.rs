@@ -2,10 +2,12 @@
 
 use std::net::{SocketAddr, TcpListener as Listener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
@@ -13,6 +15,12 @@ use crate::runtime::host::apart;
 
 /// Of each door; more connections wait until one of these ends.
 const MOST_CONNECTIONS: usize = 256;
+
+/// After something that cannot be helped.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a connection may take to arrive inside.
+const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Opens all doors and one more, behind which `ready` is heard inside once they are open; passes on what comes in until it is
 /// stopped.
@@ -27,7 +35,9 @@ pub async fn serve(address: LabAddress, ready: u16, ports: Vec<u16>) -> Result<(
     let bell = TcpListener::bind(address.port(ready)).await?;
     loop {
         // Whoever connects has learned what there is to learn. One that fails to arrive is none of the doors' business.
-        drop(bell.accept().await);
+        if bell.accept().await.is_err() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 
@@ -47,10 +57,14 @@ async fn attend(door: TcpListener, inside: SocketAddr) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         // One connection's failure to arrive is not the door's.
-        let Ok((mut guest, _)) = door.accept().await else { continue };
+        let Ok((mut guest, _)) = door.accept().await else {
+            // Too many open files, say: it may be otherwise in a moment.
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
         tokio::spawn(async move {
             // Either side may end it at any time; the other one sees that it is over.
-            if let Ok(mut host) = TcpStream::connect(inside).await {
+            if let Ok(Ok(mut host)) = timeout(ARRIVAL, TcpStream::connect(inside)).await {
                 let _ = copy_bidirectional(&mut guest, &mut host).await;
             }
             drop(place);
