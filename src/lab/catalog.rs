@@ -148,7 +148,10 @@ fn read_folder(folder: &Utf8Path) -> Result<Vec<Entry>> {
             let file = file?;
             let metadata = file.metadata()?;
             if metadata.is_file() && metadata.len() <= LONGEST_FILE {
-                files.push((file.file_name().to_owned(), fs_err::read_to_string(file.path())?));
+                // An editor's or a compiler's file is none of the lab's: those it names are text.
+                if let Ok(text) = String::from_utf8(fs_err::read(file.path())?) {
+                    files.push((file.file_name().to_owned(), text));
+                }
             }
         }
         entries.push(Entry { id, origin: lab.path().to_string(), files });
@@ -231,6 +234,18 @@ mod tests {
         assert_eq!(with(vec![base]).unwrap().files[0].1, "of the base");
         let missing = with(Vec::new()).unwrap_err();
         assert_eq!(missing.message(), "labs/2-own/lab.toml: base = \"1-tcp-echo\": there is no such lab");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_breaks_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("labs/1-own");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("lab.toml"), "title = 1").unwrap();
+        std::fs::write(folder.join(".lab.toml.swp"), [0xff, 0xfe]).unwrap();
+        let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
+        let told = catalog.lab("1", LabAddress::DEFAULT).unwrap_err();
+        assert!(told.message().contains("lab.toml:1:9"), "{told}");
     }
 
     #[test]
