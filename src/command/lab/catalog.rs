@@ -6,28 +6,20 @@ use crate::cli::Settings;
 use crate::command::Output;
 use crate::failure::Result;
 use crate::lab::{Catalog, Progress, Step};
-use crate::model::ArtifactName;
 use crate::ui::{Cell, Look, Table};
 
 /// All labs, in order.
 pub fn list(settings: &Settings) -> Result<Output> {
     let catalog = Catalog::find(&settings.work_dir)?;
-    let mut table = Table::new(["LAB", "DONE", "NEEDS", "WHAT IT IS ABOUT"]).right(1);
+    let mut table = Table::new(["LAB", "DONE", "WHAT IT IS ABOUT"]).right(1);
     let mut rows = Vec::new();
     for id in catalog.ids() {
         let name = Cell::strong(id.to_string());
         match catalog.lab(id.as_str(), settings.address) {
             Ok(lab) => {
-                let runtimes = lab.environment.iter().flat_map(|wishes| &wishes.runtimes);
-                let needs: Vec<&str> = lab.tools.iter().chain(runtimes).map(ArtifactName::as_str).collect();
                 let progress = Progress::load(&settings.dirs.state, &lab.id);
                 let (done, of) = (progress.done(&lab), lab.steps.len());
-                table.row([
-                    name,
-                    format!("{done}/{of}").into(),
-                    needs.join(", ").into(),
-                    lab.title.clone().into(),
-                ]);
+                table.row([name, format!("{done}/{of}").into(), lab.title.clone().into()]);
                 rows.push(json!({
                     "id": id, "title": lab.title, "steps": of, "done": done,
                     "completed": progress.is_completed(), "tools": lab.tools,
@@ -35,7 +27,7 @@ pub fn list(settings: &Settings) -> Result<Output> {
             }
             // One that is being written must not hide the others.
             Err(failure) => {
-                table.row([name, "".into(), "".into(), Cell::bad(failure.message())]);
+                table.row([name, "".into(), Cell::bad(failure.message())]);
                 rows.push(json!({"id": id, "error": failure.message()}));
             }
         }

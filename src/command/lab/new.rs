@@ -40,7 +40,8 @@ pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
         "`labs/{id}` is written: change `labs/{id}/lab.toml` until it says what you want to say.\n\n\
          - `meshlab lab {id}` goes through it\n\
          - `meshlab lab test {id}` tests it\n\
-         - `meshlab lab new --guide` tells how labs are written\n"
+         - `meshlab lab new --guide` tells how labs are written\n\n\
+         In this folder, its `labs` take the place of those that are built in.\n"
     );
     let human = crate::ui::markdown(&markdown, &Look::of_stdout(settings));
     Ok(Output { human, json: json!({"schema": 1, "id": id, "folder": folder}) })

@@ -76,18 +76,18 @@ pub(super) async fn go(
     let run = settings.run_dir();
     let mut run_lock = run.lock()?;
     let mut progress = Progress::load(&settings.dirs.state, &lab.id);
-    let resumed = resumable(&run, &lab, &progress);
-    let plan = if let Some(current) = resumed {
-        Plan::resumed(current, way, &lab)?
+    let resumes = is_resumable(&run, &lab, &progress);
+    let plan = if resumes {
+        Plan::resumed(way, &lab, &progress)?
     } else {
         run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
         Plan::fresh(way, &lab, &progress, reporter)
     };
     reports.limit_to(&plan.shown);
-    if plan.shown.start == 0 {
+    if plan.begins_anew {
         progress.begin()?;
     }
-    let keep = way.keep || resumed.is_some();
+    let keep = way.keep || resumes;
     let with_reader = way.with_reader;
     let travel = Travel { run: &run, chosen: &chosen, lock, console, reporter, with_reader };
     let outcome = tokio::select! {
@@ -96,7 +96,7 @@ pub(super) async fn go(
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
     // What was left running on purpose before this is not for this run to take down.
-    if resumed.is_some() || (keep && !stopped && run.exists()) {
+    if resumes || (keep && !stopped && run.exists()) {
         return outcome;
     }
     let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
@@ -104,11 +104,10 @@ pub(super) async fn go(
     outcome.and(taken_down)
 }
 
-/// The step at which a lab that was left running goes on.
-fn resumable(run: &RunDir, lab: &Lab, progress: &Progress) -> Option<usize> {
-    let is_kept = run.load().is_some_and(|state| state.kept && state.lab == lab.id);
+/// Whether a lab that was left running goes on.
+fn is_resumable(run: &RunDir, lab: &Lab, progress: &Progress) -> bool {
     // One without a single step done may be an environment that `up` brought up: that is no lab at work.
-    progress.current(lab).filter(|current| is_kept && *current > 0)
+    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && progress.done(lab) > 0
 }
 
 /// Which steps are done, and which of them are seen.
@@ -118,20 +117,29 @@ struct Plan {
     first: usize,
     /// Those that are seen; what comes before is done without a word.
     shown: Range<usize>,
-    /// Whether the lab is running already.
+    /// Whether the lab is running already: steps that are done are not done again.
     resumes: bool,
+    /// Whether no step counts as done any more.
+    begins_anew: bool,
 }
 
 impl Plan {
-    fn resumed(current: usize, way: Way, lab: &Lab) -> Result<Self> {
+    fn resumed(way: Way, lab: &Lab, progress: &Progress) -> Result<Self> {
+        let (id, steps) = (&lab.id, lab.steps.len());
+        let open = progress.current(lab);
         let shown = match way.wanted {
-            Wanted::Rest => current..lab.steps.len(),
-            Wanted::Next => current..current + 1,
-            Wanted::From(index) => index..lab.steps.len(),
-            Wanted::Only(index) => index..index + 1,
+            Wanted::Rest => open.map(|open| open..steps),
+            Wanted::Next => open.map(|open| open..open + 1),
+            Wanted::From(index) => Some(index..steps),
+            Wanted::Only(index) => Some(index..index + 1),
         };
-        if shown.start < current {
-            let (number, id) = (shown.start + 1, &lab.id);
+        let shown = shown.ok_or_else(|| {
+            Failure::failed(format!("all {steps} steps of the running lab {id} are done")).hint(format!(
+                "`meshlab lab reset {id} STEP` undoes one; `meshlab lab reset {id}` begins the whole lab anew"
+            ))
+        })?;
+        if progress.is_done(&lab.steps[shown.start].id) {
+            let number = shown.start + 1;
             let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
             return Err(if lab.steps[shown.start].reset.is_empty() {
                 failure.hint(format!("`meshlab lab reset {id}` begins the whole lab anew"))
@@ -139,7 +147,7 @@ impl Plan {
                 failure.hint(format!("`meshlab lab reset {id} {number}` undoes it"))
             });
         }
-        Ok(Self { first: current, shown, resumes: true })
+        Ok(Self { first: open.unwrap_or(shown.start), shown, resumes: true, begins_anew: false })
     }
 
     fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
@@ -156,7 +164,8 @@ impl Plan {
                 text: format!("going on with step {number}, {title}; `--from 1` begins anew"),
             });
         }
-        Self { first: 0, shown, resumes: false }
+        let begins_anew = shown.start == 0 && matches!(way.wanted, Wanted::Rest | Wanted::From(_));
+        Self { first: 0, shown, resumes: false, begins_anew }
     }
 }
 
@@ -171,7 +180,7 @@ struct Travel<'a> {
 
 impl Travel<'_> {
     async fn work(&self, lab: Lab, plan: Plan, keep: bool, progress: &mut Progress) -> Result<()> {
-        let Plan { first, shown, resumes } = plan;
+        let Plan { first, shown, resumes, .. } = plan;
         let reporter = self.reporter;
         let daemon = self.chosen.daemon.as_ref();
         if !resumes {
@@ -192,18 +201,26 @@ impl Travel<'_> {
         // What comes before is needed and was not asked for.
         session.report_to(Arc::new(Silent));
         for index in first..shown.start {
+            if resumes && progress.is_done(&lab.steps[index].id) {
+                continue;
+            }
             let what = format!("doing step {} first", index + 1);
             reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
             let outcome = session.run_step(index, None).await.1;
             progress.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
+            if outcome.is_err() && keep {
+                session.keep()?;
+            }
             outcome?;
         }
         session.report_to(reporter.clone());
-        let seen = self.show(&mut session, &lab, shown.clone(), progress).await?;
+        let is_seen = |index: &usize| !(resumes && progress.is_done(&lab.steps[*index].id));
+        let shown: Vec<usize> = shown.filter(is_seen).collect();
+        let seen = self.show(&mut session, &lab, &shown, progress).await?;
         if keep {
             session.keep()?;
         }
-        let completed = seen.steps.len() == shown.len() && shown.end == lab.steps.len();
+        let completed = seen.outcome.is_ok() && progress.current(&lab).is_none();
         reporter.report(Event::Lab(LabEvent::Finished {
             id: lab.id.clone(),
             steps: seen.steps,
@@ -221,14 +238,14 @@ impl Travel<'_> {
         &self,
         session: &mut Session,
         lab: &Lab,
-        shown: Range<usize>,
+        shown: &[usize],
         progress: &mut Progress,
     ) -> Result<Seen> {
         let mut seen = Seen { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
         let started = Instant::now();
         let mut paused = Duration::ZERO;
         let reader = if self.with_reader { self.console.reader() } else { None };
-        for index in shown.clone() {
+        for (place, index) in shown.iter().copied().enumerate() {
             let (summary, outcome) = session.run_step(index, reader).await;
             progress.mark(lab, &summary.step, outcome.is_ok())?;
             seen.steps.push(summary);
@@ -236,7 +253,7 @@ impl Travel<'_> {
             if seen.outcome.is_err() {
                 break;
             }
-            if self.with_reader && index + 1 < shown.end {
+            if self.with_reader && place + 1 < shown.len() {
                 let pause = Instant::now();
                 let answer = self.console.pause("Enter for the next step, q and Enter to stop").await;
                 paused += pause.elapsed();

@@ -35,6 +35,7 @@ impl Lab {
                 explain(summary, &look, screen);
             }
             LabEvent::StepStarted { number, of, title, text, .. } => {
+                self.steps = *of;
                 screen.line(&paint.strong(&format!("step {number}/{of}: {}", one_line(title))));
                 explain(text, &look, screen);
             }

@@ -45,6 +45,7 @@ impl Lab {
                 start(event, screen);
             }
             LabEvent::StepStarted { number, of, title, text, .. } => {
+                self.steps = *of;
                 self.above = Above::Text;
                 self.step(&format!("{number}/{of}  {}", text::clean(title)), text, screen);
             }
