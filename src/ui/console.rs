@@ -145,8 +145,9 @@ impl<'a> Asking<'a> {
         let mut stage = console.stage();
         let Stage { screen, view, question } = &mut *stage;
         view.hold();
-        screen.ask(prompt);
+        // Before the question is there: whoever has seen it may answer at once.
         pause::forget_what_was_typed();
+        screen.ask(prompt);
         *question = Some(prompt.to_owned());
         Self { console, answered_by_line: false }
     }
