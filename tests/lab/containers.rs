@@ -202,14 +202,14 @@ fn a_terminal_inside(lab: &Lab) {
     terminal.keys("\x03");
     until("it has ended", || !sleeping());
     terminal.keys("exit 5\n");
-    assert_eq!(child.wait().unwrap().code(), Some(5), "{}", terminal.seen());
+    assert_eq!(child.0.wait().unwrap().code(), Some(5), "{}", terminal.seen());
     assert_eq!(terminal.modes(), before);
     let mut child = start();
     terminal.keys("sleep 602\n");
     until("it runs", sleeping);
     // The window is closed.
-    signal(&child, Signal::HUP);
-    assert_eq!(child.wait().unwrap().code(), Some(129));
+    signal(&child.0, Signal::HUP);
+    assert_eq!(child.0.wait().unwrap().code(), Some(129));
     until("it has ended", || !sleeping());
     assert_eq!(terminal.modes(), before);
 }

@@ -181,7 +181,7 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     // By hand, as in another terminal.
     lab.run(&["shell", "--", "cp", "greeting.txt", "answer.txt"]).expect(0);
     terminal.keys("\n");
-    assert!(child.wait().unwrap().success(), "{}", terminal.seen());
+    assert!(child.0.wait().unwrap().success(), "{}", terminal.seen());
     assert!(!terminal.seen().contains("$ cp greeting.txt answer.txt"), "{}", terminal.seen());
     lab.nothing_is_left();
 }

@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{self, Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty;
 use rustix::termios::{self, LocalModes, Winsize};
 
@@ -15,6 +16,18 @@ pub(crate) struct Terminal {
     controller: File,
     program_s: File,
     seen: Arc<Mutex<String>>,
+}
+
+/// A program at a terminal. A test that failed must not leave it waiting for keys, with a lab in its hands.
+pub(crate) struct Program(pub(crate) Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+            let _ = self.0.wait();
+        }
+    }
 }
 
 impl Terminal {
@@ -39,9 +52,9 @@ impl Terminal {
     }
 
     /// Starts a program that reads and writes here, errors included.
-    pub(crate) fn start(&self, command: &mut Command) -> Child {
+    pub(crate) fn start(&self, command: &mut Command) -> Program {
         let end = || self.program_s.try_clone().unwrap();
-        command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap()
+        Program(command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap())
     }
 
     pub(crate) fn keys(&self, keys: &str) {
