@@ -9,7 +9,7 @@ use std::io::Read;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::flow::{Hashed, Stopped, Trouble, WriteBehind, pump};
+use super::flow::{Stopped, Trouble, WriteBehind, pump};
 use super::manifest::{Bundled, BundledFile, Manifest, Program, Sum};
 use super::member::{self, END};
 use super::progress::Progress;
@@ -19,7 +19,7 @@ use crate::beside::{Beside, cannot_write};
 use crate::event::{BundleVerb, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lockfile::{Artifact, Lock, LockedFile, SizeBound, Source};
-use crate::model::{Digest, DigestAlgorithm, Platform};
+use crate::model::{Digest, DigestAlgorithm, Hashed, Platform};
 
 /// The program that runs now, whatever became of its file.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -79,7 +79,7 @@ pub async fn export(
         store: store.clone(),
         progress: Progress::start(reporter, BundleVerb::Export, path.as_str(), &manifest),
     };
-    let (manifest, written, progress) = blocking(move || {
+    let (manifest, digest, size, progress) = blocking(move || {
         let outcome = work.write(&manifest, &json, &text, &sources);
         let Writing { out, path, progress, .. } = work;
         // Why the writer stopped says more than that it stopped.
@@ -87,13 +87,14 @@ pub async fn export(
         if let Err(Broken::Failed(failure)) = outcome {
             return Err(failure);
         }
-        written.inner.sync_all().map_err(|error| cannot_write(&path, &error))?;
-        Ok((manifest, written, progress))
+        let (digest, size, file) = written.finish();
+        file.sync_all().map_err(|error| cannot_write(&path, &error))?;
+        Ok((manifest, digest, size, progress))
     })
     .await?;
     beside.rename()?;
     progress.finish();
-    Ok(Exported { manifest, size: written.length, digest: written.hasher.finish() })
+    Ok(Exported { manifest, size, digest })
 }
 
 /// Every file with its length as it is stored.

@@ -112,29 +112,3 @@ fn read_some(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
         }
     }
 }
-
-/// Hashes and counts what goes through.
-pub(super) struct Hashed<W> {
-    pub(super) inner: W,
-    pub(super) hasher: Hasher,
-    pub(super) length: u64,
-}
-
-impl<W> Hashed<W> {
-    pub(super) fn new(inner: W) -> Self {
-        Self { inner, hasher: Hasher::new(DigestAlgorithm::Sha256), length: 0 }
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..length]);
-        self.length += length as u64;
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}

@@ -18,7 +18,7 @@ use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::image::{Archive, Assembled, Identity, artifacts, assemble, reference};
 use crate::lockfile::Lock;
-use crate::model::{ByteSize, Digest, DigestAlgorithm, Hasher, Platform, Slug};
+use crate::model::{ByteSize, Digest, Hashed, Platform, Slug};
 use crate::runtime::docker::images::{Presence, presence};
 use crate::runtime::docker::{self, Found};
 use crate::ui::{Cell, Look, Table};
@@ -167,28 +167,11 @@ async fn into_file(archive: Archive, beside: &Beside, path: &Utf8Path) -> Result
 
 /// Writes the archive and says what it hashes to.
 fn write<W: Write>(archive: &Archive, to: W) -> Result<(Digest, W)> {
-    let mut out =
-        BufWriter::with_capacity(BUFFER, Hashed { inner: to, hasher: Hasher::new(DigestAlgorithm::Sha256) });
+    let mut out = BufWriter::with_capacity(BUFFER, Hashed::new(to));
     archive.write(&mut out)?;
     let hashed = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    Ok((hashed.hasher.finish(), hashed.inner))
-}
-
-struct Hashed<W> {
-    inner: W,
-    hasher: Hasher,
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.inner.write(bytes)?;
-        self.hasher.update(&bytes[..length]);
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
+    let (digest, _, to) = hashed.finish();
+    Ok((digest, to))
 }
 
 struct Printed(Print);

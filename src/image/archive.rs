@@ -7,13 +7,13 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::assembled::{Assembled, LayerOf};
 use super::config::{self, Descriptor, DockerImage};
 use super::tar::{self, Kind};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::model::{Digest, DigestAlgorithm, Hasher};
+use crate::model::{Digest, Hashed};
 
 const FOLDER: u32 = 0o755;
 const PLAIN: u32 = 0o644;
@@ -123,9 +123,9 @@ fn blob(digest: &Digest) -> String {
 }
 
 fn stream(layer: &LayerOf, out: &mut dyn Write) -> Result<()> {
-    let mut hashed = Hashed { out, hasher: Hasher::new(DigestAlgorithm::Sha256) };
+    let mut hashed = Hashed::new(out);
     layer.layer.write(&mut hashed)?;
-    let found = hashed.hasher.finish();
+    let (found, ..) = hashed.finish();
     if found == layer.digest {
         return Ok(());
     }
@@ -145,22 +145,4 @@ fn stream(layer: &LayerOf, out: &mut dyn Write) -> Result<()> {
     .detail("expected", layer.digest.to_string())
     .detail("observed", found.to_string())
     .hint(hint))
-}
-
-/// Hashes what goes through.
-struct Hashed<'a> {
-    out: &'a mut dyn Write,
-    hasher: Hasher,
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.write(bytes)?;
-        self.hasher.update(&bytes[..length]);
-        Ok(length)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use super::tar::{self, Kind};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::model::{Digest, DigestAlgorithm, Hasher};
+use crate::model::{Digest, DigestAlgorithm, Hashed};
 
 pub(super) const FOLDER: u32 = 0o755;
 pub(super) const PLAIN: u32 = 0o644;
@@ -93,6 +93,14 @@ impl Layer {
 
     /// The digest of the tar. Every file is compared with what it was when it was unpacked.
     pub(super) fn digest(&self) -> Result<Digest> {
+        self.verify()?;
+        let mut sum = Hashed::new(std::io::sink());
+        self.write(&mut sum)?;
+        Ok(sum.finish().0)
+    }
+
+    /// Compares every file with what it was when it was unpacked.
+    pub(super) fn verify(&self) -> Result<()> {
         for entry in self.entries.values() {
             let Entry::File { from, sha256, .. } = entry else { continue };
             let found = crate::artifact::store::hash_file(from, DigestAlgorithm::Sha256)?;
@@ -102,9 +110,7 @@ impl Layer {
                     .detail("observed", found.to_string()));
             }
         }
-        let mut sum = Sum(Hasher::new(DigestAlgorithm::Sha256));
-        self.write(&mut sum)?;
-        Ok(sum.0.finish())
+        Ok(())
     }
 }
 
@@ -159,18 +165,4 @@ fn changed(path: &Utf8PathBuf) -> Failure {
 fn taken(path: &str) -> Failure {
     Failure::failed(format!("two things would lie at /{path} of one layer"))
         .hint("correct `unpack` or `commands` of this artifact in deps.lock")
-}
-
-/// Takes bytes and keeps their digest.
-struct Sum(Hasher);
-
-impl Write for Sum {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -8,17 +8,18 @@ use fs_err as fs;
 use super::place;
 use crate::artifact::tool::InstalledTool;
 use crate::failure::Result;
-use crate::model::Digest;
+use crate::model::{Digest, Hashed};
 
 /// Writes the tar, and gives its digest and its size in bytes. The same tool makes the same bytes at any time. Every file is
 /// compared with what it was when it was unpacked. Blocks.
 pub(crate) fn pack(tool: &InstalledTool, to: &Utf8Path) -> Result<(Digest, u64)> {
     let layer = place::packed(tool)?;
-    let digest = layer.digest()?;
-    let mut file = std::io::BufWriter::new(fs::File::create(to)?);
+    layer.verify()?;
+    let mut file = Hashed::new(std::io::BufWriter::new(fs::File::create(to)?));
     layer.write(&mut file)?;
     file.flush()?;
-    Ok((digest, layer.size()?))
+    let (digest, size, _) = file.finish();
+    Ok((digest, size))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod address;
 mod digest;
+mod hashed;
 mod name;
 mod platform;
 mod relative_path;
@@ -10,6 +11,7 @@ mod wishes;
 
 pub use address::LabAddress;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
+pub use hashed::Hashed;
 pub use name::{ArtifactName, FileName, LabId, Slug, StepId};
 pub use platform::Platform;
 pub use relative_path::RelativePath;

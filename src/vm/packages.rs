@@ -75,17 +75,21 @@ pub fn installed_packages<'a>(
     Ok(packages)
 }
 
-/// Tools packed whole, each a tar in the lab's folder. Blocks.
+/// Tools packed whole, each a tar in the lab's folder, once: a lab that goes on has them. Blocks.
 pub(crate) fn packed_runtimes(run: &RunDir, tools: &[InstalledTool]) -> Result<Vec<Package>> {
     let folder = run.packages();
     fs::create_dir_all(&folder)?;
     let mut packages = Vec::new();
     for tool in tools {
-        let path = folder.join(format!("{}.tar", tool.artifact));
-        // A repository that serves the old one goes on serving that.
-        let beside = path.with_extension("new");
-        let (digest, size) = image::pack(tool, &beside)?;
-        fs::rename(&beside, &path)?;
+        let path = folder.join(format!("{}-{}.tar", tool.artifact, tool.version));
+        let (digest, size) = if path.exists() {
+            (hash_file(&path, DigestAlgorithm::Sha256)?, fs::metadata(&path)?.len())
+        } else {
+            let beside = Utf8PathBuf::from(format!("{path}.new"));
+            let packed = image::pack(tool, &beside)?;
+            fs::rename(&beside, &path)?;
+            packed
+        };
         packages.push(Package {
             name: package_name(tool.artifact.as_str())?,
             version: tool.version.clone(),
