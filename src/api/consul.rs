@@ -107,6 +107,13 @@ pub struct Instance {
     pub failing: Vec<String>,
 }
 
+impl Instance {
+    /// `address:port`.
+    pub fn at(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+}
+
 impl Consul {
     /// The agent that answers at `address`.
     pub fn new(address: SocketAddr, token: Option<Token>) -> Self {

@@ -56,6 +56,13 @@ pub struct Certificate {
     pub expires: String,
 }
 
+impl Certificate {
+    /// Whether it names a service of the mesh.
+    pub fn is_of(&self, service: &str) -> bool {
+        self.id.starts_with("spiffe://") && self.id.ends_with(&format!("/svc/{service}"))
+    }
+}
+
 /// The certificates of `/certs` that name somebody, each once.
 pub fn certificates(answer: &Value) -> Vec<Certificate> {
     let listed = answer.pointer("/certificates").and_then(Value::as_array);

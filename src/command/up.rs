@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lab::{components, components_for_a_start};
 use super::runtime::{self, Chosen};
 use crate::cli::{Settings, UpArgs};
 use crate::event::{Event, RuntimeEvent, SharedReporter};
@@ -63,14 +64,11 @@ async fn bring_up(
 ) -> Result<()> {
     let started = Instant::now();
     let dirs = &chosen.settings.dirs;
-    if !resumed {
-        runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
-    }
-    let components = super::lab::components(&lab, chosen, lock, reporter).await?;
     let mut session = if resumed {
+        let components = components(&lab, chosen, lock, reporter).await?;
         Session::resume(lab, run, components, dirs, reporter.clone()).await?
     } else {
-        runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
+        let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
         Session::prepare(lab, run, components, dirs, reporter.clone()).await?
     };
     // Nomad looks for Consul once, when it starts: the others come first.

@@ -16,9 +16,12 @@ impl Session {
     /// Looks at what says whether a step is done, whoever did it.
     pub async fn check_step(&self, index: usize, patience: Duration) -> Result<()> {
         let step = &self.lab.steps[index];
+        self.prove_closing(step, patience).await.map_err(|failure| with_place(failure, index + 1, step))
+    }
+
+    async fn prove_closing(&self, step: &Step, patience: Duration) -> Result<()> {
         for check in step.closing_checks() {
-            let proved = self.prove(check, patience).await;
-            proved.map_err(|failure| with_place(failure, index + 1, step))?;
+            self.prove(check, patience).await?;
         }
         Ok(())
     }
@@ -66,11 +69,12 @@ impl Session {
         let (Some(reader), Some(task)) = (reader, &run.task) else { return Ok(false) };
         self.report(LabEvent::Task { task: task.clone() });
         let mut hints = step.hints.iter().enumerate();
+        let patience = step.timeout.min(PATIENCE_WITH_READERS);
         loop {
             match reader.turn().await {
                 Turn::Solve => return Ok(false),
                 Turn::Hint => self.report_hint(hints.next(), step.hints.len()),
-                Turn::Done => match self.reader_is_right(step).await {
+                Turn::Done => match self.prove_closing(step, patience).await {
                     Ok(()) => return Ok(true),
                     // Told already; the reader tries again.
                     Err(failure) if failure.kind() == FailureKind::CheckFailed => {}
@@ -91,12 +95,5 @@ impl Session {
             }
             None => self.reporter.report(Event::Note { text: "there are no more hints".to_owned() }),
         }
-    }
-
-    async fn reader_is_right(&self, step: &Step) -> Result<()> {
-        for check in step.closing_checks() {
-            self.prove(check, step.timeout.min(PATIENCE_WITH_READERS)).await?;
-        }
-        Ok(())
     }
 }

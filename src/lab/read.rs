@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::Check;
+use super::check::{Check, words};
 use super::definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, FileName, LabAddress, LabId, Slug, StepId, Wishes};
@@ -283,10 +283,6 @@ impl StepReader<'_> {
         let shown_lines = raw.lines.unwrap_or(SHOWN_LINES);
         Ok(RunAction { command: raw.run, service, shown_lines, task: raw.task })
     }
-}
-
-fn words(error: &toml::de::Error) -> String {
-    error.message().trim().to_owned()
 }
 
 /// What stands for an address in texts, commands and files. Addresses are parsed: nothing else can get into a command.

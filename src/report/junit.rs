@@ -8,7 +8,6 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::record::{Act, Command, Outcome, Proof, Record, Step, Verdict, Why};
-use crate::why::State;
 
 /// No more of a case's output is written, in bytes: what shows test results is not made for more.
 const MOST_OUTPUT: usize = 64 << 10;
@@ -226,7 +225,7 @@ fn transcript(step: &Step) -> String {
                             vec![format!("expected: {expected}"), format!("observed: {observed}")];
                         for hop in path {
                             let found = hop.found.join("; ");
-                            facts.push(format!("{} ({}): {found}", hop.name, word(hop.state)));
+                            facts.push(format!("{} ({}): {found}", hop.name, hop.state.word()));
                         }
                         ("FAILED", facts)
                     }
@@ -245,15 +244,6 @@ fn transcript(step: &Step) -> String {
         let _ = write!(text, "\n[cut here: {all} bytes in all]\n");
     }
     allowed(&text)
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Open => "open",
-        State::Doubtful => "in doubt",
-        State::Stopped => "stops here",
-        State::Unreached => "not reached",
-    }
 }
 
 fn typed(command: &Command, text: &mut String) {

@@ -146,12 +146,13 @@ fn way(hops: &[Hop]) -> String {
     }
     let mut html = "<ol class=\"way\">\n".to_owned();
     for hop in hops {
-        let (symbol, word, class) = match hop.state {
-            State::Open => ("✔", "open", "good"),
-            State::Doubtful => ("!", "in doubt", "warn"),
-            State::Stopped => ("✘", "stops here", "bad"),
-            State::Unreached => ("–", "not reached", "quiet"),
+        let (symbol, class) = match hop.state {
+            State::Open => ("✔", "good"),
+            State::Doubtful => ("!", "warn"),
+            State::Stopped => ("✘", "bad"),
+            State::Unreached => ("–", "quiet"),
         };
+        let word = hop.state.word();
         let sign = Sign { symbol, word, class }.html();
         let name = escape(&hop.name);
         add(

@@ -42,11 +42,13 @@ pub(super) fn in_short(way: &Way, look: &Look, room: usize) -> Vec<String> {
 
 fn heading(way: &Way, hop: &Hop, look: &Look, room: usize) -> String {
     let (symbols, paint) = (look.symbols, look.paint);
+    let word = hop.state.word();
     let (symbol, word) = match hop.state {
+        // The rule needs no word.
         State::Open => (paint.good(symbols.pass), String::new()),
-        State::Doubtful => (paint.warn(symbols.warn), paint.warn("in doubt")),
-        State::Stopped => (paint.bad(symbols.fail), paint.bad("stops here")),
-        State::Unreached => (paint.dim(symbols.skipped), paint.dim("not reached")),
+        State::Doubtful => (paint.warn(symbols.warn), paint.warn(word)),
+        State::Stopped => (paint.bad(symbols.fail), paint.bad(word)),
+        State::Unreached => (paint.dim(symbols.skipped), paint.dim(word)),
     };
     let name = text::clean(&way.name_of(hop.kind));
     let name = if hop.state == State::Unreached { paint.dim(&name) } else { paint.strong(&name) };

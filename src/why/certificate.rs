@@ -25,10 +25,7 @@ pub(super) fn unknown(id: &str) -> Finding {
 }
 
 fn judge(id: &str, service: &str, shown: &[Certificate], now: SystemTime) -> Finding {
-    let wanted = format!("/svc/{service}");
-    let own = shown
-        .iter()
-        .find(|certificate| certificate.id.starts_with("spiffe://") && certificate.id.ends_with(&wanted));
+    let own = shown.iter().find(|certificate| certificate.is_of(service));
     let expected = format!("a valid certificate of spiffe://.../svc/{service}");
     let Some(own) = own else {
         let shown: Vec<&str> = shown.iter().map(|certificate| certificate.id.as_str()).collect();

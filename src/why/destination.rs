@@ -13,7 +13,7 @@ use crate::api::envoy::{requires_client_certificate, socket_address};
 pub(super) fn public_listeners(facts: &Facts) -> Vec<Finding> {
     each(&facts.destination, |sidecar, pages| {
         let id = &sidecar.instance.id;
-        let at = format!("{}:{}", sidecar.instance.address, sidecar.instance.port);
+        let at = sidecar.instance.at();
         let expected = format!("a listener at {at} that takes nobody without a certificate");
         if let Some(Err(seen)) = facts.destination.ports.get(&at) {
             let hint = "this Envoy does not listen there: `meshlab logs` of it says why";

@@ -59,8 +59,7 @@ fn of_host(host: &Value, cluster: &str, facts: &Facts) -> Finding {
     }
     // The sidecar at this address is what later hops are about.
     let sidecar = facts.destination.sidecars.iter().map(|sidecar| &sidecar.instance);
-    let sidecar =
-        sidecar.into_iter().find(|instance| format!("{}:{}", instance.address, instance.port) == at);
+    let sidecar = sidecar.into_iter().find(|instance| instance.at() == at);
     let about = sidecar.map_or_else(|| at.clone(), |instance| instance.id.clone());
     if troubles.is_empty() {
         return Finding::holds(about, format!("{at} is healthy, in {}", short(cluster)));

@@ -88,10 +88,8 @@ impl Facts {
     /// The source's sidecars that have a port for the destination: the others are not on the way.
     pub(super) fn on_the_way(&self) -> impl Iterator<Item = (&Sidecar, Option<&Pages>)> {
         let destination = &self.question.destination;
-        let leads_there = move |sidecar: &&Sidecar| {
-            sidecar.upstreams.iter().any(|upstream| upstream.destination == *destination)
-        };
-        self.source.sidecars.iter().filter(leads_there).map(|sidecar| (sidecar, self.source.pages(sidecar)))
+        let leads_there = self.source.sidecars.iter().filter(|sidecar| sidecar.leads_to(destination));
+        leads_there.map(|sidecar| (sidecar, self.source.pages(sidecar)))
     }
 }
 
@@ -107,9 +105,7 @@ impl Side {
         let (mut instances, mut sidecars) = tokio::try_join!(consul.instances(name), consul.sidecars(name))?;
         instances.truncate(MOST_INSTANCES);
         sidecars.truncate(MOST_INSTANCES);
-        let leads_there = |sidecar: &Sidecar| {
-            sidecar.upstreams.iter().any(|upstream| Some(upstream.destination.as_str()) == calls)
-        };
+        let leads_there = |sidecar: &Sidecar| calls.is_some_and(|destination| sidecar.leads_to(destination));
         if sidecars.iter().any(leads_there) {
             sidecars.retain(leads_there);
         }
@@ -123,8 +119,7 @@ impl Side {
             None => sidecars
                 .iter()
                 .flat_map(|sidecar| {
-                    let Instance { address, port, .. } = &sidecar.instance;
-                    [format!("{address}:{port}"), format!("{}:{}", sidecar.local_address, sidecar.local_port)]
+                    [sidecar.instance.at(), format!("{}:{}", sidecar.local_address, sidecar.local_port)]
                 })
                 .collect(),
         };

@@ -15,7 +15,7 @@ pub(super) fn known(name: &str, instances: &[Instance]) -> Vec<Finding> {
         )];
     }
     let finding = |instance: &Instance| {
-        let at = at(instance);
+        let at = instance.at();
         match instance.failing.first() {
             None => Finding::holds(&instance.id, format!("{at}, all its checks pass")),
             Some(failing) => Finding::broken(
@@ -43,7 +43,7 @@ pub(super) fn sidecars(side: &Side) -> Vec<Finding> {
         )];
     }
     let finding = |instance: &Instance| match instance.failing.first() {
-        None => Finding::holds(&instance.id, format!("registered at {}, all its checks pass", at(instance))),
+        None => Finding::holds(&instance.id, format!("registered at {}, all its checks pass", instance.at())),
         Some(failing) => Finding::broken(
             &instance.id,
             format!("all checks of {} pass", instance.id),
@@ -52,8 +52,4 @@ pub(super) fn sidecars(side: &Side) -> Vec<Finding> {
         ),
     };
     side.sidecars.iter().map(|sidecar| finding(&sidecar.instance)).collect()
-}
-
-fn at(instance: &Instance) -> String {
-    format!("{}:{}", instance.address, instance.port)
 }

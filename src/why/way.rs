@@ -81,6 +81,18 @@ pub enum State {
     Unreached,
 }
 
+impl State {
+    /// In a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Doubtful => "in doubt",
+            Self::Stopped => "stops here",
+            Self::Unreached => "not reached",
+        }
+    }
+}
+
 /// What was found, of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {

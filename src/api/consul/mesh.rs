@@ -25,6 +25,13 @@ pub struct Sidecar {
     pub upstreams: Vec<UpstreamPort>,
 }
 
+impl Sidecar {
+    /// Whether a service is behind one of its ports.
+    pub fn leads_to(&self, destination: &str) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.destination == destination)
+    }
+}
+
 /// A port of a sidecar behind which a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamPort {

@@ -14,6 +14,7 @@ use crate::lab::{Components, Lab, Place};
 use crate::lockfile::Lock;
 use crate::runtime::docker;
 use crate::runtime::host::apart;
+use crate::state::RunDir;
 use crate::vm::installed_packages;
 
 /// A lab of processes whose tasks have networks needs one of its own. Gets what it needs, which is not to be had from there,
@@ -95,5 +96,20 @@ pub(in crate::command) async fn components(
         // Inside, the tools are those of the images.
         components.path = vec![docker::COMMANDS.into()];
     }
+    Ok(components)
+}
+
+/// The same for a lab that is about to start: what it needs of this machine has to be free.
+pub(in crate::command) async fn components_for_a_start(
+    lab: &Lab,
+    run: &RunDir,
+    chosen: &Chosen,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<Components> {
+    // Before the tools, which may take minutes to get, and again after them.
+    runtime::require_free(run, lab, chosen.daemon.as_ref()).await?;
+    let components = components(lab, chosen, lock, reporter).await?;
+    runtime::require_free(run, lab, chosen.daemon.as_ref()).await?;
     Ok(components)
 }

@@ -13,4 +13,4 @@ pub use practice::{check, hint, reset, solve};
 pub use run::run;
 pub use test::test;
 
-pub(super) use components::{components, move_apart};
+pub(super) use components::{components, components_for_a_start, move_apart};

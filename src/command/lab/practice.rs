@@ -38,11 +38,6 @@ impl Practised {
         Ok(Self { run: settings.run_dir(), lab, progress, chosen })
     }
 
-    /// The step that was named, else the first that is not done.
-    fn step(&self, named: Option<&str>) -> Result<usize> {
-        step(&self.lab, &self.progress, named)
-    }
-
     fn require_running(&self) -> Result<()> {
         let (id, address) = (&self.lab.id, self.run.address());
         match self.run.load() {
@@ -62,6 +57,7 @@ fn lab(name: &str, address: LabAddress, settings: &Settings) -> Result<Lab> {
     Catalog::find(&settings.work_dir)?.lab(name, address)
 }
 
+/// The step that was named, else the first that is not done.
 fn step(lab: &Lab, progress: &Progress, named: Option<&str>) -> Result<usize> {
     match named {
         Some(named) => lab.position(named),
@@ -82,7 +78,7 @@ pub async fn check(
 ) -> Result<()> {
     let mut practised = Practised::find(name, settings).await?;
     practised.require_running()?;
-    let index = practised.step(step)?;
+    let index = self::step(&practised.lab, &practised.progress, step)?;
     let Practised { lab, run, progress, chosen } = &mut practised;
     let components = components(lab, chosen, lock, reporter).await?;
     let dirs = &chosen.settings.dirs;
@@ -175,7 +171,7 @@ pub async fn reset(
         return Ok(());
     };
     practised.require_running()?;
-    let index = practised.step(Some(step))?;
+    let index = practised.lab.position(step)?;
     let number = index + 1;
     let Practised { lab, run, mut progress, chosen } = practised;
     if lab.steps[index].reset.is_empty() {

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{components, move_apart};
+use super::{components, components_for_a_start, move_apart};
 use crate::cli::{LabRunArgs, Settings};
 use crate::command::runtime::{self, Chosen};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::lab::{Catalog, Lab, Progress, Session};
 use crate::lockfile::Lock;
-use crate::model::LabId;
+use crate::model::{LabAddress, LabId};
 use crate::report::Reports;
 use crate::runtime::RuntimeKind;
 use crate::signals::interrupted;
@@ -29,6 +29,18 @@ pub(super) enum Wanted {
     Only(usize),
     /// The one after those that are done.
     Next,
+}
+
+impl Wanted {
+    /// Of a lab with so many steps, where `open` is the one to begin with unless another one is named.
+    fn range(self, open: usize, steps: usize) -> Range<usize> {
+        match self {
+            Self::Rest => open..steps,
+            Self::Next => open..open + 1,
+            Self::From(index) => index..steps,
+            Self::Only(index) => index..index + 1,
+        }
+    }
 }
 
 /// How a lab is gone through.
@@ -78,7 +90,7 @@ pub(super) async fn go(
     let mut progress = Progress::load(&settings.dirs.state, &lab.id);
     let resumes = is_resumable(&run, &lab, &progress);
     let plan = if resumes {
-        Plan::resumed(way, &lab, &progress)?
+        Plan::resumed(way, &lab, &progress, run.address())?
     } else {
         run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
         Plan::fresh(way, &lab, &progress, reporter)
@@ -124,20 +136,15 @@ struct Plan {
 }
 
 impl Plan {
-    fn resumed(way: Way, lab: &Lab, progress: &Progress) -> Result<Self> {
+    fn resumed(way: Way, lab: &Lab, progress: &Progress, address: LabAddress) -> Result<Self> {
         let (id, steps) = (&lab.id, lab.steps.len());
         let open = progress.current(lab);
-        let shown = match way.wanted {
-            Wanted::Rest => open.map(|open| open..steps),
-            Wanted::Next => open.map(|open| open..open + 1),
-            Wanted::From(index) => Some(index..steps),
-            Wanted::Only(index) => Some(index..index + 1),
-        };
-        let shown = shown.ok_or_else(|| {
-            Failure::failed(format!("all {steps} steps of the running lab {id} are done")).hint(format!(
-                "`meshlab lab reset {id} STEP` undoes one; `meshlab lab reset {id}` begins the whole lab anew"
-            ))
-        })?;
+        if open.is_none() && matches!(way.wanted, Wanted::Rest | Wanted::Next) {
+            return Err(Failure::failed(format!("all {steps} steps of the running lab {id} are done"))
+                .detail("seen", format!("it is running on {address}"))
+                .hint(format!("`meshlab lab reset {id} STEP` undoes one; `meshlab down` ends all of it")));
+        }
+        let shown = way.wanted.range(open.unwrap_or(steps), steps);
         if progress.is_done(&lab.steps[shown.start].id) {
             let number = shown.start + 1;
             let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
@@ -151,13 +158,9 @@ impl Plan {
     }
 
     fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
+        // One that is done begins anew.
         let left = progress.current(lab).unwrap_or(0);
-        let shown = match way.wanted {
-            Wanted::Rest => left..lab.steps.len(),
-            Wanted::Next => left..left + 1,
-            Wanted::From(index) => index..lab.steps.len(),
-            Wanted::Only(index) => index..index + 1,
-        };
+        let shown = way.wanted.range(left, lab.steps.len());
         if matches!(way.wanted, Wanted::Rest) && left > 0 {
             let (number, title) = (left + 1, &lab.steps[left].title);
             reporter.report(Event::Note {
@@ -182,15 +185,11 @@ impl Travel<'_> {
     async fn work(&self, lab: Lab, plan: Plan, keep: bool, progress: &mut Progress) -> Result<()> {
         let Plan { first, shown, resumes, .. } = plan;
         let reporter = self.reporter;
-        let daemon = self.chosen.daemon.as_ref();
-        if !resumes {
-            // Before the tools, which may take minutes to get, and again after them.
-            runtime::require_free(self.run, &lab, daemon).await?;
-        }
-        let components = components(&lab, self.chosen, self.lock, reporter).await?;
-        if !resumes {
-            runtime::require_free(self.run, &lab, daemon).await?;
-        }
+        let components = if resumes {
+            components(&lab, self.chosen, self.lock, reporter).await?
+        } else {
+            components_for_a_start(&lab, self.run, self.chosen, self.lock, reporter).await?
+        };
         report_start(&lab, self.run, self.chosen, components.tools.clone(), reporter);
         let dirs = &self.chosen.settings.dirs;
         let mut session = if resumes {

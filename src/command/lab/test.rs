@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use super::components::{components, move_apart, moves_apart};
+use super::components::{components_for_a_start, move_apart, moves_apart};
 use super::run::report_start;
 use crate::cli::Settings;
 use crate::command::runtime::{self, Chosen};
@@ -90,24 +90,22 @@ async fn try_steps(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
-    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
-    let components = components(&lab, chosen, lock, reporter).await?;
-    runtime::require_free(run, &lab, chosen.daemon.as_ref()).await?;
+    let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
     report_start(&lab, run, chosen, components.tools.clone(), reporter);
     let started = Instant::now();
     let silent: SharedReporter = Arc::new(Silent);
-    let session = Session::prepare(lab.clone(), run, components, &chosen.settings.dirs, silent).await?;
-    let mut tester = Tester { lab, session, reporter, trials: 0, wrong: Vec::new() };
+    let session = Session::prepare(lab, run, components, &chosen.settings.dirs, silent).await?;
+    let mut tester = Tester { session, reporter, trials: 0, wrong: Vec::new() };
     let mut outcome = Ok(());
     let mut steps = 0;
-    for index in 0..tester.lab.steps.len() {
+    for index in 0..tester.session.lab().steps.len() {
         outcome = tester.try_step(index).await;
         if outcome.is_err() {
             break;
         }
         steps += 1;
     }
-    let (id, of) = (tester.lab.id.clone(), tester.lab.steps.len());
+    let (id, of) = (tester.session.lab().id.clone(), tester.session.lab().steps.len());
     let passed = outcome.is_ok() && tester.wrong.is_empty();
     let (trials, wrong, took) = (tester.trials, tester.wrong.len(), started.elapsed());
     reporter.report(Event::Lab(LabEvent::Tested { id: id.clone(), steps, of, trials, wrong, passed, took }));
@@ -123,7 +121,6 @@ async fn try_steps(
 }
 
 struct Tester<'a> {
-    lab: Lab,
     session: Session,
     reporter: &'a SharedReporter,
     trials: usize,
@@ -138,9 +135,15 @@ impl Tester<'_> {
         let started = Instant::now();
         let open = self.session.first_open_check(index).await;
         let (holds, observed) = told(open);
-        self.tell(index, Trial::Before, holds != self.lab.steps[index].changes, observed, started.elapsed());
+        self.tell(
+            index,
+            Trial::Before,
+            holds != self.session.lab().steps[index].changes,
+            observed,
+            started.elapsed(),
+        );
         self.run(index, Trial::Run).await?;
-        if self.lab.steps[index].reset.is_empty() {
+        if self.session.lab().steps[index].reset.is_empty() {
             return Ok(());
         }
         self.working(index, Trial::Reset);
@@ -168,7 +171,7 @@ impl Tester<'_> {
 
     /// Looks until a check of a step does not hold any more, for as long as the step may take.
     async fn until_open(&self, index: usize) -> (bool, String) {
-        let deadline = Instant::now() + self.lab.steps[index].timeout;
+        let deadline = Instant::now() + self.session.lab().steps[index].timeout;
         loop {
             let seen = told(self.session.first_open_check(index).await);
             if !seen.0 || Instant::now() >= deadline {
@@ -179,13 +182,13 @@ impl Tester<'_> {
     }
 
     fn working(&self, index: usize, trial: Trial) {
-        let what = format!("step {} of {}: {}", index + 1, self.lab.steps.len(), trial.name());
+        let what = format!("step {} of {}: {}", index + 1, self.session.lab().steps.len(), trial.name());
         self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     }
 
     fn tell(&mut self, index: usize, trial: Trial, passed: bool, observed: String, took: Duration) {
-        let step = &self.lab.steps[index];
-        let (number, of) = (index + 1, self.lab.steps.len());
+        let step = &self.session.lab().steps[index];
+        let (number, of) = (index + 1, self.session.lab().steps.len());
         self.trials += 1;
         if !passed {
             self.wrong.push(format!("step {number}, {}, {}: {observed}", step.id, trial.name()));

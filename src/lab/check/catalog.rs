@@ -27,7 +27,7 @@ impl Kind for Service {
             let mut healthy = Vec::new();
             let mut told = Vec::new();
             for instance in instances {
-                let at = format!("{}:{}", instance.address, instance.port);
+                let at = instance.at();
                 match instance.failing.first() {
                     None => {
                         told.push(format!("{at} passes its checks"));

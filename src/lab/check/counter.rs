@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Place;
 use super::admin::Admin;
 use crate::api::envoy;
+use crate::bench::figure;
 use crate::svc::load::Tally;
 
 /// How long Envoy may take to count what has already happened.
@@ -100,7 +101,8 @@ impl<'a> Growth<'a> {
             let deadline = Instant::now() + COUNTING;
             loop {
                 let grown = growth(before, &values(counter, self.place).await?);
-                let told = grown.iter().map(|grown| format!("+{}", grouped(*grown))).collect::<Vec<_>>();
+                let told =
+                    grown.iter().map(|grown| format!("+{}", figure::count(*grown))).collect::<Vec<_>>();
                 let told = told.join(", ");
                 if counter.is_enough(&grown, least) {
                     evidence.push(format!("{}: {told} ({})", counter.who, counter.name));
@@ -108,7 +110,7 @@ impl<'a> Growth<'a> {
                 }
                 if Instant::now() >= deadline {
                     let each = if counter.each { " each" } else { "" };
-                    let least = grouped(least);
+                    let least = figure::count(least);
                     return Err(format!(
                         "{}: {} grew by {told}, not by {least}{each}",
                         counter.who, counter.name
@@ -142,30 +144,4 @@ async fn values(counter: &Counter, place: Place<'_>) -> Result<Values, String> {
         values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));
     }
     Ok(values)
-}
-
-/// `10485760` as `10,485,760`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!(
-            ["1", "1,000", "10,485,760"],
-            [1, 1000, 10_485_760].map(grouped).each_ref().map(String::as_str)
-        );
-    }
 }

@@ -168,12 +168,11 @@ impl Kind for Stat {
 
 async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> {
     let certificates = certificates(&json(admin, "/certs").await?);
-    let wanted = format!("/svc/{service}");
-    let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
-    match ids.iter().find(|id| id.starts_with("spiffe://") && id.ends_with(&wanted)) {
-        Some(id) => Ok((*id).to_owned()),
-        None => Err(format!("Envoy at {admin} shows {ids:?}, none ends in {wanted}")),
+    if let Some(own) = certificates.iter().find(|certificate| certificate.is_of(service.as_str())) {
+        return Ok(own.id.clone());
     }
+    let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
+    Err(format!("Envoy at {admin} shows {ids:?}, none ends in /svc/{service}"))
 }
 
 /// The exact names that TLS clients of this Envoy accept.

@@ -87,6 +87,11 @@ fn read<K: Kind + DeserializeOwned + 'static>(table: toml::Table) -> Result<Arc<
     K::deserialize(table).map(|kind| Arc::new(kind) as Arc<dyn Kind>)
 }
 
+/// What a definition should have been, without where: whoever reads the whole of it knows that better.
+pub(super) fn words(error: &toml::de::Error) -> String {
+    error.message().trim().to_owned()
+}
+
 /// What all checks have.
 #[derive(Deserialize)]
 struct Common {
@@ -142,8 +147,7 @@ pub enum Verdict {
 impl Check {
     /// Reads a check of a lab; an error says what was expected.
     pub(super) fn from_table(mut table: toml::Table) -> Result<Self, String> {
-        let words = |error: toml::de::Error| error.message().trim().to_owned();
-        let common = Common::deserialize(table.clone()).map_err(words)?;
+        let common = Common::deserialize(table.clone()).map_err(|error| words(&error))?;
         for key in ["check", "claim", "component", "between"] {
             table.remove(key);
         }
@@ -152,7 +156,7 @@ impl Check {
             let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
             format!("no kind of check is called {:?}, expected one of {}", common.check, names.join(", "))
         })?;
-        let kind = read(table).map_err(words)?;
+        let kind = read(table).map_err(|error| words(&error))?;
         Ok(Self { claim: common.claim, component: common.component, between: common.between, kind })
     }
 

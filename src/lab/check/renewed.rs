@@ -39,10 +39,13 @@ impl Kind for Renewed {
 impl Renewed {
     fn compare(&self, before: &Value, now: &Value) -> Look {
         let own = |page: &Value, which: &str| {
-            let wanted = format!("/svc/{}", self.service);
             let mut own = certificates(page);
-            own.retain(|certificate| certificate.id.ends_with(&wanted));
-            if own.is_empty() { Err(format!("no certificate of {wanted} {which}")) } else { Ok(own) }
+            own.retain(|certificate| certificate.is_of(self.service.as_str()));
+            if own.is_empty() {
+                Err(format!("no certificate of /svc/{} {which}", self.service))
+            } else {
+                Ok(own)
+            }
         };
         let (old, shown) = (own(before, "before")?, own(now, "now")?);
         // What connections from before still use is listed for as long as they last.
