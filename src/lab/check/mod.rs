@@ -35,6 +35,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(4);
 /// ... up to here.
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// The first pause after a look that is drawn by lot. The pauses double without a limit, so the looks are few: seven in 30 s.
+const FIRST_PAUSE_OF_LOTS: Duration = Duration::from_millis(250);
+
 /// The most that a look may take which is not repeated.
 const ONE_LOOK: Duration = Duration::from_secs(20);
 
@@ -60,6 +63,11 @@ trait Kind: fmt::Debug + Send + Sync {
 
     /// One look.
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look>;
+
+    /// Whether chance has a say in what a look finds. Each look gives what is wrong another chance to seem right.
+    fn is_drawn_by_lot(&self) -> bool {
+        false
+    }
 }
 
 /// Reads what is particular to a kind of check.
@@ -195,7 +203,7 @@ impl Check {
         mut waiting: impl FnMut(&str),
     ) -> Verdict {
         let deadline = Instant::now() + timeout;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = pauses(self.kind.is_drawn_by_lot());
         let mut last = String::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -213,11 +221,37 @@ impl Check {
                 Err(_) if last.is_empty() => last = format!("no result within {timeout:?}"),
                 Err(_) => {}
             }
-            if Instant::now() + pause >= deadline {
-                return Verdict::Fails { observed: last };
+            match pauses.next().filter(|pause| Instant::now() + *pause < deadline) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Verdict::Fails { observed: last },
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+/// The pauses between looks: doubling, and with a limit unless they are drawn by lot.
+fn pauses(of_lots: bool) -> impl Iterator<Item = Duration> {
+    let (first, longest) =
+        if of_lots { (FIRST_PAUSE_OF_LOTS, Duration::MAX) } else { (FIRST_PAUSE, LONGEST_PAUSE) };
+    std::iter::successors(Some(first), move |pause| Some(pause.saturating_mul(2).min(longest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_at_lots_are_few_and_others_are_quick() {
+        let looks = |of_lots: bool| {
+            let mut left = Duration::from_secs(30);
+            let fits = pauses(of_lots).take_while(|pause| {
+                let fits = *pause < left;
+                left = left.saturating_sub(*pause);
+                fits
+            });
+            1 + fits.count()
+        };
+        assert_eq!(looks(true), 7);
+        assert!((300..400).contains(&looks(false)), "{}", looks(false));
     }
 }

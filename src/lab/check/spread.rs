@@ -4,6 +4,9 @@
 //! [`ERROR`] is the probability that one look finds a share outside of it although all is as configured; the shares of a
 //! look divide it among themselves. A lab chooses its number of calls so that the shares it tells apart have intervals
 //! that do not touch: 1000 calls tell 10 % (56 to 151) from nothing and from 50 % (421 to 579).
+//!
+//! A look that finds something else is repeated, as a configuration takes a while to reach every sidecar. The pauses double,
+//! so a wrong share has few chances to be met by luck: seven in 30 s, not one for every second of it.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -146,6 +149,10 @@ impl Kind for Spread {
         );
         parts.extend(self.raw.slowest_ms.map(|slowest| format!("none slower than {slowest} ms")));
         format!("{calls} calls {} :{port}{path}{headers}{at_once}: {}", self.method, parts.join("; "))
+    }
+
+    fn is_drawn_by_lot(&self) -> bool {
+        self.raw.share.is_some() || self.raw.even_within.is_some()
     }
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
