@@ -25,6 +25,8 @@ pub enum FailureKind {
     LockOutdated,
     /// A deadline passed.
     DeadlinePassed,
+    /// A reader had enough. Nothing is wrong.
+    Stopped,
     /// Stopped by the signal with this number, after an orderly take-down.
     Interrupted(u8),
 }
@@ -41,6 +43,7 @@ impl FailureKind {
             Self::MachineLacks => 6,
             Self::LockOutdated => 7,
             Self::DeadlinePassed => 8,
+            Self::Stopped => 0,
             Self::Interrupted(signal) => 128_u8.saturating_add(signal),
         }
     }

@@ -186,6 +186,8 @@ pub enum LabEvent {
         steps: Vec<StepSummary>,
         /// Of how many; fewer ran if it was stopped or failed.
         of: usize,
+        /// How many steps the lab has, those that were not asked for included.
+        all: usize,
         /// Whether all that ran held.
         passed: bool,
         /// What was learned, Markdown, one item each.

@@ -81,8 +81,7 @@ impl Session {
                     Err(failure) => return Err(failure),
                 },
                 Turn::Quit => {
-                    return Err(Failure::new(FailureKind::CheckFailed, "stopped before it was done")
-                        .hint("run the lab again: it goes on with this step"));
+                    return Err(Failure::new(FailureKind::Stopped, "stopped before it was done"));
                 }
             }
         }

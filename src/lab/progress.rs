@@ -35,6 +35,14 @@ struct StepRecord {
     hints: usize,
 }
 
+impl Record {
+    fn read(path: &Utf8Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let record = serde_json::from_str::<Self>(&text).ok().filter(|record| record.schema == SCHEMA);
+        record.unwrap_or_default()
+    }
+}
+
 impl Progress {
     /// The folder of all labs' progress.
     pub fn folder(state_dir: &Utf8Path) -> Utf8PathBuf {
@@ -44,9 +52,7 @@ impl Progress {
     /// What is known of a lab; a file that cannot be read counts as none.
     pub fn load(state_dir: &Utf8Path, lab: &LabId) -> Self {
         let path = Self::folder(state_dir).join(format!("{lab}.json"));
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        let record = serde_json::from_str::<Record>(&text).ok().filter(|record| record.schema == SCHEMA);
-        Self { path, record: record.unwrap_or_default() }
+        Self { record: Record::read(&path), path }
     }
 
     /// Whether a step's checks held the last time.
@@ -71,6 +77,7 @@ impl Progress {
 
     /// Records how a step ended.
     pub fn mark(&mut self, lab: &Lab, step: &StepId, done: bool) -> Result<()> {
+        self.refresh();
         self.record.steps.entry(step.clone()).or_default().done = done;
         self.record.completed |= self.current(lab).is_none();
         self.save()
@@ -78,6 +85,7 @@ impl Progress {
 
     /// Begins anew: no step is done. Hints that were shown stay known.
     pub fn begin(&mut self) -> Result<()> {
+        self.refresh();
         if self.record.steps.values().any(|step| step.done) {
             self.record.steps.values_mut().for_each(|step| step.done = false);
             self.save()?;
@@ -87,6 +95,7 @@ impl Progress {
 
     /// Shows one more of a step's `available` hints; says how many are shown then.
     pub fn reveal_hint(&mut self, step: &StepId, available: usize) -> Result<usize> {
+        self.refresh();
         let shown = &mut self.record.steps.entry(step.clone()).or_default().hints;
         *shown = (*shown + 1).min(available);
         let shown = *shown;
@@ -104,6 +113,11 @@ impl Progress {
                 Ok(())
             }
         }
+    }
+
+    /// A reader may have asked for a hint, or had a step checked, beside the lab that is running.
+    fn refresh(&mut self) {
+        self.record = Record::read(&self.path);
     }
 
     fn save(&mut self) -> Result<()> {
@@ -143,6 +157,12 @@ mod tests {
 
         let mut progress = Progress::load(folder, &lab.id);
         assert_eq!((progress.current(&lab), progress.is_completed()), (Some(2), false));
+        // In another terminal.
+        let mut beside = Progress::load(folder, &lab.id);
+        assert_eq!(beside.reveal_hint(&lab.steps[3].id, 2).unwrap(), 1);
+        progress.mark(&lab, &lab.steps[2].id, true).unwrap();
+        assert_eq!(beside.reveal_hint(&lab.steps[3].id, 2).unwrap(), 2);
+        assert!(beside.is_done(&lab.steps[2].id));
         for step in &lab.steps {
             progress.mark(&lab, &step.id, true).unwrap();
         }

@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// Runs one step (`index` from 0); a reader is asked to do what the lab leaves to one. `Err` says why it failed; the
-    /// summary was reported before either way.
+    /// summary was reported before, unless the reader stopped in the middle of it.
     pub async fn run_step(&mut self, index: usize, reader: Option<&dyn Reader>) -> (StepSummary, Result<()>) {
         let step = self.lab.steps[index].clone();
         let number = index + 1;
@@ -247,7 +247,9 @@ impl Session {
             checks += group.iter().filter(|action| matches!(action, Action::Check(_))).count();
         }
         let (passed, took) = (outcome.is_ok(), started.elapsed());
-        self.report(LabEvent::StepFinished { number, step: step.id.clone(), passed, took });
+        if !matches!(&outcome, Err(failure) if failure.kind() == FailureKind::Stopped) {
+            self.report(LabEvent::StepFinished { number, step: step.id.clone(), passed, took });
+        }
         (StepSummary { number, step: step.id, title: step.title, passed, checks, took }, outcome)
     }
 

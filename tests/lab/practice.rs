@@ -178,6 +178,12 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     terminal.keys("\n");
     terminal.shows("No such file", 1);
     terminal.shows(QUESTION, 3);
+    terminal.keys("q\n");
+    assert!(child.0.wait().unwrap().success(), "{}", terminal.seen());
+    terminal.shows("stopped at step 3 of 3", 1);
+    terminal.shows("-own stopped: 2 of 3 steps passed", 1);
+    let mut child = terminal.start(lab.command(&["lab", "own"]).env_remove("CI"));
+    terminal.shows(QUESTION, 4);
     // By hand, as in another terminal.
     lab.run(&["shell", "--", "cp", "greeting.txt", "answer.txt"]).expect(0);
     terminal.keys("\n");

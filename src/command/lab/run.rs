@@ -224,6 +224,7 @@ impl Travel<'_> {
             id: lab.id.clone(),
             steps: seen.steps,
             of: shown.len(),
+            all: lab.steps.len(),
             passed: seen.outcome.is_ok(),
             // Who stopped early has not seen it yet.
             learned: if completed { lab.learned.clone() } else { Vec::new() },
@@ -246,6 +247,10 @@ impl Travel<'_> {
         let reader = if self.with_reader { self.console.reader() } else { None };
         for (place, index) in shown.iter().copied().enumerate() {
             let (summary, outcome) = session.run_step(index, reader).await;
+            if matches!(&outcome, Err(failure) if failure.kind() == FailureKind::Stopped) {
+                self.report_stop(&format!("stopped at step {} of {}", index + 1, lab.steps.len()));
+                break;
+            }
             progress.mark(lab, &summary.step, outcome.is_ok())?;
             seen.steps.push(summary);
             seen.outcome = outcome;
@@ -257,14 +262,17 @@ impl Travel<'_> {
                 let answer = self.console.pause("Enter for the next step, q and Enter to stop").await;
                 paused += pause.elapsed();
                 if answer == Answer::Quit {
-                    let text = format!("stopped after step {} of {}", index + 1, lab.steps.len());
-                    self.console.report_note(text);
+                    self.report_stop(&format!("stopped after step {} of {}", index + 1, lab.steps.len()));
                     break;
                 }
             }
         }
         seen.took = started.elapsed().saturating_sub(paused);
         Ok(seen)
+    }
+
+    fn report_stop(&self, text: &str) {
+        self.console.report_note(format!("{text}: run the lab again, and it goes on there"));
     }
 }
 

@@ -117,11 +117,13 @@ impl Lab {
                     text::duration(*took)
                 ));
             }
-            LabEvent::Finished { id, steps, of, passed, took, .. } => {
+            LabEvent::Finished { id, steps, of, all, passed, took, .. } => {
                 let held = steps.iter().filter(|step| step.passed).count();
                 let verdict = verdict(*passed, &look);
-                let of = text::count(*of, "step");
-                screen.line(&format!("lab {id} {verdict}: {held} of {of} ({})", text::duration(*took)));
+                let asked_for = text::count(*of, "step");
+                let rest = if of < all { format!(", of {all} in all") } else { String::new() };
+                let took = text::duration(*took);
+                screen.line(&format!("lab {id} {verdict}: {held} of {asked_for}{rest} ({took})"));
             }
         }
     }

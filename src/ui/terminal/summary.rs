@@ -33,20 +33,22 @@ fn verdict_line(passed: bool, sentence: &str, took: Duration, screen: &mut Scree
 
 /// The end of a lab.
 pub(super) fn draw(event: &LabEvent, address: Option<LabAddress>, screen: &mut Screen) {
-    let LabEvent::Finished { id, steps, of, passed, learned, kept, took } = event else { return };
+    let LabEvent::Finished { id, steps, of, all, passed, learned, kept, took } = event else { return };
     let look = screen.look;
     screen.blank();
     screen.line(&rule("Summary", &look));
     screen.blank();
     screen.lines(steps.iter().map(|step| step_line(step, &look)));
     let held = steps.iter().filter(|step| step.passed).count();
-    let all = text::count(*of, "step");
+    let asked_for = text::count(*of, "step");
     let sentence = if *passed && steps.len() < *of {
-        format!("lab {id} stopped: {held} of {all} passed")
-    } else if *passed {
-        format!("lab {id} passed: {held} of {all}")
+        format!("lab {id} stopped: {held} of {asked_for} passed")
+    } else if !*passed {
+        format!("lab {id} failed: {held} of {asked_for} passed")
+    } else if of < all {
+        format!("{held} of the {all} steps of lab {id} passed")
     } else {
-        format!("lab {id} failed: {held} of {all} passed")
+        format!("lab {id} passed: {held} of {asked_for}")
     };
     verdict_line(*passed, &sentence, *took, screen);
     if *passed && !learned.is_empty() {

@@ -101,6 +101,14 @@ fn a_failing_lab_as_json() {
 }
 
 #[test]
+fn a_step_alone() {
+    let on_terminal = draw(look(80), script::solved_step(), None);
+    assert!(on_terminal.contains("✔ 1 of the 7 steps of lab 1-tcp-echo passed"), "{on_terminal}");
+    let in_log = draw(pipe(), script::solved_step(), None);
+    assert!(in_log.contains("lab 1-tcp-echo passed: 1 of 1 step, of 7 in all (120 ms)"), "{in_log}");
+}
+
+#[test]
 fn a_lab_s_test() {
     for (passes, how) in [(true, "good"), (false, "broken")] {
         let on_terminal = draw(look(80), script::tested(passes), None);
