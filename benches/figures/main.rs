@@ -16,9 +16,11 @@ mod help;
 mod idle;
 mod images;
 mod interrupt;
+mod labs;
 mod machine;
 mod mesh_overhead;
 mod nginx;
+mod place;
 mod provision;
 mod repo_throughput;
 mod report;
@@ -38,7 +40,7 @@ use workspace::Workspace;
 
 /// Whatever went wrong, in words.
 type Fault = Box<dyn std::error::Error>;
-type Result<T> = std::result::Result<T, Fault>;
+type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// The binary that is measured.
 const MESHLAB: &str = env!("CARGO_BIN_EXE_meshlab");
@@ -82,6 +84,8 @@ enum Measurement {
     Idle,
     MeshOverhead,
     Down,
+    Labs,
+    LabTest,
 }
 
 impl Measurement {
@@ -101,6 +105,8 @@ impl Measurement {
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
             Self::MeshOverhead => mesh_overhead::measure(runs.short, shared.environment()?),
+            Self::Labs => labs::measure(runs.long, folder),
+            Self::LabTest => labs::test(!runs.quick, folder),
             Self::Down => down::measure(runs.long, shared.0.take()),
         }
     }
