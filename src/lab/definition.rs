@@ -112,11 +112,11 @@ impl ServiceAction {
 }
 
 impl Step {
-    /// Whether a reader is asked for something that further commands come after.
-    pub(super) fn has_early_task(&self) -> bool {
+    /// The action, from 0, that asks a reader for something although further commands come after it.
+    pub(super) fn early_task(&self) -> Option<usize> {
         let is_task = |action: &Action| matches!(action, Action::Run(RunAction { task: Some(_), .. }));
-        let commands = self.actions.iter().filter(|action| !matches!(action, Action::Check(_)));
-        commands.rev().skip(1).any(is_task)
+        let last = self.actions.iter().rposition(|action| !matches!(action, Action::Check(_)))?;
+        self.actions[..last].iter().position(is_task)
     }
 
     /// The checks after its last command: they say whether the step is done, whoever did it.

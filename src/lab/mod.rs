@@ -10,6 +10,7 @@ mod progress;
 mod read;
 mod reader;
 mod session;
+mod table;
 
 pub use catalog::Catalog;
 pub use components::{Components, Place};

@@ -8,6 +8,7 @@ mod platform;
 mod relative_path;
 mod size;
 mod wishes;
+mod within;
 
 pub use address::LabAddress;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
@@ -17,6 +18,7 @@ pub use platform::Platform;
 pub use relative_path::RelativePath;
 pub use size::ByteSize;
 pub use wishes::{Network, Wishes};
+pub use within::{HttpStatus, Port, Within};
 
 /// Text that is not a value of the type it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

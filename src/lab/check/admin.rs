@@ -1,37 +1,59 @@
 //! Which Envoys are meant, and what their admin pages say as they stand.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use super::{Kind, Look, Place};
 use crate::api::consul::ADMIN_LABEL;
 use crate::api::envoy;
-use crate::model::Invalid;
+use crate::model::{LabAddress, Port};
 
 /// One Envoy, by the port of its admin page, or all that a service has: Consul knows where theirs are.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 pub(super) enum Admin {
     /// At the lab's address.
-    Port(u16),
+    Port(Port),
     /// The name of a sidecar whose label says where the page is.
     Service(String),
 }
 
+impl<'de> Deserialize<'de> for Admin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl Visitor<'_> for Either {
+            type Value = Admin;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a port or the name of a sidecar")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Admin, E> {
+                number.try_into().map(Admin::Port).map_err(E::custom)
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Admin, E> {
+                Ok(Admin::Service(name.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
 impl Admin {
     /// Where the pages are. `at` is the address of a port that is not the lab's.
-    pub(super) async fn pages(&self, at: Option<&str>, place: Place<'_>) -> Result<Vec<SocketAddr>, String> {
+    pub(super) async fn pages(
+        &self,
+        at: Option<LabAddress>,
+        place: Place<'_>,
+    ) -> Result<Vec<SocketAddr>, String> {
         let service = match self {
             Self::Service(service) => service,
-            Self::Port(port) => {
-                let address = match at {
-                    None => place.address,
-                    Some(at) => at.parse().map_err(|error: Invalid| error.to_string())?,
-                };
-                return Ok(vec![address.port(*port)]);
-            }
+            Self::Port(port) => return Ok(vec![at.unwrap_or(place.address).port(port.get())]),
         };
         let services = place.consul().agent_services().await.map_err(|failure| failure.to_string())?;
         let own = services.iter().filter(|known| known.service == *service);
@@ -60,7 +82,7 @@ impl Admin {
 }
 
 /// Each Envoy's configuration says something.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Configured {
     admin: Admin,

@@ -5,16 +5,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Kind, Look, Place};
-use crate::model::Slug;
+use crate::model::{Port, Slug};
 
 /// The agent has a sidecar of this shape.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sidecar {
     id: Slug,
-    port: u16,
+    port: Port,
     destination: Slug,
-    local_port: u16,
+    local_port: Port,
     upstreams: Vec<Upstream>,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Sidecar {
 #[serde(deny_unknown_fields)]
 struct Upstream {
     destination: String,
-    port: u64,
+    port: Port,
 }
 
 impl Kind for Sidecar {
@@ -35,9 +35,9 @@ impl Kind for Sidecar {
         let upstreams = if upstreams.is_empty() { "none".to_owned() } else { upstreams.join(", ") };
         describe(
             "connect-proxy",
-            self.port.into(),
+            self.port.get().into(),
             self.destination.as_str(),
-            self.local_port.into(),
+            self.local_port.get().into(),
             &upstreams,
         )
     }

@@ -1,15 +1,18 @@
 //! Envoy's own counters as witnesses: they must grow by what was sent.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use super::Place;
 use super::admin::Admin;
 use crate::api::envoy;
 use crate::bench::figure;
+use crate::model::LabAddress;
 use crate::svc::load::Tally;
 
 /// How long Envoy may take to count what has already happened.
@@ -18,7 +21,7 @@ const COUNTING: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// A counter that has to grow while a check acts.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Counter {
     /// Who counts what, for the evidence.
@@ -26,7 +29,7 @@ pub(super) struct Counter {
     /// The Envoy's admin port, or the name of a service all of whose Envoys are asked.
     admin: Admin,
     /// The Envoy's address, where it is not the lab's.
-    at: Option<String>,
+    at: Option<LabAddress>,
     /// The counter's name; `*` stands for anything. Several that match are added up.
     name: String,
     /// By how much, at least.
@@ -39,28 +42,51 @@ pub(super) struct Counter {
 /// What the Envoys of one counter say, by their admin pages.
 type Values = BTreeMap<SocketAddr, u64>;
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone)]
 enum Amount {
     Number(u64),
-    Word(Word),
+    /// By the number of bytes that were sent or of calls that were made.
+    Sent,
     By(Answered),
 }
 
 /// By the number of calls that were answered with this value of the header that tells answers apart.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answered {
     answered: String,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    /// By the number of bytes that were sent.
-    Bytes,
-    /// By the number of calls that were made.
-    Calls,
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, \"bytes\", \"calls\" or { answered = \"a value\" }")
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Amount, E> {
+                let unexpected = |_| E::invalid_value(Unexpected::Signed(number), &self);
+                number.try_into().map(Amount::Number).map_err(unexpected)
+            }
+
+            fn visit_str<E: Error>(self, word: &str) -> Result<Amount, E> {
+                match word {
+                    "bytes" | "calls" => Ok(Amount::Sent),
+                    _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Amount, A::Error> {
+                Answered::deserialize(MapAccessDeserializer::new(entries)).map(Amount::By)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
+    }
 }
 
 /// What counters said before the act.
@@ -95,7 +121,7 @@ impl<'a> Growth<'a> {
         for (counter, before) in self.counters.iter().zip(&self.before) {
             let least = match &counter.grows {
                 Amount::Number(number) => *number,
-                Amount::Word(Word::Bytes | Word::Calls) => sent,
+                Amount::Sent => sent,
                 Amount::By(by) => answered(&by.answered),
             };
             let deadline = Instant::now() + COUNTING;
@@ -140,7 +166,7 @@ fn growth(before: &Values, now: &Values) -> Vec<u64> {
 
 async fn values(counter: &Counter, place: Place<'_>) -> Result<Values, String> {
     let mut values = Values::new();
-    for at in counter.admin.pages(counter.at.as_deref(), place).await? {
+    for at in counter.admin.pages(counter.at, place).await? {
         values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));
     }
     Ok(values)

@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::admin::Admin;
 use super::{Kind, Look, Place};
 use crate::api::envoy::{certificates, collect, json, requires_client_certificate, sum, text};
-use crate::model::Slug;
+use crate::model::{Port, Slug};
 
 /// Envoy acknowledged these listeners and clusters.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Xds {
-    admin: u16,
+    admin: Port,
     listeners: Vec<String>,
     clusters: Vec<String>,
 }
@@ -27,7 +27,7 @@ impl Kind for Xds {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let admin = place.address.port(self.admin);
+            let admin = place.at(self.admin);
             let stats = text(admin, "/stats").await?;
             for (counter, what) in [
                 ("listener_manager.lds.update_rejected", "listeners"),
@@ -78,7 +78,7 @@ pub(super) struct MutualTls {
 #[serde(deny_unknown_fields)]
 struct Side {
     service: Slug,
-    admin: u16,
+    admin: Port,
 }
 
 impl Kind for MutualTls {
@@ -92,8 +92,8 @@ impl Kind for MutualTls {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let server = place.address.port(self.server.admin);
-            let client = place.address.port(self.client.admin);
+            let server = place.at(self.server.admin);
+            let client = place.at(self.client.admin);
             let server_id = spiffe_id(server, &self.server.service).await?;
             let client_id = spiffe_id(client, &self.client.service).await?;
             let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);

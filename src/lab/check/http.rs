@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::counter::{Counter, Growth};
 use super::{Kind, Look, Place};
 use crate::http::{self, Call};
+use crate::model::{HttpStatus, Port, Within};
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// The most requests of one look.
-const MOST_TIMES: u32 = 10_000;
+const MOST_TIMES: i64 = 10_000;
 
 /// How much of a wrong answer is shown, in characters.
 const SHOWN: usize = 300;
@@ -26,17 +27,16 @@ const SHOWN: usize = 300;
 pub(super) struct Http {
     #[serde(default)]
     method: Verb,
-    port: u16,
+    port: Port,
     path: String,
     /// Sent as JSON.
     body: Option<Value>,
-    status: u16,
+    status: HttpStatus,
     /// Members that a JSON answer must have.
     json: Option<toml::Table>,
     /// Text that the answer must have.
     contains: Option<String>,
-    #[serde(default = "once")]
-    times: u32,
+    times: Option<Within<u32, 1, MOST_TIMES>>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
@@ -50,10 +50,6 @@ enum Verb {
     Put,
 }
 
-fn once() -> u32 {
-    1
-}
-
 impl Kind for Http {
     fn expected(&self) -> String {
         let mut expected = format!("{} :{}{} answers {}", self.method(), self.port, self.path, self.status);
@@ -63,13 +59,13 @@ impl Kind for Http {
         if let Some(text) = &self.contains {
             expected = format!("{expected} with {text:?} in it");
         }
-        if self.times > 1 { format!("{expected}, {} times", self.times) } else { expected }
+        if self.times() > 1 { format!("{expected}, {} times", self.times()) } else { expected }
     }
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             let growth = Growth::before(&self.counters, place).await?;
-            let times = self.times.min(MOST_TIMES);
+            let times = self.times();
             let mut last = String::new();
             for number in 1..=times {
                 last = self.request(place).await.map_err(|wrong| {
@@ -96,19 +92,23 @@ impl Http {
         }
     }
 
+    fn times(&self) -> u32 {
+        self.times.map_or(1, Within::get)
+    }
+
     fn wanted(&self) -> Option<Value> {
         self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
     }
 
     async fn request(&self, place: Place<'_>) -> Result<String, String> {
-        let at = place.address.port(self.port);
+        let at = place.at(self.port);
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let headers: &[(&str, &str)] =
             if self.body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
         let call = Call { method: self.method(), path: &self.path, headers, body, deadline: DEADLINE };
         let answer = http::call(at, call).await.map_err(|error| format!("{at}: {error}"))?;
         let text = answer.text();
-        if answer.status != StatusCode::from_u16(self.status).unwrap_or_default() {
+        if answer.status.as_u16() != self.status.get() {
             return Err(format!("{}: {}", answer.status, shortened(text.trim())));
         }
         if let Some(Value::Object(wanted)) = self.wanted() {

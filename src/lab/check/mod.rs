@@ -9,21 +9,25 @@ mod counter;
 mod envoy;
 mod http;
 mod nomad;
+mod parsed;
 mod renewed;
 mod spread;
 mod stranger;
 mod tcp;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use toml::Spanned;
 
+use super::table::{Misplaced, Table};
 use crate::api::{consul::Consul, nomad::Nomad};
-use crate::model::{LabAddress, Slug};
+use crate::model::{LabAddress, Port, Slug};
 use crate::runtime::Machine;
 use crate::state::RunDir;
 use crate::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
@@ -71,7 +75,7 @@ trait Kind: fmt::Debug + Send + Sync {
 }
 
 /// Reads what is particular to a kind of check.
-type ReadKind = fn(toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error>;
+type ReadKind = fn(Table<'_>) -> Result<Arc<dyn Kind>, Misplaced>;
 
 /// The kinds of checks, by the names that labs call them by.
 const KINDS: [(&str, ReadKind); 14] = [
@@ -91,22 +95,21 @@ const KINDS: [(&str, ReadKind); 14] = [
     ("xds", read::<envoy::Xds>),
 ];
 
-fn read<K: Kind + DeserializeOwned + 'static>(table: toml::Table) -> Result<Arc<dyn Kind>, toml::de::Error> {
-    K::deserialize(table).map(|kind| Arc::new(kind) as Arc<dyn Kind>)
-}
-
-/// What a definition should have been, without where: whoever reads the whole of it knows that better.
-pub(super) fn words(error: &toml::de::Error) -> String {
-    error.message().trim().to_owned()
+fn read<K: Kind + DeserializeOwned + 'static>(table: Table<'_>) -> Result<Arc<dyn Kind>, Misplaced> {
+    table.read::<K>().map(|kind| Arc::new(kind) as Arc<dyn Kind>)
 }
 
 /// What all checks have.
 #[derive(Deserialize)]
 struct Common {
-    check: String,
+    check: Spanned<String>,
     claim: String,
     component: Option<Slug>,
-    between: Option<(Slug, Slug)>,
+    between: Option<Spanned<Vec<Slug>>>,
+}
+
+impl Common {
+    const KEYS: [&'static str; 4] = ["check", "claim", "component", "between"];
 }
 
 /// What a look found.
@@ -124,6 +127,11 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// A port of the lab.
+    fn at(&self, port: Port) -> SocketAddr {
+        self.address.port(port.get())
+    }
+
     /// Consul's API, with the lab's token if it has one.
     fn consul(&self) -> Consul {
         let token = Secrets::read(self.machine.run()).map(|secrets| secrets.consul_management);
@@ -153,19 +161,17 @@ pub enum Verdict {
 }
 
 impl Check {
-    /// Reads a check of a lab; an error says what was expected.
-    pub(super) fn from_table(mut table: toml::Table) -> Result<Self, String> {
-        let common = Common::deserialize(table.clone()).map_err(|error| words(&error))?;
-        for key in ["check", "claim", "component", "between"] {
-            table.remove(key);
-        }
-        let known = KINDS.iter().find(|(name, _)| *name == common.check);
-        let (_, read) = known.ok_or_else(|| {
-            let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
-            format!("no kind of check is called {:?}, expected one of {}", common.check, names.join(", "))
+    /// Reads a check of a lab.
+    pub(super) fn read(mut table: Table<'_>) -> Result<Self, Misplaced> {
+        let common: Common = table.take(&Common::KEYS).read()?;
+        let wanted = common.check.get_ref();
+        let (_, read) = KINDS.iter().find(|(name, _)| name == wanted).ok_or_else(|| {
+            let names = KINDS.map(|(name, _)| name).join(", ");
+            let what = format!("no kind of check is called {wanted:?}, expected one of {names}");
+            Misplaced::new(&common.check.span(), what)
         })?;
-        let kind = read(table).map_err(|error| words(&error))?;
-        Ok(Self { claim: common.claim, component: common.component, between: common.between, kind })
+        let between = common.between.map(two_services).transpose()?;
+        Ok(Self { claim: common.claim, component: common.component, between, kind: read(table)? })
     }
 
     /// What a look should find.
@@ -226,6 +232,15 @@ impl Check {
                 None => return Verdict::Fails { observed: last },
             }
         }
+    }
+}
+
+/// The ends of a way.
+fn two_services(names: Spanned<Vec<Slug>>) -> Result<(Slug, Slug), Misplaced> {
+    let at = names.span();
+    match <[Slug; 2]>::try_from(names.into_inner()) {
+        Ok([source, destination]) if source != destination => Ok((source, destination)),
+        _ => Err(Misplaced::new(&at, "expected [\"SOURCE\", \"DESTINATION\"], two services that differ")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Kind, Look, Place};
 use crate::api::envoy::{Certificate, certificates, json};
-use crate::model::{FileName, Slug};
+use crate::model::{FileName, Port, Slug};
 
 /// The longest page that is compared, in bytes.
 const LONGEST_PAGE: u64 = 1 << 20;
@@ -17,7 +17,7 @@ const LONGEST_PAGE: u64 = 1 << 20;
 #[serde(deny_unknown_fields)]
 pub(super) struct Renewed {
     service: Slug,
-    admin: u16,
+    admin: Port,
     /// A file in the lab's working directory.
     since: FileName,
 }
@@ -30,7 +30,7 @@ impl Kind for Renewed {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             let before = read(&place.machine.run().work().join(self.since.as_str()))?;
-            let now = json(place.address.port(self.admin), "/certs").await?;
+            let now = json(place.at(self.admin), "/certs").await?;
             self.compare(&before, &now)
         })
     }
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn only_another_serial_number_of_the_same_service_counts() {
-        let check =
-            Renewed { service: "echo".parse().unwrap(), admin: 1, since: "before.json".parse().unwrap() };
+        let check: Renewed =
+            toml::from_str("service = \"echo\"\nadmin = 1\nsince = \"before.json\"").unwrap();
         let page = |service: &str, serials: &[&str]| {
             let certificate = |serial: &&str| {
                 json!({"cert_chain": [{"serial_number": serial, "expiration_time": "2026-11-27T13:38:26Z",

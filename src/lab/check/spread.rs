@@ -14,141 +14,128 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper::Method;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::binomial::accepted;
 use super::counter::{Counter, Growth};
+use super::parsed::{Headers, Parsed};
 use super::{Kind, Look, Place};
 use crate::bench::figure;
-use crate::svc::load::{Load, Tally};
+use crate::model::{HttpStatus, Port, Within};
+use crate::svc::load::{LONGEST_TIMEOUT, Load, MOST_CONNECTIONS, Tally};
 
 /// How likely a right mesh may be found wrong by one look.
 const ERROR: f64 = 1e-6;
 
 /// The most calls of one look.
-const MOST_CALLS: u32 = 10_000;
+const MOST_CALLS: i64 = 10_000;
 
 /// For one call, if the lab says nothing.
 const TIMEOUT_MILLIS: u64 = 10_000;
+
+const LONGEST_TIMEOUT_MILLIS: i64 = 1000 * LONGEST_TIMEOUT.as_secs().cast_signed();
 
 /// Many calls are answered by those who should, as they should.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Raw")]
 pub(super) struct Spread {
     raw: Raw,
-    method: Method,
-    headers: HeaderMap,
-    by: Option<HeaderName>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    port: u16,
+    port: Port,
     path: String,
-    method: Option<String>,
+    method: Option<Parsed<Method>>,
     #[serde(default)]
-    headers: BTreeMap<String, String>,
-    calls: u32,
-    #[serde(default = "one")]
-    connections: u16,
+    headers: Headers,
+    calls: Within<u32, 1, MOST_CALLS>,
+    connections: Option<Within<u16, 1, { MOST_CONNECTIONS as i64 }>>,
     /// For one call, in milliseconds.
-    timeout_ms: Option<u64>,
+    timeout_ms: Option<Within<u64, 1, LONGEST_TIMEOUT_MILLIS>>,
     /// The header that tells answers apart.
-    by: Option<String>,
+    by: Option<Parsed<HeaderName>>,
     /// How many different ones answer.
-    instances: Option<u32>,
+    instances: Option<Within<u32, 1, MOST_CALLS>>,
     /// By how much each may be off what would be even: 0.1 is a tenth.
     even_within: Option<f64>,
     /// Who answers which share of the calls, and nobody else does. Measured with the interval.
-    share: Option<BTreeMap<String, f64>>,
+    share: Option<Shares>,
     /// How many calls may fail.
     #[serde(default)]
     failures: u32,
     /// By status, how many answers there must be at least.
     #[serde(default)]
-    answers: BTreeMap<String, u32>,
+    answers: BTreeMap<HttpStatus, u32>,
     /// The longest that any call may take, in milliseconds.
     slowest_ms: Option<u64>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
 
-fn one() -> u16 {
-    1
+/// The shares of all that answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "BTreeMap<String, f64>")]
+struct Shares(BTreeMap<String, f64>);
+
+impl TryFrom<BTreeMap<String, f64>> for Shares {
+    type Error = String;
+
+    fn try_from(shares: BTreeMap<String, f64>) -> Result<Self, String> {
+        let sum: f64 = shares.values().sum();
+        if (sum - 1.0).abs() > 1e-9 {
+            return Err(format!("expected shares with a sum of 1, found a sum of {sum}"));
+        }
+        match shares.values().find(|share| !(0.0..=1.0).contains(*share)) {
+            Some(share) => Err(format!("expected a share from 0 to 1, found {share}")),
+            None => Ok(Self(shares)),
+        }
+    }
 }
 
 impl TryFrom<Raw> for Spread {
-    type Error = String;
+    type Error = &'static str;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        if !(1..=MOST_CALLS).contains(&raw.calls) {
-            return Err(format!("expected calls from 1 to {MOST_CALLS}, found {}", raw.calls));
-        }
+    fn try_from(raw: Raw) -> Result<Self, &'static str> {
         let needs_by = raw.instances.is_some() || raw.share.is_some();
         if needs_by != raw.by.is_some() {
-            return Err("expected by = \"a header\" together with instances or share".to_owned());
+            return Err("expected by = \"a header\" together with instances or share");
         }
         if raw.even_within.is_some() && raw.instances.is_none() {
-            return Err("expected instances = ..., which even_within is about".to_owned());
+            return Err("expected instances = ..., which even_within is about");
         }
-        if raw.instances == Some(0) {
-            return Err("expected instances from 1 on, found 0".to_owned());
-        }
-        if let Some(share) = &raw.share {
-            let sum: f64 = share.values().sum();
-            if (sum - 1.0).abs() > 1e-9 {
-                return Err(format!("expected shares with a sum of 1, found a sum of {sum}"));
-            }
-            if let Some(share) = share.values().find(|share| !(0.0..=1.0).contains(*share)) {
-                return Err(format!("expected a share from 0 to 1, found {share}"));
-            }
-        }
-        let unusable = |what: &str, text: &str| format!("{text:?} is no {what}");
-        let method = raw.method.as_deref().unwrap_or("GET");
-        let method = method.parse().map_err(|_| unusable("method", method))?;
-        let by = raw.by.as_deref().map(|by| by.parse().map_err(|_| unusable("header", by))).transpose()?;
-        let mut headers = HeaderMap::new();
-        for (name, value) in &raw.headers {
-            let parsed: HeaderName = name.parse().map_err(|_| unusable("header", name))?;
-            let value = HeaderValue::from_str(value).map_err(|_| unusable("value of a header", value))?;
-            headers.append(parsed, value);
-        }
-        if let Some(status) = raw.answers.keys().find(|status| status.parse::<u16>().is_err()) {
-            return Err(unusable("status", status));
-        }
-        Ok(Self { raw, method, headers, by })
+        Ok(Self { raw })
     }
 }
 
 impl Kind for Spread {
     fn expected(&self) -> String {
-        let Raw { port, path, calls, connections, failures, .. } = &self.raw;
-        let headers: Vec<String> =
-            self.raw.headers.iter().map(|(name, value)| format!(" with {name}: {value}")).collect();
-        let headers = headers.concat();
-        let at_once = if *connections > 1 { format!(", {connections} at once") } else { String::new() };
+        let Raw { port, path, calls, failures, .. } = &self.raw;
+        let headers: String = self.raw.headers.0.iter().map(header).collect();
+        let connections = self.connections();
+        let at_once = if connections > 1 { format!(", {connections} at once") } else { String::new() };
         let mut parts = vec![match failures {
             0 => "no failure".to_owned(),
             most => format!("at most {most} failures"),
         }];
-        let by = self.raw.by.as_deref().unwrap_or_default();
+        let by = self.raw.by.as_ref().map_or("", |by| by.0.as_str());
         if let Some(share) = &self.raw.share {
-            let shares = share.iter().map(|(name, share)| {
+            let shares = share.0.iter().map(|(name, share)| {
                 let range = self.interval(*share);
                 format!("{name} {} % ({} to {})", percent(*share), range.start(), range.end())
             });
             parts.push(format!("by {by} {}", shares.collect::<Vec<_>>().join(", ")));
         }
         if let Some(instances) = self.raw.instances {
-            parts.push(format!("by {by} {}", self.even_in_words(instances)));
+            parts.push(format!("by {by} {}", self.even_in_words(instances.get())));
         }
         parts.extend(
             self.raw.answers.iter().map(|(status, least)| format!("{status} at least {least} times")),
         );
         parts.extend(self.raw.slowest_ms.map(|slowest| format!("none slower than {slowest} ms")));
-        format!("{calls} calls {} :{port}{path}{headers}{at_once}: {}", self.method, parts.join("; "))
+        format!("{calls} calls {} :{port}{path}{headers}{at_once}: {}", self.method(), parts.join("; "))
     }
 
     fn is_drawn_by_lot(&self) -> bool {
@@ -167,25 +154,33 @@ impl Kind for Spread {
 }
 
 impl Spread {
+    fn method(&self) -> &Method {
+        self.raw.method.as_ref().map_or(&Method::GET, |method| &method.0)
+    }
+
+    fn connections(&self) -> u16 {
+        self.raw.connections.map_or(1, Within::get)
+    }
+
     fn load(&self, place: Place<'_>) -> Load {
         Load {
-            address: place.address.port(self.raw.port),
+            address: place.at(self.raw.port),
             path: self.raw.path.clone(),
-            method: self.method.clone(),
-            headers: self.headers.clone(),
-            count: self.raw.calls,
-            connections: self.raw.connections,
+            method: self.method().clone(),
+            headers: self.raw.headers.0.clone(),
+            count: self.raw.calls.get(),
+            connections: self.connections(),
             rate: None,
-            timeout: Duration::from_millis(self.raw.timeout_ms.unwrap_or(TIMEOUT_MILLIS)),
+            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(TIMEOUT_MILLIS, Within::get)),
             duration: None,
-            by: self.by.clone(),
+            by: self.raw.by.as_ref().map(|by| by.0.clone()),
         }
     }
 
     /// The calls that a share may get.
     fn interval(&self, share: f64) -> RangeInclusive<u32> {
-        let shares = self.raw.share.as_ref().map_or(1, BTreeMap::len);
-        accepted(self.raw.calls, share, ERROR / f64::from(u32::try_from(shares).unwrap_or(u32::MAX)))
+        let shares = self.raw.share.as_ref().map_or(1, |share| share.0.len());
+        accepted(self.raw.calls.get(), share, ERROR / f64::from(u32::try_from(shares).unwrap_or(u32::MAX)))
     }
 
     /// The evidence, or what is not as it should be.
@@ -195,8 +190,7 @@ impl Spread {
             return Err(format!("{} ({})", evidence.join(""), tally.failures_in_words()));
         }
         for (status, least) in &self.raw.answers {
-            let found = status.parse().ok().and_then(|status| tally.statuses().get(&status).copied());
-            let found = found.unwrap_or_default();
+            let found = tally.statuses().get(&status.get()).copied().unwrap_or_default();
             let line = format!("{found} answers with status {status}, expected at least {least}");
             if found < *least {
                 return Err(format!("{}; {line}", figures(tally)));
@@ -210,10 +204,10 @@ impl Spread {
             }
         }
         if let Some(share) = &self.raw.share {
-            evidence.extend(self.shares(tally, share)?);
+            evidence.extend(self.shares(tally, &share.0)?);
         }
         if let Some(instances) = self.raw.instances {
-            evidence.push(self.instances(tally, instances)?);
+            evidence.push(self.instances(tally, instances.get())?);
         }
         Ok(evidence)
     }
@@ -273,6 +267,11 @@ impl Spread {
     }
 }
 
+/// A header of the calls, as it is told.
+fn header((name, value): (&HeaderName, &HeaderValue)) -> String {
+    format!(" with {name}: {}", value.to_str().unwrap_or_default())
+}
+
 fn figures(tally: &Tally) -> String {
     let latencies = tally.latencies();
     let time = |micros: Option<u64>| figure::micros(crate::bench::histogram::as_float(micros.unwrap_or(0)));
@@ -297,8 +296,7 @@ mod tests {
 
     fn read(more: &str) -> Result<Spread, String> {
         let text = format!("port = 1\npath = \"/\"\n{more}");
-        let table: toml::Table = toml::from_str(&text).unwrap();
-        Spread::deserialize(table).map_err(|error| error.message().to_owned())
+        toml::from_str(&text).map_err(|error: toml::de::Error| error.message().to_owned())
     }
 
     fn tally<const A: usize>(answers: [(&str, u16, u32); A]) -> Tally {
@@ -365,7 +363,7 @@ mod tests {
         assert!(told(tally([("a", 200, 7), ("(none)", 503, 2)])).is_ok());
         let few = told(tally([("a", 200, 8), ("(none)", 503, 1)])).unwrap_err();
         assert!(few.contains("1 answers with status 503, expected at least 2"), "{few}");
-        let slow = Spread { raw: Raw { slowest_ms: Some(3), ..busy.raw.clone() }, ..busy.clone() };
+        let slow = Spread { raw: Raw { slowest_ms: Some(3), ..busy.raw.clone() } };
         assert!(slow.judge(&tally([("(none)", 503, 9)])).unwrap_err().contains("none slower than 3 ms"));
     }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use super::counter::{Counter, Growth};
 use super::{Kind, Look, Place};
+use crate::model::Port;
 use crate::svc::stranger::{End, knock};
 
 /// How long the other side may take to end a connection.
@@ -22,7 +23,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: stranger\r\n\r\n";
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Stranger {
-    port: u16,
+    port: Port,
     speaks: Language,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
@@ -54,7 +55,7 @@ impl Kind for Stranger {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             let growth = Growth::before(&self.counters, place).await?;
-            let address = place.address.port(self.port);
+            let address = place.at(self.port);
             let mut evidence = match self.speaks {
                 Language::PlainText => vec![in_plain_text(address).await?],
                 Language::Tls => with_tls(address).await?,

@@ -11,35 +11,35 @@ use tokio::net::TcpStream;
 
 use super::counter::{Counter, Growth};
 use super::{Kind, Look, Place};
-use crate::model::ByteSize;
+use crate::model::{ByteSize, Port, Within};
 
 /// How long a closed connection may take to show. Longer silence is no refusal.
 const REFUSAL: Duration = Duration::from_secs(3);
 
-/// The most a lab may send in one check.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// The most a lab may send in one check: 64 MiB. What was sent and what came back are both kept, to be compared.
+const MOST_BYTES: i64 = 64 * 1024 * 1024;
 
 /// What is sent over TCP comes back, byte for byte.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpEcho {
-    port: u16,
-    bytes: usize,
+    port: Port,
+    bytes: Within<usize, 1, MOST_BYTES>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
 
 impl Kind for TcpEcho {
     fn expected(&self) -> String {
-        format!("{} sent to port {} come back unchanged", ByteSize(self.bytes as u64), self.port)
+        format!("{} sent to port {} come back unchanged", ByteSize(self.bytes.get() as u64), self.port)
     }
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let bytes = self.bytes.min(MOST_BYTES);
+            let bytes = self.bytes.get();
             let sent = random_bytes(bytes)?;
             let growth = Growth::before(&self.counters, place).await?;
-            let received = exchange(place.address.port(self.port), &sent).await?;
+            let received = exchange(place.at(self.port), &sent).await?;
             if received != sent {
                 let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
                 return Err(format!(
@@ -58,7 +58,7 @@ impl Kind for TcpEcho {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpDenied {
-    port: u16,
+    port: Port,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter>,
 }
@@ -72,7 +72,7 @@ impl Kind for TcpDenied {
         Box::pin(async move {
             const MESSAGE: &[u8] = b"is anybody there?";
             let growth = Growth::before(&self.counters, place).await?;
-            let address = place.address.port(self.port);
+            let address = place.at(self.port);
             // A port where nobody listens would prove nothing about a rule.
             let mut stream =
                 TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
