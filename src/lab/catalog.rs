@@ -1,11 +1,14 @@
 //! Which labs there are: those of the working directory, else those built in.
 
+use std::path::Path;
+
 use camino::Utf8Path;
+use fs_err as fs;
 use include_dir::{Dir, include_dir};
 
 use super::Lab;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, LabId};
+use crate::model::{Invalid, LabAddress, LabId};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
 
@@ -16,6 +19,16 @@ const LONGEST_FILE: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct Catalog {
     entries: Vec<Entry>,
+    unusable: Vec<Unusable>,
+}
+
+/// A folder with a `lab.toml` that cannot be a lab.
+#[derive(Debug)]
+pub struct Unusable {
+    /// Its name.
+    pub folder: String,
+    /// Why not.
+    pub why: Failure,
 }
 
 #[derive(Debug)]
@@ -29,13 +42,19 @@ impl Catalog {
     /// The labs of `work_dir/labs` if there are any, else the built-in ones; sorted by number.
     pub fn find(work_dir: &Utf8Path) -> Result<Self> {
         let folder = work_dir.join("labs");
-        let mut entries = if folder.is_dir() { read_folder(&folder)? } else { Vec::new() };
+        let (mut entries, unusable) =
+            if folder.is_dir() { read_folder(&folder)? } else { (Vec::new(), Vec::new()) };
         // Many a project has a folder of that name for something else.
         if entries.is_empty() {
             entries = built_in();
         }
         entries.sort_by_key(|entry| (number(&entry.id), entry.id.clone()));
-        Ok(Self { entries })
+        Ok(Self { entries, unusable })
+    }
+
+    /// The folders beside the labs that were to be labs, too. They stand in nobody's way.
+    pub fn unusable(&self) -> &[Unusable] {
+        &self.unusable
     }
 
     /// The names of all labs, in order.
@@ -66,6 +85,9 @@ impl Catalog {
     fn entry(&self, name: &str) -> Result<&Entry> {
         if let Some(exact) = self.exactly(name) {
             return Ok(exact);
+        }
+        if let Some(unusable) = self.unusable.iter().find(|unusable| unusable.folder == name) {
+            return Err(unusable.why.clone());
         }
         // `1` means lab 1, never lab 10.
         let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -133,39 +155,61 @@ fn built_in() -> Vec<Entry> {
         .collect()
 }
 
-fn read_folder(folder: &Utf8Path) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for lab in folder.read_dir_utf8()? {
-        let lab = lab?;
-        if !lab.path().join("lab.toml").is_file() {
+fn read_folder(folder: &Utf8Path) -> Result<(Vec<Entry>, Vec<Unusable>)> {
+    let (mut entries, mut unusable) = (Vec::new(), Vec::new());
+    for lab in fs::read_dir(folder)? {
+        let path = lab?.path();
+        if !path.join("lab.toml").is_file() {
             continue;
         }
-        let id = lab.file_name().parse().map_err(|invalid: crate::model::Invalid| {
-            Failure::usage(format!("{} is no name for a lab: {invalid}", lab.path()))
-        })?;
-        let mut files = Vec::new();
-        for file in lab.path().read_dir_utf8()? {
-            let file = file?;
-            let metadata = file.metadata()?;
-            if metadata.is_file() && metadata.len() <= LONGEST_FILE {
-                // An editor's or a compiler's file is none of the lab's: those it names are text.
-                if let Ok(text) = String::from_utf8(fs_err::read(file.path())?) {
-                    files.push((file.file_name().to_owned(), text));
-                }
+        match read_lab(&path) {
+            Ok(entry) => entries.push(entry),
+            Err(why) => {
+                let folder = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                unusable.push(Unusable { folder, why });
             }
         }
-        entries.push(Entry { id, origin: lab.path().to_string(), files });
     }
-    Ok(entries)
+    unusable.sort_by(|one, other| one.folder.cmp(&other.folder));
+    Ok((entries, unusable))
+}
+
+fn read_lab(folder: &Path) -> Result<Entry> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let origin = folder.display().to_string();
+    let id = name.parse().map_err(|invalid: Invalid| {
+        Failure::usage(format!("{origin} is no name for a lab: {invalid}"))
+            .hint("give the folder another name, for instance 7-rate-limits")
+    })?;
+    let mut files = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let file = file?;
+        let metadata = file.metadata()?;
+        // An editor's or a compiler's file is none of the lab's: those it names are text, and so are their names.
+        if metadata.is_file()
+            && metadata.len() <= LONGEST_FILE
+            && let Ok(name) = file.file_name().into_string()
+            && let Ok(text) = String::from_utf8(fs::read(file.path())?)
+        {
+            files.push((name, text));
+        }
+    }
+    Ok(Entry { id, origin, files })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
 
     fn catalog(ids: &[&str]) -> Catalog {
         let entry = |id: &&str| Entry { id: id.parse().unwrap(), origin: String::new(), files: Vec::new() };
-        Catalog { entries: ids.iter().map(entry).collect() }
+        Catalog { entries: ids.iter().map(entry).collect(), unusable: Vec::new() }
     }
 
     #[test]
@@ -228,7 +272,7 @@ mod tests {
         let with = |other: Vec<Entry>| {
             let mut entries = vec![entry("2-own", vec![("lab.toml".into(), own.clone())])];
             entries.extend(other);
-            Catalog { entries }.lab("2-own", LabAddress::DEFAULT)
+            Catalog { entries, unusable: Vec::new() }.lab("2-own", LabAddress::DEFAULT)
         };
         let base = entry("1-tcp-echo", vec![("services.hcl".into(), "of the base".into())]);
         assert_eq!(with(vec![base]).unwrap().files[0].1, "of the base");
@@ -254,5 +298,90 @@ mod tests {
         std::fs::create_dir_all(temporary.path().join("labs/photographs")).unwrap();
         let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
         assert!(catalog.ids().any(|id| id.as_str() == "1-tcp-echo"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_a_lab_is_told_and_in_nobodys_way() {
+        let temporary = tempfile::tempdir().unwrap();
+        let labs = temporary.path().join("labs");
+        let write = |folder: &OsStr, text: &str| {
+            std::fs::create_dir_all(labs.join(folder)).unwrap();
+            std::fs::write(labs.join(folder).join("lab.toml"), text).unwrap();
+        };
+        let good = BUILT_IN.get_file("1-tcp-echo/lab.toml").unwrap().contents_utf8().unwrap();
+        write("1-good".as_ref(), &good.replacen("title", "base = \"1-good\"\ntitle", 1));
+        std::fs::write(labs.join("1-good/services.hcl"), "").unwrap();
+        std::fs::write(labs.join("1-good").join(OsStr::from_bytes(b"\xff")), "").unwrap();
+        write("Bad Name".as_ref(), good);
+        write(OsStr::from_bytes(b"2-\xff"), good);
+        let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
+        assert_eq!(catalog.lab("1", LabAddress::DEFAULT).unwrap().id.as_str(), "1-good");
+        let folders: Vec<&str> = catalog.unusable().iter().map(|unusable| unusable.folder.as_str()).collect();
+        assert_eq!(folders, ["2-\u{fffd}", "Bad Name"]);
+        let told = catalog.lab("Bad Name", LabAddress::DEFAULT).unwrap_err();
+        let words =
+            "is no name for a lab: expected lower-case letters, digits and single dashes, found \"Bad Name\"";
+        assert_eq!(told.message(), format!("{}/Bad Name {words}", labs.display()));
+        assert!(told.hint_text().unwrap().contains("another name"));
+    }
+
+    /// The built-in labs, and the one that a new one begins as.
+    fn definitions() -> Vec<(String, Vec<(String, String)>)> {
+        let new = ["lab.toml", "greeting.txt"].map(|name| (name, crate::assets::lab_file(name).unwrap()));
+        let new = new.map(|(name, text)| (name.to_owned(), text.replace("{name}", "9-new")));
+        let built_in = built_in().into_iter().map(|entry| (entry.id.to_string(), entry.files));
+        built_in.chain([("9-new".to_owned(), new.into())]).collect()
+    }
+
+    /// The lines, from 0, that are a key and its whole value.
+    fn lines_of_keys(text: &str) -> Vec<usize> {
+        let mut inside = false;
+        let mut found = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let ends = line.matches("\"\"\"").count();
+            let is_whole = !inside && ends == 0 && !line.ends_with('[');
+            inside ^= ends % 2 == 1;
+            if is_whole && line.starts_with(|first: char| first.is_ascii_lowercase()) && line.contains(" = ")
+            {
+                found.push(number);
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn an_error_points_to_its_line_wherever_it_is(lab in any::<Index>(), line in any::<Index>()) {
+            let labs = definitions();
+            let (id, files) = lab.get(&labs);
+            let text = &files.iter().find(|(name, _)| name == "lab.toml").unwrap().1;
+            let number = *line.get(&lines_of_keys(text));
+            let line = text.lines().nth(number).unwrap();
+            let told = |changed: &str| {
+                let mut lines: Vec<&str> = text.lines().collect();
+                lines[number] = changed;
+                let mut entries = built_in();
+                entries.retain(|entry| entry.id.as_str() != id);
+                let mut files = files.clone();
+                files.retain(|(name, _)| name != "lab.toml");
+                files.push(("lab.toml".to_owned(), lines.join("\n")));
+                entries.push(Entry { id: id.parse().unwrap(), origin: String::new(), files });
+                Catalog { entries, unusable: Vec::new() }.lab(id, LabAddress::DEFAULT).map(drop)
+            };
+            prop_assert!(told(line).is_ok());
+            // A key that nobody knows, before this one in the same table.
+            let failure = told(&format!("colour = 1\n{line}")).unwrap_err();
+            let place = format!("/lab.toml:{}:1: unknown field `colour`", number + 1);
+            prop_assert!(failure.message().starts_with(&place), "{failure}");
+            // A value that nothing has, or almost: a request's body may be anything.
+            let (key, _) = line.split_once(" = ").unwrap();
+            if key != "body" {
+                let failure = told(&format!("{key} = [[[2000-01-01]]]")).unwrap_err();
+                let mut place = failure.message().split(':').skip(1).map(|part| part.parse().unwrap_or(0));
+                prop_assert_eq!(place.next(), Some(number + 1), "{}", failure);
+                // At the value, or at the first thing in it that is wrong.
+                prop_assert!(place.next() > Some(key.len() + 3), "{failure}");
+            }
+        }
     }
 }

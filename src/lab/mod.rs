@@ -12,7 +12,7 @@ mod reader;
 mod session;
 mod table;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, Unusable};
 pub use components::{Components, Place};
 pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 pub use environment::{environment, inside_environment, secret_environment};

@@ -91,7 +91,13 @@ fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
     let catalog = Catalog::find(&settings.work_dir)?;
     let mut findings = Vec::new();
     for id in catalog.ids() {
-        let lab = catalog.lab(id.as_str(), settings.address)?;
+        let lab = match catalog.lab(id.as_str(), settings.address) {
+            Ok(lab) => lab,
+            Err(failure) => {
+                findings.push(Note::new(Weight::Warning, format!("ports of {id}"), failure.message()));
+                continue;
+            }
+        };
         let needed: Vec<NeededPort> = match RuntimeKind::of(address) {
             RuntimeKind::Host => lab.ports,
             RuntimeKind::Docker => lab.ports.into_iter().filter(|port| port.door).collect(),

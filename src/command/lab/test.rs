@@ -46,7 +46,11 @@ pub async fn test(
         move_apart(&lab, &chosen, lock, reporter).await?;
         test_one(lab, &chosen, lock, reporter).await?;
     }
-    Ok(())
+    // All labs were asked for: one that cannot even be read has not passed.
+    match catalog.unusable().first() {
+        Some(unusable) if names.is_empty() => Err(unusable.why.clone()),
+        _ => Ok(()),
+    }
 }
 
 /// This process would not come back to the labs that are left.
