@@ -47,6 +47,21 @@ impl FailureKind {
             Self::Interrupted(signal) => 128_u8.saturating_add(signal),
         }
     }
+
+    /// Why another meshlab ended with this exit code, which is not 0.
+    pub fn of_exit_code(code: u8) -> Self {
+        match code {
+            2 => Self::Usage,
+            3 => Self::CheckFailed,
+            4 => Self::Untrusted,
+            5 => Self::NotCached,
+            6 => Self::MachineLacks,
+            7 => Self::LockOutdated,
+            8 => Self::DeadlinePassed,
+            129.. => Self::Interrupted(code - 128),
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// What went wrong, told so that the reader can act on it.
@@ -198,7 +213,7 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_contract() {
-        let codes: Vec<u8> = [
+        let kinds = [
             FailureKind::Failed,
             FailureKind::Usage,
             FailureKind::CheckFailed,
@@ -209,11 +224,10 @@ mod tests {
             FailureKind::DeadlinePassed,
             FailureKind::Interrupted(2),
             FailureKind::Interrupted(15),
-        ]
-        .iter()
-        .map(|kind| kind.exit_code())
-        .collect();
+        ];
+        let codes = kinds.map(FailureKind::exit_code);
         assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 130, 143]);
+        assert_eq!(codes.map(FailureKind::of_exit_code), kinds);
     }
 
     #[test]

@@ -67,8 +67,9 @@ fn move_where_it_runs(command: &Command, settings: &Settings) -> Result<()> {
     };
     let state = works_inside.then(|| settings.run_dir().load()).flatten();
     let Some(process) = state.as_ref().and_then(apart::door_to) else { return Ok(()) };
+    let again = settings.call_again()?;
     apart::enter(process)?;
-    match apart::start_anew(settings.address)? {}
+    match apart::start_anew(again)? {}
 }
 
 fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> Result<ExitCode> {

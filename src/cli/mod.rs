@@ -1,6 +1,7 @@
 //! The command line: definitions only. `command` does the work with resolved [`Settings`].
 #![allow(clippy::doc_markdown, reason = "these comments are the help texts, which show no backticks")]
 
+mod call;
 mod image;
 mod lab;
 mod load;
@@ -12,6 +13,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use call::Call;
 pub use image::*;
 pub use lab::*;
 pub use load::LoadArgs;
@@ -42,7 +44,7 @@ pub struct Cli {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Global options")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub struct GlobalArgs {

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use url::Url;
 
-use super::{ColorChoice, GlobalArgs, RuntimeChoice};
+use super::{Call, ColorChoice, GlobalArgs, RuntimeChoice};
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
 use crate::runtime::RuntimeKind;
@@ -112,6 +112,8 @@ pub struct Settings {
     pub work_dir: Utf8PathBuf,
     /// The process's environment.
     pub environment: Environment,
+    /// How this program was called.
+    pub call: Call,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -211,6 +213,7 @@ impl Settings {
             mirror,
             work_dir,
             environment,
+            call: Call::of_process(flags),
         })
     }
 }

@@ -1,9 +1,12 @@
 //! Lab 3 through the binary: Nomad's own sidecars, on networks that nothing of is left.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use crate::events;
+use rustix::process::Signal;
+
 use crate::harness::{Lab, Place, on_both_runtimes};
+use crate::{events, signal};
 
 const STEPS: usize = 10;
 
@@ -14,6 +17,15 @@ on_both_runtimes!(
     native_sidecars_are_spread_over_killed_and_replaced,
     what_runs_in_a_network_of_its_own_is_used_from_outside,
 );
+
+/// Labs with a network of their own are the host's matter, and root's.
+fn may_make_networks() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("skipped: only root can make networks");
+    }
+    is_root
+}
 
 /// As an ordinary user it cannot run on the host, and says so before anything is there.
 fn can_run(lab: &Lab) -> bool {
@@ -103,4 +115,61 @@ fn what_runs_in_a_network_of_its_own_is_used_from_outside(place: Place) {
     lab.run(&["down"]).expect(0);
     lab.nothing_is_left();
     assert_eq!(traces(), before);
+}
+
+/// Writes a lab whose tasks would have networks, if it had any: one step, done by a command.
+fn write_apart(folder: &Path, id: &str, environment: &str, command: &str) {
+    let folder = folder.join("labs").join(id);
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = format!(
+        "title = \"{id}\"\nsummary = \"own\"\ntools = [\"busybox\"]\nlearned = []\n{environment}\n\
+         [[step]]\nid = \"one\"\ntitle = \"The step\"\ntext = \"text\"\ntimeout_seconds = 5\n\
+         [[step.do]]\nrun = \"{command}\"\n\
+         [[step.do]]\ncheck = \"command\"\nclaim = \"it is done\"\ncommand = \"cat done\"\nprints = \"done\"\n"
+    );
+    std::fs::write(folder.join("lab.toml"), text).unwrap();
+}
+
+const APART: &str = "[environment]\nnetwork = \"bridge\"\n";
+
+const DONE: &str = "echo done > done";
+
+#[test]
+fn of_several_labs_that_are_tested_one_may_have_a_network_of_its_own() {
+    let lab = Lab::new(Place::Host, 64);
+    if !may_make_networks() {
+        return;
+    }
+    write_apart(lab.folder(), "1-here", "", DONE);
+    write_apart(lab.folder(), "3-apart", APART, DONE);
+    // A shortened name, and a flag's value that is a lab's name as well.
+    let tested = lab.run(&["-j", "3", "lab", "test", "here", "3"]).expect(0);
+    for id in ["1-here", "3-apart"] {
+        let passed = format!("lab {id} tested, passed");
+        assert!(tested.stderr.contains(&passed), "{passed}: {}", tested.stderr);
+    }
+    // What it ends with is what the whole ends with.
+    write_apart(lab.folder(), "3-apart", APART, "true");
+    let failed = lab.run(&["lab", "test", "1", "3"]).expect(3);
+    assert!(failed.stderr.contains("the test of lab 3-apart failed"), "{}", failed.stderr);
+    lab.nothing_is_left();
+}
+
+#[test]
+fn a_test_in_a_process_of_its_own_is_told_to_stop() {
+    let lab = Lab::new(Place::Host, 65);
+    if !may_make_networks() {
+        return;
+    }
+    write_apart(lab.folder(), "1-here", "", DONE);
+    write_apart(lab.folder(), "3-apart", APART, "echo begun > begun; sleep 600");
+    for (stop, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let mut child = lab.start_until(&["lab", "test", "1", "3"], "\"lab\":\"tested\"");
+        let begun = lab.state().join("run").join(&lab.address).join("work/begun");
+        crate::until("the command of the lab apart runs", || begun.exists());
+        // This process alone, not its group.
+        signal(&child, stop);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        lab.nothing_is_left();
+    }
 }

@@ -44,8 +44,9 @@ pub(in crate::command) async fn move_apart(
     let stay = [&dirs.cache, &dirs.data, &dirs.state, &dirs.config, &settings.work_dir];
     let stay: Vec<&Utf8Path> =
         stay.into_iter().map(Utf8PathBuf::as_path).filter(|dir| dir.is_dir()).collect();
+    let again = settings.call_again()?;
     apart::make(&stay, &busybox)?;
-    match apart::start_anew(settings.address)? {}
+    match apart::start_anew(again)? {}
 }
 
 /// Whether a lab is to run in a network of its own, and this process is not there.

@@ -3,6 +3,7 @@
 mod catalog;
 mod components;
 mod new;
+mod once_more;
 mod practice;
 mod run;
 mod test;

@@ -1,12 +1,12 @@
 //! `meshlab lab test`: whether a lab keeps its promises. For each step: its checks fail before it and hold after it, and
 //! fail again once it is undone.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::process::Command;
-
 use super::components::{components_for_a_start, move_apart, moves_apart};
+use super::once_more;
 use super::run::report_start;
 use crate::cli::Settings;
 use crate::command::runtime::{self, Chosen};
@@ -37,14 +37,19 @@ pub async fn test(
     };
     let chosen = runtime::choose(settings).await?;
     let is_one_of_several = ids.len() > 1;
+    // One for all of them: to be told between two labs is to be told, too.
+    let mut interruption = pin!(interrupted());
     for id in ids {
         let lab = catalog.lab(id.as_str(), chosen.settings.address)?;
         if is_one_of_several && moves_apart(&lab, &chosen) {
-            in_a_process_of_its_own(&lab, names).await?;
+            // This process would not come back to the labs that are left.
+            let test = chosen.settings.call_to(&["lab", "test", id.as_str()])?;
+            let what = format!("the test of lab {id}");
+            once_more::see_through(test, &what, &mut interruption, once_more::PATIENCE).await?;
             continue;
         }
         move_apart(&lab, &chosen, lock, reporter).await?;
-        test_one(lab, &chosen, lock, reporter).await?;
+        test_one(lab, &chosen, lock, reporter, &mut interruption).await?;
     }
     // All labs were asked for: one that cannot even be read has not passed.
     match catalog.unusable().first() {
@@ -53,35 +58,19 @@ pub async fn test(
     }
 }
 
-/// This process would not come back to the labs that are left.
-async fn in_a_process_of_its_own(lab: &Lab, names: &[String]) -> Result<()> {
-    let cannot = |error: &std::io::Error| {
-        Failure::failed(format!("cannot test lab {} in a process of its own", lab.id)).seen(error)
-    };
-    let program = std::env::current_exe().map_err(|error| cannot(&error))?;
-    let flags = std::env::args().skip(1).filter(|argument| !names.contains(argument));
-    let status = Command::new(program)
-        .args(flags)
-        .arg(lab.id.as_str())
-        .kill_on_drop(true)
-        .status()
-        .await
-        .map_err(|error| cannot(&error))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Failure::new(FailureKind::CheckFailed, format!("lab {} failed its test", lab.id))
-        .detail("seen", status.to_string())
-        .hint("what was wrong with it stands above"))
-}
-
-async fn test_one(lab: Lab, chosen: &Chosen, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
+async fn test_one(
+    lab: Lab,
+    chosen: &Chosen,
+    lock: &Lock,
+    reporter: &SharedReporter,
+    interruption: &mut (impl Future<Output = Failure> + Unpin),
+) -> Result<()> {
     let settings = &chosen.settings;
     let run = settings.run_dir();
     let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
     let outcome = tokio::select! {
         outcome = try_steps(lab, &run, chosen, lock, reporter) => outcome,
-        interruption = interrupted() => Err(interruption),
+        interruption = interruption => Err(interruption),
     };
     let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
     outcome.and(taken_down)

@@ -15,7 +15,6 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::failure::{Failure, FailureKind, Result};
-use crate::model::LabAddress;
 use crate::runtime::process::{is_running, network_of};
 use crate::runtime::{ALLOCATIONS, BRIDGE};
 use crate::state::{RunDir, RunState};
@@ -123,22 +122,16 @@ pub fn enter(pid: i32) -> Result<()> {
         let opened = File::open(&path).map_err(|error| cannot().seen(&error))?;
         move_into_link_name_space(opened.as_fd(), Some(kind)).map_err(|error| cannot().seen(&error))?;
     }
-    Ok(std::env::set_current_dir(folder)?)
+    std::env::set_current_dir(&folder).map_err(|error| {
+        Failure::failed(format!("the lab's own mounts have no folder {}", folder.display()))
+            .seen(&error)
+            .hint("run the same command in another folder")
+    })
 }
 
-/// Starts this program anew, with the same arguments and in the same folder. Returns only if that cannot be done.
-pub fn start_anew(address: LabAddress) -> Result<Infallible> {
-    let cannot = |error: &std::io::Error| Failure::failed("cannot start this program anew").seen(error);
-    let program = std::env::current_exe().map_err(|error| cannot(&error))?;
-    let folder = std::env::current_dir().map_err(|error| cannot(&error))?;
-    // Here there is no daemon to be found, and the address may have been the one that no flag gave.
-    let error = Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .current_dir(folder)
-        .env("MESHLAB_RUNTIME", "host")
-        .env("MESHLAB_ADDRESS", address.to_string())
-        .exec();
-    Err(cannot(&error))
+/// Has this program, called again, take this process's place. Returns only if that cannot be done.
+pub fn start_anew(mut again: Command) -> Result<Infallible> {
+    Err(Failure::failed("cannot start this program anew").seen(&again.exec()))
 }
 
 /// Moves this thread into the network outside of the lab's.
