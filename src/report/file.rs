@@ -5,6 +5,7 @@ use fs_err as fs;
 
 use crate::beside::cannot_write;
 use crate::failure::{Failure, Result};
+use crate::runtime::host::apart;
 
 /// A file for a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct ReportFile {
     pub path: Utf8PathBuf,
     /// In which form.
     pub form: Form,
+    /// Where that is found from here.
+    place: Utf8PathBuf,
 }
 
 /// The forms a report can have.
@@ -54,27 +57,28 @@ impl ReportFile {
                 .hint(format!("give {}; --report may be given several times", examples.join(" or "))));
         };
         let path = work_dir.join(path);
-        let folder = path.parent().unwrap_or(work_dir);
+        let place = apart::outside(&path);
+        let folder = place.parent().unwrap_or(work_dir);
         // Better known now than after an hour.
         if !folder.is_dir() {
             return Err(Failure::usage(format!("--report {path}: there is no folder {folder}"))
                 .hint("create it first, or give another file"));
         }
-        if path.is_dir() {
+        if place.is_dir() {
             return Err(Failure::usage(format!("--report {path} is a folder")).hint("give a file in it"));
         }
         if rustix::fs::access(folder.as_std_path(), rustix::fs::Access::WRITE_OK).is_err() {
             return Err(Failure::usage(format!("--report {path}: {folder} cannot be written"))
                 .hint("give another file"));
         }
-        Ok(Self { path, form })
+        Ok(Self { path, form, place })
     }
 
     /// Writes it; the file has its name once it is complete.
     pub fn write(&self, text: &str) -> Result<()> {
-        let name = self.path.file_name().unwrap_or_default();
-        let beside = self.path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &self.path));
+        let name = self.place.file_name().unwrap_or_default();
+        let beside = self.place.with_file_name(format!(".{name}.{}.part", std::process::id()));
+        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &self.place));
         written.map_err(|error| {
             drop(fs::remove_file(&beside));
             cannot_write(&self.path, &error)

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
 use crate::harness::{Lab, Place, on_both_runtimes};
+use crate::support::Ran;
 use crate::{events, signal};
 
 const STEPS: usize = 10;
@@ -46,10 +48,12 @@ fn traces() -> BTreeSet<String> {
         entries.map(|entry| format!("{folder}/{}", entry.file_name().display())).collect()
     };
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let own = mounts.lines().filter(|line| line.contains("/run/alloc") || line.contains("/run/netns"));
+    let mounted = mounts.lines().filter(|line| line.contains("/run/alloc") || line.contains("/run/netns"));
     let found = ["/var/lib/cni", "/run/netns"].into_iter().flat_map(names);
     let bridge = names("/sys/class/net").into_iter().filter(|name| name.ends_with("/nomad"));
-    found.chain(bridge).chain(own.map(str::to_owned)).collect()
+    let own = ["/run/alloc", "/run/meshlab-outside"].into_iter().filter(|path| Path::new(path).exists());
+    let found = found.chain(own.map(str::to_owned));
+    found.chain(bridge).chain(mounted.map(str::to_owned)).collect()
 }
 
 fn native_sidecars_are_spread_over_killed_and_replaced(place: Place) {
@@ -172,4 +176,62 @@ fn a_test_in_a_process_of_its_own_is_told_to_stop() {
         assert_eq!(child.wait().unwrap().code(), Some(code));
         lab.nothing_is_left();
     }
+}
+
+/// All that is needed, and all that is written, lies where Nomad and its plugins have folders of the lab's own.
+#[test]
+fn what_lies_beside_the_folders_of_its_own_is_the_machines() {
+    if !may_make_networks() {
+        return;
+    }
+    let before = traces();
+    let temporary =
+        |folder: &str| tempfile::Builder::new().prefix("meshlab-test-").tempdir_in(folder).unwrap();
+    let (run, library) = (temporary("/run"), temporary("/var/lib"));
+    write_apart(run.path(), "3-apart", APART, DONE);
+    let program = run.path().join("meshlab");
+    std::fs::copy(env!("CARGO_BIN_EXE_meshlab"), &program).unwrap();
+    // Not made yet. A lab under test keeps the name of its state for good.
+    let state = library.path().join("not/yet").into_os_string().into_string().unwrap();
+    let lab = Lab::within(Place::Host, 77, 66, Box::leak(state.into_boxed_str()));
+    // Beside what Nomad writes.
+    let direct = tempfile::Builder::new().prefix("meshlab-test-").suffix(".xml").tempfile_in("/run").unwrap();
+    let direct = direct.into_temp_path();
+    std::fs::remove_file(&direct).unwrap();
+    let reports = [run.path().join("r.json"), library.path().join("r.html"), direct.to_path_buf()];
+    let meshlab = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .env("MESHLAB_STATE_DIR", lab.state())
+            .current_dir(run.path())
+            .args(["--offline", "--runtime", "host", "--address", &lab.address])
+            .args(arguments)
+            .stdin(Stdio::null());
+        Ran::from(command.output().unwrap())
+    };
+    let mut arguments = vec!["lab", "3", "--keep"];
+    for report in &reports {
+        arguments.extend(["--report", report.to_str().unwrap()]);
+    }
+    meshlab(&arguments).expect(0);
+    for report in &reports {
+        assert!(std::fs::read_to_string(report).unwrap().contains("it is done"), "{}", report.display());
+    }
+    // It is found from outside. What goes on inside finds a folder that was not there when it began; that nothing is left
+    // to do is what this report tells.
+    assert!(meshlab(&["--json", "status"]).expect(0).stdout.contains("3-apart"));
+    let later = temporary("/run");
+    let report = later.path().join("r.json");
+    meshlab(&["lab", "3", "--report", report.to_str().unwrap()]).expect(1);
+    assert!(std::fs::read_to_string(&report).unwrap().contains("all 1 steps"));
+    meshlab(&["down"]).expect(0);
+    lab.nothing_is_left();
+    assert_eq!(traces(), before);
+    let refused = Command::new(&program)
+        .env("MESHLAB_STATE_DIR", "/run")
+        .args(["--offline", "--runtime", "host", "--address", &lab.address, "lab", "3"])
+        .current_dir(run.path())
+        .output();
+    let refused = Ran::from(refused.unwrap()).expect(2);
+    assert!(refused.stderr.contains("/run/meshlab"), "{}", refused.stderr);
 }

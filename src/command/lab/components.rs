@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
-
 use crate::artifact::provision::{Request, provision};
 use crate::artifact::tool::InstalledTool;
 use crate::command::runtime::{self, Chosen, Images};
@@ -40,12 +38,8 @@ pub(in crate::command) async fn move_apart(
         Failure::usage(format!("lab {} has networks, and no busybox to make them with", lab.id))
             .hint("add \"busybox\" to its tools")
     })?;
-    let dirs = &settings.dirs;
-    let stay = [&dirs.cache, &dirs.data, &dirs.state, &dirs.config, &settings.work_dir];
-    let stay: Vec<&Utf8Path> =
-        stay.into_iter().map(Utf8PathBuf::as_path).filter(|dir| dir.is_dir()).collect();
     let again = settings.call_again()?;
-    apart::make(&stay, &busybox)?;
+    apart::make(&settings.dirs.state, &busybox)?;
     match apart::start_anew(again)? {}
 }
 

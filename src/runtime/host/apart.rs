@@ -3,6 +3,8 @@
 //!
 //! A program that wants to be in there moves this thread and starts itself anew: then all of its threads are.
 
+mod files;
+
 use std::convert::Infallible;
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -11,30 +13,20 @@ use std::process::Command;
 
 use camino::Utf8Path;
 use fs_err as fs;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
+use rustix::mount::{MountPropagationFlags, mount_bind, mount_change};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+pub use files::{is_inside, outside};
+
+use files::NETWORK;
 
 use crate::failure::{Failure, FailureKind, Result};
 use crate::runtime::process::{is_running, network_of};
 use crate::runtime::{ALLOCATIONS, BRIDGE};
 use crate::state::{RunDir, RunState};
 
-/// By this name the network outside is known inside. There is no such file elsewhere.
-const OUTSIDE: &str = "/run/meshlab-outside";
-
-/// Folders to which Nomad and its plugins write, and nobody tells them another place.
-const HIDDEN: [&str; 2] = ["/run", "/var/lib"];
-
-/// What they expect there.
-const EXPECTED: [&str; 3] = ["/run/netns", "/var/lib/cni", ALLOCATIONS];
-
 /// The address of Nomad's bridge, in the network that Nomad takes if it is not told another.
 const BRIDGE_ADDRESS: &str = "172.26.64.1/20";
-
-/// Whether this process is in a lab's own network.
-pub fn is_inside() -> bool {
-    Utf8Path::new(OUTSIDE).exists()
-}
 
 /// The network that this process is in.
 pub fn own_network() -> Option<u64> {
@@ -62,33 +54,18 @@ pub fn require_rights() -> Result<()> {
         .hint("run it in containers: --runtime docker; or as root"))
 }
 
-/// Moves this thread into a network and mounts that nobody else has, with a bridge for Nomad. `folders` stay where they
-/// are.
-pub fn make(folders: &[&Utf8Path], busybox: &Utf8Path) -> Result<()> {
-    // They are about to be hidden.
-    let kept = folders
-        .iter()
-        .filter(|folder| HIDDEN.iter().any(|hidden| folder.starts_with(hidden)))
-        .map(|folder| Ok((*folder, File::open(folder)?)))
-        .collect::<std::io::Result<Vec<_>>>()?;
+/// Moves this thread into a network and mounts that nobody else has, with a bridge for Nomad. The lab's state is seen outside,
+/// too.
+pub fn make(state: &Utf8Path, busybox: &Utf8Path) -> Result<()> {
+    files::require_visible(state)?;
+    // What is not there yet would not be seen.
+    fs::create_dir_all(state)?;
     unshare(UnshareFlags::NEWNS, "mounts")?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| cannot_mount("/", error))?;
-    for folder in HIDDEN {
-        mount("tmpfs", folder, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, None)
-            .map_err(|error| cannot_mount(folder, error))?;
-    }
-    for (folder, opened) in &kept {
-        use std::os::fd::AsRawFd as _;
-        fs::create_dir_all(folder)?;
-        let source = format!("/proc/self/fd/{}", opened.as_raw_fd());
-        mount_bind(source, folder.as_std_path()).map_err(|error| cannot_mount(folder.as_str(), error))?;
-    }
-    for folder in EXPECTED {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(OUTSIDE, "")?;
-    mount_bind("/proc/thread-self/ns/net", OUTSIDE).map_err(|error| cannot_mount(OUTSIDE, error))?;
+    files::hide()?;
+    fs::write(NETWORK, "")?;
+    mount_bind("/proc/thread-self/ns/net", NETWORK).map_err(|error| cannot_mount(NETWORK, error))?;
     unshare(UnshareFlags::NEWNET, "a network")?;
     for line in [
         "link set lo up".to_owned(),
@@ -136,7 +113,7 @@ pub fn start_anew(mut again: Command) -> Result<Infallible> {
 
 /// Moves this thread into the network outside of the lab's.
 pub fn leave() -> Result<()> {
-    let moved = File::open(OUTSIDE).and_then(|outside| {
+    let moved = File::open(NETWORK).and_then(|outside| {
         Ok(move_into_link_name_space(outside.as_fd(), Some(LinkNameSpaceType::Network))?)
     });
     moved.map_err(|error| Failure::failed("cannot reach the network outside of the lab's own").seen(&error))
