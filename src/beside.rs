@@ -2,7 +2,9 @@
 //!
 //! Invariant: a file with its final name is whole. It grows beside under another name and is renamed at the end.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -20,6 +22,25 @@ pub(crate) fn cannot_write(path: &Utf8Path, error: &std::io::Error) -> Failure {
         std::io::ErrorKind::PermissionDenied => failure.hint("give FILE a place where this user may write"),
         _ => failure,
     }
+}
+
+/// What a name begins with that nobody can guess, and that is for a moment only.
+pub(crate) const PASSING: &str = ".meshlab-";
+
+/// Writes a small file at once. Who else writes it does so before or after: the last one's is there.
+pub(crate) fn write(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(PASSING)
+        // As of any other file: the user's mask takes what it takes.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder_of(path))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|failed| failed.error)
+}
+
+fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
 /// The file that grows beside the one with the final name. Removed unless it is renamed.
@@ -72,8 +93,7 @@ impl Beside {
         fs::rename(&self.partial, &self.path).map_err(|error| cannot_write(&self.path, &error))?;
         self.is_done = true;
         // The name itself has to reach the disk; where folders can't be synced, the file is there all the same.
-        let folder = self.path.parent().filter(|folder| !folder.as_str().is_empty());
-        let _ = File::open(folder.unwrap_or(Utf8Path::new("."))).and_then(|folder| folder.sync_all());
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }
@@ -83,5 +103,28 @@ impl Drop for Beside {
         if !self.is_done {
             let _ = fs::remove_file(&self.partial);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_file_is_replaced_at_once_and_is_like_any_other() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(temporary.path()).unwrap();
+        let (path, other, linked) = (folder.join("a"), folder.join("b"), folder.join("c"));
+        write(&path, "one").unwrap();
+        std::fs::write(&other, "other").unwrap();
+        let mode = |path: &Utf8Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&other));
+        // A link is replaced, not followed.
+        std::os::unix::fs::symlink(&other, &linked).unwrap();
+        write(&linked, "two").unwrap();
+        let read = |path: &Utf8Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!([read(&path), read(&other), read(&linked)], ["one", "other", "two"]);
+        assert!(write(folder, "three").is_err() && write(&folder.join("no/such"), "three").is_err());
+        assert_eq!(std::fs::read_dir(folder).unwrap().count(), 3, "nothing else is left");
     }
 }

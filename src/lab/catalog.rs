@@ -1,5 +1,6 @@
 //! Which labs there are: those of the working directory, else those built in.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use camino::Utf8Path;
@@ -159,7 +160,9 @@ fn read_folder(folder: &Utf8Path) -> Result<(Vec<Entry>, Vec<Unusable>)> {
     let (mut entries, mut unusable) = (Vec::new(), Vec::new());
     for lab in fs::read_dir(folder)? {
         let path = lab?.path();
-        if !path.join("lab.toml").is_file() {
+        // One that is still being written has a name that is hidden.
+        let is_hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
+        if is_hidden || !path.join("lab.toml").is_file() {
             continue;
         }
         match read_lab(&path) {
@@ -200,7 +203,6 @@ fn read_lab(folder: &Path) -> Result<Entry> {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
 
     use proptest::prelude::*;
     use proptest::sample::Index;
@@ -296,6 +298,9 @@ mod tests {
     fn a_folder_of_that_name_without_labs_hides_nothing() {
         let temporary = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(temporary.path().join("labs/photographs")).unwrap();
+        // What `lab new` leaves if it is killed in the middle.
+        std::fs::create_dir_all(temporary.path().join("labs/.meshlab-x")).unwrap();
+        std::fs::write(temporary.path().join("labs/.meshlab-x/lab.toml"), "").unwrap();
         let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
         assert!(catalog.ids().any(|id| id.as_str() == "1-tcp-echo"));
     }

@@ -7,6 +7,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::Lab;
+use crate::beside;
 use crate::failure::{Failure, Result};
 use crate::model::{LabId, StepId};
 
@@ -127,11 +128,11 @@ impl Progress {
         }
         let text = serde_json::to_string_pretty(&self.record)
             .map_err(|error| Failure::failed("cannot record the progress").seen(&error))?;
-        // Two labs may run at once, each with a name of its own for what it writes.
-        let beside = self.path.with_extension(format!("json.{}", std::process::id()));
-        fs::write(&beside, text)?;
-        fs::rename(&beside, &self.path)?;
-        Ok(())
+        beside::write(&self.path, &text).map_err(|error| {
+            Failure::failed(format!("cannot write {}", self.path))
+                .seen(&error)
+                .hint("free some space, or point MESHLAB_STATE_DIR elsewhere")
+        })
     }
 }
 

@@ -1,9 +1,8 @@
 //! A file that a report is to be written to.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
-use crate::beside::cannot_write;
+use crate::beside::{self, cannot_write};
 use crate::failure::{Failure, Result};
 use crate::runtime::host::apart;
 
@@ -76,13 +75,7 @@ impl ReportFile {
 
     /// Writes it; the file has its name once it is complete.
     pub fn write(&self, text: &str) -> Result<()> {
-        let name = self.place.file_name().unwrap_or_default();
-        let beside = self.place.with_file_name(format!(".{name}.{}.part", std::process::id()));
-        let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, &self.place));
-        written.map_err(|error| {
-            drop(fs::remove_file(&beside));
-            cannot_write(&self.path, &error)
-        })
+        beside::write(&self.place, text).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 

@@ -1,10 +1,13 @@
 //! `meshlab lab new`: the beginning of a lab of one's own.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use camino::Utf8Path;
-use fs_err as fs;
 use serde_json::json;
 
 use crate::assets;
+use crate::beside::PASSING;
 use crate::cli::Settings;
 use crate::command::Output;
 use crate::failure::{Failure, Result};
@@ -29,13 +32,7 @@ pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
     if folder.exists() {
         return Err(Failure::usage(format!("{folder} is there already")).hint("choose another name"));
     }
-    let beside = folder.with_file_name(format!(".{id}.new"));
-    let written = write(&beside, &id).and_then(|()| Ok(fs::rename(&beside, &folder)?));
-    if written.is_err() {
-        // Half a lab is of no use to anybody.
-        let _ = std::fs::remove_dir_all(&beside);
-    }
-    written?;
+    write(&folder, &id)?;
     let markdown = format!(
         "`labs/{id}` is written: change `labs/{id}/lab.toml` until it says what you want to say.\n\n\
          - `meshlab lab {id}` goes through it\n\
@@ -47,11 +44,27 @@ pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
     Ok(Output { human, json: json!({"schema": 1, "id": id, "folder": folder}) })
 }
 
+/// All of it or nothing: it grows beside, in a folder that goes unless it is renamed.
 fn write(folder: &Utf8Path, id: &LabId) -> Result<()> {
-    fs::create_dir_all(folder)?;
+    let cannot = |error: &std::io::Error| {
+        Failure::failed(format!("cannot write {folder}"))
+            .seen(error)
+            .hint("run it in a folder where this user may write: -C DIR")
+    };
+    let labs = folder.parent().unwrap_or(folder);
+    std::fs::create_dir_all(labs).map_err(|error| cannot(&error))?;
+    let beside = tempfile::Builder::new()
+        .prefix(PASSING)
+        .permissions(Permissions::from_mode(0o777))
+        .tempdir_in(labs)
+        .map_err(|error| cannot(&error))?;
     for file in FILES {
-        fs::write(folder.join(file), asset(file)?.replace(NAME, id.as_str()))?;
+        let text = asset(file)?.replace(NAME, id.as_str());
+        std::fs::write(beside.path().join(file), text).map_err(|error| cannot(&error))?;
     }
+    std::fs::rename(beside.path(), folder).map_err(|error| cannot(&error))?;
+    // It has no such name any more.
+    let _ = beside.keep();
     Ok(())
 }
 
@@ -73,4 +86,31 @@ fn numbered(name: &str, catalog: &Catalog) -> Result<LabId> {
         Failure::usage(format!("{name:?} is no name for a lab: {invalid}"))
             .hint("for instance: meshlab lab new rate-limits")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lab_is_written_whole_or_not_at_all() {
+        let temporary = tempfile::tempdir().unwrap();
+        let labs = Utf8Path::from_path(temporary.path()).unwrap().join("labs");
+        let names = || {
+            let entries = labs.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned());
+            entries.collect::<Vec<_>>()
+        };
+        let id: LabId = "9-own".parse().unwrap();
+        let folder = labs.join(id.as_str());
+        write(&folder, &id).unwrap();
+        assert_eq!(names(), ["9-own"]);
+        assert!(FILES.iter().all(|file| folder.join(file).is_file()));
+        let mode = |path: &Utf8Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&folder), mode(&labs), "as any other folder");
+        // Somebody else wrote one meanwhile.
+        std::fs::write(folder.join("lab.toml"), "theirs").unwrap();
+        assert!(write(&folder, &id).unwrap_err().message().ends_with("labs/9-own"));
+        assert_eq!(names(), ["9-own"]);
+        assert_eq!(std::fs::read_to_string(folder.join("lab.toml")).unwrap(), "theirs");
+    }
 }
