@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use procfs::net::TcpState;
@@ -33,14 +34,40 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
 /// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
 /// a `kill -9`, whoever inherited it may take its time.
 pub fn is_running(pid: i32, started: u64) -> bool {
-    let stat = Process::new(pid).and_then(|process| process.stat());
-    stat.is_ok_and(|stat| stat.starttime == started && !has_ended(&stat))
+    let look = || {
+        let stat = Process::new(pid).and_then(|process| process.stat());
+        stat.ok().filter(|stat| stat.starttime == started)
+    };
+    settled(look, LONGEST_PASSING).is_some_and(|stat| !has_ended(&stat))
+}
+
+/// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
+const LONGEST_PASSING: Duration = Duration::from_millis(300);
+
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// A process once it is plain what becomes of it. A zombie as first thread beside others is one that was killed, and whose
+/// others have a moment left; or it is about to be replaced: see [`has_ended`]. Either is soon over, and only then do the two
+/// differ for certain. It stays so where a program ended its first thread on purpose and goes on without it.
+fn settled(mut look: impl FnMut() -> Option<Stat>, patience: Duration) -> Option<Stat> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let stat = look()?;
+        if !is_zombie(&stat) || has_ended(&stat) || Instant::now() >= deadline {
+            return Some(stat);
+        }
+        std::thread::sleep(LOOK_PAUSE);
+    }
 }
 
 /// The first thread of a program is a zombie for a moment, too, when another thread calls `exec`, as that of
 /// `consul connect envoy` does: the other one is still there then, and takes its place.
 fn has_ended(stat: &Stat) -> bool {
-    matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1
+    is_zombie(stat) && stat.num_threads <= 1
+}
+
+fn is_zombie(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X')
 }
 
 /// The live processes of a group whose leader was this one, also after the leader has ended.
@@ -214,16 +241,17 @@ fn carries(process: &Process, mark: &OsStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
 
     use super::*;
 
     fn until(holds: impl Fn() -> bool) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while !holds() {
-            assert!(std::time::Instant::now() < deadline);
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(LOOK_PAUSE);
         }
     }
 
@@ -233,6 +261,68 @@ mod tests {
         for (state, threads, ended) in [('S', 1, false), ('Z', 2, false), ('Z', 1, true), ('Z', 0, true)] {
             (stat.state, stat.num_threads) = (state, threads);
             assert_eq!(has_ended(&stat), ended, "{state} {threads}");
+        }
+    }
+
+    #[test]
+    fn a_first_thread_that_is_a_zombie_is_looked_at_until_it_is_plain_why() {
+        let own = Process::myself().unwrap().stat().unwrap();
+        let seen = |looks: &[Option<(char, i64)>], patience: Duration| {
+            let mut looks = looks.iter().copied();
+            let mut last = None;
+            let look = || {
+                last = looks.next().or(last);
+                last.flatten().map(|(state, num_threads)| {
+                    let mut stat = own.clone();
+                    (stat.state, stat.num_threads) = (state, num_threads);
+                    stat
+                })
+            };
+            let stat = settled(look, patience);
+            (stat.is_some_and(|stat| !has_ended(&stat)), looks.count())
+        };
+        let patient = Duration::from_mins(1);
+        let passing = Some(('Z', 3));
+        // Killed, and gone for its parent or for good.
+        assert_eq!(seen(&[passing, Some(('Z', 2)), Some(('Z', 1))], patient), (false, 0));
+        assert_eq!(seen(&[passing, None], patient), (false, 0));
+        // Replaced.
+        assert_eq!(seen(&[passing, Some(('R', 1))], patient), (true, 0));
+        // It stays.
+        assert_eq!(seen(&[passing], Duration::from_millis(5)), (true, 0));
+        // Nothing to wait for.
+        assert_eq!(seen(&[Some(('S', 3)), None], patient), (true, 1));
+    }
+
+    /// This test program again, as a program with many threads.
+    #[test]
+    #[ignore = "run by the test that kills it"]
+    fn many_threads() {
+        for _ in 0..200 {
+            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(20)));
+        }
+        writeln!(std::io::stdout(), "begun").unwrap();
+        std::thread::sleep(Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_was_killed_does_not_run_while_its_threads_end() {
+        let many_threads = "runtime::process::tests::many_threads";
+        for _ in 0..5 {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "--nocapture", many_threads])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert!(lines.any(|line| line.unwrap().ends_with("begun")));
+            let pid = i32::try_from(child.id()).unwrap();
+            let started = start_ticks(pid).unwrap();
+            assert!(is_running(pid, started));
+            child.kill().unwrap();
+            until(|| is_zombie(&Process::new(pid).unwrap().stat().unwrap()));
+            assert!(!is_running(pid, started));
+            child.wait().unwrap();
         }
     }
 
