@@ -98,8 +98,8 @@ mod tests {
         see_through(shell("true"), "it", &mut pin!(pending()), PATIENCE).await.unwrap();
         assert_eq!(ended("exit 3").await, FailureKind::CheckFailed);
         assert_eq!(ended("exit 6").await, FailureKind::MachineLacks);
-        assert_eq!(ended("exit 143").await, FailureKind::Interrupted(15));
-        assert_eq!(ended("kill -INT $$").await, FailureKind::Interrupted(2));
+        assert_eq!(ended("exit 130").await, FailureKind::Interrupted(2));
+        assert_eq!(ended("kill -TERM $$").await, FailureKind::Interrupted(15));
         assert_eq!(ended("kill -KILL $$").await, FailureKind::Failed);
     }
 
