@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process, Stat};
+use rustix::process::Signal;
 
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
@@ -34,11 +35,7 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
 /// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
 /// a `kill -9`, whoever inherited it may take its time.
 pub fn is_running(pid: i32, started: u64) -> bool {
-    let look = || {
-        let stat = Process::new(pid).and_then(|process| process.stat());
-        stat.ok().filter(|stat| stat.starttime == started)
-    };
-    settled(look, LONGEST_PASSING).is_some_and(|stat| !has_ended(&stat))
+    settled(|| Seen::of(pid, started), LONGEST_PASSING)
 }
 
 /// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
@@ -46,17 +43,58 @@ const LONGEST_PASSING: Duration = Duration::from_millis(300);
 
 const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
-/// A process once it is plain what becomes of it. A zombie as first thread beside others is one that was killed, and whose
-/// others have a moment left; or it is about to be replaced: see [`has_ended`]. Either is soon over, and only then do the two
-/// differ for certain. It stays so where a program ended its first thread on purpose and goes on without it.
-fn settled(mut look: impl FnMut() -> Option<Stat>, patience: Duration) -> Option<Stat> {
+/// What a look at a process finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Running,
+    Ended,
+    /// Its first thread is a zombie beside others. It is about to be replaced: see [`has_ended`]. Or it was killed, and another
+    /// thread is between having taken the signal and dying of it. Either is soon over. It stays so where a program ended its
+    /// first thread on purpose and goes on without it.
+    Passing,
+}
+
+impl Seen {
+    fn of(pid: i32, started: u64) -> Self {
+        let Ok(process) = Process::new(pid) else { return Self::Ended };
+        match process.stat() {
+            Ok(stat) if stat.starttime == started => {
+                if !is_zombie(&stat) {
+                    Self::Running
+                } else if has_ended(&stat) || all_die(&process) {
+                    Self::Ended
+                } else {
+                    Self::Passing
+                }
+            }
+            _ => Self::Ended,
+        }
+    }
+}
+
+/// Whether every thread was killed: it dies, or will as soon as it gets to run. One that calls `exec` is not.
+fn all_die(process: &Process) -> bool {
+    /// The kernel's mark for a thread in its last moments.
+    const EXITING: u32 = 0x4;
+    const KILL: u64 = 1 << (Signal::KILL.as_raw() - 1);
+    let Ok(threads) = process.tasks() else { return true };
+    threads.flatten().all(|thread| {
+        let is_killed = || thread.status().is_ok_and(|status| status.sigpnd & KILL != 0);
+        // One that cannot be read is gone.
+        thread.stat().map_or(true, |stat| is_zombie(&stat) || stat.flags & EXITING != 0 || is_killed())
+    })
+}
+
+/// Whether it runs, once that is plain.
+fn settled(mut look: impl FnMut() -> Seen, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     loop {
-        let stat = look()?;
-        if !is_zombie(&stat) || has_ended(&stat) || Instant::now() >= deadline {
-            return Some(stat);
+        match look() {
+            Seen::Running => return true,
+            Seen::Ended => return false,
+            Seen::Passing if Instant::now() >= deadline => return true,
+            Seen::Passing => std::thread::sleep(LOOK_PAUSE),
         }
-        std::thread::sleep(LOOK_PAUSE);
     }
 }
 
@@ -266,32 +304,24 @@ mod tests {
 
     #[test]
     fn a_first_thread_that_is_a_zombie_is_looked_at_until_it_is_plain_why() {
-        let own = Process::myself().unwrap().stat().unwrap();
-        let seen = |looks: &[Option<(char, i64)>], patience: Duration| {
+        let runs = |looks: &[Seen], patience: Duration| {
             let mut looks = looks.iter().copied();
-            let mut last = None;
+            let mut last = Seen::Running;
             let look = || {
-                last = looks.next().or(last);
-                last.flatten().map(|(state, num_threads)| {
-                    let mut stat = own.clone();
-                    (stat.state, stat.num_threads) = (state, num_threads);
-                    stat
-                })
+                last = looks.next().unwrap_or(last);
+                last
             };
-            let stat = settled(look, patience);
-            (stat.is_some_and(|stat| !has_ended(&stat)), looks.count())
+            (settled(look, patience), looks.count())
         };
         let patient = Duration::from_mins(1);
-        let passing = Some(('Z', 3));
-        // Killed, and gone for its parent or for good.
-        assert_eq!(seen(&[passing, Some(('Z', 2)), Some(('Z', 1))], patient), (false, 0));
-        assert_eq!(seen(&[passing, None], patient), (false, 0));
+        // Killed.
+        assert_eq!(runs(&[Seen::Passing, Seen::Passing, Seen::Ended], patient), (false, 0));
         // Replaced.
-        assert_eq!(seen(&[passing, Some(('R', 1))], patient), (true, 0));
+        assert_eq!(runs(&[Seen::Passing, Seen::Running], patient), (true, 0));
         // It stays.
-        assert_eq!(seen(&[passing], Duration::from_millis(5)), (true, 0));
+        assert_eq!(runs(&[Seen::Passing], Duration::from_millis(5)), (true, 0));
         // Nothing to wait for.
-        assert_eq!(seen(&[Some(('S', 3)), None], patient), (true, 1));
+        assert_eq!(runs(&[Seen::Running, Seen::Ended], patient), (true, 1));
     }
 
     /// This test program again, as a program with many threads.
@@ -358,7 +388,9 @@ mod tests {
             .unwrap();
         let pid = i32::try_from(leader.id()).unwrap();
         let started = start_ticks(pid).unwrap();
-        until(|| group_members(pid, started).unwrap().len() == 2);
+        // The worker is the shell once more until it is replaced.
+        let is_worker = |member: &Member| member.name == "sleep";
+        until(|| group_members(pid, started).unwrap().iter().any(is_worker));
         leader.kill().unwrap();
         leader.wait().unwrap();
         let workers = group_members(pid, started).unwrap();
@@ -368,6 +400,6 @@ mod tests {
         let state_dir = Utf8Path::from_path(temporary.path()).unwrap();
         assert_eq!(marked_addresses(state_dir).unwrap(), [LabAddress::DEFAULT]);
         let worker = rustix::process::Pid::from_raw(workers[0].pid).unwrap();
-        rustix::process::kill_process(worker, rustix::process::Signal::KILL).unwrap();
+        rustix::process::kill_process(worker, Signal::KILL).unwrap();
     }
 }
