@@ -6,7 +6,6 @@ use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::{Facts, Pages};
 use super::way::Finding;
-use crate::api::envoy::collect;
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
@@ -44,47 +43,51 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
 
 /// The clusters that the listener for a destination leads to, each once; those that stand for several are replaced by them.
 pub(super) fn targets(pages: &Pages, destination: &str) -> Vec<String> {
-    let mut found = Vec::new();
     let of_destination = |name: &str| name.split(':').next() == Some(destination);
-    for (_, listener) in pages.listeners().filter(|(name, _)| of_destination(name)) {
-        collect(listener, "cluster", &mut found);
-        of_shares(listener, &mut found);
-        let mut routes = Vec::new();
-        collect(listener, "route_config_name", &mut routes);
-        for route in routes.iter().filter_map(|name| pages.route(name)) {
-            collect(route, "cluster", &mut found);
-            of_shares(route, &mut found);
-        }
-    }
-    let mut targets = Vec::new();
-    for name in found {
-        let parts = pages
-            .cluster(&name)
-            .and_then(|cluster| cluster.pointer("/cluster_type/typed_config/clusters")?.as_array().cloned());
-        let parts = parts.into_iter().flatten().filter_map(|part| part.as_str().map(str::to_owned));
-        let mut parts: Vec<String> = parts.collect();
-        if parts.is_empty() {
-            parts.push(name);
-        }
-        targets.extend(parts);
-    }
+    let listeners = pages.listeners().filter(|(name, _)| of_destination(name));
+    let mut targets: Vec<String> = listeners
+        .flat_map(|(_, listener)| clusters_behind(listener, pages))
+        .flat_map(|name| parts_of(name, pages))
+        .collect();
     targets.sort();
     targets.dedup();
     targets
 }
 
-/// The clusters among which a route shares out calls.
-fn of_shares(value: &Value, into: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| of_shares(item, into)),
-        Value::Object(members) => {
-            if let Some(shares) = members.get("weighted_clusters") {
-                collect(shares, "name", into);
-            }
-            members.values().for_each(|member| of_shares(member, into));
+/// Where a listener sends what comes in: its filters say so themselves, or by routes within or beside them. Clusters are
+/// named elsewhere in it as well, by access logs, mirrors, and filters that ask somebody: no call goes there.
+pub(super) fn clusters_behind<'a>(listener: &'a Value, pages: &'a Pages) -> Vec<&'a str> {
+    let chains = items(listener.get("filter_chains")).chain(listener.get("default_filter_chain"));
+    let filters = chains.flat_map(|chain| items(chain.get("filters")));
+    let mut found = Vec::new();
+    for filter in filters.filter_map(|filter| filter.get("typed_config")) {
+        let beside = filter.pointer("/rds/route_config_name").and_then(Value::as_str);
+        let routes = filter.get("route_config").into_iter().chain(beside.and_then(|name| pages.route(name)));
+        let actions = routes
+            .flat_map(|routes| items(routes.get("virtual_hosts")))
+            .flat_map(|host| items(host.get("routes")))
+            .filter_map(|route| route.get("route"));
+        // A TCP proxy has what the action of a route has.
+        for action in actions.chain([filter]) {
+            let shares = items(action.pointer("/weighted_clusters/clusters"));
+            let names = action.get("cluster").into_iter().chain(shares.filter_map(|share| share.get("name")));
+            found.extend(names.filter_map(Value::as_str));
         }
-        _ => {}
     }
+    found
+}
+
+/// The clusters that one stands for: itself, or those among which it falls back.
+fn parts_of(name: &str, pages: &Pages) -> Vec<String> {
+    let parts =
+        pages.cluster(name).map(|cluster| items(cluster.pointer("/cluster_type/typed_config/clusters")));
+    let parts = parts.into_iter().flatten().filter_map(|part| part.as_str().map(str::to_owned));
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { vec![name.to_owned()] } else { parts }
+}
+
+fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A cluster's name without the trust domain, which is the same for all.

@@ -85,15 +85,22 @@ fn socket(port: u16) -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }
 
+/// It names a cluster as well, which is no place that a call goes to.
+pub(super) fn access_log() -> Value {
+    json!([{"typed_config": {"log_format": {"json_format": {"cluster": "%UPSTREAM_CLUSTER%"}}}}])
+}
+
 fn pages(name: &str, mesh: u16, upstreams: &[UpstreamPort]) -> Pages {
     let local = if name == "echo" { 9090 } else { 8080 };
-    let mut listeners =
-        vec![json!({"name": format!("public_listener:127.0.0.1:{mesh}"), "active_state": {"listener": {
-        "filter_chains": [{"filters": [{"typed_config": {"cluster": "local_app"}}],
-            "transport_socket": {"typed_config": {"require_client_certificate": true}}}]}}})];
+    let mut listeners = vec![
+        json!({"name": format!("public_listener:127.0.0.1:{mesh}"), "active_state": {"listener": {
+        "filter_chains": [{"filters": [{"typed_config": {"cluster": "local_app", "access_log": access_log()}}],
+            "transport_socket": {"typed_config": {"require_client_certificate": true}}}]}}}),
+    ];
     listeners.extend(upstreams.iter().map(|upstream| {
         json!({"name": format!("{}:{}:{}", upstream.destination, upstream.address, upstream.port),
-            "active_state": {"listener": {"filter_chains": [{"filters": [{"typed_config": {"cluster": CLUSTER}}]}]}}})
+            "active_state": {"listener": {"filter_chains": [{"filters": [
+                {"typed_config": {"cluster": CLUSTER, "access_log": access_log()}}]}]}}})
     }));
     let endpoints = json!([{"lb_endpoints": [{"endpoint": {"address": socket(local)}}]}]);
     let clusters = json!([

@@ -1,7 +1,7 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::facts::Facts;
-use super::samples::{CLUSTER, by_request, facts, intention, open, stopped};
+use super::facts::{Facts, Pages};
+use super::samples::{CLUSTER, access_log, by_request, facts, intention, open, stopped};
 use super::{HopKind, Request, State, Verdict, Way, judge};
 
 fn state_of(way: &Way, kind: HopKind) -> State {
@@ -105,15 +105,39 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
     let mut facts = facts();
     let other = format!("v2.{CLUSTER}");
     let pages = facts.source.said();
-    let route = json!({"name": "echo", "virtual_hosts": [{"routes": [{"route": {"weighted_clusters":
-        {"clusters": [{"name": CLUSTER, "weight": 9}, {"name": other, "weight": 1}]}}}]}]});
-    pages.configuration["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"] =
-        json!({"filter_chains": [{"filters": [{"typed_config": {"rds": {"route_config_name": "echo"}}}]}]});
+    let route = json!({"name": "echo", "virtual_hosts": [{"routes": [{"route": {
+        "weighted_clusters": {"clusters": [{"name": CLUSTER, "weight": 9}, {"name": other, "weight": 1}]},
+        "request_mirror_policies": [{"cluster": "shadow"}]}}]}]});
+    leads_by(pages, json!({"rds": {"route_config_name": "echo"}, "access_log": access_log()}));
     let configs = pages.configuration["configs"].as_array_mut().unwrap();
     configs.push(json!({"dynamic_route_configs": [{"route_config": route}]}));
     assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER, other.as_str()]);
     // Envoy has no cluster for the second share.
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
+}
+
+#[test]
+fn only_what_routes_says_where_calls_go() {
+    let mut facts = facts();
+    let routes = json!({"virtual_hosts": [{"routes": [{"route": {"cluster": CLUSTER}},
+        {"redirect": {"path_redirect": "/"}}]}]});
+    let asks = json!([{"typed_config": {"grpc_service": {"cluster": "judge"}, "cluster": "judge"}}]);
+    let manager = json!({"route_config": routes, "http_filters": asks, "access_log": access_log()});
+    let shares = json!({"weighted_clusters": {"clusters": [{"name": CLUSTER, "weight": 1}]},
+        "access_log": access_log()});
+    for filter in [manager, shares] {
+        leads_by(facts.source.said(), filter);
+        assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER]);
+        assert!(judge(&facts).hops.iter().all(|hop| hop.state == State::Open));
+    }
+    leads_by(facts.source.said(), json!({"access_log": access_log()}));
+    assert_eq!(stop_of(&facts), Some(HopKind::Route));
+}
+
+/// Gives the listener for echo this filter alone.
+fn leads_by(pages: &mut Pages, filter: Value) {
+    pages.configuration["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"] =
+        json!({"filter_chains": [{"filters": [{"typed_config": filter}]}]});
 }
 
 #[test]
