@@ -97,20 +97,24 @@ pub fn any(value: &Value, test: &impl Fn(&Value) -> bool) -> bool {
         }
 }
 
-/// All texts under members of this name, anywhere in a value.
-pub fn collect(value: &Value, name: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Array(items) => items.iter().for_each(|item| collect(item, name, into)),
-        Value::Object(members) => {
-            for (key, member) in members {
-                match member.as_str() {
-                    Some(text) if key == name => into.push(text.to_owned()),
-                    _ => collect(member, name, into),
-                }
-            }
-        }
-        _ => {}
+/// The exact names by which TLS clients, anywhere in a value, accept certificates. What else matches exactly, as conditions on
+/// headers do, accepts none.
+pub fn accepted_names(dump: &Value) -> Vec<&str> {
+    match dump {
+        Value::Array(items) => items.iter().flat_map(accepted_names).collect(),
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, member)| match (name.as_str(), member) {
+                ("match_typed_subject_alt_names", Value::Array(matchers)) => exact_names(matchers),
+                _ => accepted_names(member),
+            })
+            .collect(),
+        _ => Vec::new(),
     }
+}
+
+fn exact_names(matchers: &[Value]) -> Vec<&str> {
+    matchers.iter().filter_map(|matcher| matcher.pointer("/matcher/exact")?.as_str()).collect()
 }
 
 /// `address:port` of a socket address in Envoy's configuration.
@@ -148,6 +152,14 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), same, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn an_accepted_name_is_one_of_a_certificate() {
+        let names = serde_json::json!([{"matcher": {"exact": "spiffe://d.consul/svc/echo"}}, {"matcher": {"prefix": "x"}}]);
+        let dump = serde_json::json!({"configs": [{"cluster": {"transport_socket": {"validation_context":
+            {"match_typed_subject_alt_names": names}}, "header": {"exact": "spiffe://d.consul/svc/other"}}}]});
+        assert_eq!(accepted_names(&dump), ["spiffe://d.consul/svc/echo"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::admin::Admin;
 use super::{Kind, Look, Place};
-use crate::api::envoy::{certificates, collect, json, requires_client_certificate, sum, text};
+use crate::api::envoy::{accepted_names, certificates, json, requires_client_certificate, sum, text};
 use crate::model::{Port, Slug};
 
 /// Envoy acknowledged these listeners and clusters.
@@ -108,9 +108,9 @@ impl Kind for MutualTls {
                     self.server.service
                 ));
             }
-            let expects =
-                trusted_names(&json(client, "/config_dump?resource=dynamic_active_clusters").await?);
-            if !expects.contains(&server_id) {
+            let clusters = json(client, "/config_dump?resource=dynamic_active_clusters").await?;
+            let expects = accepted_names(&clusters);
+            if !expects.contains(&server_id.as_str()) {
                 return Err(format!(
                     "{}'s Envoy accepts {expects:?} as the server, not {server_id}",
                     self.client.service
@@ -173,11 +173,4 @@ async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> 
     }
     let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
     Err(format!("Envoy at {admin} shows {ids:?}, none ends in /svc/{service}"))
-}
-
-/// The exact names that TLS clients of this Envoy accept.
-fn trusted_names(dump: &Value) -> Vec<String> {
-    let mut names = Vec::new();
-    collect(dump, "exact", &mut names);
-    names
 }
