@@ -1,5 +1,6 @@
 //! Consul's HTTP API.
 
+mod gateway;
 mod mesh;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+pub use gateway::{API_GATEWAY, ApiGateway, GatewayListener, GatewayRoute, GatewayTarget};
 pub use mesh::{DefaultIntention, HttpMatch, Intention, Permission, Sidecar, UpstreamPort};
 
 use super::Api;
@@ -97,6 +99,8 @@ pub struct AgentCheck {
 /// An instance of a service, with what its checks say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
+    /// What it is in the mesh: `connect-proxy`, `api-gateway` ...; empty for a service like any other.
+    pub kind: String,
     /// The instance's id.
     pub id: String,
     /// Where it listens.
@@ -263,6 +267,7 @@ fn instance(entry: &Value) -> Instance {
     let checks = entry.get("Checks").and_then(Value::as_array);
     let port = entry.pointer("/Service/Port").and_then(Value::as_u64);
     Instance {
+        kind: text("/Service/Kind"),
         id: text("/Service/ID"),
         address: text("/Service/Address"),
         port: port.and_then(|port| u16::try_from(port).ok()).unwrap_or_default(),

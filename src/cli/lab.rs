@@ -49,7 +49,7 @@ pub struct ClickArgs {
 /// `meshlab why`
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// The service that calls
+    /// The service that calls, or an API gateway
     pub source: String,
     /// The service that is called
     pub destination: String,

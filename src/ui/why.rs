@@ -112,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn a_way_from_a_gateway() {
+        insta::assert_snapshot!(draw(&samples::open_from_gateway(), &look(80)));
+    }
+
+    #[test]
+    fn where_ways_from_a_gateway_stop_in_short() {
+        let ways = samples::stopped_from_gateway();
+        let all: Vec<String> = ways.iter().map(|way| in_short(way, &look(80), 76).join("\n")).collect();
+        insta::assert_snapshot!(all.join("\n\n"));
+    }
+
+    #[test]
     fn where_ways_stop_in_short() {
         let all: Vec<String> =
             samples::stopped().iter().map(|way| in_short(way, &look(80), 76).join("\n")).collect();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::certificate::unknown;
 use super::facts::{Facts, Pages};
-use super::route::{nobody_leads_there, short, targets};
+use super::route::{nobody_leads_there, of_the_way, short};
 use super::way::{Finding, Verdict};
 use crate::api::envoy::{socket_address, sum};
 
@@ -23,7 +23,7 @@ pub(super) fn endpoints(facts: &Facts) -> Vec<Finding> {
             findings.push(unknown(&sidecar.instance.id));
             continue;
         };
-        let targets = targets(pages, &facts.question.destination);
+        let targets = of_the_way(facts, pages);
         let known: Vec<Finding> =
             targets.iter().flat_map(|target| of_cluster(target, pages, facts)).collect();
         if known.is_empty() {

@@ -14,7 +14,9 @@ pub(super) fn alive(side: &Side) -> Vec<Finding> {
         None => Finding::doubtful(
             id,
             "nobody says where its Envoy's admin page is",
-            format!("give the sidecar a label: `meta {{ {ADMIN_LABEL} = \"ADDRESS:PORT\" }}`"),
+            format!(
+                "give {id} a label where it is registered: `meta {{ {ADMIN_LABEL} = \"ADDRESS:PORT\" }}`"
+            ),
         ),
         Some(Envoy { admin, pages: Err(seen) }) => Finding::broken(
             id,
@@ -42,7 +44,7 @@ fn answering(id: &str, admin: std::net::SocketAddr, pages: &Pages) -> Finding {
             id,
             format!("an Envoy at {admin} that is LIVE"),
             format!("it is {state}"),
-            "it waits for its first configuration: is Consul up, and is this sidecar registered?",
+            "it waits for its first configuration: is Consul up, and does it know this proxy?",
         ),
     }
 }

@@ -10,9 +10,11 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::Question;
-use crate::api::consul::{ADMIN_LABEL, Consul, DefaultIntention, Instance, Intention, Sidecar};
+use crate::api::consul::{
+    ADMIN_LABEL, API_GATEWAY, ApiGateway, Consul, DefaultIntention, Instance, Intention, Sidecar,
+};
 use crate::api::envoy;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::http;
 use crate::model::LabAddress;
 use crate::runtime::readiness::Readiness;
@@ -41,7 +43,10 @@ pub(super) struct Facts {
 pub(super) struct Side {
     pub(super) name: String,
     pub(super) instances: Vec<Instance>,
+    /// An API gateway's instances are its own.
     pub(super) sidecars: Vec<Sidecar>,
+    /// What Consul is told of it, if it is an API gateway.
+    pub(super) gateway: Option<ApiGateway>,
     /// By the sidecar's id; one that is not here has no admin page that anybody knows of.
     pub(super) envoys: BTreeMap<String, Envoy>,
     /// What became of a connection to each address that matters, as `address:port`.
@@ -85,10 +90,15 @@ impl Facts {
         Ok(Self { question, source, destination, intentions, default, now: SystemTime::now() })
     }
 
-    /// The source's sidecars that have a port for the destination: the others are not on the way.
+    /// The source's sidecars that have a port for the destination: the others are not on the way. Of a gateway all instances
+    /// route the same.
     pub(super) fn on_the_way(&self) -> impl Iterator<Item = (&Sidecar, Option<&Pages>)> {
         let destination = &self.question.destination;
-        let leads_there = self.source.sidecars.iter().filter(|sidecar| sidecar.leads_to(destination));
+        let gateway = self.source.gateway.as_ref();
+        let routes_there = gateway.map(|gateway| gateway.routes_to(destination).next().is_some());
+        let sidecars = self.source.sidecars.iter();
+        let leads_there =
+            sidecars.filter(move |sidecar| routes_there.unwrap_or_else(|| sidecar.leads_to(destination)));
         leads_there.map(|sidecar| (sidecar, self.source.pages(sidecar)))
     }
 }
@@ -103,6 +113,18 @@ impl Side {
         services: &[ServiceRecord],
     ) -> Result<Self> {
         let (mut instances, mut sidecars) = tokio::try_join!(consul.instances(name), consul.sidecars(name))?;
+        let kind = instances.first().map(|instance| instance.kind.as_str()).unwrap_or_default();
+        let mut gateway = None;
+        match kind {
+            "" => {}
+            API_GATEWAY if calls.is_some() => {
+                let (own, told) =
+                    tokio::try_join!(consul.api_gateway_instances(name), consul.api_gateway(name))?;
+                sidecars = own;
+                gateway = Some(told);
+            }
+            _ => return Err(not_known(name, kind)),
+        }
         instances.truncate(MOST_INSTANCES);
         sidecars.truncate(MOST_INSTANCES);
         let leads_there = |sidecar: &Sidecar| calls.is_some_and(|destination| sidecar.leads_to(destination));
@@ -132,6 +154,7 @@ impl Side {
             name: name.to_owned(),
             instances,
             sidecars,
+            gateway,
             envoys: envoys.into_iter().collect(),
             ports: ports.into_iter().collect(),
         })
@@ -141,6 +164,25 @@ impl Side {
     pub(super) fn pages(&self, sidecar: &Sidecar) -> Option<&Pages> {
         self.envoys.get(&sidecar.instance.id)?.pages.as_ref().ok()
     }
+}
+
+/// It is something that no way that is known here begins or ends at.
+fn not_known(name: &str, kind: &str) -> Failure {
+    let (what, hint) = match kind {
+        "connect-proxy" => {
+            (format!("{name} is a sidecar"), "ask for the service that it stands for".to_owned())
+        }
+        API_GATEWAY => (
+            format!("{name} is an API gateway: calls come to it from outside of the mesh, by no sidecar"),
+            format!("`meshlab why {name} SERVICE` tells the way from it to a service"),
+        ),
+        _ => (
+            format!("{name} is a {kind}, and `meshlab why` does not know the ways of those"),
+            "it knows those that begin at a service with a sidecar or at an API gateway, and end at a service with a sidecar"
+                .to_owned(),
+        ),
+    };
+    Failure::failed(what).hint(hint)
 }
 
 /// Where a sidecar's Envoy has its admin page: its label says so, or a component of the lab that listens where it does.
@@ -213,5 +255,19 @@ async fn connect(at: &str) -> Result<(), String> {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {LOOK:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_way_is_known_of_is_told() {
+        let all = ["connect-proxy", "api-gateway", "mesh-gateway"].map(|kind| {
+            let failure = not_known("somebody", kind);
+            format!("{}\nhint: {}", failure.message(), failure.hint_text().unwrap())
+        });
+        insta::assert_snapshot!(all.join("\n\n"));
     }
 }

@@ -9,6 +9,7 @@ mod destination;
 mod endpoint;
 mod envoy;
 mod facts;
+mod gateway;
 mod intention;
 mod route;
 #[cfg(test)]
@@ -60,7 +61,7 @@ fn judge(facts: &Facts) -> Way {
     let (source, destination) = (&facts.source, &facts.destination);
     let hops = vec![
         Hop::new(HopKind::Source, service::known(&source.name, &source.instances)),
-        Hop::new(HopKind::SourceSidecar, service::sidecars(source)),
+        service::stands_for(source),
         Hop::new(HopKind::SourceEnvoy, envoy::alive(source)),
         Hop::new(HopKind::SourceCertificate, certificate::of(source, facts)),
         Hop::new(HopKind::Upstream, upstream::listeners(facts)),

@@ -5,10 +5,14 @@ use serde_json::Value;
 use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::{Facts, Pages};
+use super::gateway;
 use super::way::Finding;
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
+    if let Some(gateway) = &facts.source.gateway {
+        return gateway::routes(facts, gateway);
+    }
     let destination = &facts.question.destination;
     let mut findings = Vec::new();
     for (sidecar, pages) in facts.on_the_way() {
@@ -41,12 +45,30 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
     if findings.is_empty() { vec![nobody_leads_there(facts)] } else { findings }
 }
 
+/// The clusters that the source's Envoy sends calls to the destination to.
+pub(super) fn of_the_way(facts: &Facts, pages: &Pages) -> Vec<String> {
+    let destination = &facts.question.destination;
+    match facts.source.gateway {
+        Some(_) => gateway::targets(pages, destination),
+        None => targets(pages, destination),
+    }
+}
+
 /// The clusters that the listener for a destination leads to, each once; those that stand for several are replaced by them.
 pub(super) fn targets(pages: &Pages, destination: &str) -> Vec<String> {
-    let of_destination = |name: &str| name.split(':').next() == Some(destination);
-    let listeners = pages.listeners().filter(|(name, _)| of_destination(name));
+    behind(pages, |listener| listener.split(':').next() == Some(destination), |_| true)
+}
+
+/// The same for some of an Envoy's listeners, and some of the clusters behind those.
+pub(super) fn behind(
+    pages: &Pages,
+    is_meant: impl Fn(&str) -> bool,
+    counts: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let listeners = pages.listeners().filter(|(name, _)| is_meant(name));
     let mut targets: Vec<String> = listeners
         .flat_map(|(_, listener)| clusters_behind(listener, pages))
+        .filter(|name| counts(name))
         .flat_map(|name| parts_of(name, pages))
         .collect();
     targets.sort();
@@ -56,7 +78,7 @@ pub(super) fn targets(pages: &Pages, destination: &str) -> Vec<String> {
 
 /// Where a listener sends what comes in: its filters say so themselves, or by routes within or beside them. Clusters are
 /// named elsewhere in it as well, by access logs, mirrors, and filters that ask somebody: no call goes there.
-pub(super) fn clusters_behind<'a>(listener: &'a Value, pages: &'a Pages) -> Vec<&'a str> {
+fn clusters_behind<'a>(listener: &'a Value, pages: &'a Pages) -> Vec<&'a str> {
     let chains = items(listener.get("filter_chains")).chain(listener.get("default_filter_chain"));
     let filters = chains.flat_map(|chain| items(chain.get("filters")));
     let mut found = Vec::new();
@@ -104,9 +126,9 @@ pub(super) fn nobody_leads_there(facts: &Facts) -> Finding {
         None => nobody(&facts.source),
         Some(sidecar) => Finding::broken(
             &sidecar.instance.id,
-            format!("a sidecar that leads to {}", facts.question.destination),
+            format!("a way to {}", facts.question.destination),
             "there is none",
-            "see the listener's own hop above",
+            "see the listener's own hop above, and the route's",
         ),
     }
 }

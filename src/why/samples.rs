@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::facts::{Envoy, Facts, Pages, Side};
 use super::{Question, Request, Way, judge};
 use crate::api::consul::{
-    DefaultIntention, HttpMatch, Instance, Intention, Permission, Sidecar, UpstreamPort,
+    ApiGateway, DefaultIntention, GatewayListener, GatewayRoute, GatewayTarget, HttpMatch, Instance,
+    Intention, Permission, Sidecar, UpstreamPort,
 };
 
 pub(super) const CLUSTER: &str = "echo.default.dc1.internal.0c8d2f1e.consul";
@@ -29,6 +30,37 @@ pub(super) fn facts() -> Facts {
         },
         now: humantime::parse_rfc3339("2026-11-24T13:39:00Z").unwrap(),
     }
+}
+
+/// `edge` is an API gateway that routes /echo/... to `echo`: from the answers in lab 2.
+pub(super) fn facts_of_gateway() -> Facts {
+    let mut facts = facts();
+    facts.question.source = "edge".to_owned();
+    facts.intentions = vec![intention("edge", "allow")];
+    let mut source = side("edge", 2809, 2809, 19004, Vec::new());
+    let configs = &mut source.said().configuration["configs"];
+    let filter = json!({"rds": {"route_config_name": "2809"}, "access_log": access_log()});
+    configs[1]["dynamic_listeners"] = json!([{"name": "http:127.0.0.1:2809", "active_state": {"listener": {
+        "address": socket(2809), "filter_chains": [{"filters": [{"typed_config": filter}]}]}}}]);
+    let route = json!({"name": "2809", "virtual_hosts": [{"routes": [{"route": {"cluster": CLUSTER}}]}]});
+    configs.as_array_mut().unwrap().push(json!({"dynamic_route_configs": [{"route_config": route}]}));
+    "api-gateway".clone_into(&mut source.instances[0].kind);
+    "edge-1".clone_into(&mut source.instances[0].id);
+    source.sidecars[0].instance = source.instances[0].clone();
+    source.envoys = source.envoys.into_values().map(|envoy| ("edge-1".to_owned(), envoy)).collect();
+    let target = GatewayTarget { service: "echo".to_owned(), paths: vec!["prefix /echo".to_owned()] };
+    let listener = GatewayListener { name: "http".to_owned(), port: 2809, protocol: "http".to_owned() };
+    source.gateway = Some(ApiGateway {
+        listeners: vec![listener],
+        troubles: Vec::new(),
+        routes: vec![GatewayRoute {
+            name: "http-route to-echo".to_owned(),
+            targets: vec![target],
+            troubles: Vec::new(),
+        }],
+    });
+    facts.source = source;
+    facts
 }
 
 pub(super) fn intention(source: &str, action: &str) -> Intention {
@@ -57,6 +89,7 @@ pub(super) fn by_request() -> Intention {
 
 fn side(name: &str, port: u16, mesh: u16, admin: u16, upstreams: Vec<UpstreamPort>) -> Side {
     let instance = |id: &str, port: u16| Instance {
+        kind: String::new(),
         id: id.to_owned(),
         address: "127.0.0.1".to_owned(),
         port,
@@ -78,6 +111,7 @@ fn side(name: &str, port: u16, mesh: u16, admin: u16, upstreams: Vec<UpstreamPor
         ports: [(format!("127.0.0.1:{mesh}"), Ok(())), (format!("127.0.0.1:{port}"), Ok(()))].into(),
         envoys: [(id, Envoy { admin, pages: Ok(pages) })].into(),
         sidecars: vec![sidecar],
+        gateway: None,
     }
 }
 
@@ -126,6 +160,11 @@ impl Side {
         self.envoys.values_mut().next().unwrap().pages.as_mut().unwrap()
     }
 
+    /// As an API gateway.
+    pub(super) fn routes(&mut self) -> &mut Vec<GatewayRoute> {
+        &mut self.gateway.as_mut().unwrap().routes
+    }
+
     fn silent(&mut self) {
         let envoy = self.envoys.values_mut().next().unwrap();
         envoy.pages = Err(format!("{}/stats: Connection refused", envoy.admin));
@@ -139,6 +178,29 @@ impl Side {
 /// An open way.
 pub(crate) fn open() -> Way {
     judge(&facts())
+}
+
+/// An open way from an API gateway.
+pub(crate) fn open_from_gateway() -> Way {
+    judge(&facts_of_gateway())
+}
+
+/// Ways from an API gateway that stop where only such ways do.
+pub(crate) fn stopped_from_gateway() -> Vec<Way> {
+    let breaks: [fn(&mut Facts); 4] = [
+        |facts| facts.source.gateway = Some(ApiGateway::default()),
+        |facts| facts.source.said().configuration["configs"][1]["dynamic_listeners"] = json!([]),
+        |facts| facts.source.routes()[0].targets[0].service = "other".to_owned(),
+        |facts| facts.source.routes().clear(),
+    ];
+    breaks
+        .iter()
+        .map(|change| {
+            let mut facts = facts_of_gateway();
+            change(&mut facts);
+            judge(&facts)
+        })
+        .collect()
 }
 
 /// Ways that stop, each at another hop, in the hops' order.

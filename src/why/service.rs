@@ -1,7 +1,8 @@
 //! What Consul knows of a service and its sidecars.
 
 use super::facts::Side;
-use super::way::Finding;
+use super::gateway;
+use super::way::{Finding, Hop, HopKind};
 use crate::api::consul::Instance;
 
 /// The instances of a service.
@@ -29,6 +30,14 @@ pub(super) fn known(name: &str, instances: &[Instance]) -> Vec<Finding> {
         }
     };
     instances.iter().map(finding).collect()
+}
+
+/// What stands for a service in the mesh, and under which name of a hop.
+pub(super) fn stands_for(side: &Side) -> Hop {
+    match &side.gateway {
+        Some(gateway) => Hop::new(HopKind::SourceGateway, gateway::entry(side, gateway)),
+        None => Hop::new(HopKind::SourceSidecar, sidecars(side)),
+    }
 }
 
 /// The sidecars of a service.

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::facts::{Facts, Pages};
-use super::samples::{CLUSTER, access_log, by_request, facts, intention, open, stopped};
+use super::samples::{
+    CLUSTER, access_log, by_request, facts, facts_of_gateway, intention, open, open_from_gateway, stopped,
+    stopped_from_gateway,
+};
 use super::{HopKind, Request, State, Verdict, Way, judge};
 
 fn state_of(way: &Way, kind: HopKind) -> State {
@@ -114,6 +117,48 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
     assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER, other.as_str()]);
     // Envoy has no cluster for the second share.
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
+}
+
+#[test]
+fn a_gateway_has_an_entry_and_no_sidecar_and_all_else_as_others() {
+    let way = open_from_gateway();
+    assert!(way.hops.iter().all(|hop| hop.state == State::Open), "{way:?}");
+    let kinds = |way: &Way| way.hops.iter().map(|hop| hop.kind).collect::<Vec<_>>();
+    let mut expected = kinds(&open());
+    expected[1] = HopKind::SourceGateway;
+    assert_eq!(kinds(&way), expected);
+}
+
+#[test]
+fn a_way_from_a_gateway_stops_at_its_entry_its_listener_and_its_routes() {
+    let stops: Vec<HopKind> = stopped_from_gateway().iter().map(|way| way.stop().unwrap().kind).collect();
+    assert_eq!(stops, [HopKind::SourceGateway, HopKind::Upstream, HopKind::Route, HopKind::Route]);
+}
+
+#[test]
+fn a_gateway_sends_each_service_to_its_own_clusters() {
+    let mut facts = facts_of_gateway();
+    let (subset, other) = (format!("v2.{CLUSTER}"), CLUSTER.replace("echo.", "other."));
+    let shares = json!({"clusters": [{"name": CLUSTER, "weight": 9}, {"name": subset, "weight": 1}]});
+    let pages = facts.source.said();
+    pages.configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
+        json!([{"routes": [{"route": {"cluster": other}}, {"route": {"weighted_clusters": shares}}]}]);
+    assert_eq!(super::gateway::targets(pages, "echo"), [CLUSTER, subset.as_str()]);
+    assert_eq!(super::gateway::targets(pages, "other"), [other.as_str()]);
+    // The one that stands in for this one is any of them.
+    assert_eq!(super::gateway::targets(pages, "third").len(), 3);
+}
+
+#[test]
+fn what_consul_finds_wrong_with_a_route_stops_it_only_where_envoy_has_no_way() {
+    let mut facts = facts_of_gateway();
+    facts.source.routes()[0].troubles = vec!["failed to bind route".to_owned()];
+    let way = judge(&facts);
+    assert!(way.open && state_of(&way, HopKind::Route) == State::Doubtful);
+    facts.source.said().configuration["configs"][2] = json!({});
+    assert_eq!(stop_of(&facts), Some(HopKind::Route));
+    let way = judge(&facts);
+    assert_eq!(way.stop().unwrap().trouble().unwrap().seen, "failed to bind route");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::Question;
 /// The way from one service to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Way {
-    /// The service that calls.
+    /// The service that calls, or the API gateway.
     pub source: String,
     /// The service that is called.
     pub destination: String,
@@ -41,11 +41,13 @@ pub enum HopKind {
     Source,
     /// Its sidecar's registration.
     SourceSidecar,
+    /// In place of it, what Consul is told of it as an API gateway.
+    SourceGateway,
     /// Its Envoy.
     SourceEnvoy,
     /// The certificate that its Envoy shows.
     SourceCertificate,
-    /// The port of its Envoy behind which the called service is.
+    /// The port of its Envoy behind which the called service is; of a gateway, the ports that are open to the outside.
     Upstream,
     /// The clusters to which calls at that port go.
     Route,
@@ -197,14 +199,20 @@ impl Way {
         self.hops.iter().find(|hop| hop.state == State::Stopped)
     }
 
+    fn is_from_gateway(&self) -> bool {
+        self.hops.iter().any(|hop| hop.kind == HopKind::SourceGateway)
+    }
+
     /// A hop in words.
     pub fn name_of(&self, kind: HopKind) -> String {
         let (source, destination) = (&self.source, &self.destination);
         match kind {
             HopKind::Source => source.clone(),
             HopKind::SourceSidecar => format!("sidecar of {source}"),
+            HopKind::SourceGateway => format!("gateway {source}"),
             HopKind::SourceEnvoy => format!("Envoy of {source}"),
             HopKind::SourceCertificate => format!("certificate of {source}"),
+            HopKind::Upstream if self.is_from_gateway() => format!("listener of {source}"),
             HopKind::Upstream => format!("listener for {destination}"),
             HopKind::Route => format!("route to {destination}"),
             HopKind::Endpoints => format!("endpoints of {destination}"),

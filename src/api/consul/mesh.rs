@@ -103,9 +103,7 @@ impl Consul {
     pub async fn sidecars(&self, service: &str) -> Result<Vec<Sidecar>> {
         let path = format!("/v1/health/connect/{}", utf8_percent_encode(service, NON_ALPHANUMERIC));
         let entries: Vec<Value> = self.0.expect(Method::GET, &path, None).await?;
-        let mut sidecars: Vec<Sidecar> = entries.iter().map(sidecar).collect();
-        sidecars.sort_by(|one, other| one.instance.id.cmp(&other.instance.id));
-        Ok(sidecars)
+        Ok(sidecars(&entries))
     }
 
     /// The intentions about calls to a service, the one that decides first.
@@ -122,6 +120,13 @@ impl Consul {
         let agent: Value = self.0.expect(Method::GET, "/v1/agent/self", None).await?;
         Ok(default_intention(&agent))
     }
+}
+
+/// By id.
+pub(super) fn sidecars(entries: &[Value]) -> Vec<Sidecar> {
+    let mut sidecars: Vec<Sidecar> = entries.iter().map(sidecar).collect();
+    sidecars.sort_by(|one, other| one.instance.id.cmp(&other.instance.id));
+    sidecars
 }
 
 fn sidecar(entry: &Value) -> Sidecar {

@@ -1,0 +1,176 @@
+//! An API gateway that calls: it has no sidecar, since it is an Envoy itself. Calls come to it from outside, and its routes
+//! say to whom they go.
+
+use super::certificate::unknown;
+use super::facts::{Facts, Pages, Side};
+use super::route::{behind, short};
+use super::way::Finding;
+use crate::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
+use crate::api::envoy::socket_address;
+
+/// What Consul is told of the gateway.
+pub(super) fn entry(side: &Side, gateway: &ApiGateway) -> Vec<Finding> {
+    let name = &side.name;
+    if gateway.listeners.is_empty() {
+        return vec![Finding::broken(
+            name,
+            format!("an entry {API_GATEWAY}/{name} in Consul, with a listener"),
+            "there is none",
+            format!("`consul config write FILE`, with `kind = \"{API_GATEWAY}\"` and `name = \"{name}\"`"),
+        )];
+    }
+    let listeners: Vec<String> = gateway
+        .listeners
+        .iter()
+        .map(|listener| format!("{} on port {} ({})", listener.name, listener.port, listener.protocol))
+        .collect();
+    let seen = format!("an Envoy of its own (kind {API_GATEWAY}), listener {}", listeners.join(", "));
+    vec![if gateway.troubles.is_empty() {
+        Finding::holds(name, seen)
+    } else {
+        Finding::doubtful(
+            name,
+            format!("{seen}; Consul: {}", gateway.troubles.join("; ")),
+            format!("`consul config read -kind {API_GATEWAY} -name {name}` shows all of it"),
+        )
+    }]
+}
+
+/// One finding for each instance's ports to the outside.
+pub(super) fn listeners(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
+    let finding = |sidecar: &Sidecar| {
+        let id = &sidecar.instance.id;
+        let Some(pages) = facts.source.pages(sidecar) else { return unknown(id) };
+        let at = |port: u16| format!("{}:{port}", sidecar.instance.address);
+        let (open, missing): (Vec<u16>, Vec<u16>) =
+            gateway.listeners.iter().map(|listener| listener.port).partition(|port| listens(pages, *port));
+        let in_words = |ports: &[u16]| ports.iter().map(|port| at(*port)).collect::<Vec<_>>().join(", ");
+        let hint = "without a route Consul gives it no listener; or Envoy could not open the port: `meshlab logs` of it says which";
+        match (open.is_empty(), missing.is_empty()) {
+            (true, _) => Finding::broken(
+                id,
+                format!("a listener at {}", in_words(&missing)),
+                "Envoy listens for nobody outside",
+                hint,
+            ),
+            (false, false) => Finding::doubtful(
+                id,
+                format!("{} takes calls from outside, {} does not", in_words(&open), in_words(&missing)),
+                hint,
+            ),
+            (false, true) => Finding::holds(id, format!("{} takes calls from outside", in_words(&open))),
+        }
+    };
+    facts.source.sidecars.iter().map(finding).collect()
+}
+
+fn listens(pages: &Pages, port: u16) -> bool {
+    let end = format!(":{port}");
+    pages.listeners().any(|(_, listener)| {
+        listener.get("address").and_then(socket_address).is_some_and(|address| address.ends_with(&end))
+    })
+}
+
+/// One finding for each instance's routes to the destination.
+pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
+    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let leading: Vec<&GatewayRoute> = gateway.routes_to(destination).collect();
+    if leading.is_empty() {
+        return vec![no_route(source, destination, gateway)];
+    }
+    let finding = |(id, pages): (&str, Option<&Pages>)| {
+        let Some(pages) = pages else { return unknown(id) };
+        let by = leading.iter().map(|route| in_words(route, destination)).collect::<Vec<_>>().join(", ");
+        let troubles: Vec<&str> =
+            leading.iter().flat_map(|route| &route.troubles).map(String::as_str).collect();
+        let targets = targets(pages, destination);
+        let shown: Vec<&str> = targets.iter().map(|target| short(target)).collect();
+        let shown = shown.join(", ");
+        let look =
+            format!("`consul config read -kind {}` shows the route", leading[0].name.replace(' ', " -name "));
+        if let Some(missing) = targets.iter().find(|target| pages.cluster(target).is_none()) {
+            return Finding::broken(
+                id,
+                format!("a cluster {missing}"),
+                "Envoy has none of that name",
+                "Consul gives one as soon as the service it is about is known: `consul catalog services`",
+            );
+        }
+        let of_destination = targets.iter().any(|target| is_of(target, destination));
+        match (troubles.is_empty(), targets.is_empty(), of_destination) {
+            (false, _, false) => Finding::broken(
+                id,
+                format!("{by} that Consul finds no fault with"),
+                troubles.join("; "),
+                look,
+            ),
+            (true, true, _) => Finding::broken(
+                id,
+                format!("{by} in Envoy"),
+                "its listeners lead nowhere",
+                "is this Envoy connected to Consul? See its own hop above",
+            ),
+            (false, _, true) => Finding::doubtful(
+                id,
+                format!("{by} to cluster {shown}; Consul: {}", troubles.join("; ")),
+                look,
+            ),
+            (true, false, false) => Finding::doubtful(
+                id,
+                format!("{by} to cluster {shown}, of which none is called {destination}"),
+                "a service-resolver that leads elsewhere? `consul config list -kind service-resolver`",
+            ),
+            (true, false, true) => Finding::holds(id, format!("{by} to cluster {shown}")),
+        }
+    };
+    facts.on_the_way().map(|(sidecar, pages)| finding((sidecar.instance.id.as_str(), pages))).collect()
+}
+
+fn no_route(source: &str, destination: &str, gateway: &ApiGateway) -> Finding {
+    let route_of = |route: &GatewayRoute| {
+        let mut services: Vec<&str> = route.targets.iter().map(|target| target.service.as_str()).collect();
+        services.dedup();
+        format!(
+            "{} leads to {}",
+            route.name,
+            if services.is_empty() { "nobody".to_owned() } else { services.join(", ") }
+        )
+    };
+    let known: Vec<String> = gateway.routes.iter().map(route_of).collect();
+    let (seen, hint) = match gateway.routes.first() {
+        None => (
+            "it has no route at all".to_owned(),
+            format!(
+                "write an http-route that has {source} as its parent and {destination} as a service of a rule"
+            ),
+        ),
+        Some(first) => (
+            known.join("; "),
+            format!(
+                "give {} a rule with the service {destination}, or write a route of its own whose parent is {source}",
+                first.name
+            ),
+        ),
+    };
+    Finding::broken(source, format!("a route of {source} that leads to {destination}"), seen, hint)
+}
+
+/// `http-route frontend (prefix /frontend)`.
+fn in_words(route: &GatewayRoute, destination: &str) -> String {
+    let leading = route.targets.iter().filter(|target| target.service == destination);
+    let paths: Vec<&str> = leading.flat_map(|target| &target.paths).map(String::as_str).collect();
+    if paths.is_empty() { route.name.clone() } else { format!("{} ({})", route.name, paths.join(", ")) }
+}
+
+/// The clusters that the gateway's listeners lead to, as far as they are called like the destination. Where none is, as
+/// where one service stands in for another, it may be any of them.
+pub(super) fn targets(pages: &Pages, destination: &str) -> Vec<String> {
+    let of_destination = behind(pages, |_| true, |cluster| is_of(cluster, destination));
+    if of_destination.is_empty() { behind(pages, |_| true, |_| true) } else { of_destination }
+}
+
+/// Whether a cluster, `[<subset>.]<service>.<namespace>.<datacenter>.internal.<trust domain>`, is a service's.
+fn is_of(cluster: &str, service: &str) -> bool {
+    let parts: Vec<&str> = short(cluster).split('.').collect();
+    matches!(parts[..], [name, _, _] | [_, name, _, _] if name == service)
+}
