@@ -94,7 +94,11 @@ job "apiGatewayJob" {
             Name    = "api-gateway"
             Address = gateway.value.address
             Port    = 2809
-            Meta    = { nomad-job = "apiGatewayJob" }
+
+            Meta = {
+              nomad-job   = "apiGatewayJob"
+              envoy-admin = "${var.lab.address}:${gateway.value.admin}"
+            }
 
             Checks = [
               {

@@ -83,7 +83,11 @@ job "gatewayJob" {
           Name    = "api-gateway"
           Address = var.lab.address
           Port    = 2809
-          Meta    = { nomad-job = "gatewayJob" }
+
+          Meta = {
+            nomad-job   = "gatewayJob"
+            envoy-admin = "${var.lab.address}:19004"
+          }
 
           Checks = [
             {
