@@ -24,6 +24,7 @@ fn a_day_with_the_environment(place: Place) {
     up_again_starts_nothing(&vm);
     vm.run(&["jobs", "start"]).expect(0);
     calls(&vm);
+    ways_are_open(&vm);
     jobs_are_listed(&vm);
     secrets_stay_secret(&vm);
     without_a_token_one_may_look(&vm);
@@ -137,6 +138,30 @@ fn calls(vm: &Vm) {
     let details = fault["calls"][0]["answer"]["details"].as_str().unwrap();
     assert!(details.contains("404") && details.contains("add-svc"), "{details}");
     assert!(vm.run(&["fault"]).expect(0).stdout.starts_with("500 "));
+}
+
+/// What calls come through has to be open in what Consul and the Envoys say, too.
+fn ways_are_open(vm: &Vm) {
+    for (source, destination) in
+        [("api-gateway", "frontend"), ("frontend", "add-svc"), ("frontend", "sub-svc")]
+    {
+        let way = vm.run(&["--json", "why", source, destination]).expect(0).json();
+        let hops = way["way"]["hops"].as_array().unwrap();
+        assert_eq!(hops.len(), 14, "{way:#}");
+        assert!(hops.iter().all(|hop| hop["state"] == "open"), "{way:#}");
+    }
+    // The gateway routes to the frontend alone.
+    let ran = vm.run(&["--json", "why", "api-gateway", "add-svc"]).expect(3);
+    assert_eq!(ran.json()["stops_at"], "route");
+    let ran = vm.run(&["why", "api-gateway", "add-svc"]).expect(3);
+    assert!(error_of(&ran).contains("http-route frontend"), "{}", ran.stderr);
+    for (source, destination, expected) in [
+        ("add-svc-proxy", "sub-svc", "add-svc-proxy is a sidecar"),
+        ("frontend", "api-gateway", "api-gateway is an API gateway"),
+    ] {
+        let ran = vm.run(&["why", source, destination]).expect(1);
+        assert!(error_of(&ran).contains(expected), "{}", ran.stderr);
+    }
 }
 
 fn job_states(vm: &Vm) -> Vec<(String, String, u64)> {
