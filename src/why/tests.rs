@@ -111,7 +111,7 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
     let route = json!({"name": "echo", "virtual_hosts": [{"routes": [{"route": {
         "weighted_clusters": {"clusters": [{"name": CLUSTER, "weight": 9}, {"name": other, "weight": 1}]},
         "request_mirror_policies": [{"cluster": "shadow"}]}}]}]});
-    leads_by(pages, json!({"rds": {"route_config_name": "echo"}, "access_log": access_log()}));
+    leads_by(pages, &json!({"rds": {"route_config_name": "echo"}, "access_log": access_log()}));
     let configs = pages.configuration["configs"].as_array_mut().unwrap();
     configs.push(json!({"dynamic_route_configs": [{"route_config": route}]}));
     assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER, other.as_str()]);
@@ -171,16 +171,16 @@ fn only_what_routes_says_where_calls_go() {
     let shares = json!({"weighted_clusters": {"clusters": [{"name": CLUSTER, "weight": 1}]},
         "access_log": access_log()});
     for filter in [manager, shares] {
-        leads_by(facts.source.said(), filter);
+        leads_by(facts.source.said(), &filter);
         assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER]);
         assert!(judge(&facts).hops.iter().all(|hop| hop.state == State::Open));
     }
-    leads_by(facts.source.said(), json!({"access_log": access_log()}));
+    leads_by(facts.source.said(), &json!({"access_log": access_log()}));
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
 }
 
 /// Gives the listener for echo this filter alone.
-fn leads_by(pages: &mut Pages, filter: Value) {
+fn leads_by(pages: &mut Pages, filter: &Value) {
     pages.configuration["configs"][1]["dynamic_listeners"][1]["active_state"]["listener"] =
         json!({"filter_chains": [{"filters": [{"typed_config": filter}]}]});
 }
