@@ -45,7 +45,7 @@ pub(super) fn listeners(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
         let (open, missing): (Vec<u16>, Vec<u16>) =
             gateway.listeners.iter().map(|listener| listener.port).partition(|port| listens(pages, *port));
         let in_words = |ports: &[u16]| ports.iter().map(|port| at(*port)).collect::<Vec<_>>().join(", ");
-        let hint = "without a route Consul gives it no listener; or Envoy could not open the port: `meshlab logs` of it says which";
+        let hint = hint_about_ports(&facts.source.name, gateway);
         match (open.is_empty(), missing.is_empty()) {
             (true, _) => Finding::broken(
                 id,
@@ -62,6 +62,17 @@ pub(super) fn listeners(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
         }
     };
     facts.source.sidecars.iter().map(finding).collect()
+}
+
+/// Why a gateway may not listen where it should.
+pub(super) fn hint_about_ports(name: &str, gateway: &ApiGateway) -> String {
+    if gateway.routes.is_empty() {
+        return format!(
+            "a gateway opens no port before it has a route: write an http-route whose parent is {name}"
+        );
+    }
+    "is its Envoy there, and did it open its ports? `meshlab status` shows it, `meshlab logs` of it says which"
+        .to_owned()
 }
 
 fn listens(pages: &Pages, port: u16) -> bool {

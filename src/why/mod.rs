@@ -60,7 +60,7 @@ pub async fn look(question: Question, run: &RunDir) -> Result<Way> {
 fn judge(facts: &Facts) -> Way {
     let (source, destination) = (&facts.source, &facts.destination);
     let hops = vec![
-        Hop::new(HopKind::Source, service::known(&source.name, &source.instances)),
+        Hop::new(HopKind::Source, service::known(source)),
         service::stands_for(source),
         Hop::new(HopKind::SourceEnvoy, envoy::alive(source)),
         Hop::new(HopKind::SourceCertificate, certificate::of(source, facts)),

@@ -187,7 +187,12 @@ pub(crate) fn open_from_gateway() -> Way {
 
 /// Ways from an API gateway that stop where only such ways do.
 pub(crate) fn stopped_from_gateway() -> Vec<Way> {
-    let breaks: [fn(&mut Facts); 4] = [
+    let breaks: [fn(&mut Facts); 5] = [
+        // What Consul's check sees of a gateway that has no route.
+        |facts| {
+            facts.source.instances[0].failing = vec!["edge is up is critical: refused".to_owned()];
+            facts.source.routes().clear();
+        },
         |facts| facts.source.gateway = Some(ApiGateway::default()),
         |facts| facts.source.said().configuration["configs"][1]["dynamic_listeners"] = json!([]),
         |facts| facts.source.routes()[0].targets[0].service = "other".to_owned(),

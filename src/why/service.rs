@@ -6,7 +6,8 @@ use super::way::{Finding, Hop, HopKind};
 use crate::api::consul::Instance;
 
 /// The instances of a service.
-pub(super) fn known(name: &str, instances: &[Instance]) -> Vec<Finding> {
+pub(super) fn known(side: &Side) -> Vec<Finding> {
+    let (name, instances) = (&side.name, &side.instances);
     if instances.is_empty() {
         return vec![Finding::broken(
             name,
@@ -23,9 +24,12 @@ pub(super) fn known(name: &str, instances: &[Instance]) -> Vec<Finding> {
                 &instance.id,
                 format!("all checks of {} pass", instance.id),
                 failing,
-                format!(
-                    "is {name} running, at {at}? `meshlab status` shows what runs, `meshlab logs` what it said"
-                ),
+                match &side.gateway {
+                    Some(gateway) => gateway::hint_about_ports(name, gateway),
+                    None => format!(
+                        "is {name} running, at {at}? `meshlab status` shows what runs, `meshlab logs` what it said"
+                    ),
+                },
             ),
         }
     };

@@ -130,9 +130,10 @@ fn a_gateway_has_an_entry_and_no_sidecar_and_all_else_as_others() {
 }
 
 #[test]
-fn a_way_from_a_gateway_stops_at_its_entry_its_listener_and_its_routes() {
+fn a_way_from_a_gateway_stops_at_itself_its_entry_its_listener_and_its_routes() {
     let stops: Vec<HopKind> = stopped_from_gateway().iter().map(|way| way.stop().unwrap().kind).collect();
-    assert_eq!(stops, [HopKind::SourceGateway, HopKind::Upstream, HopKind::Route, HopKind::Route]);
+    let (entry, listener) = (HopKind::SourceGateway, HopKind::Upstream);
+    assert_eq!(stops, [HopKind::Source, entry, listener, HopKind::Route, HopKind::Route]);
 }
 
 #[test]
