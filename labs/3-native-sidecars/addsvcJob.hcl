@@ -33,6 +33,9 @@ job "addsvcJob" {
       mode     = "delay"
     }
 
+    # Who stops has left the mesh before: first Consul forgets an instance, and has told every Envoy a second later.
+    shutdown_delay = "1s"
+
     update {
       min_healthy_time  = "0s"
       healthy_deadline  = "30s"
