@@ -18,6 +18,8 @@ pub(crate) enum Unit {
     Cpu,
     /// Requests per second.
     PerSecond,
+    /// How many.
+    Count,
 }
 
 /// What was promised.
@@ -104,6 +106,7 @@ impl Unit {
             Self::BytesPerSecond => "B/s",
             Self::Cpu => "cores",
             Self::PerSecond => "1/s",
+            Self::Count => "1",
         }
     }
 
@@ -117,12 +120,13 @@ impl Unit {
             Self::BytesPerSecond => (1e-9, "GB/s", 2),
             Self::Cpu => (1e2, "%", 2),
             Self::PerSecond => (1.0, "/s", 0),
+            Self::Count => (1.0, "", 0),
         }
     }
 
     fn text(self, value: f64) -> String {
         let (factor, unit, digits) = self.scale(value);
-        format!("{:.digits$} {unit}", value * factor)
+        format!("{:.digits$} {unit}", value * factor).trim_end().to_owned()
     }
 
     /// Median, least, most and count, all in the median's unit.
