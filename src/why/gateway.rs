@@ -3,7 +3,7 @@
 
 use super::certificate::unknown;
 use super::facts::{Facts, Pages, Side};
-use super::route::{behind, short};
+use super::route::{behind, no_cluster, short};
 use super::way::Finding;
 use crate::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
 use crate::api::envoy::socket_address;
@@ -100,12 +100,7 @@ pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
         let look =
             format!("`consul config read -kind {}` shows the route", leading[0].name.replace(' ', " -name "));
         if let Some(missing) = targets.iter().find(|target| pages.cluster(target).is_none()) {
-            return Finding::broken(
-                id,
-                format!("a cluster {missing}"),
-                "Envoy has none of that name",
-                "Consul gives one as soon as the service it is about is known: `consul catalog services`",
-            );
+            return no_cluster(id, missing);
         }
         let of_destination = targets.iter().any(|target| is_of(target, destination));
         match (troubles.is_empty(), targets.is_empty(), of_destination) {

@@ -30,12 +30,7 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
                 "the listener leads nowhere",
                 "a service-router or -splitter that names something unknown? `consul config list -kind service-router`",
             ),
-            (false, Some(missing)) => Finding::broken(
-                id,
-                format!("a cluster {missing}"),
-                "Envoy has none of that name",
-                "Consul gives one as soon as the service it is about is known: `consul catalog services`",
-            ),
+            (false, Some(missing)) => no_cluster(id, missing),
             (false, None) => {
                 let shown: Vec<&str> = targets.iter().map(|target| short(target)).collect();
                 Finding::holds(id, format!("to cluster {}", shown.join(", ")))
@@ -43,6 +38,16 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
         });
     }
     if findings.is_empty() { vec![nobody_leads_there(facts)] } else { findings }
+}
+
+/// An Envoy is told to send calls to a cluster that it does not have.
+pub(super) fn no_cluster(id: &str, missing: &str) -> Finding {
+    Finding::broken(
+        id,
+        format!("a cluster {missing}"),
+        "Envoy has none of that name",
+        "Consul gives one as soon as the service it is about is known: `consul catalog services`",
+    )
 }
 
 /// The clusters that the source's Envoy sends calls to the destination to.
