@@ -1,44 +1,43 @@
 //! Doing what the plan says, all artifacts at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
-use super::failure::{no_source, not_cached, reason};
-use super::plan::allowed;
+use super::failure::reason;
+use super::fetch::Fetched;
 use super::{Plan, Sources, State};
 use crate::artifact::capacity::Capacity;
 use crate::artifact::download::{Downloader, Timeouts, waiting};
-use crate::artifact::source::{self, Job, mirror};
-use crate::artifact::store::{Store, hash_file};
+use crate::artifact::store::Store;
 use crate::artifact::tool::{InstalledTool, Tools};
-use crate::artifact::work::{WorkFolder, blocking};
+use crate::artifact::work::blocking;
 use crate::claim::Claim;
 use crate::cli::Settings;
 use crate::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter, SourceFailure};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::lockfile::{Artifact, Lock, LockedFile, Source, SourceKind};
+use crate::lockfile::{Artifact, Lock, Source};
 use crate::model::{ArtifactName, ByteSize, Digest, Platform};
 
 /// What all artifacts of one run share.
 pub(super) struct Engine<'a> {
-    sources: Sources,
-    settings: &'a Settings,
-    lock: &'a Lock,
+    pub(super) sources: Sources,
+    pub(super) settings: &'a Settings,
+    pub(super) lock: &'a Lock,
     platform: Platform,
-    reporter: &'a SharedReporter,
-    store: Store,
+    pub(super) reporter: &'a SharedReporter,
+    pub(super) store: Store,
     tools: Tools,
-    capacity: Arc<Capacity>,
-    downloader: Downloader,
+    pub(super) capacity: Arc<Capacity>,
+    pub(super) downloader: Downloader,
     /// One per artifact, so that a toolchain that is asked for and also needed is fetched once.
     outcomes: BTreeMap<&'a ArtifactName, OnceCell<Outcome>>,
     /// Stored files whose bytes were hashed in this run.
-    verified: Mutex<BTreeSet<Digest>>,
+    pub(super) verified: Mutex<BTreeSet<Digest>>,
 }
 
 #[derive(Debug, Clone)]
@@ -71,13 +70,6 @@ fn ready_row(artifact: &Artifact) -> ProvisionRow {
         outcome: ProvisionOutcome::Ready,
         earlier: Vec::new(),
     }
-}
-
-/// Where an artifact's files came from, and which sources failed before.
-struct Fetched<'a> {
-    source: &'a Source,
-    from: &'static str,
-    bytes: u64,
 }
 
 impl<'a> Engine<'a> {
@@ -123,7 +115,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The tool, got once however many ask for it. Boxed because a build asks for its toolchain here.
-    fn ensure<'s>(&'s self, artifact: &'a Artifact) -> BoxFuture<'s, Result<InstalledTool>> {
+    pub(super) fn ensure<'s>(&'s self, artifact: &'a Artifact) -> BoxFuture<'s, Result<InstalledTool>> {
         async move {
             let Some(cell) = self.outcomes.get(&artifact.name) else {
                 return Err(Failure::failed(format!("{} is not in the lock", artifact.name)));
@@ -251,157 +243,8 @@ impl<'a> Engine<'a> {
         .await
     }
 
-    /// All files of one source into the store: a source that is complete there, else the first that delivers.
-    async fn fetch(
-        &self,
-        artifact: &'a Artifact,
-        platform: Platform,
-        refused: &[&'a Source],
-        earlier: &mut Vec<SourceFailure>,
-        failures: &mut Vec<Failure>,
-    ) -> Result<Fetched<'a>> {
-        let mut sources = allowed(artifact, self.sources, platform)?;
-        sources.retain(|source| !refused.iter().any(|refused| std::ptr::eq(*refused, *source)));
-        if sources.is_empty() {
-            return Err(no_source(artifact, earlier, std::mem::take(failures)));
-        }
-        for source in &sources {
-            if source.files.iter().all(|file| self.store.contains(&file.digest))
-                && self.missing(source).await?.is_empty()
-            {
-                return Ok(Fetched { source, from: "cache", bytes: 0 });
-            }
-        }
-        if self.settings.offline {
-            let missing = self.missing(sources[0]).await?;
-            let missing: Vec<_> = missing.into_iter().map(|file| (artifact, file)).collect();
-            return Err(not_cached(&missing));
-        }
-        for source in sources {
-            let missing = self.missing(source).await?;
-            match self.fetch_source(artifact, source, &missing, earlier, failures).await {
-                Ok(from) => {
-                    let sizes = missing.iter().filter_map(|file| {
-                        fs_err::metadata(self.store.path_of(&file.digest)).ok().map(|found| found.len())
-                    });
-                    return Ok(Fetched { source, from, bytes: sizes.sum() });
-                }
-                Err(failure) => {
-                    self.source_failed(artifact, source.kind.name(), &failure, earlier);
-                    failures.push(failure);
-                }
-            }
-        }
-        Err(no_source(artifact, earlier, std::mem::take(failures)))
-    }
-
-    /// One source: the mirror first, then the source's own client for what the mirror lacks.
-    async fn fetch_source(
-        &self,
-        artifact: &'a Artifact,
-        source: &'a Source,
-        missing: &[&'a LockedFile],
-        earlier: &mut Vec<SourceFailure>,
-        failures: &mut Vec<Failure>,
-    ) -> Result<&'static str> {
-        let work = WorkFolder::create(&self.store, artifact.name.as_str()).await?;
-        let mut job = Job {
-            artifact,
-            source,
-            missing: missing.to_vec(),
-            store: &self.store,
-            work: work.path(),
-            environment: &self.settings.environment,
-            reporter: self.reporter,
-            toolchain: None,
-        };
-        if let Some(mirror) = &self.settings.mirror {
-            match mirror::fetch(mirror, &job, &self.downloader).await {
-                Ok(()) => {
-                    self.remember(missing);
-                    work.remove().await?;
-                    return Ok(mirror::NAME);
-                }
-                Err(failure) => {
-                    self.source_failed(artifact, mirror::NAME, &failure, earlier);
-                    failures.push(failure);
-                }
-            }
-            job.missing.retain(|file| !self.store.contains(&file.digest));
-        }
-        let toolchain = match &source.kind {
-            SourceKind::Go(build) => Some(self.toolchain(artifact, &build.toolchain).await?.tree()),
-            _ => None,
-        };
-        job.toolchain = toolchain.as_deref();
-        source::fetch(job, &self.downloader, &self.capacity).await?;
-        if let Some(file) = missing.iter().find(|file| !self.store.contains(&file.digest)) {
-            return Err(Failure::failed(format!("{} did not bring {}", source.kind.name(), file.name)));
-        }
-        self.remember(missing);
-        work.remove().await?;
-        Ok(source.kind.name())
-    }
-
-    /// The pinned Go, fetched only now that something is really going to be built.
-    async fn toolchain(&self, artifact: &Artifact, name: &ArtifactName) -> Result<InstalledTool> {
-        let is_toolchain = |artifact: &Artifact| {
-            self.lock.artifacts.iter().flat_map(|other| &other.sources).any(
-                |source| matches!(&source.kind, SourceKind::Go(build) if build.toolchain == artifact.name),
-            )
-        };
-        if is_toolchain(artifact) {
-            // Waiting for itself, or in a circle, would never end.
-            return Err(Failure::failed(format!(
-                "{} is a toolchain and can't be built by one",
-                artifact.name
-            )));
-        }
-        self.ensure(self.lock.artifact(name)?).await
-    }
-
-    /// The files of a source that are not stored with their locked digest. A file that an earlier run stored is
-    /// hashed again before it is used; one that changed is kept aside and fetched anew.
-    async fn missing(&self, source: &'a Source) -> Result<Vec<&'a LockedFile>> {
-        let mut missing = Vec::new();
-        for file in &source.files {
-            if !self.is_stored(file).await? {
-                missing.push(file);
-            }
-        }
-        Ok(missing)
-    }
-
-    async fn is_stored(&self, file: &LockedFile) -> Result<bool> {
-        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&file.digest) {
-            return Ok(true);
-        }
-        if !self.store.contains(&file.digest) {
-            return Ok(false);
-        }
-        let _permit = self.capacity.job().await?;
-        let path = self.store.path_of(&file.digest);
-        let (hashed, algorithm) = (path.clone(), file.digest.algorithm());
-        let digest = blocking(move || hash_file(&hashed, algorithm)).await?;
-        if digest == file.digest {
-            self.remember(&[file]);
-            return Ok(true);
-        }
-        let length = fs_err::metadata(&path).map_or(0, |found| found.len());
-        let failure = self.store.reject(&path, file, &digest, length);
-        let kept = failure.details().last().map(|fact| format!("; {} {}", fact.label, fact.text));
-        let text = format!("{} changed in the cache and is not used{}", file.name, kept.unwrap_or_default());
-        self.reporter.report(Event::Warning { text });
-        Ok(false)
-    }
-
-    fn remember(&self, files: &[&LockedFile]) {
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        verified.extend(files.iter().map(|file| file.digest));
-    }
-
     /// Tells that a source failed; the same about the same one is told once.
-    fn source_failed(
+    pub(super) fn source_failed(
         &self,
         artifact: &Artifact,
         from: &str,

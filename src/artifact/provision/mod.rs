@@ -4,6 +4,7 @@
 
 mod engine;
 mod failure;
+mod fetch;
 mod plan;
 mod store;
 
