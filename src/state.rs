@@ -13,7 +13,7 @@ use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{LabAddress, LabId, Wishes};
 use crate::runtime::RuntimeKind;
-use crate::runtime::process::is_running;
+use crate::runtime::alive::is_running;
 use crate::runtime::readiness::Readiness;
 
 /// The variable that marks every process of a running lab with the lab's folder.

@@ -2,6 +2,7 @@
 //!
 //! [`Machine`] is what a lab works with. It records what is started before it starts, and asks one [`Runtime`] to do it.
 
+pub mod alive;
 mod await_ready;
 pub mod docker;
 #[cfg(test)]

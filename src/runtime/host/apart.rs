@@ -21,7 +21,8 @@ pub use files::{is_inside, outside};
 use files::NETWORK;
 
 use crate::failure::{Failure, FailureKind, Result};
-use crate::runtime::process::{is_running, network_of};
+use crate::runtime::alive::is_running;
+use crate::runtime::process::network_of;
 use crate::runtime::{ALLOCATIONS, BRIDGE};
 use crate::state::{RunDir, RunState};
 

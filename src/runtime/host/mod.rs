@@ -14,7 +14,8 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
-use super::process::{is_running, start_ticks};
+use super::alive::is_running;
+use super::process::start_ticks;
 use super::{ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, at_home};
 use crate::failure::{Failure, Result};
 use crate::state::{ProcessRecord, RunDir, RunLock, ServiceRecord, now};
