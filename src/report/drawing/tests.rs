@@ -64,11 +64,14 @@ fn the_picture_of_lab_2() {
 
 /// Lines that join others, and texts that are no names.
 #[test]
-fn the_drawings_of_labs_4_and_5() {
+fn the_drawings_of_labs_3_to_5() {
+    let three = drawing_of(include_str!("../../../labs/3-native-sidecars/lab.toml"));
     let four = drawing_of(include_str!("../../../labs/4-zero-trust/lab.toml"));
     let five = drawing_of(include_str!("../../../labs/5-traffic/lab.toml"));
+    insta::assert_snapshot!("lab-3", understood(&three));
     insta::assert_snapshot!("lab-4", understood(&four));
     insta::assert_snapshot!("lab-5", understood(&five));
+    assert_eq!(svg(&three, "x").unwrap().matches("<rect class=\"box\"").count(), 12);
     assert_eq!(svg(&four, "x").unwrap().matches("<rect class=\"box\"").count(), 9);
     assert_eq!(svg(&five, "x").unwrap().matches("<rect class=\"pill\"").count(), 1);
 }
