@@ -134,7 +134,7 @@ impl Side {
         let admins = sidecars
             .iter()
             .filter_map(|sidecar| Some((sidecar.instance.id.clone(), admin_of(sidecar, address, services)?)));
-        let envoys = join_all(admins.map(async |(id, admin)| (id, Envoy::look(admin).await)));
+        let envoys = join_all(admins.map(|(id, admin)| async move { (id, Envoy::look(admin).await) }));
         // Of the calling side nobody connects to anything but the Envoy's listener for the other one.
         let ports: Vec<String> = match calls {
             Some(_) => Vec::new(),
@@ -145,7 +145,7 @@ impl Side {
                 })
                 .collect(),
         };
-        let ports = join_all(ports.into_iter().map(async |at| {
+        let ports = join_all(ports.into_iter().map(|at| async move {
             let outcome = connect(&at).await;
             (at, outcome)
         }));

@@ -77,13 +77,13 @@ impl Consul {
     /// What Consul is told of an API gateway.
     pub async fn api_gateway(&self, name: &str) -> Result<ApiGateway> {
         let mut gateway = ApiGateway::default();
-        let entries = self.entries(API_GATEWAY).await?;
+        let (entries, http, tcp) =
+            tokio::try_join!(self.entries(API_GATEWAY), self.entries(ROUTES[0]), self.entries(ROUTES[1]))?;
         if let Some(entry) = entries.into_iter().find(|entry| entry.name == name) {
             gateway.troubles = entry.troubles();
             gateway.listeners = entry.listeners.unwrap_or_default();
         }
-        for kind in ROUTES {
-            let entries = self.entries(kind).await?;
+        for (kind, entries) in ROUTES.into_iter().zip([http, tcp]) {
             let own = entries.into_iter().filter(|entry| entry.belongs_to(name));
             gateway.routes.extend(own.map(|entry| entry.route(kind)));
         }
