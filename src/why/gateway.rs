@@ -3,8 +3,9 @@
 
 use super::certificate::unknown;
 use super::facts::{Facts, Pages, Side};
-use super::route::{behind, no_cluster, short};
+use super::route::{behind, in_short, no_cluster, not_this_one, short};
 use super::way::Finding;
+use super::{Question, Request};
 use crate::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
 use crate::api::envoy::socket_address;
 
@@ -84,7 +85,7 @@ fn listens(pages: &Pages, port: u16) -> bool {
 
 /// One finding for each instance's routes to the destination.
 pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let Question { source, destination, request } = &facts.question;
     let leading: Vec<&GatewayRoute> = gateway.routes_to(destination).collect();
     if leading.is_empty() {
         return vec![no_route(source, destination, gateway)];
@@ -94,11 +95,15 @@ pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
         let by = leading.iter().map(|route| in_words(route, destination)).collect::<Vec<_>>().join(", ");
         let troubles: Vec<&str> =
             leading.iter().flat_map(|route| &route.troubles).map(String::as_str).collect();
-        let targets = targets(pages, destination);
-        let shown: Vec<&str> = targets.iter().map(|target| short(target)).collect();
-        let shown = shown.join(", ");
         let look =
             format!("`consul config read -kind {}` shows the route", leading[0].name.replace(' ', " -name "));
+        let targets = targets(pages, destination, request.as_ref());
+        if let Some(request) = request.as_ref().filter(|_| targets.is_empty() && leads_to(pages, destination))
+        {
+            let elsewhere = behind(pages, Some(request), |_| true, |_| true);
+            return not_this_one(id, request, destination, &elsewhere, format!("there is {by}; {look}"));
+        }
+        let shown = in_short(&targets);
         if let Some(missing) = targets.iter().find(|target| pages.cluster(target).is_none()) {
             return no_cluster(id, missing);
         }
@@ -170,13 +175,18 @@ fn in_words(route: &GatewayRoute, destination: &str) -> String {
 
 /// The clusters that the gateway's listeners lead to, as far as they are called like the destination. Where none is, as
 /// where one service stands in for another, it may be any of them.
-pub(super) fn targets(pages: &Pages, destination: &str) -> Vec<String> {
-    let of_destination = behind(pages, |_| true, |cluster| is_of(cluster, destination));
-    if of_destination.is_empty() { behind(pages, |_| true, |_| true) } else { of_destination }
+pub(super) fn targets(pages: &Pages, destination: &str, request: Option<&Request>) -> Vec<String> {
+    let is_own = leads_to(pages, destination);
+    behind(pages, request, |_| true, |cluster| !is_own || is_of(cluster, destination))
+}
+
+/// Whether any request gets to a cluster that is called like the destination.
+fn leads_to(pages: &Pages, destination: &str) -> bool {
+    !behind(pages, None, |_| true, |cluster| is_of(cluster, destination)).is_empty()
 }
 
 /// Whether a cluster, `[<subset>.]<service>.<namespace>.<datacenter>.internal.<trust domain>`, is a service's.
-fn is_of(cluster: &str, service: &str) -> bool {
+pub(super) fn is_of(cluster: &str, service: &str) -> bool {
     let parts: Vec<&str> = short(cluster).split('.').collect();
     matches!(parts[..], [name, _, _] | [_, name, _, _] if name == service)
 }

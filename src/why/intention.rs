@@ -1,8 +1,9 @@
 //! Who may talk to whom: the intention that decides, or the default.
 
-use super::Request;
 use super::facts::{Facts, Side};
+use super::request::Match;
 use super::way::Finding;
+use super::{Request, route};
 use crate::api::consul::{HttpMatch, Intention, Permission};
 use crate::api::envoy::sum;
 
@@ -46,15 +47,6 @@ fn by_default(facts: &Facts, why: &str) -> Finding {
     )
 }
 
-/// What one permission says of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Match {
-    Yes,
-    No,
-    /// It depends on a header or a pattern.
-    Perhaps,
-}
-
 /// The first permission that matches decides; if none does, the default.
 fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding {
     let all: Vec<String> = permissions.iter().map(in_words).collect();
@@ -65,9 +57,29 @@ fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding 
         }
         return denied(facts, name, seen, "no permission allows anything: add one".to_owned());
     };
-    let asked = format!("{} {}", request.method, request.path);
+    let arriving = match &route::arrives_with(facts, request)[..] {
+        [Some(path)] => Request { path: path.clone(), ..request.clone() },
+        paths => {
+            let known: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
+            let seen = format!(
+                "decides by request: {}; with which path {request} arrives is not plain{}",
+                all.join("; "),
+                if known.is_empty() { String::new() } else { format!(" (perhaps {})", known.join(" or ")) }
+            );
+            return Finding::doubtful(
+                name,
+                seen,
+                "try it: the counters of the destination's Envoy (rbac) tell",
+            );
+        }
+    };
+    let asked = if arriving.path == request.path {
+        request.to_string()
+    } else {
+        format!("{request}, which arrives as {}", arriving.path)
+    };
     for permission in permissions {
-        match matches(permission.http.as_ref(), request) {
+        match matches(permission.http.as_ref(), &arriving) {
             Match::No => {}
             Match::Perhaps => {
                 return Finding::doubtful(

@@ -11,6 +11,7 @@ mod envoy;
 mod facts;
 mod gateway;
 mod intention;
+mod request;
 mod route;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -19,6 +20,8 @@ mod service;
 mod tests;
 mod upstream;
 mod way;
+
+use std::fmt;
 
 use crate::api::consul::Consul;
 use crate::failure::Result;
@@ -48,12 +51,19 @@ pub struct Request {
     pub path: String,
 }
 
+impl fmt::Display for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}
+
 /// Looks into the lab that runs here.
 pub async fn look(question: Question, run: &RunDir) -> Result<Way> {
     let token = Secrets::read(run).map(|secrets| secrets.consul_management);
     let consul = Consul::new(run.address().port(CONSUL_HTTP), token);
     let services = run.load().map(|state| state.services).unwrap_or_default();
-    Ok(judge(&Facts::gather(question, &consul, run.address(), &services).await?))
+    let facts = Box::pin(Facts::gather(question, &consul, run.address(), &services)).await?;
+    Ok(judge(&facts))
 }
 
 /// All hops, from what is known.

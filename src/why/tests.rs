@@ -114,7 +114,7 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
     leads_by(pages, &json!({"rds": {"route_config_name": "echo"}, "access_log": access_log()}));
     let configs = pages.configuration["configs"].as_array_mut().unwrap();
     configs.push(json!({"dynamic_route_configs": [{"route_config": route}]}));
-    assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER, other.as_str()]);
+    assert_eq!(super::route::targets(facts.source.said(), "echo", None), [CLUSTER, other.as_str()]);
     // Envoy has no cluster for the second share.
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
 }
@@ -144,10 +144,49 @@ fn a_gateway_sends_each_service_to_its_own_clusters() {
     let pages = facts.source.said();
     pages.configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
         json!([{"routes": [{"route": {"cluster": other}}, {"route": {"weighted_clusters": shares}}]}]);
-    assert_eq!(super::gateway::targets(pages, "echo"), [CLUSTER, subset.as_str()]);
-    assert_eq!(super::gateway::targets(pages, "other"), [other.as_str()]);
+    assert_eq!(super::gateway::targets(pages, "echo", None), [CLUSTER, subset.as_str()]);
+    assert_eq!(super::gateway::targets(pages, "other", None), [other.as_str()]);
     // The one that stands in for this one is any of them.
-    assert_eq!(super::gateway::targets(pages, "third").len(), 3);
+    assert_eq!(super::gateway::targets(pages, "third", None).len(), 3);
+}
+
+#[test]
+fn a_request_goes_the_way_of_its_own_route_and_arrives_with_the_path_that_it_makes() {
+    let other = CLUSTER.replace("echo.", "other.");
+    let routes = json!([{"routes": [
+        {"match": {"prefix": "/web/"}, "route": {"cluster": CLUSTER, "prefix_rewrite": "/api/"}},
+        {"match": {"prefix": "/other"}, "route": {"cluster": other}},
+    ]}]);
+    let with = |path: &str, change: fn(&mut Value)| {
+        let mut facts = facts_of_gateway();
+        let mut routes = routes.clone();
+        change(&mut routes);
+        facts.source.said().configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
+            routes;
+        facts.intentions =
+            vec![crate::api::consul::Intention { source_name: "edge".to_owned(), ..by_request() }];
+        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
+        let way = judge(&facts);
+        let kind = way.stop().map_or(HopKind::Intention, |hop| hop.kind);
+        let hop = way.hops.into_iter().find(|hop| hop.kind == kind).unwrap();
+        (way.open, hop.kind, hop.state, hop.findings[0].seen.clone())
+    };
+    let (open, .., seen) = with("/web/x", |_| {});
+    assert!(open);
+    assert_eq!(seen, "allows GET /web/x, which arrives as /api/x, by `allow GET /api/*`");
+    let (_, kind, _, seen) = with("/web/secret", |_| {});
+    assert!(
+        kind == HopKind::Intention && seen.contains("denies GET /web/secret, which arrives as /api/secret"),
+        "{seen}"
+    );
+    let (_, kind, _, seen) = with("/api/x", |_| {});
+    assert_eq!((kind, seen.as_str()), (HopKind::Route, "Envoy has none, and answers 404"));
+    let (_, kind, _, seen) = with("/other", |_| {});
+    assert_eq!((kind, seen.as_str()), (HopKind::Route, "Envoy sends it to cluster other.default.dc1"));
+    // A pattern makes the path.
+    let by_pattern = |routes: &mut Value| routes[0]["routes"][0]["route"]["regex_rewrite"] = json!({});
+    let (open, _, state, seen) = with("/web/x", by_pattern);
+    assert!(open && state == State::Doubtful && seen.contains("is not plain"), "{seen}");
 }
 
 #[test]
@@ -173,7 +212,7 @@ fn only_what_routes_says_where_calls_go() {
         "access_log": access_log()});
     for filter in [manager, shares] {
         leads_by(facts.source.said(), &filter);
-        assert_eq!(super::route::targets(facts.source.said(), "echo"), [CLUSTER]);
+        assert_eq!(super::route::targets(facts.source.said(), "echo", None), [CLUSTER]);
         assert!(judge(&facts).hops.iter().all(|hop| hop.state == State::Open));
     }
     leads_by(facts.source.said(), &json!({"access_log": access_log()}));

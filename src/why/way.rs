@@ -190,7 +190,7 @@ impl Way {
             let newly = hop.findings.iter().filter(|finding| finding.verdict == Verdict::Broken);
             lost.extend(newly.map(|finding| finding.about.clone()));
         }
-        let request = question.request.map(|request| format!("{} {}", request.method, request.path));
+        let request = question.request.map(|request| request.to_string());
         Self { source: question.source, destination: question.destination, request, open, hops }
     }
 

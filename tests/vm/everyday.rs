@@ -155,6 +155,12 @@ fn ways_are_open(vm: &Vm) {
     assert_eq!(ran.json()["stops_at"], "route");
     let ran = vm.run(&["why", "api-gateway", "add-svc"]).expect(3);
     assert!(error_of(&ran).contains("http-route frontend"), "{}", ran.stderr);
+    // One request goes by the route that Envoy has for it.
+    for (path, stop) in [("/frontend/compute", Value::Null), ("/nowhere", "route".into())] {
+        let expected = if stop.is_null() { 0 } else { 3 };
+        let ran = vm.run(&["--json", "why", "api-gateway", "frontend", "--path", path]).expect(expected);
+        assert_eq!(ran.json()["stops_at"], stop, "{path}");
+    }
     for (source, destination, expected) in [
         ("add-svc-proxy", "sub-svc", "add-svc-proxy is a sidecar"),
         ("frontend", "api-gateway", "api-gateway is an API gateway"),
