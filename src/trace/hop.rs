@@ -123,6 +123,14 @@ impl Hop {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn calls_mut(&mut self) -> Option<&mut Vec<Call>> {
+        match &mut self.kind {
+            Kind::Service { calls, .. } => calls.as_mut(),
+            _ => None,
+        }
+    }
+
     /// Whether it is an Envoy.
     pub fn is_envoy(&self) -> bool {
         matches!(self.kind, Kind::Envoy { .. })

@@ -1,6 +1,8 @@
 //! The hops of one call in their order: the way in, then one leg for each call that the first service made.
 //!
 //! All clocks are one machine's, and the calls come one after the other: what began between two of them belongs to the first.
+//! When a call began, its Envoy knows best. A service's own clock may be off by more than the way to its Envoy takes: that of
+//! node.js is late by as long as the process had to wait while it started.
 
 use std::collections::BTreeMap;
 
@@ -62,12 +64,13 @@ impl Trace {
         let is_door = |hop: &Hop| matches!(hop.kind, Kind::LoadBalancer { .. });
         hops.sort_by_key(|hop| (!is_door(hop), hop.began));
         let calls: Vec<Call> = hops.iter().find_map(Hop::calls).map(<[Call]>::to_vec).unwrap_or_default();
-        let first = calls.first().map_or(u64::MAX, |call| call.began);
+        let begins = begins(&calls, &hops);
+        let first = begins.first().copied().unwrap_or(u64::MAX);
         let (way_in, mut rest): (Vec<Hop>, Vec<Hop>) =
             hops.into_iter().partition(|hop| is_door(hop) || hop.calls().is_some() || hop.began < first);
         let mut legs: Vec<Leg> = Vec::new();
-        for call in calls.into_iter().rev() {
-            let since = rest.partition_point(|hop| hop.began < call.began);
+        for (call, began) in calls.into_iter().zip(begins).rev() {
+            let since = rest.partition_point(|hop| hop.began < began);
             legs.push(Leg { hops: rest.split_off(since), call });
         }
         legs.reverse();
@@ -188,6 +191,17 @@ impl Call {
     }
 }
 
+/// When each call began: when the calling side's Envoy got it, if that line is there.
+fn begins(calls: &[Call], hops: &[Hop]) -> Vec<u64> {
+    let mut outbound: Vec<&Hop> = hops.iter().filter(|hop| hop.is_envoy() && !hop.is_inbound()).collect();
+    let began = |call: &Call| match outbound.iter().position(|hop| hop.path == call.path) {
+        // The same may be asked twice: in their order.
+        Some(place) => outbound.remove(place).began,
+        None => call.began,
+    };
+    calls.iter().map(began).collect()
+}
+
 fn took(hop: &Hop) -> u64 {
     hop.micros.unwrap_or_default()
 }
@@ -226,6 +240,22 @@ mod tests {
         let mut backwards: Vec<Hop> = whole.hops().cloned().collect();
         backwards.reverse();
         assert_eq!(samples::empty().with(backwards), whole);
+    }
+
+    #[test]
+    fn the_clock_of_a_service_may_be_off() {
+        let whole = samples::trace();
+        // All its calls seem to begin after their Envoys had them, or before the call that they are a part of got in.
+        for off in [50_000, -50_000] {
+            let mut hops: Vec<Hop> = whole.hops().cloned().collect();
+            for call in hops.iter_mut().filter_map(Hop::calls_mut).flatten() {
+                call.began = call.began.saturating_add_signed(off);
+            }
+            let trace = samples::empty().with(hops);
+            assert_eq!(trace.missing, Vec::<String>::new(), "{off}");
+            assert_eq!(trace.way_in.len(), whole.way_in.len());
+            assert!(trace.legs.iter().zip(&whole.legs).all(|(found, leg)| found.hops == leg.hops), "{off}");
+        }
     }
 
     #[test]
