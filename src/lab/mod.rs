@@ -10,6 +10,7 @@ mod progress;
 mod read;
 mod reader;
 mod session;
+mod standing;
 mod table;
 
 pub use catalog::{Catalog, Unusable};
@@ -20,3 +21,4 @@ pub use practice::PATIENCE_WITH_READERS;
 pub use progress::Progress;
 pub use reader::{Reader, Turn};
 pub use session::Session;
+pub use standing::Standing;

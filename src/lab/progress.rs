@@ -105,7 +105,8 @@ impl Progress {
     }
 
     /// Forgets all of it.
-    pub fn forget(self) -> Result<()> {
+    pub fn forget(&mut self) -> Result<()> {
+        self.record = Record::default();
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => {
@@ -128,12 +129,17 @@ impl Progress {
         }
         let text = serde_json::to_string_pretty(&self.record)
             .map_err(|error| Failure::failed("cannot record the progress").seen(&error))?;
-        beside::write(&self.path, &text).map_err(|error| {
-            Failure::failed(format!("cannot write {}", self.path))
-                .seen(&error)
-                .hint("free some space, or point MESHLAB_STATE_DIR elsewhere")
-        })
+        record(&self.path, &text)
     }
+}
+
+/// Writes a file of the state folder.
+pub(super) fn record(path: &Utf8Path, text: &str) -> Result<()> {
+    beside::write(path, text).map_err(|error| {
+        Failure::failed(format!("cannot write {path}"))
+            .seen(&error)
+            .hint("free some space, or point MESHLAB_STATE_DIR elsewhere")
+    })
 }
 
 #[cfg(test)]
@@ -169,7 +175,7 @@ mod tests {
         }
         assert_eq!((progress.current(&lab), progress.is_completed()), (None, true));
         progress.begin().unwrap();
-        let progress = Progress::load(folder, &lab.id);
+        let mut progress = Progress::load(folder, &lab.id);
         assert_eq!((progress.current(&lab), progress.is_completed()), (Some(0), true));
         progress.forget().unwrap();
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0);

@@ -41,6 +41,7 @@ impl Sign {
             Verdict::Passed => ("✔", "passed", "good"),
             Verdict::Failed => ("✘", "failed", "bad"),
             Verdict::Interrupted => ("■", "interrupted", "warn"),
+            Verdict::Stopped => ("–", "stopped", "warn"),
             Verdict::NotRun => ("–", "not run", "quiet"),
         };
         Self { symbol, word, class }

@@ -42,7 +42,7 @@ impl Counts {
             cases: record.steps.len() + beside,
             failures: count(Verdict::Failed),
             errors: count(Verdict::Interrupted) + beside,
-            skipped: count(Verdict::NotRun),
+            skipped: count(Verdict::NotRun) + count(Verdict::Stopped),
         }
     }
 }
@@ -121,8 +121,8 @@ fn case(record: &Record, step: &Step, xml: &mut Xml) -> io::Result<()> {
         .with_attribute(("time", time.as_str()));
     case.write_inner_content(|xml| {
         match step.verdict {
-            Verdict::NotRun => {
-                let reason = step.not_run.unwrap_or_default();
+            Verdict::NotRun | Verdict::Stopped => {
+                let reason = step.not_run.unwrap_or("its reader stopped here");
                 xml.create_element("skipped").with_attribute(("message", reason)).write_empty()?;
             }
             Verdict::Failed => problem("failure", record.failure.as_ref(), step, xml)?,

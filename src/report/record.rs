@@ -140,6 +140,8 @@ pub enum Verdict {
     Failed,
     /// The lab was told to end meanwhile.
     Interrupted,
+    /// Its reader stopped in the middle of it.
+    Stopped,
     /// It did not run, or was not to be seen.
     NotRun,
 }

@@ -1,6 +1,5 @@
 //! Keeps what a lab tells, and passes it on.
 
-use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -67,7 +66,7 @@ impl Recorder {
     }
 
     /// Only these steps are to be seen.
-    pub fn limit_to(&self, wanted: &Range<usize>) {
+    pub fn limit_to(&self, wanted: &[usize]) {
         let mut notebook = self.notebook();
         for (index, step) in notebook.record.steps.iter_mut().enumerate() {
             if !wanted.contains(&index) && step.not_run.is_some() {
@@ -85,7 +84,11 @@ impl Recorder {
             failure.is_some_and(|failure| matches!(failure.kind(), FailureKind::Interrupted(_)));
         // It was cut off within a step.
         if let Some(step) = notebook.current.take().and_then(|index| record.steps.get_mut(index)) {
-            step.verdict = if interrupted { Verdict::Interrupted } else { Verdict::Failed };
+            step.verdict = match failure {
+                _ if interrupted => Verdict::Interrupted,
+                Some(_) => Verdict::Failed,
+                None => Verdict::Stopped,
+            };
             step.took = at.saturating_sub(step.at);
         }
         if record.took == Duration::ZERO {
@@ -94,7 +97,7 @@ impl Recorder {
         record.outcome = match failure {
             _ if interrupted => Outcome::Interrupted,
             Some(_) => Outcome::Failed,
-            None if record.steps.iter().any(|step| step.not_run == Some(NOT_REACHED)) => Outcome::Stopped,
+            None if record.steps.iter().any(Step::is_open) => Outcome::Stopped,
             None => Outcome::Passed,
         };
         record.failure = failure.map(|failure| why(failure, &notebook.mask));
@@ -118,6 +121,13 @@ impl Reporter for Recorder {
 
 const NOT_REACHED: &str = "not reached";
 const NOT_IN_THIS_RUN: &str = "not part of this run";
+
+impl Step {
+    /// Whether it was to run, and did not run to its end.
+    fn is_open(&self) -> bool {
+        self.verdict == Verdict::Stopped || self.not_run == Some(NOT_REACHED)
+    }
+}
 
 /// The record of a lab that has not begun.
 pub(super) fn blank(lab: &Lab) -> Record {

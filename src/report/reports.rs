@@ -1,6 +1,5 @@
 //! The reports that one run of a lab was asked for.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -46,7 +45,7 @@ impl Reports {
     }
 
     /// Only these steps are to be seen.
-    pub fn limit_to(&self, steps: &Range<usize>) {
+    pub fn limit_to(&self, steps: &[usize]) {
         if let Some(recorder) = &self.recorder {
             recorder.limit_to(steps);
         }

@@ -236,12 +236,26 @@ fn a_lab_that_never_began_and_one_whose_reader_left() {
     let second = |event: &Event| matches!(event, Event::Lab(LabEvent::StepStarted { number: 2, .. }));
     events.truncate(events.iter().position(second).unwrap());
     assert_eq!(recorded(events, None).outcome, Outcome::Stopped);
+    // In the middle of a step, where it asked for something to be done.
+    for left in [2, 7] {
+        let mut events = script::lab(false);
+        let begins = |event: &Event| matches!(event, Event::Lab(LabEvent::StepStarted { number, .. }) if *number == left);
+        events.truncate(events.iter().position(begins).unwrap() + 1);
+        let record = recorded(events, None);
+        assert_eq!(record.outcome, Outcome::Stopped);
+        assert_eq!(record.steps[left - 1].verdict, Verdict::Stopped);
+        let xml = record.junit();
+        assert!(
+            xml.contains("failures=\"0\" errors=\"0\"") && xml.contains("its reader stopped here"),
+            "{xml}"
+        );
+    }
 }
 
 #[test]
 fn steps_that_were_not_asked_for_are_no_reason_to_say_it_was_stopped() {
     let recorder = Recorder::new(&lab(), &dirs("/home/u/state"), None, Arc::new(Silent));
-    recorder.limit_to(&(2..3));
+    recorder.limit_to(&[2]);
     let reasons: Vec<_> = recorder.finish(None).steps.iter().filter_map(|step| step.not_run).collect();
     let no = "not part of this run";
     assert_eq!(reasons, [no, no, "not reached", no, no, no, no]);

@@ -1,5 +1,6 @@
 //! `meshlab lab check|hint|solve|reset`: a lab in a reader's own hands, one step at a time.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,18 +13,18 @@ use crate::command::Output;
 use crate::command::runtime::{self, Chosen};
 use crate::event::{Event, LabEvent, SharedReporter};
 use crate::failure::{Failure, Result};
-use crate::lab::{Catalog, Lab, PATIENCE_WITH_READERS, Progress, Session};
+use crate::lab::{Catalog, Lab, PATIENCE_WITH_READERS, Progress, Session, Standing};
 use crate::lockfile::Lock;
 use crate::model::LabAddress;
 use crate::report::Reports;
 use crate::state::{RunDir, RunState};
 use crate::ui::{Console, Look};
 
-/// A lab that was named, with the progress made.
+/// A lab that was named, with what is done of it.
 struct Practised {
     lab: Lab,
     run: RunDir,
-    progress: Progress,
+    standing: Standing,
     chosen: Chosen,
 }
 
@@ -34,8 +35,9 @@ impl Practised {
         let chosen = runtime::choose(settings).await?;
         let settings = &chosen.settings;
         let lab = lab(named.id.as_str(), settings.address, settings)?;
-        let progress = Progress::load(&settings.dirs.state, &lab.id);
-        Ok(Self { run: settings.run_dir(), lab, progress, chosen })
+        let run = settings.run_dir();
+        let standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+        Ok(Self { run, lab, standing, chosen })
     }
 
     fn require_running(&self) -> Result<()> {
@@ -58,10 +60,10 @@ fn lab(name: &str, address: LabAddress, settings: &Settings) -> Result<Lab> {
 }
 
 /// The step that was named, else the first that is not done.
-fn step(lab: &Lab, progress: &Progress, named: Option<&str>) -> Result<usize> {
+fn step(lab: &Lab, current: Option<usize>, named: Option<&str>) -> Result<usize> {
     match named {
         Some(named) => lab.position(named),
-        None => progress.current(lab).ok_or_else(|| {
+        None => current.ok_or_else(|| {
             Failure::usage(format!("all {} steps of lab {} are done", lab.steps.len(), lab.id))
                 .hint(format!("name a step, or begin anew: `meshlab lab reset {}`", lab.id))
         }),
@@ -78,8 +80,8 @@ pub async fn check(
 ) -> Result<()> {
     let mut practised = Practised::find(name, settings).await?;
     practised.require_running()?;
-    let index = self::step(&practised.lab, &practised.progress, step)?;
-    let Practised { lab, run, progress, chosen } = &mut practised;
+    let index = self::step(&practised.lab, practised.standing.current(&practised.lab), step)?;
+    let Practised { lab, run, standing, chosen } = &mut practised;
     let components = components(lab, chosen, lock, reporter).await?;
     let dirs = &chosen.settings.dirs;
     let session = Session::observe(lab.clone(), run, components, dirs, reporter.clone()).await?;
@@ -90,16 +92,24 @@ pub async fn check(
     report(LabEvent::StepStarted { number, of, step: step.clone(), title, text: String::new() });
     let started = Instant::now();
     let outcome = session.check_step(index, checked.timeout.min(PATIENCE_WITH_READERS)).await;
-    progress.mark(lab, &step, outcome.is_ok())?;
+    // A later step may have changed what this one's checks look at, as one that allows what was denied does.
+    let still_counts = outcome.is_err() && standing.is_done(&step) && standing.is_any_done(lab, number);
+    if !still_counts {
+        standing.mark(lab, &step, outcome.is_ok())?;
+    }
     report(LabEvent::StepFinished { number, step, passed: outcome.is_ok(), took: started.elapsed() });
     let id = &lab.id;
     let failed = |failure: Failure| {
-        failure.hint(format!(
-            "`meshlab lab hint {id} {number}` helps; `meshlab lab solve {id} {number}` does it"
-        ))
+        failure.hint(if still_counts {
+            format!(
+                "it still counts as done: steps after it are, and may have changed what it looks at; `meshlab lab reset {id}` begins anew"
+            )
+        } else {
+            format!("`meshlab lab hint {id} {number}` helps; `meshlab lab solve {id} {number}` does it")
+        })
     };
     outcome.map_err(failed)?;
-    let next = match progress.current(lab) {
+    let next = match standing.current(lab) {
         Some(next) => format!(
             "next is step {}, {}: `meshlab lab solve {id}` does it, `meshlab lab {id}` goes on from there",
             next + 1,
@@ -115,7 +125,7 @@ pub async fn check(
 pub fn hint(name: &str, named: Option<&str>, settings: &Settings) -> Result<Output> {
     let lab = lab(name, settings.address, settings)?;
     let mut progress = Progress::load(&settings.dirs.state, &lab.id);
-    let index = step(&lab, &progress, named)?;
+    let index = step(&lab, progress.current(&lab), named)?;
     let (hinted, number) = (&lab.steps[index], index + 1);
     let of = hinted.hints.len();
     let shown = progress.reveal_hint(&hinted.id, of)?;
@@ -159,21 +169,21 @@ pub async fn reset(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
-    let practised = Practised::find(name, settings).await?;
+    let mut practised = Practised::find(name, settings).await?;
     let id = practised.lab.id.clone();
     let Some(step) = step else {
         if practised.run.load().is_some_and(|state| state.lab == id) {
             let run_lock = practised.run.lock()?;
             runtime::take_down(&practised.run, run_lock, &practised.chosen.settings, reporter).await?;
         }
-        practised.progress.forget()?;
+        practised.standing.progress().forget()?;
         reporter.report(Event::Note { text: format!("lab {id} begins anew: `meshlab lab {id}`") });
         return Ok(());
     };
     practised.require_running()?;
     let index = practised.lab.position(step)?;
     let number = index + 1;
-    let Practised { lab, run, mut progress, chosen } = practised;
+    let Practised { lab, run, mut standing, chosen } = practised;
     if lab.steps[index].reset.is_empty() {
         return Err(Failure::usage(format!("step {number} of lab {id} cannot be undone on its own"))
             .hint(format!("`meshlab lab reset {id}` begins the whole lab anew")));
@@ -183,9 +193,14 @@ pub async fn reset(
     let dirs = &chosen.settings.dirs;
     let mut session = Session::resume(lab.clone(), &run, components, dirs, reporter.clone()).await?;
     session.reset_step(index).await?;
-    progress.mark(&lab, &lab.steps[index].id, false)?;
-    reporter.report(Event::Note {
-        text: format!("step {number} is undone: do it again, then `meshlab lab check {id} {number}`"),
-    });
+    standing.mark(&lab, &lab.steps[index].id, false)?;
+    let mut text = format!("step {number} is undone: do it again, then `meshlab lab check {id} {number}`");
+    if standing.is_any_done(&lab, number) {
+        let _ = write!(
+            text,
+            "; steps after it still count as done, though they may need it: `meshlab lab reset {id}` begins the whole lab anew"
+        );
+    }
+    reporter.report(Event::Note { text });
     Ok(())
 }

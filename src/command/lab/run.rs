@@ -9,7 +9,7 @@ use crate::cli::{LabRunArgs, Settings};
 use crate::command::runtime::{self, Chosen};
 use crate::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::lab::{Catalog, Lab, Progress, Session};
+use crate::lab::{Catalog, Lab, Progress, Session, Standing};
 use crate::lockfile::Lock;
 use crate::model::{LabAddress, LabId};
 use crate::report::Reports;
@@ -87,23 +87,25 @@ pub(super) async fn go(
     move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
     let mut run_lock = run.lock()?;
-    let mut progress = Progress::load(&settings.dirs.state, &lab.id);
-    let resumes = is_resumable(&run, &lab, &progress);
+    let load = || Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+    let mut standing = load();
+    let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
-        Plan::resumed(way, &lab, &progress, run.address())?
+        Plan::resumed(way, &lab, &standing, run.address())?
     } else {
         run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
-        Plan::fresh(way, &lab, &progress, reporter)
+        standing = load();
+        Plan::fresh(way, &lab, standing.progress(), reporter)
     };
     reports.limit_to(&plan.shown);
     if plan.begins_anew {
-        progress.begin()?;
+        standing.progress().begin()?;
     }
     let keep = way.keep || resumes;
     let with_reader = way.with_reader;
     let travel = Travel { run: &run, chosen: &chosen, lock, console, reporter, with_reader };
     let outcome = tokio::select! {
-        outcome = travel.work(lab, plan, keep, &mut progress) => outcome,
+        outcome = travel.work(lab, plan, keep, &mut standing) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
@@ -117,9 +119,9 @@ pub(super) async fn go(
 }
 
 /// Whether a lab that was left running goes on.
-fn is_resumable(run: &RunDir, lab: &Lab, progress: &Progress) -> bool {
+fn is_resumable(run: &RunDir, lab: &Lab, standing: &Standing) -> bool {
     // One without a single step done may be an environment that `up` brought up: that is no lab at work.
-    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && progress.done(lab) > 0
+    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_any_done(lab, 0)
 }
 
 /// Which steps are done, and which of them are seen.
@@ -128,7 +130,7 @@ struct Plan {
     /// The first that is done.
     first: usize,
     /// Those that are seen; what comes before is done without a word.
-    shown: Range<usize>,
+    shown: Vec<usize>,
     /// Whether the lab is running already: steps that are done are not done again.
     resumes: bool,
     /// Whether no step counts as done any more.
@@ -136,25 +138,28 @@ struct Plan {
 }
 
 impl Plan {
-    fn resumed(way: Way, lab: &Lab, progress: &Progress, address: LabAddress) -> Result<Self> {
+    fn resumed(way: Way, lab: &Lab, standing: &Standing, address: LabAddress) -> Result<Self> {
         let (id, steps) = (&lab.id, lab.steps.len());
-        let open = progress.current(lab);
+        let open = standing.current(lab);
         if open.is_none() && matches!(way.wanted, Wanted::Rest | Wanted::Next) {
             return Err(Failure::failed(format!("all {steps} steps of the running lab {id} are done"))
                 .detail("seen", format!("it is running on {address}"))
                 .hint(format!("`meshlab lab reset {id} STEP` undoes one; `meshlab down` ends all of it")));
         }
         let shown = way.wanted.range(open.unwrap_or(steps), steps);
-        if progress.is_done(&lab.steps[shown.start].id) {
+        if standing.is_done(&lab.steps[shown.start].id) {
             let number = shown.start + 1;
             let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
-            return Err(if lab.steps[shown.start].reset.is_empty() {
+            let is_whole = matches!(way.wanted, Wanted::From(0));
+            return Err(if is_whole || lab.steps[shown.start].reset.is_empty() {
                 failure.hint(format!("`meshlab lab reset {id}` begins the whole lab anew"))
             } else {
                 failure.hint(format!("`meshlab lab reset {id} {number}` undoes it"))
             });
         }
-        Ok(Self { first: open.unwrap_or(shown.start), shown, resumes: true, begins_anew: false })
+        let first = open.unwrap_or(shown.start);
+        let shown = shown.filter(|index| !standing.is_done(&lab.steps[*index].id)).collect();
+        Ok(Self { first, shown, resumes: true, begins_anew: false })
     }
 
     fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
@@ -167,8 +172,8 @@ impl Plan {
                 text: format!("going on with step {number}, {title}; `--from 1` begins anew"),
             });
         }
-        let begins_anew = shown.start == 0 && matches!(way.wanted, Wanted::Rest | Wanted::From(_));
-        Self { first: 0, shown, resumes: false, begins_anew }
+        let begins_anew = shown.start == 0 && !matches!(way.wanted, Wanted::Only(_));
+        Self { first: 0, shown: shown.collect(), resumes: false, begins_anew }
     }
 }
 
@@ -182,7 +187,7 @@ struct Travel<'a> {
 }
 
 impl Travel<'_> {
-    async fn work(&self, lab: Lab, plan: Plan, keep: bool, progress: &mut Progress) -> Result<()> {
+    async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut Standing) -> Result<()> {
         let Plan { first, shown, resumes, .. } = plan;
         let reporter = self.reporter;
         let components = if resumes {
@@ -199,27 +204,25 @@ impl Travel<'_> {
         };
         // What comes before is needed and was not asked for.
         session.report_to(Arc::new(Silent));
-        for index in first..shown.start {
-            if resumes && progress.is_done(&lab.steps[index].id) {
+        for index in first..shown.first().copied().unwrap_or(first) {
+            if standing.is_done(&lab.steps[index].id) {
                 continue;
             }
             let what = format!("doing step {} first", index + 1);
             reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
             let outcome = session.run_step(index, None).await.1;
-            progress.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
+            standing.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
             if outcome.is_err() && keep {
                 session.keep()?;
             }
             outcome?;
         }
         session.report_to(reporter.clone());
-        let is_seen = |index: &usize| !(resumes && progress.is_done(&lab.steps[*index].id));
-        let shown: Vec<usize> = shown.filter(is_seen).collect();
-        let seen = self.show(&mut session, &lab, &shown, progress).await?;
+        let seen = self.show(&mut session, &lab, &shown, standing).await?;
         if keep {
             session.keep()?;
         }
-        let completed = seen.outcome.is_ok() && progress.current(&lab).is_none();
+        let completed = seen.outcome.is_ok() && standing.current(&lab).is_none();
         reporter.report(Event::Lab(LabEvent::Finished {
             id: lab.id.clone(),
             steps: seen.steps,
@@ -239,7 +242,7 @@ impl Travel<'_> {
         session: &mut Session,
         lab: &Lab,
         shown: &[usize],
-        progress: &mut Progress,
+        standing: &mut Standing,
     ) -> Result<Seen> {
         let mut seen = Seen { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
         let started = Instant::now();
@@ -251,7 +254,7 @@ impl Travel<'_> {
                 self.report_stop(&format!("stopped at step {} of {}", index + 1, lab.steps.len()));
                 break;
             }
-            progress.mark(lab, &summary.step, outcome.is_ok())?;
+            standing.mark(lab, &summary.step, outcome.is_ok())?;
             seen.steps.push(summary);
             seen.outcome = outcome;
             if seen.outcome.is_err() {
