@@ -37,6 +37,8 @@ struct Entry {
     id: LabId,
     origin: String,
     files: Vec<(String, String)>,
+    /// What lies there and cannot be one of its files, and why not.
+    unread: Vec<(String, &'static str)>,
 }
 
 impl Catalog {
@@ -67,7 +69,10 @@ impl Catalog {
     pub fn lab(&self, name: &str, address: LabAddress) -> Result<Lab> {
         let entry = self.entry(name)?;
         let origin = format!("{}/lab.toml", entry.origin);
-        let text = entry.file("lab.toml").ok_or_else(|| Failure::usage(format!("{origin} is missing")))?;
+        let text = entry.file("lab.toml").ok_or_else(|| {
+            let why = entry.why_unread("lab.toml").unwrap_or("is missing");
+            Failure::usage(format!("{origin} {why}"))
+        })?;
         let base = match base(text) {
             Some(base) => Some(self.exactly(&base).ok_or_else(|| {
                 Failure::usage(format!("{origin}: base = {base:?}: there is no such lab"))
@@ -75,7 +80,12 @@ impl Catalog {
             })?),
             None => None,
         };
-        let find = |wanted: &str| entry.file(wanted).or_else(|| base?.file(wanted));
+        let find = |wanted: &str| {
+            entry.file(wanted).or_else(|| base?.file(wanted)).ok_or_else(|| match entry.why_unread(wanted) {
+                Some(why) => format!("{wanted} beside it {why}"),
+                None => format!("there is no {wanted} beside it"),
+            })
+        };
         Lab::parse(entry.id.clone(), text, &origin, address, find)
     }
 
@@ -125,6 +135,10 @@ impl Entry {
     fn file(&self, name: &str) -> Option<&str> {
         self.files.iter().find(|(file, _)| file == name).map(|(_, text)| text.as_str())
     }
+
+    fn why_unread(&self, name: &str) -> Option<&'static str> {
+        self.unread.iter().find(|(file, _)| file == name).map(|(_, why)| *why)
+    }
 }
 
 /// The lab whose files are used where there is none beside a definition. One that cannot be read has none: it is told
@@ -151,6 +165,7 @@ fn built_in() -> Vec<Entry> {
                 id: name.parse().ok()?,
                 origin: format!("labs/{name} (built in)"),
                 files: files.collect(),
+                unread: Vec::new(),
             })
         })
         .collect()
@@ -184,20 +199,31 @@ fn read_lab(folder: &Path) -> Result<Entry> {
         Failure::usage(format!("{origin} is no name for a lab: {invalid}"))
             .hint("give the folder another name, for instance 7-rate-limits")
     })?;
-    let mut files = Vec::new();
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
     for file in fs::read_dir(folder)? {
         let file = file?;
-        let metadata = file.metadata()?;
         // An editor's or a compiler's file is none of the lab's: those it names are text, and so are their names.
-        if metadata.is_file()
-            && metadata.len() <= LONGEST_FILE
-            && let Ok(name) = file.file_name().into_string()
-            && let Ok(text) = String::from_utf8(fs::read(file.path())?)
-        {
-            files.push((name, text));
+        let Ok(name) = file.file_name().into_string() else { continue };
+        match text_of(&file.path()) {
+            Ok(Some(text)) => files.push((name, text)),
+            Ok(None) => {}
+            Err(why) => unread.push((name, why)),
         }
     }
-    Ok(Entry { id, origin, files })
+    Ok(Entry { id, origin, files, unread })
+}
+
+/// The text of a file, or of what a link leads to; `None` for a folder and the like. `Err` says why it cannot be read.
+fn text_of(path: &Path) -> Result<Option<String>, &'static str> {
+    let metadata = fs::metadata(path).map_err(|_| "cannot be read, or is a link that leads nowhere")?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    if metadata.len() > LONGEST_FILE {
+        return Err("is larger than 1 MiB");
+    }
+    let bytes = fs::read(path).map_err(|_| "cannot be read")?;
+    String::from_utf8(bytes).map(Some).map_err(|_| "is not text in UTF-8")
 }
 
 #[cfg(test)]
@@ -210,7 +236,12 @@ mod tests {
     use super::*;
 
     fn catalog(ids: &[&str]) -> Catalog {
-        let entry = |id: &&str| Entry { id: id.parse().unwrap(), origin: String::new(), files: Vec::new() };
+        let entry = |id: &&str| Entry {
+            id: id.parse().unwrap(),
+            origin: String::new(),
+            files: Vec::new(),
+            unread: Vec::new(),
+        };
         Catalog { entries: ids.iter().map(entry).collect(), unusable: Vec::new() }
     }
 
@@ -270,6 +301,7 @@ mod tests {
             id: id.parse().unwrap(),
             origin: format!("labs/{id}"),
             files,
+            unread: Vec::new(),
         };
         let with = |other: Vec<Entry>| {
             let mut entries = vec![entry("2-own", vec![("lab.toml".into(), own.clone())])];
@@ -280,6 +312,28 @@ mod tests {
         assert_eq!(with(vec![base]).unwrap().files[0].1, "of the base");
         let missing = with(Vec::new()).unwrap_err();
         assert_eq!(missing.message(), "labs/2-own/lab.toml: base = \"1-tcp-echo\": there is no such lab");
+    }
+
+    #[test]
+    fn a_file_may_be_a_link_and_one_that_cannot_be_used_says_why() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path().join("labs/1-own");
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = BUILT_IN.get_file("1-tcp-echo/lab.toml").unwrap().contents_utf8().unwrap();
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
+        write("../../text.toml", text.as_bytes());
+        std::os::unix::fs::symlink("../../text.toml", folder.join("lab.toml")).unwrap();
+        let told = || {
+            let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
+            catalog.lab("1", LabAddress::DEFAULT).map(drop).map_err(|failure| failure.message().to_owned())
+        };
+        assert!(told().unwrap_err().ends_with("there is no services.hcl beside it"));
+        write("services.hcl", &[0xff]);
+        assert!(told().unwrap_err().ends_with("services.hcl beside it is not text in UTF-8"));
+        write("services.hcl", &vec![b' '; 1024 * 1024 + 1]);
+        assert!(told().unwrap_err().ends_with("services.hcl beside it is larger than 1 MiB"));
+        write("services.hcl", b"");
+        assert_eq!(told(), Ok(()));
     }
 
     #[test]
@@ -370,7 +424,8 @@ mod tests {
                 let mut files = files.clone();
                 files.retain(|(name, _)| name != "lab.toml");
                 files.push(("lab.toml".to_owned(), lines.join("\n")));
-                entries.push(Entry { id: id.parse().unwrap(), origin: String::new(), files });
+                let unread = Vec::new();
+                entries.push(Entry { id: id.parse().unwrap(), origin: String::new(), files, unread });
                 Catalog { entries, unusable: Vec::new() }.lab(id, LabAddress::DEFAULT).map(drop)
             };
             prop_assert!(told(line).is_ok());

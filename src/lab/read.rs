@@ -15,7 +15,7 @@ use super::table::{Misplaced, Table};
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, FileName, LabAddress, LabId, Port, Wishes};
 use crate::runtime::ports::NeededPort;
-use crate::vm::Component;
+use crate::vm::{Component, OWN_FILES};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,13 +55,14 @@ impl From<RawPort> for NeededPort {
 }
 
 impl Lab {
-    /// Reads a lab as it is on an address. `origin` names it in errors; `file` gives the text of a file beside it.
+    /// Reads a lab as it is on an address. `origin` names it in errors; `file` gives the text of a file beside it,
+    /// or says why there is none.
     pub fn parse<'a>(
         id: LabId,
         text: &str,
         origin: &str,
         address: LabAddress,
-        file: impl Fn(&str) -> Option<&'a str>,
+        file: impl Fn(&str) -> Result<&'a str, String>,
     ) -> Result<Self> {
         read(id, text, &Placeholders::of(address), file).map_err(|wrong| {
             let (line, column) = crate::lockfile::position(text, wrong.at);
@@ -75,7 +76,7 @@ fn read<'a>(
     id: LabId,
     text: &str,
     placeholders: &Placeholders,
-    file: impl Fn(&str) -> Option<&'a str>,
+    file: impl Fn(&str) -> Result<&'a str, String>,
 ) -> Result<Lab, Misplaced> {
     let mut table = Table::parse(text)?;
     table.change_texts(&|text| placeholders.fill(text));
@@ -89,8 +90,11 @@ fn read<'a>(
     });
     let own = raw.files.into_iter().map(|name| (name.span(), name.into_inner()));
     for (at, name) in own.chain(of_environment) {
-        let missing = || Misplaced::new(&at, format!("there is no {name} beside it"));
-        let content = placeholders.fill(file(name.as_str()).ok_or_else(missing)?);
+        let content = placeholders.fill(file(name.as_str()).map_err(|what| Misplaced::new(&at, what))?);
+        if environment.is_some() && OWN_FILES.contains(&name.as_str()) {
+            let what = format!("{name} is a file of the environment's own: give this one another name");
+            return Err(Misplaced::new(&at, what));
+        }
         files.push((name, content));
     }
     if steps.is_empty() {
@@ -143,7 +147,10 @@ bytes = 1
 "#;
 
     fn parse(text: &str) -> Result<Lab> {
-        let file = |name: &str| (name == "a.hcl").then_some("on {address}");
+        let file = |name: &str| match name {
+            "a.hcl" | "consul.hcl" => Ok("on {address}"),
+            _ => Err(format!("there is no {name} beside it")),
+        };
         let address = "127.0.0.9".parse().unwrap();
         Lab::parse("1-x".parse().unwrap(), text, "labs/1-x/lab.toml", address, file)
     }
@@ -163,6 +170,7 @@ bytes = 1
             ("title = \"t\"\n", "title = \"t\"\ncolour = 1\n"),
             ("learned = []\n", "learned = []\n[environment]\nsources = { add-svc = \"add.py\" }\n"),
             ("a.hcl", "b.hcl"),
+            ("learned = []\n", "learned = []\n[environment]\nconsul = [\"consul.hcl\"]\n"),
             ("id = \"one\"", "id = \"One\""),
             ("text = \"at", "timeout_seconds = 0\ntext = \"at"),
             ("run = \"server", "ran = \"server"),
@@ -210,8 +218,8 @@ bytes = 1
                 "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"byte\"\n",
             ),
             (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answer = \"v2\" }\n",
+                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answer = \"v2\" }\n",
             ),
             (
                 "bytes = 1\n",
@@ -220,6 +228,18 @@ bytes = 1
             (
                 "bytes = 1\n",
                 "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nat = \"8.8.8.8\"\nname = \"n\"\ngrows = 1\n",
+            ),
+            (
+                "bytes = 1\n",
+                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
+            ),
+            (
+                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+                "tcp-denied\"\nclaim = \"c\"\nport = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"bytes\"\n",
+            ),
+            (
+                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
             ),
             (
                 "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",

@@ -63,7 +63,7 @@ impl ReportFile {
             return Err(Failure::usage(format!("--report {path}: there is no folder {folder}"))
                 .hint("create it first, or give another file"));
         }
-        if place.is_dir() {
+        if place.is_dir() || path.as_str().ends_with('/') {
             return Err(Failure::usage(format!("--report {path} is a folder")).hint("give a file in it"));
         }
         if rustix::fs::access(folder.as_std_path(), rustix::fs::Access::WRITE_OK).is_err() {
@@ -98,7 +98,7 @@ mod tests {
             assert!(form(bad).unwrap_err().hint_text().is_some(), "{bad}");
         }
         std::fs::create_dir(work_dir.join("x.html")).unwrap();
-        assert!(form("x.html").is_err());
+        assert!(form("x.html").is_err() && form("y.html/").is_err());
         let unwanted = ReportFile::new("a.xml".into(), work_dir, &[Form::Html, Form::Json]).unwrap_err();
         assert_eq!(
             unwanted.hint_text(),

@@ -26,6 +26,10 @@ use crate::state::RunDir;
 /// What Nomad reads besides where its tasks may have networks of their own.
 const BRIDGE_FILE: &str = "bridge.hcl";
 
+/// What is written into the lab's folder for the environment: a lab cannot have files of these names beside it.
+pub const OWN_FILES: [&str; 6] =
+    ["consul.hcl", "nomad.hcl", "nginx.conf", BRIDGE_FILE, VARIABLES, packages::LIST];
+
 /// The environment on one address.
 #[derive(Debug, Clone)]
 pub struct Vm {

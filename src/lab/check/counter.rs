@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -20,10 +21,10 @@ const COUNTING: Duration = Duration::from_secs(3);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A counter that has to grow while a check acts.
+/// A counter that has to grow while a check acts, by what the check does.
 #[derive(Debug, Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Counter {
+#[serde(deny_unknown_fields, bound = "S: Does")]
+pub(super) struct Counter<S> {
     /// Who counts what, for the evidence.
     who: String,
     /// The Envoy's admin port, or the name of a service all of whose Envoys are asked.
@@ -33,20 +34,66 @@ pub(super) struct Counter {
     /// The counter's name; `*` stands for anything. Several that match are added up.
     name: String,
     /// By how much, at least.
-    grows: Amount,
+    grows: Amount<S>,
     /// Whether each Envoy's counter has to grow by that much, rather than all of them together.
     #[serde(default)]
     each: bool,
 }
 
+/// What a check does that counters may grow by: without it, a counter that asks for it would hold whatever happens.
+pub(super) trait Does: fmt::Debug + Clone {
+    /// What there is beside a number.
+    const AMOUNTS: &'static [&'static str];
+    /// The same in words, with the number.
+    const EXPECTED: &'static str;
+}
+
+/// It sends nothing that is counted.
+#[derive(Debug, Clone)]
+pub(super) struct Nothing;
+
+/// It sends bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Bytes;
+
+/// It makes calls.
+#[derive(Debug, Clone)]
+pub(super) struct Calls;
+
+/// It makes calls, and may tell their answers apart.
+#[derive(Debug, Clone)]
+pub(super) struct Answers;
+
+impl Does for Nothing {
+    const AMOUNTS: &'static [&'static str] = &[];
+    const EXPECTED: &'static str = "a number";
+}
+
+impl Does for Bytes {
+    const AMOUNTS: &'static [&'static str] = &["bytes"];
+    const EXPECTED: &'static str = "a number or \"bytes\"";
+}
+
+impl Does for Calls {
+    const AMOUNTS: &'static [&'static str] = &["calls"];
+    const EXPECTED: &'static str = "a number or \"calls\"";
+}
+
+impl Does for Answers {
+    const AMOUNTS: &'static [&'static str] = &["calls", ANSWERED];
+    const EXPECTED: &'static str = "a number, \"calls\" or { answered = \"a value\" }";
+}
+
+const ANSWERED: &str = "answered";
+
 /// What the Envoys of one counter say, by their admin pages.
 type Values = BTreeMap<SocketAddr, u64>;
 
 #[derive(Debug, Clone)]
-enum Amount {
+enum Amount<S> {
     Number(u64),
     /// By the number of bytes that were sent or of calls that were made.
-    Sent,
+    Sent(PhantomData<S>),
     By(Answered),
 }
 
@@ -57,47 +104,52 @@ struct Answered {
     answered: String,
 }
 
-impl<'de> Deserialize<'de> for Amount {
+impl<'de, S: Does> Deserialize<'de> for Amount<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
+        struct Any<S>(PhantomData<S>);
 
-        impl<'de> Visitor<'de> for Any {
-            type Value = Amount;
+        impl<'de, S: Does> Visitor<'de> for Any<S> {
+            type Value = Amount<S>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, \"bytes\", \"calls\" or { answered = \"a value\" }")
+                f.write_str(S::EXPECTED)
             }
 
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Amount, E> {
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Amount<S>, E> {
                 let unexpected = |_| E::invalid_value(Unexpected::Signed(number), &self);
                 number.try_into().map(Amount::Number).map_err(unexpected)
             }
 
-            fn visit_str<E: Error>(self, word: &str) -> Result<Amount, E> {
-                match word {
-                    "bytes" | "calls" => Ok(Amount::Sent),
-                    _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+            fn visit_str<E: Error>(self, word: &str) -> Result<Amount<S>, E> {
+                if word != ANSWERED && S::AMOUNTS.contains(&word) {
+                    Ok(Amount::Sent(PhantomData))
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(word), &self))
                 }
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Amount, A::Error> {
-                Answered::deserialize(MapAccessDeserializer::new(entries)).map(Amount::By)
+            fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Amount<S>, A::Error> {
+                if S::AMOUNTS.contains(&ANSWERED) {
+                    Answered::deserialize(MapAccessDeserializer::new(entries)).map(Amount::By)
+                } else {
+                    Err(A::Error::invalid_type(Unexpected::Map, &self))
+                }
             }
         }
 
-        deserializer.deserialize_any(Any)
+        deserializer.deserialize_any(Any(PhantomData))
     }
 }
 
 /// What counters said before the act.
-pub(super) struct Growth<'a> {
-    counters: &'a [Counter],
+pub(super) struct Growth<'a, S> {
+    counters: &'a [Counter<S>],
     place: Place<'a>,
     before: Vec<Values>,
 }
 
-impl<'a> Growth<'a> {
-    pub(super) async fn before(counters: &'a [Counter], place: Place<'a>) -> Result<Self, String> {
+impl<'a, S> Growth<'a, S> {
+    pub(super) async fn before(counters: &'a [Counter<S>], place: Place<'a>) -> Result<Self, String> {
         let mut before = Vec::with_capacity(counters.len());
         for counter in counters {
             before.push(values(counter, place).await?);
@@ -107,22 +159,23 @@ impl<'a> Growth<'a> {
 
     /// The evidence, once every counter has grown by what was sent.
     pub(super) async fn after(self, sent: u64) -> Result<Vec<String>, String> {
-        self.grown(sent, |_| 0).await
+        self.grown(sent, |_| None).await
     }
 
     /// The evidence, once every counter has grown by the calls that were made.
     pub(super) async fn after_load(self, tally: &Tally) -> Result<Vec<String>, String> {
-        let by = |value: &str| tally.by().get(value).map_or(0, |calls| calls.calls.into());
+        let by = |value: &str| tally.by().get(value).map(|calls| calls.calls.into());
         self.grown(tally.calls().into(), by).await
     }
 
-    async fn grown(self, sent: u64, answered: impl Fn(&str) -> u64) -> Result<Vec<String>, String> {
+    async fn grown(self, sent: u64, answered: impl Fn(&str) -> Option<u64>) -> Result<Vec<String>, String> {
         let mut evidence = Vec::with_capacity(self.counters.len());
         for (counter, before) in self.counters.iter().zip(&self.before) {
             let least = match &counter.grows {
                 Amount::Number(number) => *number,
-                Amount::Sent => sent,
-                Amount::By(by) => answered(&by.answered),
+                Amount::Sent(_) => sent,
+                Amount::By(Answered { answered: value }) => answered(value)
+                    .ok_or_else(|| format!("{}: no call was answered by {value:?}", counter.who))?,
             };
             let deadline = Instant::now() + COUNTING;
             loop {
@@ -149,7 +202,12 @@ impl<'a> Growth<'a> {
     }
 }
 
-impl Counter {
+impl<S> Counter<S> {
+    /// Whether it is about answers that are told apart.
+    pub(super) fn tells_answers_apart(&self) -> bool {
+        matches!(self.grows, Amount::By(_))
+    }
+
     fn is_enough(&self, grown: &[u64], least: u64) -> bool {
         if self.each {
             !grown.is_empty() && grown.iter().all(|grown| *grown >= least)
@@ -164,7 +222,7 @@ fn growth(before: &Values, now: &Values) -> Vec<u64> {
     now.iter().map(|(at, now)| now.saturating_sub(before.get(at).copied().unwrap_or_default())).collect()
 }
 
-async fn values(counter: &Counter, place: Place<'_>) -> Result<Values, String> {
+async fn values<S>(counter: &Counter<S>, place: Place<'_>) -> Result<Values, String> {
     let mut values = Values::new();
     for at in counter.admin.pages(counter.at, place).await? {
         values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));

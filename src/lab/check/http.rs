@@ -7,7 +7,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::counter::{Counter, Growth};
+use super::counter::{Calls, Counter, Growth};
 use super::{Kind, Look, Place};
 use crate::http::{self, Call};
 use crate::model::{HttpStatus, Port, Within};
@@ -38,7 +38,7 @@ pub(super) struct Http {
     contains: Option<String>,
     times: Option<Within<u32, 1, MOST_TIMES>>,
     #[serde(default, rename = "counter")]
-    counters: Vec<Counter>,
+    counters: Vec<Counter<Calls>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]

@@ -18,7 +18,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::binomial::accepted;
-use super::counter::{Counter, Growth};
+use super::counter::{Answers, Counter, Growth};
 use super::parsed::{Headers, Parsed};
 use super::{Kind, Look, Place};
 use crate::bench::figure;
@@ -72,7 +72,7 @@ struct Raw {
     /// The longest that any call may take, in milliseconds.
     slowest_ms: Option<u64>,
     #[serde(default, rename = "counter")]
-    counters: Vec<Counter>,
+    counters: Vec<Counter<Answers>>,
 }
 
 /// The shares of all that answer.
@@ -102,6 +102,9 @@ impl TryFrom<Raw> for Spread {
         let needs_by = raw.instances.is_some() || raw.share.is_some();
         if needs_by != raw.by.is_some() {
             return Err("expected by = \"a header\" together with instances or share");
+        }
+        if raw.by.is_none() && raw.counters.iter().any(Counter::tells_answers_apart) {
+            return Err("expected by = \"a header\", which answered is about");
         }
         if raw.even_within.is_some() && raw.instances.is_none() {
             return Err("expected instances = ..., which even_within is about");

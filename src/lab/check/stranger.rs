@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::counter::{Counter, Growth};
+use super::counter::{Counter, Growth, Nothing};
 use super::{Kind, Look, Place};
 use crate::model::Port;
 use crate::svc::stranger::{End, knock};
@@ -26,7 +26,7 @@ pub(super) struct Stranger {
     port: Port,
     speaks: Language,
     #[serde(default, rename = "counter")]
-    counters: Vec<Counter>,
+    counters: Vec<Counter<Nothing>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

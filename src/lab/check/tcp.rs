@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::counter::{Counter, Growth};
+use super::counter::{Bytes, Counter, Growth, Nothing};
 use super::{Kind, Look, Place};
 use crate::model::{ByteSize, Port, Within};
 
@@ -26,7 +26,7 @@ pub(super) struct TcpEcho {
     port: Port,
     bytes: Within<usize, 1, MOST_BYTES>,
     #[serde(default, rename = "counter")]
-    counters: Vec<Counter>,
+    counters: Vec<Counter<Bytes>>,
 }
 
 impl Kind for TcpEcho {
@@ -60,7 +60,7 @@ impl Kind for TcpEcho {
 pub(super) struct TcpDenied {
     port: Port,
     #[serde(default, rename = "counter")]
-    counters: Vec<Counter>,
+    counters: Vec<Counter<Nothing>>,
 }
 
 impl Kind for TcpDenied {
