@@ -84,6 +84,8 @@ pub enum LabEvent {
     Task {
         /// What is to be brought about, Markdown.
         task: String,
+        /// The command for another terminal that opens a shell in the lab.
+        shell: String,
     },
     /// A hint that was asked for.
     Hint {

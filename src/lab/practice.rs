@@ -67,7 +67,8 @@ impl Session {
         run: &RunAction,
     ) -> Result<bool> {
         let (Some(reader), Some(task)) = (reader, &run.task) else { return Ok(false) };
-        self.report(LabEvent::Task { task: task.clone() });
+        let shell = format!("meshlab --address {} shell", self.address);
+        self.report(LabEvent::Task { task: task.clone(), shell });
         let mut hints = step.hints.iter().enumerate();
         let patience = step.timeout.min(PATIENCE_WITH_READERS);
         loop {

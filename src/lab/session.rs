@@ -66,7 +66,15 @@ impl Session {
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
-        Self::over(lab, run, recorded(run)?, components, dirs, reporter).await
+        let state = recorded(run)?;
+        // Its author may have added some since; what a reader changed stays.
+        for (name, text) in &lab.files {
+            let path = run.work().join(name.as_str());
+            if !path.exists() {
+                fs::write(path, text)?;
+            }
+        }
+        Self::over(lab, run, state, components, dirs, reporter).await
     }
 
     /// The same, to look only: nothing on disk is touched, and another meshlab may be at work here.

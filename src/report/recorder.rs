@@ -240,7 +240,7 @@ impl Notebook {
                     command.ready = ready;
                 }
             }
-            LabEvent::Task { task } => self.add(Act::Task { text: task.clone() }),
+            LabEvent::Task { task, .. } => self.add(Act::Task { text: task.clone() }),
             LabEvent::Hint { text, .. } => self.add(Act::Hint { text: text.clone() }),
             // Of `lab test`, which goes through a lab in another way.
             LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}

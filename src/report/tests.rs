@@ -62,7 +62,7 @@ fn hostile(text: &str) -> Vec<Event> {
             service: Some(text.to_owned()),
             ready: Some(text.to_owned()),
         },
-        LabEvent::Task { task: text.to_owned() },
+        LabEvent::Task { task: text.to_owned(), shell: "meshlab shell".to_owned() },
         LabEvent::Hint { number: 1, of: 1, text: text.to_owned() },
         LabEvent::CheckStarted { claim: text.to_owned() },
         LabEvent::CheckPassed {

@@ -64,7 +64,10 @@ impl Lab {
             LabEvent::CommandFinished { took, service, ready } => {
                 self.finished(*took, service.as_deref().zip(ready.as_deref()), screen);
             }
-            LabEvent::Task { task } => self.aside("Your turn", task, screen),
+            LabEvent::Task { task, shell } => {
+                let place = format!("In another terminal, `{shell}` has all that it takes.");
+                self.aside("Your turn", &format!("{task}\n\n{place}"), screen);
+            }
             LabEvent::Hint { number, of, text } => {
                 self.aside(&format!("Hint {number} of {of}"), text, screen);
             }

@@ -49,6 +49,7 @@ pub(in crate::ui::tests) fn exercise() -> Vec<Event> {
         Event::Lab(LabEvent::Task {
             task: "Answer the greeting: make a file `answer.txt` with the same words as `greeting.txt`."
                 .into(),
+            shell: "meshlab --address 127.0.0.1 shell".into(),
         }),
         Event::Lab(LabEvent::Hint { number: 1, of: 2, text: "`cp` copies a file.".into() }),
         Event::Lab(LabEvent::CheckStarted { claim: claim.into() }),
