@@ -106,7 +106,7 @@ fn measure(mut command: Command, deadline: Duration) -> Result<Value> {
 /// The end of what a program said, on one line.
 pub(crate) fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(3)..].join(" | ")
+    lines[lines.len().saturating_sub(12)..].join(" | ")
 }
 
 /// When the first line came that is meant; else everything that was said.

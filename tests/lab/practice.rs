@@ -10,6 +10,7 @@ use crate::terminal::Terminal;
 
 on_both_runtimes!(
     a_lab_goes_step_by_step_and_progress_is_kept,
+    what_runs_is_not_what_was_done_before,
     a_lab_that_failed_goes_on_with_the_step_that_failed,
     a_new_lab_runs_and_passes_its_test,
     a_lab_that_does_not_keep_its_promises_is_told_so,
@@ -84,6 +85,40 @@ fn a_lab_goes_step_by_step_and_progress_is_kept(place: Place) {
     lab.run(&["lab", "reset", "own"]).expect(0);
     assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (0, 3));
     assert!(!lab.state().join("progress").exists());
+    lab.nothing_is_left();
+}
+
+fn what_runs_is_not_what_was_done_before(place: Place) {
+    let lab = Lab::new(place, 45);
+    let file = new_lab(&lab);
+    lab.run(&["lab", "own"]).expect(0);
+    for step in 1..=2 {
+        let solved = lab.run(&["lab", "solve", "own"]).expect(0);
+        assert!(solved.stderr.contains(&format!("step {step}/3 passed")), "{}", solved.stderr);
+    }
+    let open = lab.run(&["lab", "check", "own"]).expect(3);
+    assert!(open.stderr.contains("lab hint 9-own 3"), "{}", open.stderr);
+    // A file that its author has added meanwhile.
+    change(&file, "files = [\"greeting.txt\"]", "files = [\"greeting.txt\", \"more.txt\"]");
+    std::fs::write(lab.folder().join("labs/9-own/more.txt"), "hello from {address}").unwrap();
+    change(&file, "run = \"cp greeting.txt answer.txt\"", "run = \"cp more.txt answer.txt\"");
+    lab.run(&["lab", "solve", "own"]).expect(0);
+    // What a later step has overtaken is not open again.
+    change(
+        &file,
+        "bytes = 64\n\n# ---",
+        "bytes = 64\n\n[[step.do]]\ncheck = \"command\"\nclaim = \"early\"\ncommand = \"ls answer.txt\"\nprints = \"\"\n\n# ---",
+    );
+    change(&file, "changes = false", "changes = false\ntimeout_seconds = 1");
+    let overtaken = lab.run(&["lab", "check", "own", "look"]).expect(3);
+    assert!(overtaken.stderr.contains("it still counts as done"), "{}", overtaken.stderr);
+    let all = lab.run(&["lab", "own"]).expect(1);
+    assert!(all.stderr.contains("all 3 steps of the running lab 9-own are done"), "{}", all.stderr);
+    let anew = lab.run(&["lab", "own", "--from", "1"]).expect(1);
+    assert!(anew.stderr.contains("`meshlab lab reset 9-own` begins the whole lab anew"), "{}", anew.stderr);
+    let undone = lab.run(&["lab", "reset", "own", "1"]).expect(0);
+    assert!(undone.stderr.contains("steps after it still count as done"), "{}", undone.stderr);
+    lab.run(&["lab", "reset", "own"]).expect(0);
     lab.nothing_is_left();
 }
 
