@@ -164,110 +164,109 @@ bytes = 1
         assert_eq!(run.command, "server 127.0.0.9");
     }
 
+    /// What is replaced in [`GOOD`], by something wrong.
+    const WRONG: &[(&str, &str)] = &[
+        ("title = \"t\"\n", "title = \"t\"\ncolour = 1\n"),
+        ("learned = []\n", "learned = []\n[environment]\nsources = { add-svc = \"add.py\" }\n"),
+        ("a.hcl", "b.hcl"),
+        ("learned = []\n", "learned = []\n[environment]\nconsul = [\"consul.hcl\"]\n"),
+        ("id = \"one\"", "id = \"One\""),
+        ("text = \"at", "timeout_seconds = 0\ntext = \"at"),
+        ("run = \"server", "ran = \"server"),
+        ("service = \"server\"\n", ""),
+        ("service = \"server\"", "service = \"machine\""),
+        ("ready = { kind = \"tcp\", port = 1 }\n", ""),
+        ("kind = \"tcp\"", "kind = \"udp\""),
+        ("check = \"tcp-echo\"", "check = \"magic\""),
+        ("bytes = 1\n", ""),
+        ("bytes = 1\n", "bytes = 1\nbits = 8\n"),
+        ("[[step.do]]\ncheck", "[[step]]\ncheck"),
+        ("[[step.do]]\ncheck", "[[step.reset]]\nstart = \"server\"\n\n[[step.do]]\ncheck"),
+        ("text = \"at", "changes = false\nreset = [{ stop = \"server\" }]\ntext = \"at"),
+        ("text = \"at", "colour = 1\ntext = \"at"),
+        ("learned = []\n", "learned = []\nport = [{ port = 0, purpose = \"p\" }]\n"),
+        ("run = \"server {address}\"\n", "run = \"server {address}\"\nlines = \"all\"\n"),
+        ("run = \"server {address}\"\n", "run = \"server {address}\"\ncolour = 1\n"),
+        ("ready = { kind = \"tcp\", port = 1 }", "ready = { port = 1 }"),
+        ("ready = { kind = \"tcp\", port = 1 }", "ready = \"tcp\""),
+        ("kind = \"tcp\", port = 1", "kind = \"tcp\", port = 0"),
+        ("kind = \"tcp\", port = 1", "kind = \"tcp\", port = 1, admin = 1"),
+        ("kind = \"tcp\", port = 1", "kind = \"envoy\", admin = 1, listener = \"{address}\""),
+        ("port = 1\nbytes", "port = 65536\nbytes"),
+        ("bytes = 1\n", "bytes = 67108865\n"),
+        ("claim =", "component = \"sevrer\"\nclaim ="),
+        ("claim =", "between = [\"a\", \"a\"]\nclaim ="),
+        ("claim =", "between = [\"a\", \"b\", \"c\"]\nclaim ="),
+        ("claim = \"it echoes\"\n", ""),
+        ("bytes = 1\n", "bytes = 1\n[[step.reset]]\nstop = \"sevrer\"\n"),
+        ("bytes = 1\n", "bytes = 1\n[[step.reset]]\nrun = \"true\"\ntask = \"do it\"\n"),
+        (
+            "[[step.do]]\ncheck",
+            "[[step.do]]\nrun = \"x\"\ntask = \"t\"\n[[step.do]]\nrun = \"y\"\n[[step.do]]\ncheck",
+        ),
+        ("bytes = 1\n", "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 0\nname = \"n\"\ngrows = 1\n"),
+        (
+            "bytes = 1\n",
+            "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1.5\nname = \"n\"\ngrows = 1\n",
+        ),
+        (
+            "bytes = 1\n",
+            "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"byte\"\n",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answer = \"v2\" }\n",
+        ),
+        (
+            "bytes = 1\n",
+            "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\ncolour = 1\nname = \"n\"\ngrows = 1\n",
+        ),
+        (
+            "bytes = 1\n",
+            "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nat = \"8.8.8.8\"\nname = \"n\"\ngrows = 1\n",
+        ),
+        (
+            "bytes = 1\n",
+            "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+            "tcp-denied\"\nclaim = \"c\"\nport = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"bytes\"\n",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "http\"\nclaim = \"c\"\nport = 1\npath = \"/\"\nstatus = 600",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "http\"\nclaim = \"c\"\nport = 1\npath = \"/\"\nstatus = 200\ntimes = 0",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nanswers = { 99 = 1 }",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nheaders = { ok = \"1\", \"a b\" = \"1\" }",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nby = \"x-version\"",
+        ),
+        (
+            "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
+            "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nby = \"x-version\"\nshare = { a = 0.5 }",
+        ),
+    ];
+
     #[test]
     fn errors_name_line_column_and_expectation() {
-        let cases = [
-            ("title = \"t\"\n", "title = \"t\"\ncolour = 1\n"),
-            ("learned = []\n", "learned = []\n[environment]\nsources = { add-svc = \"add.py\" }\n"),
-            ("a.hcl", "b.hcl"),
-            ("learned = []\n", "learned = []\n[environment]\nconsul = [\"consul.hcl\"]\n"),
-            ("id = \"one\"", "id = \"One\""),
-            ("text = \"at", "timeout_seconds = 0\ntext = \"at"),
-            ("run = \"server", "ran = \"server"),
-            ("service = \"server\"\n", ""),
-            ("service = \"server\"", "service = \"machine\""),
-            ("ready = { kind = \"tcp\", port = 1 }\n", ""),
-            ("kind = \"tcp\"", "kind = \"udp\""),
-            ("check = \"tcp-echo\"", "check = \"magic\""),
-            ("bytes = 1\n", ""),
-            ("bytes = 1\n", "bytes = 1\nbits = 8\n"),
-            ("[[step.do]]\ncheck", "[[step]]\ncheck"),
-            ("[[step.do]]\ncheck", "[[step.reset]]\nstart = \"server\"\n\n[[step.do]]\ncheck"),
-            ("text = \"at", "changes = false\nreset = [{ stop = \"server\" }]\ntext = \"at"),
-            ("text = \"at", "colour = 1\ntext = \"at"),
-            ("learned = []\n", "learned = []\nport = [{ port = 0, purpose = \"p\" }]\n"),
-            ("run = \"server {address}\"\n", "run = \"server {address}\"\nlines = \"all\"\n"),
-            ("run = \"server {address}\"\n", "run = \"server {address}\"\ncolour = 1\n"),
-            ("ready = { kind = \"tcp\", port = 1 }", "ready = { port = 1 }"),
-            ("ready = { kind = \"tcp\", port = 1 }", "ready = \"tcp\""),
-            ("kind = \"tcp\", port = 1", "kind = \"tcp\", port = 0"),
-            ("kind = \"tcp\", port = 1", "kind = \"tcp\", port = 1, admin = 1"),
-            ("kind = \"tcp\", port = 1", "kind = \"envoy\", admin = 1, listener = \"{address}\""),
-            ("port = 1\nbytes", "port = 65536\nbytes"),
-            ("bytes = 1\n", "bytes = 67108865\n"),
-            ("claim =", "component = \"sevrer\"\nclaim ="),
-            ("claim =", "between = [\"a\", \"a\"]\nclaim ="),
-            ("claim =", "between = [\"a\", \"b\", \"c\"]\nclaim ="),
-            ("claim = \"it echoes\"\n", ""),
-            ("bytes = 1\n", "bytes = 1\n[[step.reset]]\nstop = \"sevrer\"\n"),
-            ("bytes = 1\n", "bytes = 1\n[[step.reset]]\nrun = \"true\"\ntask = \"do it\"\n"),
-            (
-                "[[step.do]]\ncheck",
-                "[[step.do]]\nrun = \"x\"\ntask = \"t\"\n[[step.do]]\nrun = \"y\"\n[[step.do]]\ncheck",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 0\nname = \"n\"\ngrows = 1\n",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1.5\nname = \"n\"\ngrows = 1\n",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"byte\"\n",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answer = \"v2\" }\n",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\ncolour = 1\nname = \"n\"\ngrows = 1\n",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nat = \"8.8.8.8\"\nname = \"n\"\ngrows = 1\n",
-            ),
-            (
-                "bytes = 1\n",
-                "bytes = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
-                "tcp-denied\"\nclaim = \"c\"\nport = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = \"bytes\"\n",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1\n",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\n[[step.do.counter]]\nwho = \"w\"\nadmin = 1\nname = \"n\"\ngrows = { answered = \"v2\" }\n",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "http\"\nclaim = \"c\"\nport = 1\npath = \"/\"\nstatus = 600",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "http\"\nclaim = \"c\"\nport = 1\npath = \"/\"\nstatus = 200\ntimes = 0",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nanswers = { 99 = 1 }",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nheaders = { ok = \"1\", \"a b\" = \"1\" }",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nby = \"x-version\"",
-            ),
-            (
-                "tcp-echo\"\nclaim = \"it echoes\"\nport = 1\nbytes = 1",
-                "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nby = \"x-version\"\nshare = { a = 0.5 }",
-            ),
-        ];
-        let shown: Vec<String> = cases
-            .into_iter()
+        let shown: Vec<String> = WRONG
+            .iter()
             .map(|(from, to)| {
                 let text = GOOD.replacen(from, to, 1);
                 assert_ne!(text, GOOD, "{from}");

@@ -37,7 +37,7 @@ impl Practised {
         let lab = lab(named.id.as_str(), settings.address, settings)?;
         let run = settings.run_dir();
         let standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
-        Ok(Self { run, lab, standing, chosen })
+        Ok(Self { lab, run, standing, chosen })
     }
 
     fn require_running(&self) -> Result<()> {
