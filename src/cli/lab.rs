@@ -53,7 +53,7 @@ pub struct WhyArgs {
     pub source: String,
     /// The service that is called
     pub destination: String,
-    /// The path of one request: some intentions decide by it
+    /// The path of one request: routes and some intentions decide by it
     #[arg(long, value_name = "PATH", value_parser = path)]
     pub path: Option<String>,
     /// The method of that request

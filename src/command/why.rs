@@ -31,8 +31,12 @@ fn as_json(way: &Way) -> Value {
 
 fn outcome(way: &Way) -> Result<()> {
     let Some(stop) = way.stop() else { return Ok(()) };
+    let call = way
+        .request
+        .as_ref()
+        .map_or_else(|| "no call gets".to_owned(), |asked| format!("{asked} does not get"));
     let what = format!(
-        "no call gets from {} to {}: the way stops at the {}",
+        "{call} from {} to {}: the way stops at the {}",
         way.source,
         way.destination,
         way.name_of(stop.kind)

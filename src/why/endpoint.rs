@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::branch::short;
 use super::certificate::unknown;
 use super::facts::{Facts, Pages};
-use super::route::{nobody_leads_there, of_the_way, short};
+use super::route::{nobody_leads_there, of_the_way};
 use super::way::{Finding, Verdict};
 use crate::api::envoy::{socket_address, sum};
 

@@ -1,11 +1,11 @@
 //! An API gateway that calls: it has no sidecar, since it is an Envoy itself. Calls come to it from outside, and its routes
 //! say to whom they go.
 
+use super::branch::{Branches, in_short, is_of};
 use super::certificate::unknown;
 use super::facts::{Facts, Pages, Side};
-use super::route::{behind, in_short, no_cluster, not_this_one, short};
+use super::route::of_request;
 use super::way::Finding;
-use super::{Question, Request};
 use crate::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
 use crate::api::envoy::socket_address;
 
@@ -85,7 +85,7 @@ fn listens(pages: &Pages, port: u16) -> bool {
 
 /// One finding for each instance's routes to the destination.
 pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
-    let Question { source, destination, request } = &facts.question;
+    let (source, destination) = (&facts.question.source, &facts.question.destination);
     let leading: Vec<&GatewayRoute> = gateway.routes_to(destination).collect();
     if leading.is_empty() {
         return vec![no_route(source, destination, gateway)];
@@ -97,16 +97,12 @@ pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
             leading.iter().flat_map(|route| &route.troubles).map(String::as_str).collect();
         let look =
             format!("`consul config read -kind {}` shows the route", leading[0].name.replace(' ', " -name "));
-        let targets = targets(pages, destination, request.as_ref());
-        if let Some(request) = request.as_ref().filter(|_| targets.is_empty() && leads_to(pages, destination))
-        {
-            let elsewhere = behind(pages, Some(request), |_| true, |_| true);
-            return not_this_one(id, request, destination, &elsewhere, format!("there is {by}; {look}"));
+        let branches = Branches::of_the_way(facts, pages);
+        if let Some(finding) = of_request(id, facts, &branches, &format!("there is {by}; {look}")) {
+            return finding;
         }
+        let targets = branches.targets();
         let shown = in_short(&targets);
-        if let Some(missing) = targets.iter().find(|target| pages.cluster(target).is_none()) {
-            return no_cluster(id, missing);
-        }
         let of_destination = targets.iter().any(|target| is_of(target, destination));
         match (troubles.is_empty(), targets.is_empty(), of_destination) {
             (false, _, false) => Finding::broken(
@@ -171,22 +167,4 @@ fn in_words(route: &GatewayRoute, destination: &str) -> String {
     let leading = route.targets.iter().filter(|target| target.service == destination);
     let paths: Vec<&str> = leading.flat_map(|target| &target.paths).map(String::as_str).collect();
     if paths.is_empty() { route.name.clone() } else { format!("{} ({})", route.name, paths.join(", ")) }
-}
-
-/// The clusters that the gateway's listeners lead to, as far as they are called like the destination. Where none is, as
-/// where one service stands in for another, it may be any of them.
-pub(super) fn targets(pages: &Pages, destination: &str, request: Option<&Request>) -> Vec<String> {
-    let is_own = leads_to(pages, destination);
-    behind(pages, request, |_| true, |cluster| !is_own || is_of(cluster, destination))
-}
-
-/// Whether any request gets to a cluster that is called like the destination.
-fn leads_to(pages: &Pages, destination: &str) -> bool {
-    !behind(pages, None, |_| true, |cluster| is_of(cluster, destination)).is_empty()
-}
-
-/// Whether a cluster, `[<subset>.]<service>.<namespace>.<datacenter>.internal.<trust domain>`, is a service's.
-pub(super) fn is_of(cluster: &str, service: &str) -> bool {
-    let parts: Vec<&str> = short(cluster).split('.').collect();
-    matches!(parts[..], [name, _, _] | [_, name, _, _] if name == service)
 }

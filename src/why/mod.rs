@@ -4,6 +4,7 @@
 //! each, judges it without asking anybody anything more; and [`way`] puts the hops in order and finds the first one at which
 //! no instance lets anything through.
 
+mod branch;
 mod certificate;
 mod destination;
 mod endpoint;
@@ -38,7 +39,7 @@ pub struct Question {
     pub source: String,
     /// The service that is called.
     pub destination: String,
-    /// What is asked for, where that is known: it matters to intentions about paths and methods.
+    /// What is asked for, where that is known: it matters to routes, and to intentions about paths and methods.
     pub request: Option<Request>,
 }
 

@@ -19,15 +19,15 @@ impl From<bool> for Match {
     }
 }
 
-/// The routes of a virtual host that a request may take: up to the first one that takes it for sure, as Envoy tries them in
-/// their order. Without a request, all of them.
-pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<&'a Value> {
+/// The routes of a virtual host that a request may take, and whether it does: up to the first one that takes it for sure, as
+/// Envoy tries them in their order. Without a request, all of them.
+pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<(&'a Value, Match)> {
     let routes = host.get("routes").and_then(Value::as_array).into_iter().flatten();
-    let Some(request) = request else { return routes.collect() };
+    let Some(request) = request else { return routes.map(|route| (route, Match::Yes)).collect() };
     let mut taken = Vec::new();
     for route in routes {
         let verdict = route.get("match").map_or(Match::Yes, |condition| matches(condition, request));
-        taken.extend((verdict != Match::No).then_some(route));
+        taken.extend((verdict != Match::No).then_some((route, verdict)));
         if verdict == Match::Yes {
             break;
         }
@@ -62,13 +62,16 @@ fn by_path(condition: &Value, path: &str) -> Match {
     }
 }
 
-/// A method is a header, too; of the others nothing is known.
+/// A method is a header, too: of Consul a pattern of plain words, `GET|PUT`. Of other headers nothing is known.
 fn by_header(header: &Value, request: &Request) -> Match {
     let is_method = header.get("name").and_then(Value::as_str) == Some(":method");
-    let is_plain = header.get("invert_match").and_then(Value::as_bool) != Some(true);
-    let exact = header.pointer("/string_match/exact").or_else(|| header.get("exact_match"));
-    match exact.and_then(Value::as_str) {
-        Some(method) if is_method && is_plain => (method == request.method).into(),
+    let is_inverted = header.get("invert_match").and_then(Value::as_bool) == Some(true);
+    let of = |name: &str| header.pointer(&format!("/string_match/{name}")).and_then(Value::as_str);
+    let is_plain = |pattern: &&str| pattern.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'|');
+    match of("exact").or_else(|| of("safe_regex/regex").filter(is_plain)) {
+        Some(methods) if is_method => {
+            (methods.split('|').any(|method| method == request.method) != is_inverted).into()
+        }
         _ => Match::Perhaps,
     }
 }
@@ -111,7 +114,8 @@ mod tests {
         let routes = host["routes"].as_array().unwrap();
         let taken = |path: &str| {
             let taken = taken(&host, Some(&get(path)));
-            taken.iter().map(|one| routes.iter().position(|route| route == *one).unwrap()).collect::<Vec<_>>()
+            let place = |(one, _): &(&Value, Match)| routes.iter().position(|route| route == *one).unwrap();
+            taken.iter().map(place).collect::<Vec<_>>()
         };
         assert_eq!(taken("/a"), [0]);
         assert_eq!(taken("/b/c"), [1, 2]);
@@ -121,6 +125,11 @@ mod tests {
 
     #[test]
     fn a_condition_is_what_envoy_makes_of_it() {
+        // As Consul writes it.
+        let methods = |regex: &str, inverted: bool| {
+            let method = json!({"name": ":method", "string_match": {"safe_regex": {"regex": regex}}, "invert_match": inverted});
+            json!({"prefix": "/", "headers": [method]})
+        };
         for (condition, path, expected) in [
             (json!({"path": "/a"}), "/a/b", Match::No),
             (json!({"path_separated_prefix": "/a"}), "/a/b", Match::Yes),
@@ -134,11 +143,10 @@ mod tests {
                 "/",
                 Match::Yes,
             ),
-            (
-                json!({"prefix": "/", "headers": [{"name": ":method", "string_match": {"exact": "PUT"}}]}),
-                "/",
-                Match::No,
-            ),
+            (methods("PUT|GET", false), "/", Match::Yes),
+            (methods("PUT|POST", false), "/", Match::No),
+            (methods("PUT", true), "/", Match::Yes),
+            (methods("P.*", false), "/", Match::Perhaps),
             (json!({"prefix": "/b", "headers": [{"name": "x", "present_match": true}]}), "/", Match::No),
         ] {
             assert_eq!(matches(&condition, &get(path)), expected, "{condition} {path}");

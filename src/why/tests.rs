@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::facts::{Facts, Pages};
+use super::request::Match;
 use super::samples::{
     CLUSTER, access_log, by_request, facts, facts_of_gateway, intention, open, open_from_gateway, stopped,
     stopped_from_gateway,
@@ -114,7 +115,7 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
     leads_by(pages, &json!({"rds": {"route_config_name": "echo"}, "access_log": access_log()}));
     let configs = pages.configuration["configs"].as_array_mut().unwrap();
     configs.push(json!({"dynamic_route_configs": [{"route_config": route}]}));
-    assert_eq!(super::route::targets(facts.source.said(), "echo", None), [CLUSTER, other.as_str()]);
+    assert_eq!(targets(facts.source.said(), "echo", false), [CLUSTER, other.as_str()]);
     // Envoy has no cluster for the second share.
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
 }
@@ -144,10 +145,10 @@ fn a_gateway_sends_each_service_to_its_own_clusters() {
     let pages = facts.source.said();
     pages.configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
         json!([{"routes": [{"route": {"cluster": other}}, {"route": {"weighted_clusters": shares}}]}]);
-    assert_eq!(super::gateway::targets(pages, "echo", None), [CLUSTER, subset.as_str()]);
-    assert_eq!(super::gateway::targets(pages, "other", None), [other.as_str()]);
+    assert_eq!(targets(pages, "echo", true), [CLUSTER, subset.as_str()]);
+    assert_eq!(targets(pages, "other", true), [other.as_str()]);
     // The one that stands in for this one is any of them.
-    assert_eq!(super::gateway::targets(pages, "third", None).len(), 3);
+    assert_eq!(targets(pages, "third", true).len(), 3);
 }
 
 #[test]
@@ -212,11 +213,66 @@ fn only_what_routes_says_where_calls_go() {
         "access_log": access_log()});
     for filter in [manager, shares] {
         leads_by(facts.source.said(), &filter);
-        assert_eq!(super::route::targets(facts.source.said(), "echo", None), [CLUSTER]);
+        assert_eq!(targets(facts.source.said(), "echo", false), [CLUSTER]);
         assert!(judge(&facts).hops.iter().all(|hop| hop.state == State::Open));
     }
     leads_by(facts.source.said(), &json!({"access_log": access_log()}));
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
+}
+
+#[test]
+fn a_request_that_a_router_sends_elsewhere_does_not_arrive() {
+    let other = CLUSTER.replace("echo.", "other.");
+    let route_of = |path: &str, by_header: &str| {
+        let mut facts = facts();
+        let canary = json!([{"name": "x-canary", "present_match": true}]);
+        let routes = json!([
+            {"match": {"prefix": "/other"}, "route": {"cluster": other}},
+            {"match": {"prefix": "/", "headers": canary}, "route": {"cluster": by_header}},
+            {"match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
+        ]);
+        leads_by(facts.source.said(), &json!({"route_config": {"virtual_hosts": [{"routes": routes}]}}));
+        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
+        let way = judge(&facts);
+        let hop = way.hops.into_iter().find(|hop| hop.kind == HopKind::Route).unwrap();
+        (hop.state, hop.findings[0].seen.clone())
+    };
+    let (state, seen) = route_of("/other/x", CLUSTER);
+    assert_eq!((state, seen.as_str()), (State::Stopped, "Envoy sends it to cluster other.default.dc1"));
+    assert_eq!(route_of("/x", CLUSTER).0, State::Open);
+    let (state, seen) = route_of("/x", &other);
+    let told = "GET /x may go to cluster echo.default.dc1: a header or a pattern decides";
+    assert_eq!((state, seen.as_str()), (State::Doubtful, told));
+}
+
+#[test]
+fn where_one_service_stands_in_for_another_a_request_goes_its_way_too() {
+    let way = |path: &str| {
+        let mut facts = facts_of_gateway();
+        let routes = json!([{"routes": [{"match": {"prefix": "/web"},
+            "route": {"cluster": CLUSTER.replace("echo.", "instead."), "prefix_rewrite": "/api"}}]}]);
+        let pages = facts.source.said();
+        pages.configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
+            routes;
+        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
+        let pages = facts.source.said().clone();
+        let request = facts.question.request.as_ref();
+        let branches = super::branch::Branches::of(&pages, "echo", request, true);
+        (branches.verdict(), branches.paths(path))
+    };
+    assert_eq!(way("/web/x"), (Match::Yes, vec![Some("/api/x".to_owned())]));
+    assert_eq!(way("/nowhere"), (Match::No, Vec::new()));
+}
+
+#[test]
+fn names_of_clusters_tell_whose_they_are() {
+    for cluster in [CLUSTER.to_owned(), format!("v2.{CLUSTER}"), format!("0c8d2f1e~v2.{CLUSTER}")] {
+        assert!(super::branch::is_of(&cluster, "echo") && !super::branch::is_of(&cluster, "v2"), "{cluster}");
+    }
+}
+
+fn targets(pages: &Pages, destination: &str, is_gateway: bool) -> Vec<String> {
+    super::branch::Branches::of(pages, destination, None, is_gateway).targets()
 }
 
 /// Gives the listener for echo this filter alone.
