@@ -80,11 +80,12 @@ impl Catalog {
             })?),
             None => None,
         };
-        let find = |wanted: &str| {
-            entry.file(wanted).or_else(|| base?.file(wanted)).ok_or_else(|| match entry.why_unread(wanted) {
-                Some(why) => format!("{wanted} beside it {why}"),
-                None => format!("there is no {wanted} beside it"),
-            })
+        let find = |wanted: &str| match (entry.file(wanted), entry.why_unread(wanted)) {
+            (Some(text), _) => Ok(text),
+            (None, Some(why)) => Err(format!("{wanted} beside it {why}")),
+            (None, None) => base
+                .and_then(|base| base.file(wanted))
+                .ok_or_else(|| format!("there is no {wanted} beside it")),
         };
         Lab::parse(entry.id.clone(), text, &origin, address, find)
     }
