@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::failure::{Failure, Result};
-use crate::model::{LabAddress, LabId, Wishes};
+use crate::model::{FileName, LabAddress, LabId, Wishes};
 use crate::runtime::RuntimeKind;
 use crate::runtime::alive::is_running;
 use crate::runtime::readiness::Readiness;
@@ -48,6 +48,9 @@ pub struct RunState {
     pub path: Vec<Utf8PathBuf>,
     /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
+    /// The lab's files that were laid down.
+    #[serde(default)]
+    pub files: Vec<FileName>,
     /// Whether the user asked to leave it running (`--keep`).
     pub kept: bool,
     /// In the order they were started.
@@ -273,6 +276,7 @@ impl RunState {
             runtime: RuntimeKind::of(address),
             path,
             tools,
+            files: Vec::new(),
             kept: false,
             services: Vec::new(),
             environment: None,

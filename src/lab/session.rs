@@ -49,12 +49,10 @@ impl Session {
             Place::Docker { .. } => copy_of_this_program(run)?.into_std_path_buf(),
         };
         fs::os::unix::fs::symlink(own, run.bin().join("meshlab"))?;
-        for (name, text) in &lab.files {
-            fs::write(run.work().join(name.as_str()), text)?;
-        }
         let mut state =
             RunState::new(lab.id.clone(), run.address(), components.path.clone(), components.tools.clone());
         state.environment.clone_from(&lab.environment);
+        lay_down(&lab, run, &mut state)?;
         Self::over(lab, run, state, components, dirs, reporter).await
     }
 
@@ -66,14 +64,9 @@ impl Session {
         dirs: &Dirs,
         reporter: SharedReporter,
     ) -> Result<Self> {
-        let state = recorded(run)?;
-        // Its author may have added some since; what a reader changed stays.
-        for (name, text) in &lab.files {
-            let path = run.work().join(name.as_str());
-            if !path.exists() {
-                fs::write(path, text)?;
-            }
-        }
+        let mut state = recorded(run)?;
+        // Its author may have added some since. What a reader changed or removed stays so.
+        lay_down(&lab, run, &mut state)?;
         Self::over(lab, run, state, components, dirs, reporter).await
     }
 
@@ -375,6 +368,17 @@ impl Session {
     pub(super) fn report(&self, event: LabEvent) {
         self.reporter.report(Event::Lab(event));
     }
+}
+
+/// Writes those of the lab's files that were not written before.
+fn lay_down(lab: &Lab, run: &RunDir, state: &mut RunState) -> Result<()> {
+    for (name, text) in &lab.files {
+        if !state.files.contains(name) {
+            fs::write(run.work().join(name.as_str()), text)?;
+            state.files.push(name.clone());
+        }
+    }
+    Ok(())
 }
 
 fn recorded(run: &RunDir) -> Result<RunState> {

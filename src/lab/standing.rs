@@ -15,16 +15,21 @@ use crate::state::RunDir;
 /// The steps of a running lab that are done, on disk; and its reader's progress, which is told of them as well.
 #[derive(Debug)]
 pub struct Standing {
-    path: Utf8PathBuf,
-    done: BTreeSet<StepId>,
+    run: RunDir,
+    /// None before any step has ended.
+    done: Option<BTreeSet<StepId>>,
     progress: Progress,
 }
 
 impl Standing {
     /// What is known of the lab in this folder; none of its steps is done where there is nothing.
     pub fn load(run: &RunDir, progress: Progress) -> Self {
-        let path = run.root().join("steps.json");
-        Self { done: read(&path), path, progress }
+        Self { done: read(&file(run)), run: run.clone(), progress }
+    }
+
+    /// Looks again: another meshlab may be at work here.
+    pub fn refresh(&mut self) {
+        self.done = read(&file(&self.run));
     }
 
     /// The reader's progress with the lab, wherever it ran.
@@ -32,9 +37,14 @@ impl Standing {
         &mut self.progress
     }
 
+    /// Whether any step has ended here, well or not: what is running is a lab at work.
+    pub fn is_begun(&self) -> bool {
+        self.done.is_some()
+    }
+
     /// Whether a step is done here.
     pub fn is_done(&self, step: &StepId) -> bool {
-        self.done.contains(step)
+        self.done.as_ref().is_some_and(|done| done.contains(step))
     }
 
     /// The first step that is not done here, from 0; `None` once all are.
@@ -47,24 +57,32 @@ impl Standing {
         lab.steps.iter().skip(from).any(|step| self.is_done(&step.id))
     }
 
-    /// Records how a step ended.
+    /// Records how a step ended. Of a lab that has been taken down meanwhile, only its reader's progress is left.
     pub fn mark(&mut self, lab: &Lab, step: &StepId, done: bool) -> Result<()> {
-        // A reader may have had a step checked beside the lab that is running.
-        self.done = read(&self.path);
-        if done {
-            self.done.insert(step.clone());
-        } else {
-            self.done.remove(step);
+        self.progress.mark(lab, step, done)?;
+        if self.run.load().is_none_or(|state| state.lab != lab.id) {
+            return Ok(());
         }
-        let text = serde_json::to_string(&self.done)
+        self.refresh();
+        let steps = self.done.get_or_insert_default();
+        if done {
+            steps.insert(step.clone());
+        } else {
+            steps.remove(step);
+        }
+        let text = serde_json::to_string(steps)
             .map_err(|error| Failure::failed("cannot record which steps are done").seen(&error))?;
-        record(&self.path, &text)?;
-        self.progress.mark(lab, step, done)
+        record(&file(&self.run), &text)
     }
 }
 
-fn read(path: &Utf8Path) -> BTreeSet<StepId> {
-    fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+fn file(run: &RunDir) -> Utf8PathBuf {
+    run.root().join("steps.json")
+}
+
+fn read(path: &Utf8Path) -> Option<BTreeSet<StepId>> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(serde_json::from_str(&text).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -72,6 +90,7 @@ mod tests {
     use super::*;
     use crate::lab::Catalog;
     use crate::model::LabAddress;
+    use crate::state::RunState;
 
     #[test]
     fn what_is_done_here_is_not_what_was_done_elsewhere() {
@@ -85,8 +104,10 @@ mod tests {
         }
         let run = RunDir::new(folder, LabAddress::DEFAULT);
         run.create().unwrap();
+        run.save(&RunState::new(lab.id.clone(), run.address(), Vec::new(), Vec::new())).unwrap();
         let load = || Standing::load(&run, Progress::load(folder, &lab.id));
         let mut standing = load();
+        assert!(!standing.is_begun());
         assert_eq!((standing.current(&lab), standing.is_any_done(&lab, 0)), (Some(0), false));
         let mut beside = load();
         for (step, from) in [(&lab.steps[0].id, &mut standing), (&lab.steps[1].id, &mut beside)] {
@@ -97,6 +118,11 @@ mod tests {
         assert_eq!((standing.current(&lab), standing.is_any_done(&lab, 1)), (Some(0), true));
         assert_eq!(standing.progress().current(&lab), Some(0));
         std::fs::write(run.root().join("steps.json"), "{").unwrap();
-        assert_eq!(load().current(&lab), Some(0));
+        assert_eq!((load().current(&lab), load().is_begun()), (Some(0), true));
+        // It was taken down, and another one may be there.
+        std::fs::remove_dir_all(run.root()).unwrap();
+        standing.mark(&lab, &lab.steps[0].id, true).unwrap();
+        assert!(!load().is_begun());
+        assert!(Progress::load(folder, &lab.id).is_done(&lab.steps[0].id));
     }
 }

@@ -98,6 +98,8 @@ fn what_runs_is_not_what_was_done_before(place: Place) {
     }
     let open = lab.run(&["lab", "check", "own"]).expect(3);
     assert!(open.stderr.contains("lab hint 9-own 3"), "{}", open.stderr);
+    let hint = lab.run(&["--json", "lab", "hint", "own"]).expect(0).json();
+    assert_eq!(hint["step"], "exercise");
     // A file that its author has added meanwhile.
     change(&file, "files = [\"greeting.txt\"]", "files = [\"greeting.txt\", \"more.txt\"]");
     std::fs::write(lab.folder().join("labs/9-own/more.txt"), "hello from {address}").unwrap();
@@ -118,6 +120,14 @@ fn what_runs_is_not_what_was_done_before(place: Place) {
     assert!(anew.stderr.contains("`meshlab lab reset 9-own` begins the whole lab anew"), "{}", anew.stderr);
     let undone = lab.run(&["lab", "reset", "own", "1"]).expect(0);
     assert!(undone.stderr.contains("steps after it still count as done"), "{}", undone.stderr);
+    lab.run(&["lab", "reset", "own"]).expect(0);
+    // The only step that was done is undone: it is still this lab that is at work.
+    lab.run(&["lab", "solve", "own"]).expect(0);
+    lab.run(&["lab", "reset", "own", "1"]).expect(0);
+    let again = lab.run(&["lab", "solve", "own"]).expect(0);
+    assert!(again.stderr.contains("step 1/3 passed"), "{}", again.stderr);
+    let hint = lab.run(&["--json", "lab", "hint", "own", "3"]).expect(0).json();
+    assert_eq!(hint["step"], "exercise");
     lab.run(&["lab", "reset", "own"]).expect(0);
     lab.nothing_is_left();
 }

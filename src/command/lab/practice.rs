@@ -92,6 +92,8 @@ pub async fn check(
     report(LabEvent::StepStarted { number, of, step: step.clone(), title, text: String::new() });
     let started = Instant::now();
     let outcome = session.check_step(index, checked.timeout.min(PATIENCE_WITH_READERS)).await;
+    // The lab may have gone on meanwhile.
+    standing.refresh();
     // A later step may have changed what this one's checks look at, as one that allows what was denied does.
     let still_counts = outcome.is_err() && standing.is_done(&step) && standing.is_any_done(lab, number);
     if !still_counts {
@@ -100,12 +102,15 @@ pub async fn check(
     report(LabEvent::StepFinished { number, step, passed: outcome.is_ok(), took: started.elapsed() });
     let id = &lab.id;
     let failed = |failure: Failure| {
-        failure.hint(if still_counts {
-            format!(
-                "it still counts as done: steps after it are, and may have changed what it looks at; `meshlab lab reset {id}` begins anew"
-            )
-        } else {
-            format!("`meshlab lab hint {id} {number}` helps; `meshlab lab solve {id} {number}` does it")
+        let still = "it still counts as done: steps after it are, and may have changed what it looks at";
+        failure.hint(match (still_counts, checked.reset.is_empty()) {
+            (false, _) => {
+                format!("`meshlab lab hint {id} {number}` helps; `meshlab lab solve {id} {number}` does it")
+            }
+            (true, false) => format!(
+                "{still}; `meshlab lab reset {id} {number}`, then `meshlab lab solve {id} {number}` does it again"
+            ),
+            (true, true) => format!("{still}; `meshlab lab reset {id}` begins anew"),
         })
     };
     outcome.map_err(failed)?;
@@ -121,11 +126,24 @@ pub async fn check(
     Ok(())
 }
 
+/// The step that is open: of the lab that is running, if it is, else of its reader's progress.
+fn open_step(lab: &Lab, settings: &Settings) -> Result<Option<usize>> {
+    let state_dir = &settings.dirs.state;
+    let progress = Progress::load(state_dir, &lab.id);
+    let mut running = RunDir::all(state_dir)?;
+    running.retain(|run| run.load().is_some_and(|state| state.lab == lab.id));
+    let here = running.iter().find(|run| run.address() == settings.address).or_else(|| running.first());
+    Ok(match here {
+        Some(run) => Standing::load(run, progress).current(lab),
+        None => progress.current(lab),
+    })
+}
+
 /// One more hint for a step, below those that were shown before.
 pub fn hint(name: &str, named: Option<&str>, settings: &Settings) -> Result<Output> {
     let lab = lab(name, settings.address, settings)?;
     let mut progress = Progress::load(&settings.dirs.state, &lab.id);
-    let index = step(&lab, progress.current(&lab), named)?;
+    let index = step(&lab, open_step(&lab, settings)?, named)?;
     let (hinted, number) = (&lab.steps[index], index + 1);
     let of = hinted.hints.len();
     let shown = progress.reveal_hint(&hinted.id, of)?;

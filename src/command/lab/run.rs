@@ -120,8 +120,8 @@ pub(super) async fn go(
 
 /// Whether a lab that was left running goes on.
 fn is_resumable(run: &RunDir, lab: &Lab, standing: &Standing) -> bool {
-    // One without a single step done may be an environment that `up` brought up: that is no lab at work.
-    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_any_done(lab, 0)
+    // One of which no step was begun is an environment that `up` brought up: that is no lab at work.
+    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_begun()
 }
 
 /// Which steps are done, and which of them are seen.
