@@ -70,13 +70,17 @@ pub async fn look(question: Question, run: &RunDir) -> Result<Way> {
 /// All hops, from what is known.
 fn judge(facts: &Facts) -> Way {
     let (source, destination) = (&facts.source, &facts.destination);
+    let (listeners, routes) = match &source.gateway {
+        Some(gateway) => (gateway::listeners(facts, gateway), gateway::routes(facts, gateway)),
+        None => (upstream::listeners(facts), route::clusters(facts)),
+    };
     let hops = vec![
         Hop::new(HopKind::Source, service::known(source)),
         service::stands_for(source),
         Hop::new(HopKind::SourceEnvoy, envoy::alive(source)),
         Hop::new(HopKind::SourceCertificate, certificate::of(source, facts)),
-        Hop::new(HopKind::Upstream, upstream::listeners(facts)),
-        Hop::new(HopKind::Route, route::clusters(facts)),
+        Hop::new(HopKind::Upstream, listeners),
+        Hop::new(HopKind::Route, routes),
         Hop::new(HopKind::Endpoints, endpoint::endpoints(facts)),
         Hop::new(HopKind::Intention, intention::decision(facts)),
         Hop::new(HopKind::DestinationSidecar, service::sidecars(destination)),

@@ -1,18 +1,15 @@
 //! Where the calling side's Envoy sends what comes in at its port: clusters, perhaps several in shares.
 
+use super::Request;
 use super::branch::{Branches, in_short};
 use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::{Facts, Pages};
 use super::request::Match;
 use super::way::Finding;
-use super::{Request, gateway};
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
-    if let Some(gateway) = &facts.source.gateway {
-        return gateway::routes(facts, gateway);
-    }
     let destination = &facts.question.destination;
     let look = format!("`consul config read -kind service-router -name {destination}` shows the routes");
     let finding = |(id, pages): (&str, Option<&Pages>)| {

@@ -3,15 +3,11 @@
 use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::Facts;
-use super::gateway;
 use super::way::Finding;
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn listeners(facts: &Facts) -> Vec<Finding> {
     let (source, destination) = (&facts.question.source, &facts.question.destination);
-    if let Some(gateway) = &facts.source.gateway {
-        return gateway::listeners(facts, gateway);
-    }
     if facts.source.sidecars.is_empty() {
         return vec![nobody(&facts.source)];
     }

@@ -9,7 +9,6 @@ use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
 use super::failure::reason;
-use super::fetch::Fetched;
 use super::{Plan, Sources, State};
 use crate::artifact::capacity::Capacity;
 use crate::artifact::download::{Downloader, Timeouts, waiting};
@@ -70,6 +69,13 @@ fn ready_row(artifact: &Artifact) -> ProvisionRow {
         outcome: ProvisionOutcome::Ready,
         earlier: Vec::new(),
     }
+}
+
+/// Where an artifact's files came from, and which sources failed before.
+pub(super) struct Fetched<'a> {
+    pub(super) source: &'a Source,
+    pub(super) from: &'static str,
+    pub(super) bytes: u64,
 }
 
 impl<'a> Engine<'a> {

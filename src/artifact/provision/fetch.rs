@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::engine::Engine;
+use super::engine::{Engine, Fetched};
 use super::failure::{no_source, not_cached};
 use super::plan::allowed;
 use crate::artifact::source::{self, Job, mirror};
@@ -13,13 +13,6 @@ use crate::event::{Event, SourceFailure};
 use crate::failure::{Failure, Result};
 use crate::lockfile::{Artifact, LockedFile, Source, SourceKind};
 use crate::model::{ArtifactName, Platform};
-
-/// Where an artifact's files came from, and which sources failed before.
-pub(super) struct Fetched<'a> {
-    pub(super) source: &'a Source,
-    pub(super) from: &'static str,
-    pub(super) bytes: u64,
-}
 
 impl<'a> Engine<'a> {
     /// All files of one source into the store: a source that is complete there, else the first that delivers.
