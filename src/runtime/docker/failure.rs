@@ -22,6 +22,12 @@ pub(super) fn told(failure: Failure, error: &Error) -> Failure {
             "free some space where Docker keeps its data (`docker system df`), or give --runtime host",
         );
     }
+    // It was free a moment ago: that is looked at before.
+    if words.contains("address already in use") {
+        return failure.hint(
+            "something else took that port meanwhile: `meshlab doctor` names who; --address 10.10.20.150 has doors of its own",
+        );
+    }
     if is_gone(error) {
         return failure
             .hint("Docker seems to have stopped: start it, then `meshlab down` and the same command again");
