@@ -15,7 +15,7 @@ use super::table::{Misplaced, Table};
 use crate::failure::{Failure, Result};
 use crate::model::{ArtifactName, FileName, LabAddress, LabId, Port, Wishes};
 use crate::runtime::ports::NeededPort;
-use crate::vm::{Component, OWN_FILES};
+use crate::vm::{Component, is_own_file};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +91,7 @@ fn read<'a>(
     let own = raw.files.into_iter().map(|name| (name.span(), name.into_inner()));
     for (at, name) in own.chain(of_environment) {
         let content = placeholders.fill(file(name.as_str()).map_err(|what| Misplaced::new(&at, what))?);
-        if environment.is_some() && OWN_FILES.contains(&name.as_str()) {
+        if environment.is_some() && is_own_file(name.as_str()) {
             let what = format!("{name} is a file of the environment's own: give this one another name");
             return Err(Misplaced::new(&at, what));
         }

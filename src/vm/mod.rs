@@ -26,9 +26,13 @@ use crate::state::RunDir;
 /// What Nomad reads besides where its tasks may have networks of their own.
 const BRIDGE_FILE: &str = "bridge.hcl";
 
-/// What is written into the lab's folder for the environment: a lab cannot have files of these names beside it.
-pub const OWN_FILES: [&str; 6] =
-    ["consul.hcl", "nomad.hcl", "nginx.conf", BRIDGE_FILE, VARIABLES, packages::LIST];
+/// The components' configuration, whatever a lab wishes.
+const CONFIGURATION: [&str; 3] = ["consul.hcl", "nomad.hcl", "nginx.conf"];
+
+/// Whether a file of this name is written into the lab's folder for the environment: a lab cannot have one beside it.
+pub fn is_own_file(name: &str) -> bool {
+    CONFIGURATION.contains(&name) || [BRIDGE_FILE, VARIABLES, packages::LIST].contains(&name)
+}
 
 /// The environment on one address.
 #[derive(Debug, Clone)]
@@ -72,7 +76,7 @@ impl Vm {
 
     fn configuration(&self) -> impl Iterator<Item = &'static str> {
         let bridge = (self.wishes.network == Network::Bridge).then_some(BRIDGE_FILE);
-        ["consul.hcl", "nomad.hcl", "nginx.conf"].into_iter().chain(bridge)
+        CONFIGURATION.into_iter().chain(bridge)
     }
 
     fn fill(&self, template: &str, plugins: &Utf8Path) -> String {

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use super::Request;
-use super::facts::{Facts, Pages};
+use super::facts::{Facts, Pages, items};
 use super::request::{Match, goes_on_with, taken};
 
 /// The ways on from the listeners that calls to a destination come in at.
 pub(super) struct Branches<'a> {
     pages: &'a Pages,
     destination: &'a str,
-    /// Those that there are, whatever is asked for.
-    all: Vec<Branch<'a>>,
-    /// Those that the request may take; all of them where there is none.
+    /// Those that the request may take; all that there are, where there is no request.
     taken: Vec<Branch<'a>>,
+    /// Whether there is any, whatever is asked for.
+    lead_anywhere: bool,
     /// Whether any of them leads to a cluster that is called like the destination. Where none does, as where one service
     /// stands in for another, it may be any of them.
     is_named: bool,
@@ -23,7 +23,6 @@ pub(super) struct Branches<'a> {
 }
 
 /// One of the ways on behind a listener.
-#[derive(Clone)]
 struct Branch<'a> {
     clusters: Vec<&'a str>,
     /// Whether the request goes this way.
@@ -48,14 +47,16 @@ impl<'a> Branches<'a> {
     ) -> Self {
         let is_meant = |listener: &str| is_gateway || listener.split(':').next() == Some(destination);
         let all = branches(pages, None, is_meant);
-        let taken = if request.is_some() { branches(pages, request, is_meant) } else { all.clone() };
+        let lead_anywhere = !all.is_empty();
         let is_named = all.iter().flat_map(|branch| &branch.clusters).any(|name| is_of(name, destination));
-        Self { pages, destination, all, taken, is_named, is_strict: is_gateway || request.is_some() }
+        let taken = if request.is_some() { branches(pages, request, is_meant) } else { all };
+        let is_strict = is_gateway || request.is_some();
+        Self { pages, destination, taken, lead_anywhere, is_named, is_strict }
     }
 
     /// Whether there is any way on, whatever is asked for.
     pub(super) fn lead_anywhere(&self) -> bool {
-        !self.all.is_empty()
+        self.lead_anywhere
     }
 
     /// The clusters that calls to the destination go to, each once; those that stand for several are replaced by them.
@@ -149,10 +150,6 @@ fn parts_of(name: &str, pages: &Pages) -> Vec<String> {
     let parts = parts.into_iter().flatten().filter_map(|part| part.as_str().map(str::to_owned));
     let parts: Vec<String> = parts.collect();
     if parts.is_empty() { vec![name.to_owned()] } else { parts }
-}
-
-fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
-    list.and_then(Value::as_array).into_iter().flatten()
 }
 
 /// A cluster's name without the trust domain, which is the same for all.

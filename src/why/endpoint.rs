@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::branch::short;
+use super::branch::{Branches, short};
 use super::certificate::unknown;
 use super::facts::{Facts, Pages};
-use super::route::{nobody_leads_there, of_the_way};
+use super::route::nobody_leads_there;
 use super::way::{Finding, Verdict};
 use crate::api::envoy::{socket_address, sum};
 
@@ -24,7 +24,7 @@ pub(super) fn endpoints(facts: &Facts) -> Vec<Finding> {
             findings.push(unknown(&sidecar.instance.id));
             continue;
         };
-        let targets = of_the_way(facts, pages);
+        let targets = Branches::of_the_way(facts, pages).targets();
         let known: Vec<Finding> =
             targets.iter().flat_map(|target| of_cluster(target, pages, facts)).collect();
         if known.is_empty() {

@@ -245,9 +245,13 @@ impl Pages {
     }
 
     fn section(&self, name: &'static str) -> impl Iterator<Item = &Value> {
-        let parts = self.configuration.get("configs").and_then(Value::as_array).into_iter().flatten();
-        parts.filter_map(move |part| part.get(name)?.as_array()).flatten()
+        items(self.configuration.get("configs")).filter_map(move |part| part.get(name)?.as_array()).flatten()
     }
+}
+
+/// What is in a list of an Envoy's answer; nothing where there is none.
+pub(super) fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
 }
 
 async fn connect(at: &str) -> Result<(), String> {

@@ -4,7 +4,7 @@
 use super::branch::{Branches, in_short, is_of};
 use super::certificate::unknown;
 use super::facts::{Facts, Pages, Side};
-use super::route::of_request;
+use super::route::targets;
 use super::way::Finding;
 use crate::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
 use crate::api::envoy::socket_address;
@@ -98,10 +98,10 @@ pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
         let look =
             format!("`consul config read -kind {}` shows the route", leading[0].name.replace(' ', " -name "));
         let branches = Branches::of_the_way(facts, pages);
-        if let Some(finding) = of_request(id, facts, &branches, &format!("there is {by}; {look}")) {
-            return finding;
-        }
-        let targets = branches.targets();
+        let targets = match targets(id, facts, &branches, &format!("there is {by}; {look}")) {
+            Ok(targets) => targets,
+            Err(finding) => return finding,
+        };
         let shown = in_short(&targets);
         let of_destination = targets.iter().any(|target| is_of(target, destination));
         match (troubles.is_empty(), targets.is_empty(), of_destination) {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Request;
+use super::facts::items;
 
 /// What a condition says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +23,7 @@ impl From<bool> for Match {
 /// The routes of a virtual host that a request may take, and whether it does: up to the first one that takes it for sure, as
 /// Envoy tries them in their order. Without a request, all of them.
 pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<(&'a Value, Match)> {
-    let routes = host.get("routes").and_then(Value::as_array).into_iter().flatten();
+    let routes = items(host.get("routes"));
     let Some(request) = request else { return routes.map(|route| (route, Match::Yes)).collect() };
     let mut taken = Vec::new();
     for route in routes {
@@ -38,8 +39,7 @@ pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<(&'a 
 /// Envoy's `RouteMatch`.
 fn matches(condition: &Value, request: &Request) -> Match {
     let has = |name: &str| condition.get(name).is_some();
-    let list = |name: &str| condition.get(name).and_then(Value::as_array).into_iter().flatten();
-    let verdicts = list("headers").map(|header| by_header(header, request));
+    let verdicts = items(condition.get("headers")).map(|header| by_header(header, request));
     let depends =
         ["query_parameters", "cookies", "runtime_fraction", "grpc", "tls_context", "dynamic_metadata"];
     let else_known = if depends.into_iter().any(has) { Match::Perhaps } else { Match::Yes };

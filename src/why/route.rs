@@ -15,10 +15,10 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
     let finding = |(id, pages): (&str, Option<&Pages>)| {
         let Some(pages) = pages else { return unknown(id) };
         let branches = Branches::of_the_way(facts, pages);
-        if let Some(finding) = of_request(id, facts, &branches, &look) {
-            return finding;
-        }
-        let targets = branches.targets();
+        let targets = match targets(id, facts, &branches, &look) {
+            Ok(targets) => targets,
+            Err(finding) => return finding,
+        };
         if targets.is_empty() {
             return Finding::broken(
                 id,
@@ -34,23 +34,29 @@ pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
     if findings.is_empty() { vec![nobody_leads_there(facts)] } else { findings }
 }
 
-/// What is to be said of a route whoever calls: that a cluster is not there, that the request goes elsewhere, or may.
-pub(super) fn of_request(id: &str, facts: &Facts, branches: &Branches<'_>, look: &str) -> Option<Finding> {
+/// Where calls go. `Err` is what is to be said whoever calls: that a cluster is not there, that the request goes elsewhere,
+/// or may.
+pub(super) fn targets(
+    id: &str,
+    facts: &Facts,
+    branches: &Branches<'_>,
+    look: &str,
+) -> Result<Vec<String>, Finding> {
     let targets = branches.targets();
     if let Some(missing) = targets.iter().find(|target| !branches.has_cluster(target)) {
-        return Some(no_cluster(id, missing));
+        return Err(no_cluster(id, missing));
     }
-    let request = facts.question.request.as_ref().filter(|_| branches.lead_anywhere())?;
+    let Some(request) = facts.question.request.as_ref().filter(|_| branches.lead_anywhere()) else {
+        return Ok(targets);
+    };
     match branches.verdict() {
-        Match::Yes => None,
+        Match::Yes => Ok(targets),
         Match::Perhaps => {
             let seen =
                 format!("{request} may go to cluster {}: a header or a pattern decides", in_short(&targets));
-            Some(Finding::doubtful(id, seen, look))
+            Err(Finding::doubtful(id, seen, look))
         }
-        Match::No => {
-            Some(not_this_one(id, request, &facts.question.destination, &branches.elsewhere(), look))
-        }
+        Match::No => Err(not_this_one(id, request, &facts.question.destination, &branches.elsewhere(), look)),
     }
 }
 
@@ -72,11 +78,6 @@ fn no_cluster(id: &str, missing: &str) -> Finding {
         "Envoy has none of that name",
         "Consul gives one as soon as the service it is about is known: `consul catalog services`",
     )
-}
-
-/// The clusters that the source's Envoy sends calls to the destination to.
-pub(super) fn of_the_way(facts: &Facts, pages: &Pages) -> Vec<String> {
-    Branches::of_the_way(facts, pages).targets()
 }
 
 /// The paths that a request may arrive with at the destination, each once; `None` is one that a pattern makes. Where the

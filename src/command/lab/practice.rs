@@ -126,27 +126,27 @@ pub async fn check(
     Ok(())
 }
 
-/// The step that is open: of the lab that is running, if it is, else of its reader's progress.
-fn open_step(lab: &Lab, settings: &Settings) -> Result<Option<usize>> {
-    let state_dir = &settings.dirs.state;
-    let progress = Progress::load(state_dir, &lab.id);
-    let mut running = RunDir::all(state_dir)?;
+/// Where the lab is running, if it is: on this address rather than on another one.
+fn where_it_runs(lab: &Lab, settings: &Settings) -> Result<Option<RunDir>> {
+    let mut running = RunDir::all(&settings.dirs.state)?;
     running.retain(|run| run.load().is_some_and(|state| state.lab == lab.id));
-    let here = running.iter().find(|run| run.address() == settings.address).or_else(|| running.first());
-    Ok(match here {
-        Some(run) => Standing::load(run, progress).current(lab),
-        None => progress.current(lab),
-    })
+    running.sort_by_key(|run| run.address() != settings.address);
+    Ok(running.into_iter().next())
 }
 
 /// One more hint for a step, below those that were shown before.
 pub fn hint(name: &str, named: Option<&str>, settings: &Settings) -> Result<Output> {
     let lab = lab(name, settings.address, settings)?;
-    let mut progress = Progress::load(&settings.dirs.state, &lab.id);
-    let index = step(&lab, open_step(&lab, settings)?, named)?;
+    let running = where_it_runs(&lab, settings)?;
+    let is_running = running.is_some();
+    let run = running.unwrap_or_else(|| settings.run_dir());
+    let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+    // Of the lab that is there; of none, how far its reader has come.
+    let open = if is_running { standing.current(&lab) } else { standing.progress().current(&lab) };
+    let index = step(&lab, open, named)?;
     let (hinted, number) = (&lab.steps[index], index + 1);
     let of = hinted.hints.len();
-    let shown = progress.reveal_hint(&hinted.id, of)?;
+    let shown = standing.progress().reveal_hint(&hinted.id, of)?;
     let hints = &hinted.hints[..shown];
     let item =
         |(index, hint): (usize, &String)| format!("{}. {}\n", index + 1, hint.trim().replace('\n', "\n   "));

@@ -87,14 +87,13 @@ pub(super) async fn go(
     move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
     let mut run_lock = run.lock()?;
-    let load = || Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
-    let mut standing = load();
+    let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
         Plan::resumed(way, &lab, &standing, run.address())?
     } else {
         run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
-        standing = load();
+        standing.refresh();
         Plan::fresh(way, &lab, standing.progress(), reporter)
     };
     reports.limit_to(&plan.shown);

@@ -42,9 +42,11 @@ pub(super) struct Counter<S> {
 
 /// What a check does that counters may grow by: without it, a counter that asks for it would hold whatever happens.
 pub(super) trait Does: fmt::Debug + Clone {
-    /// What there is beside a number.
-    const AMOUNTS: &'static [&'static str];
-    /// The same in words, with the number.
+    /// What stands for all that it sends.
+    const ALL: Option<&'static str>;
+    /// Whether its answers can be told apart.
+    const TELLS_APART: bool = false;
+    /// What there may be, in words.
     const EXPECTED: &'static str;
 }
 
@@ -65,26 +67,25 @@ pub(super) struct Calls;
 pub(super) struct Answers;
 
 impl Does for Nothing {
-    const AMOUNTS: &'static [&'static str] = &[];
+    const ALL: Option<&'static str> = None;
     const EXPECTED: &'static str = "a number";
 }
 
 impl Does for Bytes {
-    const AMOUNTS: &'static [&'static str] = &["bytes"];
+    const ALL: Option<&'static str> = Some("bytes");
     const EXPECTED: &'static str = "a number or \"bytes\"";
 }
 
 impl Does for Calls {
-    const AMOUNTS: &'static [&'static str] = &["calls"];
+    const ALL: Option<&'static str> = Some("calls");
     const EXPECTED: &'static str = "a number or \"calls\"";
 }
 
 impl Does for Answers {
-    const AMOUNTS: &'static [&'static str] = &["calls", ANSWERED];
+    const ALL: Option<&'static str> = Some("calls");
+    const TELLS_APART: bool = true;
     const EXPECTED: &'static str = "a number, \"calls\" or { answered = \"a value\" }";
 }
-
-const ANSWERED: &str = "answered";
 
 /// What the Envoys of one counter say, by their admin pages.
 type Values = BTreeMap<SocketAddr, u64>;
@@ -121,7 +122,7 @@ impl<'de, S: Does> Deserialize<'de> for Amount<S> {
             }
 
             fn visit_str<E: Error>(self, word: &str) -> Result<Amount<S>, E> {
-                if word != ANSWERED && S::AMOUNTS.contains(&word) {
+                if S::ALL == Some(word) {
                     Ok(Amount::Sent(PhantomData))
                 } else {
                     Err(E::invalid_value(Unexpected::Str(word), &self))
@@ -129,7 +130,7 @@ impl<'de, S: Does> Deserialize<'de> for Amount<S> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Amount<S>, A::Error> {
-                if S::AMOUNTS.contains(&ANSWERED) {
+                if S::TELLS_APART {
                     Answered::deserialize(MapAccessDeserializer::new(entries)).map(Amount::By)
                 } else {
                     Err(A::Error::invalid_type(Unexpected::Map, &self))
