@@ -65,9 +65,10 @@ async fn refusals_and_silence_are_told_without_the_token() {
 
 #[tokio::test]
 async fn an_agent_that_is_not_there_is_told_with_what_to_do() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // Held, so that nobody else comes to listen there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = held.local_addr().unwrap();
     let failure = Consul::new(address, None).agent_services().await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Failed);
     let api = Api { name: "Consul", address, header: "X", token: None };

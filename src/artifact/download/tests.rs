@@ -269,7 +269,10 @@ async fn a_dead_host_is_asked_once() {
 #[tokio::test]
 async fn a_closed_port_is_final() {
     let scene = Scene::new(&[Manner::Serve]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Held, so that nobody else comes to listen there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = held.local_addr().unwrap().port();
     let url = Url::parse(&format!("http://user:secret@127.0.0.1:{port}/f")).unwrap();
     let failure = scene.fetch_from(&url).await.unwrap_err();
     assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
