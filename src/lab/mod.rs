@@ -11,6 +11,7 @@ mod read;
 mod reader;
 mod session;
 mod standing;
+mod steps;
 mod table;
 
 pub use catalog::{Catalog, Unusable};

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::reader::{Reader, Turn};
-use super::session::{Session, with_place};
+use super::session::Session;
+use super::steps::with_place;
 use super::{Reset, RunAction, Step};
 use crate::event::{Event, LabEvent, RuntimeEvent};
 use crate::failure::{Failure, FailureKind, Result};
