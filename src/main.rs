@@ -204,7 +204,11 @@ async fn run_until_interrupted(
         Command::Deps(verb) => print(&command::deps::run(&verb, settings, &lock(settings)?).await?, settings),
         Command::Jobs(verb) => print(&command::jobs::run(&verb, settings, &reporter).await?, settings),
         Command::Click(args) => {
-            let (output, outcome) = command::click::run(&args, settings).await?;
+            let (output, outcome) = if args.trace {
+                command::trace::run(&args, settings).await?
+            } else {
+                command::click::run(&args, settings).await?
+            };
             print(&output, settings)?;
             outcome
         }

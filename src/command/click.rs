@@ -28,9 +28,6 @@ pub(super) struct Click {
 
 /// Calls as often as asked. The second value fails if the last call did.
 pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
-    if args.trace {
-        return super::trace::run(args, settings).await;
-    }
     let began = Instant::now();
     let mut clicks = Vec::new();
     for number in 0..args.count {

@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
 use super::answer::answer;
+use super::options::{Access, Shared};
 use super::request::{Parsed, Request, parse};
 use super::response::Response;
-use super::server::{Access, Shared};
 use super::slots::Slot;
 use super::transfer::deliver;
 

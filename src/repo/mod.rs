@@ -14,6 +14,7 @@ mod connection;
 mod content;
 mod index;
 mod measure;
+mod options;
 mod published;
 mod range;
 mod release_lists;
@@ -30,5 +31,6 @@ mod zip;
 mod tests;
 
 pub use catalog::Catalog;
+pub use options::{Access, AccessLog, Limits, Options, ProblemLog};
 pub use published::{PublishedPackage, PublishedPackages};
-pub use server::{Access, AccessLog, Limits, Options, ProblemLog, Server};
+pub use server::Server;
