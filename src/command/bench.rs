@@ -73,7 +73,7 @@ pub async fn run(
     let mut comparison = (!compared.is_empty()).then(|| Comparison::new(load.round(), compared));
     let turns = comparison.as_ref().map(Comparison::turns).unwrap_or_default();
     let mut rounds = Rounds { wrk: &wrk, reporter, done: 0, of: turns.len() + 1 };
-    let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration());
+    let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration()).await;
     let measurement = rounds.next(&target, &load).await?;
     let resources = sampler.finish();
     if let Some(comparison) = &mut comparison {

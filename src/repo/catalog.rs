@@ -151,8 +151,10 @@ impl Catalog {
         if identity.size > cache::LARGEST {
             return Some((Content::file(file, identity.size), identity));
         }
+        // Asked before it is read: a change while it is read must be seen in the identity.
+        let is_settled = identity.is_settled();
         let bytes = read(&file, identity.size)?;
-        if identity.is_settled() {
+        if is_settled {
             self.cache.put(*digest, identity, bytes.clone());
         }
         Some((bytes.into(), identity))

@@ -139,13 +139,17 @@ impl Binary {
         let mut known = self.measured.lock().await;
         let measured = match &*known {
             Some((same, measured)) if *same == identity => measured.clone(),
-            _ => match self.measure(&file, identity).await {
-                Ok(measured) => {
-                    *known = identity.is_settled().then(|| (identity, measured.clone()));
-                    measured
+            _ => {
+                // Asked before it is read: a change while it is read must be seen in the identity.
+                let is_settled = identity.is_settled();
+                match self.measure(&file, identity).await {
+                    Ok(measured) => {
+                        *known = is_settled.then(|| (identity, measured.clone()));
+                        measured
+                    }
+                    Err(problem) => return Found::Altered(format!("{path} {problem}")),
                 }
-                Err(problem) => return Found::Altered(format!("{path} {problem}")),
-            },
+            }
         };
         let Measured { frame, digest } = measured;
         let file = Some(FilePart { file, first: 0, length: identity.size });

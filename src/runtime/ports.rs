@@ -1,8 +1,9 @@
 //! Ports a lab needs: free, or held by whom.
 
+use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use procfs::process::FDTarget;
+use procfs::process::{FDTarget, Process};
 
 use crate::failure::{Failure, FailureKind, Result};
 use crate::model::LabAddress;
@@ -50,17 +51,19 @@ pub fn taken(address: LabAddress, needed: &[NeededPort]) -> Vec<TakenPort> {
 fn why_not(
     at: SocketAddr,
     udp: bool,
-    mut holder: impl FnMut(SocketAddr) -> Option<String>,
+    mut holder: impl FnMut(SocketAddr, Transport) -> Option<String>,
 ) -> Option<String> {
     for _ in 0..MOST_TRIES {
-        let tried = TcpListener::bind(at)
-            .map(drop)
-            .and_then(|()| if udp { UdpSocket::bind(at).map(drop) } else { Ok(()) });
-        let error = tried.err()?;
+        let tcp = TcpListener::bind(at).map_err(|error| (error, Transport::Tcp));
+        let tried = tcp.map(drop).and_then(|()| {
+            let bound = if udp { UdpSocket::bind(at).map(drop) } else { Ok(()) };
+            bound.map_err(|error| (error, Transport::Udp))
+        });
+        let (error, transport) = tried.err()?;
         if error.kind() != std::io::ErrorKind::AddrInUse {
             return Some(error.to_string());
         }
-        if let Some(holder) = holder(at) {
+        if let Some(holder) = holder(at, transport) {
             return Some(holder);
         }
     }
@@ -83,42 +86,50 @@ pub fn require_free(address: LabAddress, needed: &[NeededPort]) -> Result<()> {
         .hint("stop the holder, or run the lab elsewhere: --address 127.0.0.2 (containers: 10.10.20.150)"))
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Tcp,
+    Udp,
+}
+
 /// Who has a socket at an address or at all addresses of its port, as far as this user may see it.
-fn holder(at: SocketAddr) -> Option<String> {
+fn holder(at: SocketAddr, transport: Transport) -> Option<String> {
     let clashes = |local: SocketAddr| {
         local.port() == at.port()
             && (local.ip() == at.ip() || local.ip().is_unspecified() || at.ip().is_unspecified())
     };
+    if transport == Transport::Udp {
+        let udp = [procfs::net::udp(), procfs::net::udp6()].into_iter().flatten().flatten();
+        return owner(&udp.filter(|entry| clashes(entry.local_address)).map(|entry| entry.inode).collect());
+    }
     let tcp = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
-    let udp = [procfs::net::udp(), procfs::net::udp6()].into_iter().flatten().flatten();
     let (listening, connected): (Vec<_>, Vec<_>) = tcp
         .filter(|entry| clashes(entry.local_address))
         .partition(|entry| entry.state == procfs::net::TcpState::Listen);
-    let bound = udp.filter(|entry| clashes(entry.local_address)).map(|entry| entry.inode);
-    let bound: Vec<u64> = listening.iter().map(|entry| entry.inode).chain(bound).collect();
+    let inodes = |entries: Vec<procfs::net::TcpNetEntry>| entries.iter().map(|entry| entry.inode).collect();
     // A program that calls another has a port as well: the system picks it, and it may be one that was wanted.
-    let connected: Vec<u64> = connected.iter().map(|entry| entry.inode).collect();
-    owner(&bound).or_else(|| owner(&connected).map(|owner| format!("a connection of {owner}")))
+    owner(&inodes(listening))
+        .or_else(|| owner(&inodes(connected)).map(|owner| format!("a connection of {owner}")))
 }
 
-/// The process that has one of these sockets open: `name (pid 1)`.
-fn owner(inodes: &[u64]) -> Option<String> {
+/// The process that has one of these sockets open: `name (pid 1)`. The oldest, if several have: a process that was
+/// started a moment ago has what its parent had, until its program begins.
+fn owner(inodes: &HashSet<u64>) -> Option<String> {
     if inodes.is_empty() {
         return None;
     }
-    for process in procfs::process::all_processes().ok()?.flatten() {
-        let Ok(descriptors) = process.fd() else { continue };
-        let holds = descriptors.flatten().any(
-            |descriptor| matches!(descriptor.target, FDTarget::Socket(inode) if inodes.contains(&inode)),
-        );
-        if holds {
-            let command = process.cmdline().unwrap_or_default().join(" ");
-            let shown: String =
-                command.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
-            return Some(format!("{shown} (pid {})", process.pid));
-        }
-    }
-    None
+    let holds = |process: &Process| {
+        process.fd().is_ok_and(|descriptors| {
+            descriptors.flatten().any(
+                |descriptor| matches!(descriptor.target, FDTarget::Socket(inode) if inodes.contains(&inode)),
+            )
+        })
+    };
+    let age = |process: &Process| process.stat().map_or(u64::MAX, |stat| stat.starttime);
+    let process = procfs::process::all_processes().ok()?.flatten().filter(holds).min_by_key(age)?;
+    let command = process.cmdline().unwrap_or_default().join(" ");
+    let shown: String = command.chars().map(|c| if c.is_control() { ' ' } else { c }).take(80).collect();
+    Some(format!("{shown} (pid {})", process.pid))
 }
 
 #[cfg(test)]
@@ -153,20 +164,33 @@ mod tests {
         assert!(told.contains(&format!("(pid {})", std::process::id())), "{told}");
     }
 
-    // The port is none that the system would give to somebody else meanwhile.
+    /// An address that nobody else has, other runs of these tests included, and ports that the system gives to nobody.
+    fn own(number: u8) -> LabAddress {
+        let [.., high, low] = std::process::id().to_be_bytes();
+        format!("127.{}.{high}.{low}", 100 + number).parse().unwrap()
+    }
+
     #[test]
     fn another_loopback_address_is_free() {
-        let _listener = TcpListener::bind("127.8.7.5:4017").unwrap();
-        assert_eq!(require_free("127.8.7.6".parse().unwrap(), &needed(4017, true)), Ok(()));
-        assert_eq!(taken("127.8.7.5".parse().unwrap(), &needed(4017, true)).len(), 1);
+        let _listener = TcpListener::bind(own(1).port(4017)).unwrap();
+        assert_eq!(require_free(own(2), &needed(4017, true)), Ok(()));
+        assert_eq!(taken(own(1), &needed(4017, true)).len(), 1);
+    }
+
+    #[test]
+    fn what_has_the_port_for_udp_is_named_where_udp_is_needed() {
+        let _socket = UdpSocket::bind(own(3).port(4017)).unwrap();
+        assert_eq!(require_free(own(3), &needed(4017, false)), Ok(()));
+        let told = &taken(own(3), &needed(4017, true))[0].reason;
+        assert!(told.contains(&format!("(pid {})", std::process::id())), "{told}");
     }
 
     #[test]
     fn a_port_that_is_let_go_of_while_its_holder_is_looked_for_is_free() {
-        let at = "127.8.7.7:4018".parse().unwrap();
+        let at = own(4).port(4017);
         let mut listener = Some(TcpListener::bind(at).unwrap());
         let deadline = Instant::now() + Duration::from_secs(10);
-        let nobody = |_| {
+        let nobody = |_, _| {
             drop(listener.take());
             // A process that another test starts just now has it until its program begins.
             while TcpListener::bind(at).is_err() && Instant::now() < deadline {
@@ -179,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_holder_that_cannot_be_seen_is_somebody_else() {
-        let at = "127.8.7.7:4019".parse().unwrap();
+        let at = own(5).port(4017);
         let _listener = TcpListener::bind(at).unwrap();
-        assert_eq!(why_not(at, false, |_| None).unwrap(), "a process of another user");
+        assert_eq!(why_not(at, false, |_, _| None).unwrap(), "a process of another user");
     }
 }

@@ -170,12 +170,20 @@ fn an_export_that_is_given_up_leaves_nothing() {
     let chosen = scene.lock.artifacts.iter().map(|artifact| (artifact, &artifact.sources[0])).collect();
     let export_of = Export { lock: &scene.lock, chosen, program: None };
     let (store, path, reporter) = (scene.store("from"), scene.path("whole.tar"), scene.reporter());
-    block_on(async {
+    // The only thread for such work is held: the export cannot be done before it is given up.
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let holder = runtime.spawn_blocking(move || held.recv().is_err());
+    runtime.block_on(async {
         tokio::select! {
             biased;
             _ = export(&export_of, &store, &path, &reporter) => panic!("it was to be given up"),
             () = std::future::ready(()) => {}
         }
     });
+    drop(release);
+    assert!(runtime.block_on(holder).unwrap());
+    drop(runtime);
     assert_eq!(fs::read_dir(scene.path("")).unwrap().count(), 1);
 }

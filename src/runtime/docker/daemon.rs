@@ -146,6 +146,8 @@ fn silent(socket: &Utf8PathBuf) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
+
     use super::*;
 
     fn shown(failure: &Failure) -> String {
@@ -165,7 +167,9 @@ mod tests {
         let folder = temporary.path().to_str().unwrap();
         let at = |name: &str| format!("unix://{folder}/{name}");
         let Found::Absent(none) = find(Some(&at("none"))).await.unwrap() else { panic!() };
-        drop(std::os::unix::net::UnixListener::bind(temporary.path().join("dead")).unwrap());
+        // A socket where nobody listens, and nobody ever did: a listener might be inherited by another test's process.
+        let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrUnix::new(temporary.path().join("dead")).unwrap()).unwrap();
         let Found::Absent(dead) = find(Some(&at("dead"))).await.unwrap() else { panic!() };
         let remote = shown(&find(Some("tcp://10.0.0.9:2375")).await.unwrap_err());
         let required = shown(&require(Some(&at("none"))).await.unwrap_err());

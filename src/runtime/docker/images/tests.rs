@@ -17,7 +17,7 @@ use crate::image::fixture::{PLATFORM, Scene};
 enum Manner {
     Loads(&'static str),
     Says(&'static str),
-    /// Answers before it has read anything.
+    /// Answers without waiting for what it is sent.
     Refuses,
 }
 
@@ -68,6 +68,8 @@ async fn answer(
     let path = request.uri().path().to_owned();
     if path.ends_with("/images/load") {
         if matches!(manner, Manner::Refuses) {
+            // Whatever is sent is taken: what was answered must not get lost with a connection that breaks.
+            tokio::spawn(request.into_body().collect());
             return respond(StatusCode::INTERNAL_SERVER_ERROR, r#"{"message":"not today"}"#);
         }
         let length = request.into_body().collect().await.ok().map(|body| body.to_bytes().len() as u64);
