@@ -3,7 +3,7 @@
 mod gateway;
 mod mesh;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -222,6 +222,13 @@ impl Consul {
         let services: BTreeMap<String, AgentService> =
             self.0.expect(Method::GET, "/v1/agent/services", None).await?;
         Ok(services.into_values().collect())
+    }
+
+    /// The names of all services that the servers know of. An agent tells them a moment later than it knows itself.
+    pub async fn catalog(&self) -> Result<BTreeSet<String>> {
+        let services: BTreeMap<String, Value> =
+            self.0.expect(Method::GET, "/v1/catalog/services", None).await?;
+        Ok(services.into_keys().collect())
     }
 
     /// All checks of the agent.

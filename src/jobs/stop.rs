@@ -1,5 +1,6 @@
 //! Stopping jobs: afterwards neither Nomad nor Consul knows of them.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{JOB_LABEL, Jobs};
@@ -10,6 +11,9 @@ use crate::failure::{Failure, FailureKind, Result};
 const WATCH: Duration = Duration::from_millis(500);
 
 const PAUSE: Duration = Duration::from_millis(25);
+
+/// Nomad collects what has ended when it is asked to, not what ends a moment later: it is asked again after so many looks.
+const LOOKS_PER_COLLECTION: usize = 20;
 
 /// Stops jobs, waits until their tasks have ended, takes back what they registered and has Nomad forget them. Returns
 /// those that were there.
@@ -22,6 +26,7 @@ pub async fn stop(
     let started = Instant::now();
     let deadline = started + patience;
     let known = jobs.nomad.jobs().await?;
+    let before = services(jobs).await?;
     let there: Vec<String> =
         names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
     for job in &there {
@@ -51,7 +56,7 @@ pub async fn stop(
     for job in &there {
         jobs.nomad.deregister(job, true).await?;
     }
-    jobs.nomad.collect_garbage().await?;
+    forget(jobs, &there, &before, deadline).await?;
     if !there.is_empty() {
         reporter.report(Event::Runtime(RuntimeEvent::Done {
             what: format!("stopped {}", there.join(", ")),
@@ -91,4 +96,38 @@ async fn deregister(jobs: &Jobs, names: &[String], deadline: Instant) -> Result<
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Has Nomad forget what has ended, and waits until it has, and until Consul's servers know what its agent does.
+async fn forget(jobs: &Jobs, names: &[String], before: &BTreeSet<String>, deadline: Instant) -> Result<()> {
+    for look in 0_usize.. {
+        if look.is_multiple_of(LOOKS_PER_COLLECTION) {
+            jobs.nomad.collect_garbage().await?;
+        }
+        let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+        let allocations = allocations.iter().filter(|allocation| names.contains(&allocation.job));
+        let mut left: Vec<String> = allocations
+            .map(|allocation| format!("allocation {} of {}", allocation.id, allocation.job))
+            .collect();
+        let (now, catalog) = (services(jobs).await?, jobs.consul.catalog().await?);
+        let ended = before.difference(&now);
+        left.extend(ended.filter(|name| catalog.contains(*name)).map(|name| format!("service {name}")));
+        if left.is_empty() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "what has ended is not forgotten")
+                .detail("left", left.join(", "))
+                .hint(
+                    "`meshlab logs nomad` and `meshlab logs consul` show why; `meshlab down` ends everything",
+                ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The names of the agent's services.
+async fn services(jobs: &Jobs) -> Result<BTreeSet<String>> {
+    Ok(jobs.consul.agent_services().await?.into_iter().map(|service| service.service).collect())
 }
