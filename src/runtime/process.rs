@@ -31,6 +31,12 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.starttime)
 }
 
+/// Whether a process that was seen has not ended, whatever can be seen of it now.
+pub(super) fn is_there(member: &Member) -> bool {
+    let stat = Process::new(member.pid).and_then(|process| process.stat());
+    stat.is_ok_and(|stat| stat.starttime == member.start_ticks && !has_ended(&stat))
+}
+
 /// The live processes of a group whose leader was this one, also after the leader has ended.
 pub(super) fn group_members(leader: i32, started: u64) -> Result<Vec<Member>> {
     let same_leader = start_ticks(leader).is_none_or(|now| now == started);

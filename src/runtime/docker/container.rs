@@ -18,7 +18,7 @@ use crate::runtime::process::start_ticks;
 use crate::state::{ProcessRecord, now};
 
 /// How long the daemon may take to notice that a container has ended.
-const NEWS: Duration = Duration::from_secs(2);
+const NEWS: Duration = Duration::from_secs(10);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -78,8 +78,11 @@ pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
         let found = look(docker, name).await?;
         let state = found.as_ref().and_then(|found| found.state.as_ref());
         let runs = state.is_some_and(|state| state.running == Some(true));
-        if !runs || Instant::now() >= deadline {
+        if !runs {
             return Ok(how_ended(found.as_ref()));
+        }
+        if Instant::now() >= deadline {
+            return Ok("its process is gone, and Docker does not say how it ended".to_owned());
         }
         tokio::time::sleep(PAUSE).await;
     }

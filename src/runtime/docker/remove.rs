@@ -1,6 +1,7 @@
 //! Taking a lab down by its labels: what the state says does not matter, nor whether there is one.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bollard::Docker;
 use bollard::models::ContainerSummary;
@@ -13,13 +14,14 @@ use super::names::{ADDRESS, MACHINE, Names, RUN};
 use crate::failure::{Failure, Result};
 use crate::model::LabAddress;
 
-/// What the daemon is asked again before it counts as everything: it may have been at work for a meshlab that was killed.
-const LOOKS: usize = 3;
+/// How long the daemon may come up with more: it may have been at work for a meshlab that was killed.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Removes every container and network of a lab. Says in words what was there.
 pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<String>> {
     let mut removed = Vec::new();
-    for _ in 0..LOOKS {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         let containers = containers(docker, names.filter()).await?;
         let networks = networks(docker, names.filter()).await?;
         if containers.is_empty() && networks.is_empty() {

@@ -1,12 +1,12 @@
 //! Ending a lab's processes: asked first, then made to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::failure::{Failure, FailureKind, Result};
-use crate::runtime::process::{Member, find_members, group_members};
+use crate::runtime::process::{Member, find_members, group_members, is_there};
 use crate::state::{ProcessRecord, RunDir, RunState};
 
 /// How long components may take to end when asked.
@@ -36,7 +36,13 @@ async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Resu
         let mut told: Vec<Member> = Vec::new();
         loop {
             // Each look finds what was started since the last one: a process that forks while it is ended.
-            let alive = members()?;
+            let mut alive = members()?;
+            // And none is lost sight of: one whose first thread has ended shows no environment and no files any more, while
+            // the others still hold its ports.
+            let known: BTreeSet<i32> = alive.iter().map(|member| member.pid).collect();
+            alive.extend(
+                seen.values().filter(|member| !known.contains(&member.pid) && is_there(member)).cloned(),
+            );
             if alive.is_empty() {
                 return Ok(describe(&seen));
             }
