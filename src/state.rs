@@ -3,7 +3,7 @@
 //! Invariant: whatever a lab starts carries its folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
 //! when everything here is lost.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -20,6 +20,10 @@ use crate::runtime::readiness::Readiness;
 pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
 
 const SCHEMA: u32 = 1;
+
+/// How long a process may have what it was born with, before its own program begins.
+const INHERITED: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The folder of the lab on one address, and everything in it.
 #[derive(Debug, Clone)]
@@ -193,21 +197,35 @@ impl RunDir {
         self.root.with_extension(format!("{}.lock", self.root.extension().unwrap_or_default()))
     }
 
-    /// Takes the right to change what runs here, or says who has it.
-    pub fn lock(&self) -> Result<RunLock> {
-        let path = self.lock_file();
-        match Claim::try_now(&path)? {
-            Ok(claim) => Ok(RunLock { _claim: claim }),
-            Err(holder) => {
-                let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
-                Err(Failure::failed(format!("another meshlab is at work on {}", self.address))
-                    .detail("process", who)
-                    .hint(format!(
-                        "wait for it, or give this lab an address of its own: --address {}",
-                        self.address.another()
-                    )))
+    /// Takes the right to change what runs here, or says who has it. A meshlab that was killed may leave it for a moment to
+    /// what it was just starting; that is waited for.
+    pub async fn lock(&self) -> Result<RunLock> {
+        let deadline = Instant::now() + INHERITED;
+        loop {
+            match Claim::try_now(&self.lock_file())? {
+                Ok(claim) => return Ok(RunLock { _claim: claim }),
+                Err(holder) if holder.is_some_and(lives) || Instant::now() >= deadline => {
+                    return Err(self.taken(holder));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
+    }
+
+    /// The same, without waiting for anybody.
+    pub fn lock_now(&self) -> Result<RunLock> {
+        let claim = Claim::try_now(&self.lock_file())?.map_err(|holder| self.taken(holder))?;
+        Ok(RunLock { _claim: claim })
+    }
+
+    fn taken(&self, holder: Option<u32>) -> Failure {
+        let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+        Failure::failed(format!("another meshlab is at work on {}", self.address))
+            .detail("process", who)
+            .hint(format!(
+                "wait for it, or give this lab an address of its own: --address {}",
+                self.address.another()
+            ))
     }
 
     /// What is recorded here, if anything is. A file that cannot be read counts as lost, not as fatal.
@@ -285,6 +303,10 @@ impl RunState {
     }
 }
 
+fn lives(pid: u32) -> bool {
+    Utf8Path::new("/proc").join(pid.to_string()).exists()
+}
+
 /// Seconds since 1970.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -298,11 +320,11 @@ mod tests {
         RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT)
     }
 
-    #[test]
-    fn what_is_saved_is_loaded_and_removal_leaves_nothing() {
+    #[tokio::test]
+    async fn what_is_saved_is_loaded_and_removal_leaves_nothing() {
         let temporary = tempfile::tempdir().unwrap();
         let run = run_dir(&temporary);
-        let lock = run.lock().unwrap();
+        let lock = run.lock().await.unwrap();
         run.create().unwrap();
         let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
         run.save(&state).unwrap();
@@ -312,14 +334,30 @@ mod tests {
         assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
     }
 
-    #[test]
-    fn a_second_holder_is_told_who_has_it() {
+    #[tokio::test]
+    async fn a_second_holder_is_told_who_has_it() {
         let temporary = tempfile::tempdir().unwrap();
         let run = run_dir(&temporary);
-        let _lock = run.lock().unwrap();
-        let refused = run.lock().unwrap_err();
+        let _lock = run.lock().await.unwrap();
+        let refused = run.lock().await.unwrap_err();
         assert!(refused.message().contains("127.0.0.1"), "{refused}");
         assert_eq!(refused.details()[0].text, std::process::id().to_string());
+    }
+
+    #[tokio::test]
+    async fn a_dead_holder_is_waited_for() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let inherited = Claim::try_now(&run.lock_file()).unwrap().unwrap();
+        // More than any system has.
+        std::fs::write(run.lock_file(), "4194305").unwrap();
+        assert!(run.lock_now().unwrap_err().details()[0].text.contains("4194305"));
+        let begins = async {
+            tokio::time::sleep(PAUSE).await;
+            drop(inherited);
+        };
+        let (locked, ()) = tokio::join!(run.lock(), begins);
+        locked.unwrap();
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn clean(
         if args.state {
             // Under its lock, so that a lab that starts just now is not hit.
             for (run, _) in labs.iter().filter(|(_, runs)| !runs) {
-                run.remove(run.lock()?)?;
+                run.remove(run.lock_now()?)?;
             }
         }
         for path in wanted.iter().flat_map(|candidate| &candidate.paths) {

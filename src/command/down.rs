@@ -31,7 +31,7 @@ pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter
     let mut found = false;
     let mut outcome = Ok(());
     for run in runs {
-        let lock = match run.lock() {
+        let lock = match run.lock().await {
             Ok(lock) => lock,
             Err(failure) => {
                 // The others are taken down all the same.

@@ -157,7 +157,7 @@ pub(super) async fn clear_leftovers(
         text: format!("taking down what an interrupted run left on {}", run.address()),
     });
     take_down(run, run_lock, settings, reporter).await?;
-    run.lock()
+    run.lock().await
 }
 
 /// Takes down what was begun. Nothing was started before there was a folder for it.

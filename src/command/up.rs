@@ -27,7 +27,7 @@ pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &Sha
     }
     super::lab::move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
-    let mut run_lock = run.lock()?;
+    let mut run_lock = run.lock().await?;
     let resumed = match run.load().filter(|state| state.kept) {
         Some(state) if state.lab == lab.id => true,
         Some(state) => {

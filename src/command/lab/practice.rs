@@ -191,7 +191,7 @@ pub async fn reset(
     let id = practised.lab.id.clone();
     let Some(step) = step else {
         if practised.run.load().is_some_and(|state| state.lab == id) {
-            let run_lock = practised.run.lock()?;
+            let run_lock = practised.run.lock().await?;
             runtime::take_down(&practised.run, run_lock, &practised.chosen.settings, reporter).await?;
         }
         practised.standing.progress().forget()?;
@@ -206,7 +206,7 @@ pub async fn reset(
         return Err(Failure::usage(format!("step {number} of lab {id} cannot be undone on its own"))
             .hint(format!("`meshlab lab reset {id}` begins the whole lab anew")));
     }
-    let _run_lock = run.lock()?;
+    let _run_lock = run.lock().await?;
     let components = components(&lab, &chosen, lock, reporter).await?;
     let dirs = &chosen.settings.dirs;
     let mut session = Session::resume(lab.clone(), &run, components, dirs, reporter.clone()).await?;

@@ -86,7 +86,7 @@ pub(super) async fn go(
     let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
     move_apart(&lab, &chosen, lock, reporter).await?;
     let run = settings.run_dir();
-    let mut run_lock = run.lock()?;
+    let mut run_lock = run.lock().await?;
     let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {

@@ -67,7 +67,7 @@ async fn test_one(
 ) -> Result<()> {
     let settings = &chosen.settings;
     let run = settings.run_dir();
-    let run_lock = runtime::clear_leftovers(&run, run.lock()?, settings, reporter).await?;
+    let run_lock = runtime::clear_leftovers(&run, run.lock().await?, settings, reporter).await?;
     let outcome = tokio::select! {
         outcome = try_steps(lab, &run, chosen, lock, reporter) => outcome,
         interruption = interruption => Err(interruption),
