@@ -36,7 +36,7 @@ impl Environment {
     fn run(&self, arguments: &[&str]) -> Ran {
         let output = Command::new(env!("CARGO_BIN_EXE_meshlab"))
             .env("MESHLAB_STATE_DIR", self.folder.path())
-            .env("LANG", "C.UTF-8")
+            .env("LC_ALL", "C.UTF-8")
             // The labs that are built in, whatever lies here.
             .current_dir(self.folder.path())
             .args(["--address", ADDRESS])

@@ -10,7 +10,7 @@ use procfs::net::TcpState;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Lab, Place, docker};
+use crate::harness::{Lab, Place, docker, own};
 use crate::signal;
 use crate::support::{Ran, until};
 use crate::terminal::Terminal;
@@ -202,14 +202,14 @@ fn a_terminal_inside(lab: &Lab) {
     terminal.keys("\x03");
     until("it has ended", || !sleeping());
     terminal.keys("exit 5\n");
-    assert_eq!(child.0.wait().unwrap().code(), Some(5), "{}", terminal.seen());
+    assert_eq!(child.ends().code(), Some(5), "{}", terminal.seen());
     assert_eq!(terminal.modes(), before);
     let mut child = start();
     terminal.keys("sleep 602\n");
     until("it runs", sleeping);
     // The window is closed.
     signal(&child.0, Signal::HUP);
-    assert_eq!(child.0.wait().unwrap().code(), Some(129));
+    assert_eq!(child.ends().code(), Some(129));
     until("it has ended", || !sleeping());
     assert_eq!(terminal.modes(), before);
 }
@@ -260,13 +260,14 @@ fn what_is_in_the_way_is_named_before_anything_is_made() {
     };
     // A network that overlaps.
     let other = format!("test-of-{}", lab.address);
-    let made = Made::network(&other, "10.77.21.128/25");
+    let theirs = format!("10.{}.21.128/25", own());
+    let made = Made::network(&other, &theirs);
     let error = error_of(&made);
     assert!(error.contains(&format!("the network of {} is taken", lab.address)), "{error}");
-    assert!(error.contains("10.77.21.128/25") && error.contains("--address"), "{error}");
+    assert!(error.contains(&theirs) && error.contains("--address"), "{error}");
     drop(made);
     // One of the lab's own name that is somebody else's.
-    let made = Made::network(&format!("meshlab-{}", lab.address), "10.77.22.0/24");
+    let made = Made::network(&format!("meshlab-{}", lab.address), &format!("10.{}.22.0/24", own()));
     let error = error_of(&made);
     assert!(error.contains("not this lab's"), "{error}");
     drop(made);

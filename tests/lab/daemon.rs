@@ -6,15 +6,17 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, socket};
+
 use crate::NOBODY;
 use crate::harness::{Lab, Place};
-use crate::support::Ran;
+use crate::support::{Ran, copy_program};
 
 const STEP: &str = "\n[[step.do]]\nrun = \"echo hello\"\n\n[[step.do]]\ncheck = \"command\"\nclaim = \"c\"\ncommand = \"true\"\nprints = \"\"\n";
 
 /// A lab that needs no port and no tool, with another daemon than the machine's.
 fn with(lab: &Lab, docker_host: &str, arguments: &[&str]) -> Ran {
-    let folder = lab.write_lab(STEP);
+    let folder = lab.write_lab(5, STEP);
     let output = Command::new(env!("CARGO_BIN_EXE_meshlab"))
         .env("MESHLAB_STATE_DIR", lab.state())
         .env("DOCKER_HOST", docker_host)
@@ -48,9 +50,10 @@ fn no_daemon_means_processes_unless_containers_were_asked_for() {
     let ran = with(&lab, absent, &[]).expect(0);
     assert!(ran.stderr.contains("(host: "), "{}", ran.stderr);
     assert!(ran.stderr.contains("no Docker daemon runs here: there is no /nonexistent"), "{}", ran.stderr);
-    // A socket that nobody listens at any more.
+    // A socket that nobody listens at.
     let dead = lab.folder().join("dead");
-    drop(UnixListener::bind(&dead).unwrap());
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddrUnix::new(&dead).unwrap()).unwrap();
     let dead = format!("unix://{}", dead.display());
     is_refused(with(&lab, &dead, &["--runtime", "docker"]), &["no Docker daemon runs", "nobody answers"]);
     lab.nothing_is_left();
@@ -78,7 +81,7 @@ fn a_daemon_that_lets_nobody_in_is_told_with_what_to_do() {
     let _listener = UnixListener::bind(&socket).unwrap();
     std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o600)).unwrap();
     let program = home.path().join("meshlab");
-    std::fs::copy(env!("CARGO_BIN_EXE_meshlab"), &program).unwrap();
+    copy_program(&program);
     for runtime in [&["--runtime", "docker"][..], &[]] {
         let output = Command::new(&program)
             .env_clear()

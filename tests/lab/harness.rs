@@ -3,10 +3,12 @@
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+
+use procfs::net::TcpState;
 
 use crate::support::Ran;
 
@@ -92,9 +94,10 @@ impl Drop for Lab {
 }
 
 impl Lab {
-    /// `number` makes the address; each test has another one.
+    /// `number` makes the address; each test has another one, and another run of these tests, or what it left when it was
+    /// killed, others again.
     pub(crate) fn new(place: Place, number: u8) -> Self {
-        Self::within(place, 77, number, "state")
+        Self::within(place, own(), number, "state")
     }
 
     /// At an address that is made of two numbers, with a state folder of this name.
@@ -130,6 +133,7 @@ impl Lab {
         command
             .env("MESHLAB_STATE_DIR", self.state())
             .env("COLUMNS", "80")
+            .env("LC_ALL", "C.UTF-8")
             .current_dir(self.folder.path())
             .args(["--offline", "--address", &self.address])
             .args(arguments)
@@ -234,24 +238,33 @@ impl Lab {
 
     #[track_caller]
     pub(crate) fn ports_are_free(&self, ports: &[u16]) {
-        let doors = self.doors();
-        for port in ports {
-            let bound = TcpListener::bind((doors.as_str(), *port));
-            assert!(bound.is_ok(), "{doors}:{port} is still held");
-        }
+        let doors: IpAddr = self.doors().parse().unwrap();
+        let held: Vec<_> = [procfs::net::tcp(), procfs::net::tcp6()]
+            .into_iter()
+            .flat_map(Result::unwrap)
+            .filter(|entry| entry.state == TcpState::Listen && ports.contains(&entry.local_address.port()))
+            .filter(|entry| entry.local_address.ip() == doors || entry.local_address.ip().is_unspecified())
+            .map(|entry| entry.local_address)
+            .collect();
+        assert!(held.is_empty(), "{held:?} are still held");
     }
 
-    /// A folder with one lab, to be used with `-C`.
-    pub(crate) fn write_lab(&self, actions: &str) -> String {
+    /// A folder with one lab, to be used with `-C`, whose only step may take so long.
+    pub(crate) fn write_lab(&self, seconds: u32, actions: &str) -> String {
         let folder = self.folder.path().join("labs/9-own");
         std::fs::create_dir_all(&folder).unwrap();
         let text = format!(
             "title = \"own\"\nsummary = \"own\"\ntools = []\nlearned = []\n\n[[step]]\nid = \"one\"\ntitle = \"The step\"\n\
-             text = \"text\"\ntimeout_seconds = 1\nhints = [\"look at the sky\"]\n{actions}"
+             text = \"text\"\ntimeout_seconds = {seconds}\nhints = [\"look at the sky\"]\n{actions}"
         );
         std::fs::write(folder.join("lab.toml"), text).unwrap();
         self.folder.path().to_str().unwrap().to_owned()
     }
+}
+
+/// The second number of the addresses of this test program.
+pub(crate) fn own() -> u32 {
+    20 + std::process::id() % 80
 }
 
 /// Gets the tools once for all tests.

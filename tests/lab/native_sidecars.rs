@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{Lab, Place, on_both_runtimes};
-use crate::support::Ran;
+use crate::harness::{Lab, Place, on_both_runtimes, own};
+use crate::support::{Ran, copy_program};
 use crate::{events, signal};
 
 const STEPS: usize = 10;
@@ -190,10 +190,10 @@ fn what_lies_beside_the_folders_of_its_own_is_the_machines() {
     let (run, library) = (temporary("/run"), temporary("/var/lib"));
     write_apart(run.path(), "3-apart", APART, DONE);
     let program = run.path().join("meshlab");
-    std::fs::copy(env!("CARGO_BIN_EXE_meshlab"), &program).unwrap();
+    copy_program(&program);
     // Not made yet. A lab under test keeps the name of its state for good.
     let state = library.path().join("not/yet").into_os_string().into_string().unwrap();
-    let lab = Lab::within(Place::Host, 77, 66, Box::leak(state.into_boxed_str()));
+    let lab = Lab::within(Place::Host, own(), 66, Box::leak(state.into_boxed_str()));
     // Beside what Nomad writes.
     let direct = tempfile::Builder::new().prefix("meshlab-test-").suffix(".xml").tempfile_in("/run").unwrap();
     let direct = direct.into_temp_path();

@@ -111,7 +111,7 @@ fn what_runs_is_not_what_was_done_before(place: Place) {
         "bytes = 64\n\n# ---",
         "bytes = 64\n\n[[step.do]]\ncheck = \"command\"\nclaim = \"early\"\ncommand = \"ls answer.txt\"\nprints = \"\"\n\n# ---",
     );
-    change(&file, "changes = false", "changes = false\ntimeout_seconds = 1");
+    change(&file, "changes = false", "changes = false\ntimeout_seconds = 5");
     let overtaken = lab.run(&["lab", "check", "own", "look"]).expect(3);
     assert!(overtaken.stderr.contains("it still counts as done"), "{}", overtaken.stderr);
     let all = lab.run(&["lab", "own"]).expect(1);
@@ -136,8 +136,7 @@ fn a_lab_that_failed_goes_on_with_the_step_that_failed(place: Place) {
     let lab = Lab::new(place, 41);
     let file = new_lab(&lab);
     change(&file, "cp greeting.txt answer.txt\"\n\n[[step.do]]", "true\"\n\n[[step.do]]");
-    change(&file, "timeout_seconds = 30", "timeout_seconds = 10");
-    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 5");
     // Left running: it goes on in place.
     let failed = lab.run(&["lab", "own", "--keep"]).expect(3);
     assert!(failed.stderr.contains("step 3/3 FAILED"), "{}", failed.stderr);
@@ -191,7 +190,7 @@ fn a_lab_that_does_not_keep_its_promises_is_told_so(place: Place) {
     // A check that could not fail, and a reset that does not undo.
     change(&file, "changes = false\n", "");
     change(&file, "run = \"rm -f answer.txt\"", "run = \"true\"");
-    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 5");
     let tested = lab.run(&["lab", "test", "own"]).expect(3);
     for part in [
         "wrong: step 2, look, before: all checks hold",
@@ -207,7 +206,7 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     const QUESTION: &str = "Your turn: Enter when it is done";
     let lab = Lab::new(place, 44);
     let file = new_lab(&lab);
-    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 1");
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\ntimeout_seconds = 5");
     let terminal = Terminal::new(40, 80);
     // Where this is set nobody is asked.
     let mut child = terminal.start(lab.command(&["lab", "own"]).env_remove("CI"));
@@ -224,7 +223,7 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     terminal.shows("No such file", 1);
     terminal.shows(QUESTION, 3);
     terminal.keys("q\n");
-    assert!(child.0.wait().unwrap().success(), "{}", terminal.seen());
+    assert!(child.ends().success(), "{}", terminal.seen());
     terminal.shows("stopped at step 3 of 3", 1);
     terminal.shows("-own stopped: 2 of 3 steps passed", 1);
     let mut child = terminal.start(lab.command(&["lab", "own"]).env_remove("CI"));
@@ -232,7 +231,7 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     // By hand, as in another terminal.
     lab.run(&["shell", "--", "cp", "greeting.txt", "answer.txt"]).expect(0);
     terminal.keys("\n");
-    assert!(child.0.wait().unwrap().success(), "{}", terminal.seen());
+    assert!(child.ends().success(), "{}", terminal.seen());
     assert!(!terminal.seen().contains("$ cp greeting.txt answer.txt"), "{}", terminal.seen());
     lab.nothing_is_left();
 }

@@ -128,6 +128,7 @@ fn lab_1_is_reported_whole_in_three_forms(place: Place) {
 fn a_failed_check_is_reported_with_what_was_expected_and_seen(place: Place) {
     let lab = Lab::new(place, 51);
     let folder = lab.write_lab(
+        5,
         "\n[[step.do]]\nrun = \"seq 1 3000\"\nlines = 2\n\n[[step.do]]\ncheck = \"command\"\nclaim = \"<b>it</b> says so\"\n\
          command = \"echo no\"\nprints = \"yes\"\n",
     );
@@ -159,10 +160,11 @@ fn an_interrupted_lab_is_reported_as_far_as_it_came(place: Place) {
     let verdicts: Vec<&str> =
         data["steps"].as_array().unwrap().iter().map(|step| step["verdict"].as_str().unwrap()).collect();
     assert_eq!(verdicts[..4], ["passed"; 4]);
-    assert_eq!(verdicts[5..], ["not-run"; 2]);
+    assert_eq!(verdicts[6], "not-run");
     assert!(page.contains("interrupted by SIGINT"), "{page}");
     assert_eq!(named(&xml, "error")[0].attribute("message"), "interrupted by SIGINT");
-    assert_eq!(named(&xml, "skipped").len(), 2);
+    let not_run = verdicts.iter().filter(|verdict| **verdict == "not-run").count();
+    assert_eq!(named(&xml, "skipped").len(), not_run);
 }
 
 /// Nothing runs here, on neither runtime.

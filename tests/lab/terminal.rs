@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{self, Mode, OFlags};
@@ -21,6 +21,19 @@ pub(crate) struct Terminal {
 /// A program at a terminal. A test that failed must not leave it waiting for keys, with a lab in its hands.
 pub(crate) struct Program(pub(crate) Child);
 
+impl Program {
+    /// How it ended; it has to.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) -> ExitStatus {
+        let mut ended = None;
+        until("the program at the terminal has ended", || {
+            ended = self.0.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -32,11 +45,15 @@ impl Drop for Program {
 
 impl Terminal {
     pub(crate) fn new(rows: u16, columns: u16) -> Self {
-        let controller = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).unwrap();
+        let controller =
+            pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY | pty::OpenptFlags::CLOEXEC)
+                .unwrap();
         pty::grantpt(&controller).unwrap();
         pty::unlockpt(&controller).unwrap();
         let name = pty::ptsname(&controller, Vec::new()).unwrap();
-        let program_s = File::from(fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap());
+        let program_s = File::from(
+            fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap(),
+        );
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         termios::tcsetwinsize(&controller, size).unwrap();
         let controller = File::from(controller);
@@ -54,7 +71,9 @@ impl Terminal {
     /// Starts a program that reads and writes here, errors included.
     pub(crate) fn start(&self, command: &mut Command) -> Program {
         let end = || self.program_s.try_clone().unwrap();
-        Program(command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap())
+        Program(
+            command.env("TERM", "xterm-256color").stdin(end()).stdout(end()).stderr(end()).spawn().unwrap(),
+        )
     }
 
     pub(crate) fn keys(&self, keys: &str) {

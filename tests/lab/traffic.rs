@@ -30,7 +30,11 @@ fn each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters(place:
             "{parts:?}: {proofs:?}"
         );
     };
-    has("300 calls on one connection", &["a: 100, b: 100, c: 100"]);
+    // As evenly as the lab asks for: in turns, but for an endpoint that is told anew in the middle.
+    let shares = proofs("300 calls on one connection");
+    let shares = shares.iter().find(|line| line.contains("a: ") && line.contains("c: ")).unwrap();
+    let answered: Vec<u32> = shares.split(&[' ', ','][..]).filter_map(|word| word.parse().ok()).collect();
+    assert!(answered.len() >= 3 && answered[..3].iter().all(|share| (90..=110).contains(share)), "{shares}");
     has("a tenth of 1000 calls", &["v2: ", " of 1000 calls, configured 10 %: 56 to 151 are accepted"]);
     has("half of 1000 calls", &["v2: ", " of 1000 calls, configured 50 %: 421 to 579 are accepted"]);
     has("v2 answers all of 200", &["v2's Envoy, requests passed to it: +200"]);

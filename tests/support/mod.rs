@@ -105,13 +105,45 @@ impl Ran {
     }
 }
 
-/// Waits until something holds, for ten seconds at most.
+/// Waits until something holds: as long as a busy machine may need for it.
 #[track_caller]
-pub fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < deadline, "still not: {what}");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Copies the program by another process: this one would hand the open file on to whatever it starts meanwhile, and a file
+/// that is open for writing cannot be run.
+pub fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_meshlab")).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+/// A process that listens at a port, and does nothing else with it. What it held is free once this is dropped.
+pub struct PortHolder(Child);
+
+impl PortHolder {
+    pub fn at(address: &str, port: u16) -> Self {
+        let at = format!("{address}:{port}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_meshlab"));
+        command.args(["svc", "echo", "--listen", &at]).stdin(Stdio::null()).stdout(Stdio::null());
+        let holder = Self(command.stderr(Stdio::null()).spawn().unwrap());
+        until("the port is taken", || std::net::TcpStream::connect(&at).is_ok());
+        holder
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for PortHolder {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

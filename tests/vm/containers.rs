@@ -57,7 +57,7 @@ fn comes_back(vm: &Vm, end: &[&str], killed: &[&str]) {
     for component in killed.iter().filter(|component| **component != "machine") {
         assert!(ran.stderr.contains(&format!("{component} is up")), "{}", ran.stderr);
     }
-    assert!(vm.components().values().all(|(state, _)| state == "ready"), "{:?}", vm.components());
+    vm.ready_components();
     let click = vm.click_until_right(MENDED.saturating_sub(up));
     eprintln!("{end:?} {killed:?}: up took {up:?}, a right answer {click:?} more");
     if with_all || killed.contains(&"nomad") {

@@ -104,12 +104,11 @@ fn nothing_runs_yet(vm: &Vm) {
 }
 
 fn up_again_starts_nothing(vm: &Vm) {
-    let before = vm.components();
+    let before = vm.ready_components();
     assert_eq!(before.len(), 4, "{before:?}");
-    assert!(before.values().all(|(state, _)| state == "ready"), "{before:?}");
     let ran = vm.run(&["up"]).expect(0);
     assert!(ran.stderr.contains("the environment was up already"), "{}", ran.stderr);
-    assert_eq!(vm.components(), before);
+    assert_eq!(vm.ready_components(), before);
     // Nothing behind the door yet.
     let ran = vm.run(&["click"]).expect(1);
     assert!(error_of(&ran).contains("`meshlab jobs start` starts the jobs"), "{}", ran.stderr);
@@ -390,7 +389,8 @@ fn a_wrong_checksum(vm: &Vm) {
     fs::write(&path, right.replace(digest, &"0".repeat(64))).unwrap();
     let started = Instant::now();
     let ran = vm.run(&["jobs", "start", "subsvcJob"]).expect(1);
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    // Long before its patience ends.
+    assert!(started.elapsed() < Duration::from_mins(1), "{:?}", started.elapsed());
     let error = error_of(&ran);
     assert!(error.contains("job subsvcJob"), "{error}");
     assert!(error.contains("task sub-svc: Failed Artifact Download"), "{error}");

@@ -1,6 +1,5 @@
 //! Other labs, other users, and machines that are full.
 
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use crate::environment::{Slots, Vm, error_of};
 use crate::harness::{Place, on_both_runtimes};
-use crate::support::{Ran, until};
+use crate::support::{PortHolder, Ran, copy_program, until};
 
 const NOBODY: u32 = 65534;
 
@@ -57,11 +56,11 @@ fn what_is_there_already_is_named(place: Place) {
         Place::Docker => &[(8088, "the load balancer"), (3000, "the dashboard")],
     };
     for (port, purpose) in needed {
-        let holder = TcpListener::bind((vm.doors(), *port)).unwrap();
+        let holder = PortHolder::at(&vm.doors(), *port);
         let ran = vm.run(&["up"]).expect(1);
         let error = error_of(&ran);
         assert!(error.contains(&format!("port {port} is in use")) && error.contains(purpose), "{error}");
-        assert!(error.contains(&format!("(pid {})", std::process::id())), "{error}");
+        assert!(error.contains(&format!("(pid {})", holder.pid())), "{error}");
         assert!(error.contains("hint:") && error.contains("--address"), "{error}");
         drop(holder);
         vm.is_gone();
@@ -103,7 +102,7 @@ fn home_of_another_user() -> tempfile::TempDir {
             assert!(copied.success());
         }
     }
-    std::fs::copy(env!("CARGO_BIN_EXE_meshlab"), home.path().join("meshlab")).unwrap();
+    copy_program(&home.path().join("meshlab"));
     home
 }
 
