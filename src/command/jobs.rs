@@ -12,12 +12,8 @@ use crate::failure::Result;
 use crate::jobs::{self, Jobs};
 use crate::ui::{Cell, Look, Table};
 
-/// How long jobs may take to be healthy: longer than any job of a lab gives itself (`progress_deadline`), since what Nomad
-/// says of a job that is late tells more.
-const PATIENCE: Duration = Duration::from_mins(4);
-
-/// How long they may take to end.
-const PATIENCE_FOR_ENDS: Duration = Duration::from_mins(1);
+/// How long jobs may take to end.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Starts, stops or lists.
 pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
@@ -25,12 +21,12 @@ pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedRepor
     match verb {
         JobsCommand::Start { names } => {
             let list = jobs.read(names).await?;
-            let started = jobs::start(&jobs, &list, PATIENCE, reporter).await?;
+            let started = jobs::start(&jobs, &list, reporter).await?;
             Ok(Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
         }
         JobsCommand::Stop { names } => {
             let names = jobs.names(names).await?;
-            let stopped = jobs::stop(&jobs, &names, PATIENCE_FOR_ENDS, reporter).await?;
+            let stopped = jobs::stop(&jobs, &names, PATIENCE, reporter).await?;
             let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
             Ok(Output { human, json: json!({"schema": 1, "stopped": stopped}) })
         }

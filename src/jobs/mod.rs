@@ -6,6 +6,8 @@ mod start;
 mod stop;
 mod tasks;
 
+use std::time::Duration;
+
 use fs_err as fs;
 use serde_json::Value;
 
@@ -24,6 +26,9 @@ pub use tasks::{Condition, Task, Tasks, tasks};
 
 /// The longest job file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
+
+/// The progress deadline that Nomad's parser gives to a job that does not say one.
+const UNSAID: Duration = Duration::from_mins(10);
 
 /// The label by which a service in Consul says which job registered it. Nomad's own services say it by their id.
 const JOB_LABEL: &str = "nomad-job";
@@ -167,6 +172,13 @@ impl Job {
         self.definition.get("Type").and_then(Value::as_str) == Some("batch")
     }
 
+    /// How long it gives a new version to become healthy, where it says so itself.
+    fn progress_deadline(&self) -> Option<Duration> {
+        let groups = self.definition.get("TaskGroups").and_then(Value::as_array).into_iter().flatten();
+        let said = groups.filter_map(|group| group.pointer("/Update/ProgressDeadline")?.as_u64());
+        said.map(Duration::from_nanos).filter(|said| *said != UNSAID).max()
+    }
+
     /// Name and wanted count of each task group.
     fn groups(&self) -> impl Iterator<Item = (&str, u64)> {
         let groups = self.definition.get("TaskGroups").and_then(Value::as_array);
@@ -174,5 +186,24 @@ impl Job {
             let count = group.get("Count").and_then(Value::as_u64).unwrap_or(1);
             (group.get("Name").and_then(Value::as_str).unwrap_or_default(), count)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_says_itself_how_long_it_may_take() {
+        let of = |updates: &[Value]| {
+            let groups: Vec<Value> = updates.iter().map(|update| json!({"Update": update})).collect();
+            let definition = json!({"ID": "j", "TaskGroups": groups});
+            Job::new(&"j.hcl".parse().unwrap(), String::new(), definition).progress_deadline()
+        };
+        let given = |seconds: u64| json!({"ProgressDeadline": seconds * 1_000_000_000});
+        assert_eq!(of(&[given(600), Value::Null]), None);
+        assert_eq!(of(&[given(180), given(45), given(600)]), Some(Duration::from_mins(3)));
     }
 }

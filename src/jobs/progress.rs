@@ -13,6 +13,8 @@ pub enum Progress {
     Done(String),
     /// Not yet: what is being waited for.
     Waiting(String),
+    /// Nothing of this group runs, or is about to: the scheduler knows why.
+    Unplaced(String),
     /// It will not come to anything by itself: why.
     Failed(String),
 }
@@ -49,8 +51,12 @@ pub(super) fn progress(job: &Job, version: u64, allocations: &[Allocation], sinc
             ));
         }
         let Some(newest) = own.first() else {
-            return Progress::Waiting(format!("{group}: waiting for a place"));
+            return Progress::Unplaced(group.to_owned());
         };
+        if newest.deployment_status.as_ref().is_some_and(|status| status.healthy == Some(false)) {
+            let why = trouble(newest).unwrap_or_else(|| "its checks did not pass in time".to_owned());
+            return Progress::Failed(format!("{group}: unhealthy, says Nomad: {why}"));
+        }
         // Nomad tries again and again, in vain: the file and its checksum stay what they are.
         if let Some(told) = trouble(newest).filter(|told| told.contains(WRONG_CHECKSUM)) {
             return Progress::Failed(format!("{group}: {told}"));
@@ -150,6 +156,10 @@ mod tests {
             Progress::Waiting("g: running, waiting for its checks".into())
         );
         assert_eq!(
+            of("service", allocation("running", &json!(false), &none)),
+            Progress::Failed("g: unhealthy, says Nomad: its checks did not pass in time".into())
+        );
+        assert_eq!(
             of("batch", allocation("running", &Value::Null, &none)),
             Progress::Waiting("g: running, waiting for its checks".into())
         );
@@ -157,14 +167,14 @@ mod tests {
             of("batch", allocation("complete", &Value::Null, &none)),
             Progress::Done("g 12345678".into())
         );
-        assert_eq!(progress(&job("service"), 0, &[], 0), Progress::Waiting("g: waiting for a place".into()));
+        assert_eq!(progress(&job("service"), 0, &[], 0), Progress::Unplaced("g".into()));
     }
 
     #[test]
     fn an_earlier_version_does_not_count() {
         let healthy = [allocation("running", &json!(true), &json!([]))];
         let seen = progress(&job("service"), 1, &healthy, 0);
-        assert_eq!(seen, Progress::Waiting("g: waiting for a place".into()));
+        assert_eq!(seen, Progress::Unplaced("g".into()));
     }
 
     #[test]

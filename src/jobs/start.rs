@@ -24,6 +24,12 @@ const GATEWAY: &str = "api-gateway";
 
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long jobs may take to be healthy that do not say it themselves.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long Nomad may take to say that a job is late: that tells more than that it was waited for.
+const NEWS: Duration = Duration::from_secs(10);
+
 /// The pause between two looks at Consul.
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -39,14 +45,10 @@ pub struct Started {
 }
 
 /// Submits jobs in their order and returns once all are healthy, in Nomad's eyes and in Consul's. A batch job runs to its
-/// end before the next job is submitted.
-pub async fn start(
-    jobs: &Jobs,
-    list: &[Job],
-    patience: Duration,
-    reporter: &SharedReporter,
-) -> Result<Vec<Started>> {
-    let deadline = Instant::now() + patience;
+/// end before the next job is submitted. It waits for a minute, or for as long as the jobs give themselves.
+pub async fn start(jobs: &Jobs, list: &[Job], reporter: &SharedReporter) -> Result<Vec<Started>> {
+    let own = list.iter().filter_map(Job::progress_deadline).max();
+    let deadline = Instant::now() + own.map_or(PATIENCE, |own| PATIENCE.max(own + NEWS));
     let mut watch =
         Watch { jobs, since: i64::try_from(now()).unwrap_or(0) * 1_000_000_000, index: 0, reporter };
     let mut waiting: Vec<Submitted> = Vec::new();
@@ -98,7 +100,11 @@ impl Watch<'_> {
             let mut still = Vec::new();
             for submitted in waiting.drain(..) {
                 let job = submitted.job;
-                match progress(job, submitted.version, &allocations, self.since) {
+                let seen = match progress(job, submitted.version, &allocations, self.since) {
+                    Progress::Unplaced(group) => Progress::Waiting(self.why_unplaced(job, &group).await),
+                    seen => seen,
+                };
+                match seen {
                     Progress::Done(runs) => {
                         let took = submitted.since.elapsed();
                         let what =
@@ -107,7 +113,7 @@ impl Watch<'_> {
                         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                         started.push(Started { job: job.id.clone(), runs, millis });
                     }
-                    Progress::Waiting(why) => {
+                    Progress::Waiting(why) | Progress::Unplaced(why) => {
                         if last.get(&job.id) != Some(&why) {
                             self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
                             last.insert(job.id.clone(), why);
@@ -125,23 +131,26 @@ impl Watch<'_> {
             if Instant::now() >= deadline
                 && let Some(Submitted { job, .. }) = waiting.first()
             {
-                return Err(self.late(job, last.remove(&job.id)).await);
+                return Err(late(job, last.remove(&job.id)));
             }
         }
         Ok(())
     }
 
-    async fn late(&self, job: &Job, last: Option<String>) -> Failure {
+    async fn why_unplaced(&self, job: &Job, group: &str) -> String {
         let evaluations = self.jobs.nomad.evaluations(&job.id).await.unwrap_or_default();
-        let seen = why_not_placed(&evaluations).or(last).unwrap_or_else(|| "nothing".to_owned());
-        Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
-            .detail("last seen", seen)
-            .hint(format!("`meshlab shell -- nomad job status {}` tells more", job.id))
+        why_not_placed(&evaluations).unwrap_or_else(|| format!("{group}: waiting for a place"))
     }
 
     fn report(&self, event: RuntimeEvent) {
         self.reporter.report(Event::Runtime(event));
     }
+}
+
+fn late(job: &Job, last: Option<String>) -> Failure {
+    Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
+        .detail("last seen", last.unwrap_or_else(|| "nothing".to_owned()))
+        .hint(format!("`meshlab shell -- nomad job status {}` tells more", job.id))
 }
 
 fn failed(job: &Job, why: String) -> Failure {

@@ -12,6 +12,9 @@ const WATCH: Duration = Duration::from_millis(500);
 
 const PAUSE: Duration = Duration::from_millis(25);
 
+/// How long Nomad may take to forget what has ended, however long that took.
+const FORGETTING: Duration = Duration::from_secs(20);
+
 /// Nomad collects what has ended when it is asked to, not what ends a moment later: it is asked again after so many looks.
 const LOOKS_PER_COLLECTION: usize = 20;
 
@@ -26,13 +29,13 @@ pub async fn stop(
     let started = Instant::now();
     let deadline = started + patience;
     let known = jobs.nomad.jobs().await?;
-    let before = services(jobs).await?;
     let there: Vec<String> =
         names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
     for job in &there {
         reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("stopping {job}") }));
         jobs.nomad.deregister(job, false).await?;
     }
+    let before = services(jobs).await?;
     let mut index = 0;
     loop {
         let (allocations, at) = jobs.nomad.allocations(index, WATCH).await?;
@@ -56,7 +59,7 @@ pub async fn stop(
     for job in &there {
         jobs.nomad.deregister(job, true).await?;
     }
-    forget(jobs, &there, &before, deadline).await?;
+    forget(jobs, names, &before, deadline.max(Instant::now() + FORGETTING)).await?;
     if !there.is_empty() {
         reporter.report(Event::Runtime(RuntimeEvent::Done {
             what: format!("stopped {}", there.join(", ")),
