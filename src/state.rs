@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
@@ -303,8 +304,10 @@ impl RunState {
     }
 }
 
+/// Whether there is such a process, and not only what is left of it until its parent notices.
 fn lives(pid: u32) -> bool {
-    Utf8Path::new("/proc").join(pid.to_string()).exists()
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+    process.and_then(|process| process.stat().ok()).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// Seconds since 1970.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
+use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process};
 
 use crate::failure::{Failure, FailureKind, Result};
@@ -32,7 +33,7 @@ pub struct TakenPort {
     pub reason: String,
 }
 
-/// A port that was found taken by nobody was let go of meanwhile, and is asked for again so many times at most.
+/// A port that was found taken by nobody was let go of meanwhile, and is asked for again: so many times in all.
 const MOST_TRIES: usize = 4;
 
 /// The needed ports that are taken. Each is tried by binding it for a moment: nothing else is as true.
@@ -67,7 +68,7 @@ fn why_not(
             return Some(holder);
         }
     }
-    Some("a process of another user".to_owned())
+    Some("a process that cannot be seen, of another user or in a container".to_owned())
 }
 
 /// Fails if any needed port is taken, naming each with its holder.
@@ -95,21 +96,28 @@ enum Transport {
 /// Who has a socket at an address or at all addresses of its port, as far as this user may see it.
 fn holder(at: SocketAddr, transport: Transport) -> Option<String> {
     let clashes = |local: SocketAddr| {
-        local.port() == at.port()
-            && (local.ip() == at.ip() || local.ip().is_unspecified() || at.ip().is_unspecified())
+        // Java's sockets have IPv4 addresses as IPv6 writes them.
+        let ip = local.ip().to_canonical();
+        local.port() == at.port() && (ip == at.ip() || ip.is_unspecified() || at.ip().is_unspecified())
     };
     if transport == Transport::Udp {
         let udp = [procfs::net::udp(), procfs::net::udp6()].into_iter().flatten().flatten();
         return owner(&udp.filter(|entry| clashes(entry.local_address)).map(|entry| entry.inode).collect());
     }
     let tcp = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
-    let (listening, connected): (Vec<_>, Vec<_>) = tcp
-        .filter(|entry| clashes(entry.local_address))
-        .partition(|entry| entry.state == procfs::net::TcpState::Listen);
-    let inodes = |entries: Vec<procfs::net::TcpNetEntry>| entries.iter().map(|entry| entry.inode).collect();
+    let (listening, connected): (Vec<_>, Vec<_>) =
+        tcp.filter(|entry| clashes(entry.local_address)).partition(|entry| entry.state == TcpState::Listen);
+    let inodes = |entries: &[TcpNetEntry]| entries.iter().map(|entry| entry.inode).collect();
     // A program that calls another has a port as well: the system picks it, and it may be one that was wanted.
-    owner(&inodes(listening))
-        .or_else(|| owner(&inodes(connected)).map(|owner| format!("a connection of {owner}")))
+    owner(&inodes(&listening))
+        .or_else(|| owner(&inodes(&connected)).map(|owner| format!("a connection of {owner}")))
+        .or_else(|| {
+            let is_closed = |entry: &TcpNetEntry| entry.state == TcpState::TimeWait;
+            connected
+                .iter()
+                .any(is_closed)
+                .then(|| "a connection that was just closed (a minute at most)".to_owned())
+        })
 }
 
 /// The process that has one of these sockets open: `name (pid 1)`. The oldest, if several have: a process that was
@@ -205,6 +213,9 @@ mod tests {
     fn a_holder_that_cannot_be_seen_is_somebody_else() {
         let at = own(5).port(4017);
         let _listener = TcpListener::bind(at).unwrap();
-        assert_eq!(why_not(at, false, |_, _| None).unwrap(), "a process of another user");
+        assert_eq!(
+            why_not(at, false, |_, _| None).unwrap(),
+            "a process that cannot be seen, of another user or in a container"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Taking a lab down by its labels: what the state says does not matter, nor whether there is one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -17,15 +17,25 @@ use crate::model::LabAddress;
 /// How long the daemon may come up with more: it may have been at work for a meshlab that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Removes every container and network of a lab. Says in words what was there.
 pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<String>> {
-    let mut removed = Vec::new();
+    let mut removed = BTreeSet::new();
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
+    loop {
         let containers = containers(docker, names.filter()).await?;
         let networks = networks(docker, names.filter()).await?;
         if containers.is_empty() && networks.is_empty() {
-            return Ok(removed);
+            return Ok(removed.into_iter().collect());
+        }
+        if Instant::now() >= deadline {
+            let left = containers.iter().filter_map(name).map(|name| format!("container {name}"));
+            let left: Vec<String> =
+                left.chain(networks.iter().map(|name| format!("network {name}"))).collect();
+            return Err(Failure::failed("something keeps making containers of this lab")
+                .detail("left", left.join(", "))
+                .hint("end the other meshlab first, then run `meshlab down` again"));
         }
         // The machine last: with it goes the process namespace that the others are in.
         let (machines, others): (Vec<String>, Vec<String>) =
@@ -34,20 +44,19 @@ pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Str
             let outcomes = join_all(together.iter().map(|name| remove(docker, name))).await;
             for (name, outcome) in together.into_iter().zip(outcomes) {
                 outcome?;
-                removed.push(format!("container {name}"));
+                removed.insert(format!("container {name}"));
             }
         }
         for network in networks {
             match docker.remove_network(&network).await {
-                Ok(()) => removed.push(format!("network {network}")),
+                Ok(()) => _ = removed.insert(format!("network {network}")),
                 Err(error) if is_unknown(&error) => {}
                 Err(error) => return Err(cannot(format!("remove Docker's network {network}"))(error)),
             }
         }
+        // Somebody else may be at removing them as well.
+        tokio::time::sleep(PAUSE).await;
     }
-    Err(Failure::failed("something keeps making containers of this lab")
-        .detail("removed", removed.join(", "))
-        .hint("end the other meshlab first, then run `meshlab down` again"))
 }
 
 /// Lets go on what somebody has paused: it would not answer.

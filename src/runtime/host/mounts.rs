@@ -95,11 +95,13 @@ pub(super) async fn remove_control_groups(
     for group in control_groups(run, allocations, others) {
         let deadline = Instant::now() + EMPTYING;
         loop {
-            // It may have been started meanwhile, and find its groups gone.
-            if group.ends_with(FIRST_VERSION) && is_another_nomad_running() {
-                break;
-            }
-            let Err(error) = remove_tree(&group) else {
+            // Another Nomad may have been started meanwhile, and would find its groups gone.
+            let outcome = if group.ends_with(FIRST_VERSION) && is_another_nomad_running() {
+                own_groups(&group, allocations).iter().try_for_each(remove_tree)
+            } else {
+                remove_tree(&group)
+            };
+            let Err(error) = outcome else {
                 removed.push(group);
                 break;
             };
@@ -137,18 +139,21 @@ fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<U
     let shared: Vec<Utf8PathBuf> =
         hierarchies.iter().map(|hierarchy| hierarchy.join(FIRST_VERSION)).collect();
     if others == Others::Unknown || is_another_nomad_running() {
-        let is_own = |group: &Utf8PathBuf| {
-            let name = group.file_name().unwrap_or_default();
-            allocations
-                .iter()
-                .any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')))
-        };
-        groups.extend(shared.iter().flat_map(|parent| folders(parent)).filter(is_own));
+        groups.extend(shared.iter().flat_map(|parent| own_groups(parent, allocations)));
     } else if !allocations.is_empty() || run.root().join("nomad").exists() {
         groups.extend(shared);
     }
     groups.retain(|group| group.is_dir());
     groups
+}
+
+/// The groups of these allocations below the parent that is every Nomad's.
+fn own_groups(parent: &Utf8Path, allocations: &[String]) -> Vec<Utf8PathBuf> {
+    let is_own = |group: &Utf8PathBuf| {
+        let name = group.file_name().unwrap_or_default();
+        allocations.iter().any(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    };
+    folders(parent).into_iter().filter(is_own).collect()
 }
 
 fn folders(parent: &Utf8Path) -> Vec<Utf8PathBuf> {

@@ -31,6 +31,7 @@ pub(super) async fn end_group(service: &str, leader: ProcessRecord) -> Result<()
 
 async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<String>> {
     let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
+    let mut left = Vec::new();
     for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
         let deadline = Instant::now() + patience;
         let mut told: Vec<Member> = Vec::new();
@@ -52,13 +53,14 @@ async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Resu
             seen.extend(alive.iter().map(|member| (member.pid, member.clone())));
             told = alive;
             if Instant::now() >= deadline {
+                left = told;
                 break;
             }
             tokio::time::sleep(LOOK).await;
         }
     }
     let left: Vec<String> =
-        members()?.iter().map(|member| format!("{} (pid {})", member.name, member.pid)).collect();
+        left.iter().map(|member: &Member| format!("{} (pid {})", member.name, member.pid)).collect();
     Err(Failure::new(FailureKind::DeadlinePassed, otherwise)
         .detail("alive", left.join(", "))
         .hint("they wait for the kernel (state D in `ps`); run `meshlab down` again once that is over"))
