@@ -44,7 +44,7 @@ impl Sampler {
         let (begun, has_begun) = oneshot::channel();
         let own_name = own_name.to_owned();
         let thread = std::thread::spawn(move || watch(&run, own_name, limit, begun, &stopped));
-        // Where the thread has ended already, `finish` tells it.
+        // Where the thread has ended already there is nothing to wait for.
         let _ = has_begun.await;
         Self { stop, thread }
     }
@@ -65,7 +65,7 @@ fn watch(
 ) -> Timeline {
     let mut recorder = Recorder::new(MOST_POINTS);
     let mut watcher = Watcher::new(run, own_name);
-    watcher.look(true);
+    watcher.look();
     let _ = begun.send(());
     let start = Instant::now();
     let mut last = start;
@@ -77,8 +77,7 @@ fn watch(
         let is_over = is_stopped || now >= start + limit;
         let elapsed = now - last;
         if !is_over || elapsed >= LEAST_INTERVAL {
-            // The last look is a review as well: whoever was taken for a stranger until then has its due.
-            let readings = watcher.look(is_over);
+            let readings = watcher.look();
             recorder.record(now - start, elapsed, &readings);
             last = now;
         }
@@ -103,8 +102,8 @@ struct Watcher<'a> {
 
 struct Known {
     started: u64,
-    /// Whether it was looked at more than once.
-    is_no_newcomer: bool,
+    /// Whether this is not the first look at it.
+    seen_before: bool,
     membership: Membership,
     /// In clock ticks.
     cpu: u64,
@@ -112,7 +111,7 @@ struct Known {
 
 impl Known {
     fn is_surely_a_stranger(&self) -> bool {
-        self.is_no_newcomer && self.membership == Membership::Stranger
+        self.seen_before && self.membership == Membership::Stranger
     }
 }
 
@@ -131,10 +130,10 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// What each component used since the look before. A review asks of every process anew what it is.
-    fn look(&mut self, review: bool) -> BTreeMap<String, Reading> {
+    /// What each component used since the look before.
+    fn look(&mut self) -> BTreeMap<String, Reading> {
         let is_first = self.looks == 0;
-        let is_review = review || self.looks.is_multiple_of(LOOKS_PER_REVIEW);
+        let is_review = self.looks.is_multiple_of(LOOKS_PER_REVIEW);
         self.looks += 1;
         if is_review {
             self.groups = groups(self.run.load().as_ref());
@@ -153,7 +152,7 @@ impl<'a> Watcher<'a> {
             // stranger then, and is asked again at the next look: what it used since counts as well.
             let cpu_before = before.map(|known| known.cpu).or((!is_first).then_some(0));
             let membership = match before {
-                Some(known) if !is_review && known.is_no_newcomer => known.membership.clone(),
+                Some(known) if !is_review && known.seen_before => known.membership.clone(),
                 _ => self.membership(*pid, &process, &stat),
             };
             let cpu = stat.utime.saturating_add(stat.stime);
@@ -164,8 +163,8 @@ impl<'a> Watcher<'a> {
                 reading.memory = reading.memory.saturating_add(stat.rss.saturating_mul(self.page));
                 reading.processes += 1;
             }
-            let is_no_newcomer = before.is_some();
-            self.known.insert(*pid, Known { started: stat.starttime, is_no_newcomer, membership, cpu });
+            let seen_before = before.is_some();
+            self.known.insert(*pid, Known { started: stat.starttime, seen_before, membership, cpu });
         }
         let alive: HashSet<i32> = pids.into_iter().collect();
         self.known.retain(|pid, _| alive.contains(pid));

@@ -1,4 +1,5 @@
-//! What whoever runs the server decides: what clients may take up, and who is told.
+//! What whoever runs the server decides, and what all its connections share of it: what is served, what clients may take
+//! up, and who is told.
 
 use std::fmt;
 use std::sync::Arc;

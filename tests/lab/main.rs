@@ -259,9 +259,9 @@ fn what_does_not_start_or_end_is_told_and_leaves_nothing(place: Place) {
     }
     lab.nothing_is_left();
     let folder =
-        lab.write_lab(1, &format!("\n[[step.do]]\nrun = \"echo begun; sleep 600 | sleep 600\"\n{check}"));
+        lab.write_lab(5, &format!("\n[[step.do]]\nrun = \"echo begun; sleep 600 | sleep 600\"\n{check}"));
     let ran = lab.run(&["-C", &folder, "lab", "9"]).expect(8);
-    assert!(ran.stderr.contains("did not end in 1s") && ran.stderr.contains("begun"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did not end in 5s") && ran.stderr.contains("begun"), "{}", ran.stderr);
     lab.nothing_is_left();
     let silent =
         "\n[[step.do]]\nrun = \"sleep 600\"\nservice = \"server\"\nready = { kind = \"tcp\", port = 9090 }\n";

@@ -1,7 +1,6 @@
 //! Services as processes, a client that sends any bytes, and upstreams that answer as a test wants.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "a part of the tests")]
 
-use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
@@ -71,8 +70,7 @@ impl Service {
     }
 
     pub fn wait(&mut self) -> Option<i32> {
-        let child = RefCell::new(&mut self.child);
-        until("the service has ended", || child.borrow_mut().try_wait().unwrap().is_some());
+        until("the service has ended", || self.child.try_wait().unwrap().is_some());
         let status = self.child.wait().unwrap();
         status.code().or(status.signal().map(|signal| 128 + signal))
     }
