@@ -154,7 +154,33 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
+    /// The next one. Where not one call was answered as it should be, nothing was measured.
     async fn next(&mut self, target: &Target, load: &Load) -> Result<Measurement> {
+        let measurement = self.press(target, load).await?;
+        if measurement.right() == 0 {
+            return Err(all_failed(target, &measurement));
+        }
+        Ok(measurement)
+    }
+
+    /// The next one, for its effect: again while nothing at all comes back, as from a service that has just begun on a machine
+    /// that does much else.
+    async fn warm_up(&mut self, target: &Target, load: &Load) -> Result<()> {
+        const MOST: usize = 10;
+        for _ in 1..MOST {
+            let measurement = self.press(target, load).await?;
+            if measurement.right() > 0 {
+                return Ok(());
+            }
+            if measurement.errors.total() > 0 {
+                return Err(all_failed(target, &measurement));
+            }
+            self.done -= 1;
+        }
+        self.next(target, load).await.map(drop)
+    }
+
+    async fn press(&mut self, target: &Target, load: &Load) -> Result<Measurement> {
         self.done += 1;
         let (number, of, name) = (self.done, self.of, target.name.clone());
         let lasts: Duration = load.duration.duration();
@@ -169,9 +195,6 @@ impl Rounds<'_> {
         let measurement = self.wrk.measure(target, load).await?;
         let (rate, errors) = (measurement.rate(), measurement.errors.total());
         self.reporter.report(Event::Bench(BenchEvent::Pressed { target: name, number, of, rate, errors }));
-        if measurement.right() == 0 {
-            return Err(all_failed(target, &measurement));
-        }
         Ok(measurement)
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn run(
     for (service, target) in wanted {
         let start = start_again(&jobs.nomad, &run, &service).await?;
         answers_rightly(&target).await?;
-        rounds.next(&target, &Load { duration: WARM_UP, ..load }).await?;
+        rounds.warm_up(&target, &Load { duration: WARM_UP, ..load }).await?;
         let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration()).await;
         let measurement = rounds.next(&target, &load).await?;
         costs.push(Cost::of(service, start, measurement, &sampler.finish()));
