@@ -71,9 +71,8 @@ async fn bring_up(
         let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
         Session::prepare(lab, run, components, dirs, reporter.clone()).await?
     };
-    // Nomad looks for Consul once, when it starts: the others come first.
     let mut changed = false;
-    for together in [&[Component::Consul, Component::Repo, Component::Lb][..], &[Component::Nomad][..]] {
+    for together in Component::ALL.chunk_by(|_, next| !next.comes_last()) {
         changed |= session.bring_up(together, PATIENCE).await?;
     }
     session.keep()?;

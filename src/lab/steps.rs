@@ -153,14 +153,15 @@ impl Session {
     }
 }
 
-/// Actions in order, with services that follow one another taken together.
+/// Actions in order, with services that follow one another taken together, but for one that needs those before it.
 fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
     let starts = |action: &Action| match action {
         Action::Run(run) => run.service.is_some(),
         Action::Up(_) => true,
         Action::Check(_) => false,
     };
-    actions.chunk_by(move |one, next| starts(one) && starts(next))
+    let waits = |action: &Action| matches!(action, Action::Up(component) if component.comes_last());
+    actions.chunk_by(move |one, next| starts(one) && starts(next) && !waits(next))
 }
 
 /// Adds the step, and the step's first hint if the failure has none.
@@ -172,5 +173,17 @@ pub(super) fn with_place(failure: Failure, number: usize, step: &Step) -> Failur
             failure.hint("run the lab again with --keep, then look around: `meshlab logs`, `meshlab shell`")
         }
         (Some(_), _) => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nomad_is_started_once_consul_is_ready() {
+        let actions = Component::ALL.map(Action::Up);
+        let together: Vec<usize> = groups(&actions).map(<[Action]>::len).collect();
+        assert_eq!(together, [3, 1]);
     }
 }

@@ -40,6 +40,12 @@ impl Component {
     /// All of them, in the order in which one may need another.
     pub const ALL: [Self; 4] = [Self::Consul, Self::Repo, Self::Lb, Self::Nomad];
 
+    /// Whether it is started once those before it are ready. Nomad looks for Consul when it starts; one that refuses it then,
+    /// as Consul does before its access control is set up, is asked again only twenty seconds later.
+    pub fn comes_last(self) -> bool {
+        self == Self::Nomad
+    }
+
     /// Its name as a service of the lab.
     pub fn name(self) -> &'static str {
         match self {
