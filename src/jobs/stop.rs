@@ -4,11 +4,19 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{JOB_LABEL, Jobs};
+use crate::api::nomad::{Allocation, Nomad};
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
+use crate::vm::NOMAD_HTTP;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_millis(500);
+
+/// A job whose tasks are still wanted after this long is stopped once more: Nomad may have been noting at that very moment that
+/// its deployment was a success, and have put the job back as it was.
+const AGAIN: Duration = Duration::from_secs(3);
+
+const LOOK: Duration = Duration::from_secs(5);
 
 const PAUSE: Duration = Duration::from_millis(25);
 
@@ -36,23 +44,32 @@ pub async fn stop(
         jobs.nomad.deregister(job, false).await?;
     }
     let before = services(jobs).await?;
-    let mut index = 0;
+    let (mut index, mut told) = (0, Instant::now());
     loop {
         let (allocations, at) = jobs.nomad.allocations(index, WATCH).await?;
         index = at;
-        let alive: Vec<String> = allocations
+        let alive: Vec<&Allocation> = allocations
             .iter()
             .filter(|allocation| names.contains(&allocation.job))
             .filter(|allocation| ["pending", "running"].contains(&allocation.client_status.as_str()))
-            .map(|allocation| format!("{} ({})", allocation.job, allocation.client_status))
             .collect();
         if alive.is_empty() {
             break;
         }
+        let untold: BTreeSet<&str> =
+            alive.iter().filter(|one| is_wanted(one)).map(|one| one.job.as_str()).collect();
+        if told.elapsed() >= AGAIN {
+            for job in there.iter().filter(|job| untold.contains(job.as_str())) {
+                jobs.nomad.deregister(job, false).await?;
+            }
+            told = Instant::now();
+        }
+        // A client that was refused once, when it was new, asks again what it has to do only after many seconds.
+        Nomad::new(jobs.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
         if Instant::now() >= deadline {
             return Err(Failure::new(FailureKind::DeadlinePassed, "some tasks do not end")
-                .detail("alive", alive.join(", "))
-                .hint("`meshlab down` ends everything"));
+                .detail("alive", alive.into_iter().map(in_words).collect::<Vec<_>>().join(", "))
+                .hint("`meshlab logs nomad` shows why; `meshlab down` ends everything"));
         }
     }
     deregister(jobs, names, deadline).await?;
@@ -68,6 +85,15 @@ pub async fn stop(
         }));
     }
     Ok(there)
+}
+
+fn is_wanted(allocation: &Allocation) -> bool {
+    allocation.desired_status == "run"
+}
+
+fn in_words(allocation: &Allocation) -> String {
+    let told = if is_wanted(allocation) { "not told to end" } else { "told to end" };
+    format!("{} ({}, {told})", allocation.job, allocation.client_status)
 }
 
 /// Removes the services that these jobs registered by themselves, and waits until Nomad has removed its own.

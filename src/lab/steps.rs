@@ -1,5 +1,6 @@
 //! How the steps of a lab come to life: commands, services that start side by side, checks.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::check::{Check, Verdict};
@@ -14,6 +15,9 @@ use crate::vm::Component;
 
 /// Of a command's output, no more lines than these are told of.
 const MOST_LINES: usize = 2000;
+
+/// Of a command that failed, as many of its last lines are told: an error of meshlab's own has several.
+const TOLD_LINES: usize = 6;
 
 impl Session {
     /// Runs one step (`index` from 0); a reader is asked to do what the lab leaves to one. `Err` says why it failed; the
@@ -99,11 +103,14 @@ impl Session {
         self.report(LabEvent::Command { command: run.command.clone(), service: None });
         let started = Instant::now();
         let (mut shown, mut beyond) = (0, 0);
-        let mut last = String::new();
+        let mut last = VecDeque::new();
         let finished = self
             .machine
             .execute(&run.command, step.timeout, |line| {
-                last.clone_from(&line.text);
+                if last.len() == TOLD_LINES {
+                    last.pop_front();
+                }
+                last.push_back(line.text.clone());
                 if shown < run.shown_lines {
                     shown += 1;
                     self.report(LabEvent::Output { line: line.text, error: line.error });
@@ -119,7 +126,7 @@ impl Session {
         if !finished.status.success() {
             return Err(Failure::failed(format!("`{}` failed", run.command))
                 .detail("seen", finished.status.to_string())
-                .detail("last line", last));
+                .detail("last lines", Vec::from(last).join("\n")));
         }
         self.report(LabEvent::CommandFinished { took: started.elapsed(), service: None, ready: None });
         Ok(())
