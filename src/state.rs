@@ -7,14 +7,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 use crate::claim::Claim;
 use crate::failure::{Failure, Result};
 use crate::model::{FileName, LabAddress, LabId, Wishes};
 use crate::runtime::RuntimeKind;
-use crate::runtime::alive::is_running;
+use crate::runtime::alive::{is_running, lives};
 use crate::runtime::readiness::Readiness;
 
 /// The variable that marks every process of a running lab with the lab's folder.
@@ -302,12 +301,6 @@ impl RunState {
             network: None,
         }
     }
-}
-
-/// Whether there is such a process, and not only what is left of it until its parent notices.
-fn lives(pid: u32) -> bool {
-    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
-    process.and_then(|process| process.stat().ok()).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }
 
 /// Seconds since 1970.

@@ -135,9 +135,12 @@ impl Nomad {
         }
     }
 
-    /// Makes the agent's client talk to its server about what this token, or nobody, may do. The answer does not matter.
+    /// Makes the agent's client do at once what it waits with: any answer of its server does. So it is asked without a token,
+    /// and has to learn from its server what nobody may do: each time, or once a second if somebody has made a policy for
+    /// that. The answer does not matter.
     pub async fn nudge(&self, deadline: Duration) {
-        drop(self.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
+        let nobody = Self::new(self.0.address, None);
+        drop(nobody.0.call(Method::GET, "/v1/client/stats", None, deadline).await);
     }
 
     /// Whether the agent's client has registered since the agent was started. What its server knows of it may be from

@@ -8,13 +8,12 @@ use hyper::Method;
 use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
 use super::{JOB_LABEL, Job, Jobs, Progress};
 use crate::api::consul::{ADMIN_LABEL, Instance};
-use crate::api::nomad::Nomad;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
 use crate::http;
 use crate::runtime::readiness::envoy_reaches;
 use crate::state::now;
-use crate::vm::{LOAD_BALANCER, NOMAD_HTTP, VARIABLES};
+use crate::vm::{LOAD_BALANCER, VARIABLES};
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_secs(1);
@@ -100,11 +99,7 @@ impl Watch<'_> {
             let mut still = Vec::new();
             for submitted in waiting.drain(..) {
                 let job = submitted.job;
-                let seen = match progress(job, submitted.version, &allocations, self.since) {
-                    Progress::Unplaced(group) => Progress::Waiting(self.why_unplaced(job, &group).await),
-                    seen => seen,
-                };
-                match seen {
+                let why = match progress(job, submitted.version, &allocations, self.since) {
                     Progress::Done(runs) => {
                         let took = submitted.since.elapsed();
                         let what =
@@ -112,21 +107,22 @@ impl Watch<'_> {
                         self.report(RuntimeEvent::Done { what, detail: runs.clone(), took });
                         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                         started.push(Started { job: job.id.clone(), runs, millis });
-                    }
-                    Progress::Waiting(why) | Progress::Unplaced(why) => {
-                        if last.get(&job.id) != Some(&why) {
-                            self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
-                            last.insert(job.id.clone(), why);
-                        }
-                        still.push(submitted);
+                        continue;
                     }
                     Progress::Failed(why) => return Err(failed(job, why)),
+                    Progress::Waiting(why) => why,
+                    Progress::Unplaced(group) => self.why_unplaced(job, &group).await,
+                };
+                if last.get(&job.id) != Some(&why) {
+                    self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
+                    last.insert(job.id.clone(), why);
                 }
+                still.push(submitted);
             }
             *waiting = still;
             if !waiting.is_empty() {
                 // A client that was refused once, when it was new, asks again for its work only after many seconds.
-                Nomad::new(self.jobs.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
+                self.jobs.nomad.nudge(LOOK).await;
             }
             if Instant::now() >= deadline
                 && let Some(Submitted { job, .. }) = waiting.first()

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{JOB_LABEL, Jobs};
-use crate::api::nomad::{Allocation, Nomad};
+use crate::api::nomad::Allocation;
 use crate::event::{Event, RuntimeEvent, SharedReporter};
 use crate::failure::{Failure, FailureKind, Result};
-use crate::vm::NOMAD_HTTP;
 
 /// The longest that Nomad holds an answer back while nothing changes.
 const WATCH: Duration = Duration::from_millis(500);
@@ -65,7 +64,7 @@ pub async fn stop(
             told = Instant::now();
         }
         // A client that was refused once, when it was new, asks again what it has to do only after many seconds.
-        Nomad::new(jobs.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
+        jobs.nomad.nudge(LOOK).await;
         if Instant::now() >= deadline {
             return Err(Failure::new(FailureKind::DeadlinePassed, "some tasks do not end")
                 .detail("alive", alive.into_iter().map(in_words).collect::<Vec<_>>().join(", "))

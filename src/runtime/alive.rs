@@ -11,6 +11,12 @@ pub fn is_running(pid: i32, started: u64) -> bool {
     settled(|| Seen::of(pid, started), LONGEST_PASSING)
 }
 
+/// Whether there is a process of this id, and not only what is left of one until its parent notices.
+pub fn lives(pid: u32) -> bool {
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+    process.and_then(|process| process.stat().ok()).is_some_and(|stat| !is_zombie(&stat))
+}
+
 /// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
 const LONGEST_PASSING: Duration = Duration::from_millis(300);
 

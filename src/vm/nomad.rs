@@ -18,7 +18,7 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
     let mut bootstrapped = false;
     loop {
         let observed = if bootstrapped {
-            match ready_client(vm, &nomad).await? {
+            match ready_client(&nomad).await {
                 Ok(said) => {
                     if vm.wishes.network == Network::Bridge {
                         vm.consul().trust_workloads(&nomad.keys_url()).await?;
@@ -49,45 +49,33 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
     }
 }
 
-/// `Ok(Ok)` once there is a client that runs jobs and knows Consul.
-async fn ready_client(vm: &Vm, nomad: &Nomad) -> Result<Result<String, String>> {
+/// `Ok` once there is a client that runs jobs and knows Consul; before, what is being waited for.
+async fn ready_client(nomad: &Nomad) -> Result<String, String> {
     // Asked first: what the server knows of its client may be from before the agent was started.
-    match nomad.has_registered(LOOK).await {
-        Ok(true) => {}
-        Ok(false) => return unregistered(vm, nomad).await.map(Err),
-        Err(error) => return Ok(Err(error.to_string())),
+    if !nomad.has_registered(LOOK).await.map_err(|error| error.to_string())? {
+        return Err(unregistered(nomad).await);
     }
-    let attributes = match nomad.ready_node(LOOK).await {
-        Ok(Some(attributes)) => attributes,
-        Ok(None) => {
-            // It waits up to ten seconds before its first heartbeat, and counts as ready from then on.
-            nudge(vm).await;
-            return Ok(Err("its client is not ready yet".to_owned()));
-        }
-        Err(error) => return Ok(Err(error.to_string())),
+    let Some(attributes) = nomad.ready_node(LOOK).await.map_err(|error| error.to_string())? else {
+        // It waits up to ten seconds before its first heartbeat, and counts as ready from then on.
+        nomad.nudge(LOOK).await;
+        return Err("its client is not ready yet".to_owned());
     };
     // Without it, jobs with services wait for the next time that Nomad looks for Consul.
     if attributes.get("consul.version").is_none() {
-        return Ok(Err("its client has not found Consul yet".to_owned()));
+        return Err("its client has not found Consul yet".to_owned());
     }
-    Ok(Ok("access control on: without a token nothing runs; its client is ready".to_owned()))
+    Ok("access control on: without a token nothing runs; its client is ready".to_owned())
 }
 
 /// What a client that has not registered is waiting for. One that was refused waits 15 to 30 s: it is made to try again
 /// once its server has its keys, a moment after that became the leader, and will not refuse it any more.
-async fn unregistered(vm: &Vm, nomad: &Nomad) -> Result<String> {
+async fn unregistered(nomad: &Nomad) -> String {
     match nomad.has_keys(LOOK).await {
         Ok(true) => {
-            nudge(vm).await;
-            Ok("its client has not registered yet".to_owned())
+            nomad.nudge(LOOK).await;
+            "its client has not registered yet".to_owned()
         }
-        Ok(false) => Ok("its server has no keys yet".to_owned()),
-        Err(error) => Ok(error.to_string()),
+        Ok(false) => "its server has no keys yet".to_owned(),
+        Err(error) => error.to_string(),
     }
-}
-
-/// Makes the client do at once what it waits with: any answer of its server does. So it is asked without a token, and
-/// has to learn from its server what nobody may do: each time, or once a second if somebody has made a policy for that.
-async fn nudge(vm: &Vm) {
-    Nomad::new(vm.run.address().port(NOMAD_HTTP), None).nudge(LOOK).await;
 }
