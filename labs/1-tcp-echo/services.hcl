@@ -10,7 +10,7 @@ services {
       proxy {
         local_service_address = "{address}"
 
-        # What the client sends to port 9191 goes to the service "echo".
+        # Connections to local port 9191 go to the service "echo".
         upstreams {
           destination_name   = "echo"
           local_bind_address = "{address}"
@@ -18,13 +18,13 @@ services {
         }
       }
 
-      # Where its Envoy's admin page will be: `meshlab why` asks there.
+      # The address of the Envoy's admin interface, for `meshlab why`.
       meta {
         envoy-admin = "{address}:19001"
       }
 
-      # The sidecar is as healthy as its service. (Left to itself, Consul
-      # would try the sidecar's port every 10 s: a slow start for a lab.)
+      # An alias check: the sidecar is as healthy as its service. (By default
+      # Consul checks the sidecar's port every 10 s. The lab would start slowly.)
       check {
         name          = "as healthy as client"
         alias_service = "client"
