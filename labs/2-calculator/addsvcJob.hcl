@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "addsvcJob" {
@@ -15,7 +15,7 @@ job "addsvcJob" {
       }
     }
 
-    # A task that ends is started again at once, ten times a minute at most.
+    # Nomad restarts a task that ends, at most ten times a minute.
     restart {
       attempts = 10
       interval = "1m"
@@ -48,8 +48,8 @@ job "addsvcJob" {
       driver       = "raw_exec"
       kill_timeout = "2s"
 
-      # From the lab's own repository. Nomad compares the checksum before
-      # anything runs.
+      # A package from the lab's repository. Nomad compares the checksum before
+      # it runs anything.
       artifact {
         source      = var.lab.packages["add-svc"].source
         mode        = "file"

@@ -1,8 +1,8 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. One group for each instance;
-# the second one has an address of its own, an admin page beside the first one's, and waits for `nomad job scale apiGatewayJob gateway-2 1`.
+# Consul's API gateway: an Envoy that gets its listener and its routes from Consul. One group for each instance.
+# gateway-2 has its own address and admin port. It has no instance until `nomad job scale apiGatewayJob gateway-2 1`.
 locals {
   gateways = [
     { id = "gateway-1", address = var.lab.address, admin = 19004, count = 1 },
@@ -149,7 +149,7 @@ job "apiGatewayJob" {
         }
       }
 
-      # However the instance ends, Consul is told.
+      # Removes the gateway from Consul, however the instance ends.
       task "deregister" {
         driver = "raw_exec"
 

@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "dashboardJob" {

@@ -1,7 +1,7 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# The four Envoys of the four sidecars.
+# One Envoy for each of the four sidecars.
 locals {
   envoys = [
     { proxy = "add-svc-proxy", service = "add-svc", admin = 19000 },
@@ -32,7 +32,7 @@ job "envoyJob" {
       progress_deadline = "45s"
     }
 
-    # Both packages once, for all four.
+    # Downloads both packages once, for all four Envoys.
     task "packages" {
       driver = "raw_exec"
 
@@ -74,7 +74,7 @@ job "envoyJob" {
         driver       = "raw_exec"
         kill_timeout = "2s"
 
-        # Consul writes Envoy's bootstrap and then turns into Envoy.
+        # `consul connect envoy` makes the bootstrap and then runs Envoy in its place.
         config {
           command = "${NOMAD_ALLOC_DIR}/bin/consul"
 

@@ -1,8 +1,8 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# A batch job: it tells Consul of the four sidecars, one PUT /v1/agent/service/register each, and is done. The Envoys
-# themselves are another job's business.
+# A batch job: it registers the four sidecars in Consul, with one PUT /v1/agent/service/register each, and then ends.
+# envoyJob runs the Envoys.
 locals {
   proxies = [
     { id = "add-svc-proxy", port = 21000, admin = 19000, service = "add-svc", local_port = 9090, upstreams = [] },
@@ -79,7 +79,7 @@ job "sidecar-job" {
               }]
             }
 
-            # A sidecar is as healthy as the Envoy and the service that it stands for.
+            # A sidecar is healthy if its Envoy accepts connections and its service answers.
             Checks = [
               {
                 Name     = "${proxy.value.id} accepts connections"
