@@ -1,7 +1,7 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# `nomad job run -var version=v2` makes a new version of the job.
+# `nomad job run -var version=v2` starts another version of add-svc.
 variable "version" {
   type    = string
   default = "v1"
@@ -15,12 +15,12 @@ job "addsvcJob" {
   group "add-svc" {
     count = 1
 
-    # A network of its own: an address on Nomad's bridge, and a loopback that nobody else sees. add-svc listens on that
-    # loopback, so the only way to it is its Envoy.
+    # Its own network namespace, with an address on Nomad's bridge and its own loopback interface. add-svc listens on
+    # that loopback, so the only path to it is through its Envoy.
     network {
       mode = "bridge"
 
-      # Any free port of the machine leads to Envoy's admin page inside.
+      # A free port of the machine, mapped to Envoy's admin interface.
       port "admin" {
         to = 19100
       }
@@ -33,7 +33,7 @@ job "addsvcJob" {
       mode     = "delay"
     }
 
-    # Who stops has left the mesh before: first Consul forgets an instance, and has told every Envoy a second later.
+    # Nomad removes an instance from Consul one second before it ends the instance. By then, every Envoy knows it.
     shutdown_delay = "1s"
 
     update {
@@ -42,7 +42,7 @@ job "addsvcJob" {
       progress_deadline = "45s"
       max_parallel      = 3
 
-      # Of a new version one instance first, beside the old ones, until somebody promotes it.
+      # Of a new version, Nomad first starts one instance next to the old ones, and waits until you promote it.
       canary = 1
     }
 
@@ -51,12 +51,12 @@ job "addsvcJob" {
       port = "9090"
       tags = ["calculator", "addition"]
 
-      # Its sidecar inherits it.
+      # The sidecar inherits this meta data.
       meta {
         envoy-admin = "${NOMAD_HOST_ADDR_admin}"
       }
 
-      # Consul asks through Envoy: this one path needs no certificate.
+      # Consul's check goes through Envoy, which exposes this path without mTLS.
       check {
         name     = "add-svc answers"
         type     = "http"
@@ -68,12 +68,12 @@ job "addsvcJob" {
 
       connect {
         sidecar_service {
-          # Every ten seconds it would be asked what the check above asks through Envoy every second.
+          # Not necessary: the check above goes through Envoy, every second instead of every ten.
           disable_default_tcp_check = true
 
-            proxy {
-              local_service_address = "127.0.0.1"
-            }
+          proxy {
+            local_service_address = "127.0.0.1"
+          }
         }
 
         sidecar_task {

@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "frontendJob" {
@@ -9,17 +9,17 @@ job "frontendJob" {
   group "frontend" {
     count = 1
 
-    # A network of its own: an address on Nomad's bridge, and a loopback that nobody else sees. frontend listens on that
-    # loopback, so the only way to it is its Envoy.
+    # Its own network namespace, with an address on Nomad's bridge and its own loopback interface. frontend listens on
+    # that loopback, so the only path to it is through its Envoy.
     network {
       mode = "bridge"
 
-      # Any free port of the machine leads to Envoy's admin page inside.
+      # A free port of the machine, mapped to Envoy's admin interface.
       port "admin" {
         to = 19100
       }
 
-      # The frontend's own way to add-svc, also for you: what comes in here goes through its Envoy.
+      # The frontend's upstream add-svc, reachable from the machine, too. Calls to this port go through its Envoy.
       port "add" {
         static = 9191
         to     = 9191
@@ -44,12 +44,12 @@ job "frontendJob" {
       port = "7070"
       tags = ["calculator", "edge"]
 
-      # Its sidecar inherits it.
+      # The sidecar inherits this meta data.
       meta {
         envoy-admin = "${NOMAD_HOST_ADDR_admin}"
       }
 
-      # Consul asks through Envoy: this one path needs no certificate.
+      # Consul's check goes through Envoy, which exposes this path without mTLS.
       check {
         name     = "frontend answers"
         type     = "http"
@@ -61,23 +61,23 @@ job "frontendJob" {
 
       connect {
         sidecar_service {
-          # Every ten seconds it would be asked what the check above asks through Envoy every second.
+          # Not necessary: the check above goes through Envoy, every second instead of every ten.
           disable_default_tcp_check = true
 
-            proxy {
-              local_service_address = "127.0.0.1"
+          proxy {
+            local_service_address = "127.0.0.1"
 
-              upstreams {
-                destination_name   = "add-svc"
-                local_bind_address = "0.0.0.0"
-                local_bind_port    = 9191
-              }
-
-              upstreams {
-                destination_name = "sub-svc"
-                local_bind_port  = 8181
-              }
+            upstreams {
+              destination_name   = "add-svc"
+              local_bind_address = "0.0.0.0"
+              local_bind_port    = 9191
             }
+
+            upstreams {
+              destination_name = "sub-svc"
+              local_bind_port  = 8181
+            }
+          }
         }
 
         sidecar_task {

@@ -1,8 +1,8 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# Consul's own API gateway: an Envoy that takes its listener and its routes from Consul. It is the way into the mesh and
-# has the machine's network.
+# Consul's API gateway: an Envoy that gets its listener and its routes from Consul. Calls from outside enter the mesh
+# here, so it uses the network of the machine.
 
 job "gatewayJob" {
   region      = "bj"
@@ -138,7 +138,7 @@ job "gatewayJob" {
       }
     }
 
-    # However the instance ends, Consul is told.
+    # Removes the gateway from Consul, however the instance ends.
     task "deregister" {
       driver = "raw_exec"
 

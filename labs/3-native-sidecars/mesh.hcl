@@ -1,11 +1,11 @@
-# What the mesh as a whole is told. Consul writes these entries once, when it
-# first has a leader; later, `consul config write` changes them.
+# Config entries: settings of the whole mesh. Consul writes them once, when it
+# has its first leader. Later, `consul config write` changes them.
 config_entries {
   bootstrap {
     kind = "proxy-defaults"
     name = "global"
 
-    # Every Envoy writes one line per request, with the id that came along with it.
+    # Every Envoy logs one line per request, with the id of the request.
     access_logs {
       enabled                 = true
       disable_listener_logs   = true
@@ -29,8 +29,8 @@ JSON
     }
   }
 
-  # No service here reads the certificates of its callers. Without this, Envoy would write each one, and the chain that it
-  # came with, into a header of every request, and search that header five times: more work than the TLS itself.
+  # No service here reads the certificates of its callers. By default, Envoy writes the certificate chain into a header of
+  # every request and searches that header five times. That costs more CPU time than TLS itself, so it is off here.
   bootstrap {
     kind = "mesh"
 
@@ -57,7 +57,7 @@ JSON
     protocol = "http"
   }
 
-  # Nobody may talk to anybody, until an intention says so.
+  # Intentions: the default is deny, so a service can call another one only if an intention allows it.
   bootstrap {
     kind = "service-intentions"
     name = "frontend"
@@ -94,7 +94,7 @@ JSON
     ]
   }
 
-  # The API gateway: one listener ...
+  # The API gateway has one listener.
   bootstrap {
     kind = "api-gateway"
     name = "api-gateway"
@@ -108,7 +108,7 @@ JSON
     ]
   }
 
-  # ... and what it routes: /frontend/<path> to frontend, as /<path>.
+  # It has one route: /frontend/<path> goes to frontend, as /<path>.
   bootstrap {
     kind = "http-route"
     name = "frontend"

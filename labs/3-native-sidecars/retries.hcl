@@ -1,5 +1,5 @@
-# Whoever calls add-svc tries again, on the next instance, when one does not answer or answers for another that does not.
-# The callers know nothing of it: their Envoys do it.
+# If an instance of add-svc does not answer, or answers with 502, 503 or 504, the caller's Envoy retries the call on the
+# next instance, up to three times. The caller itself does not notice it.
 Kind = "service-router"
 Name = "add-svc"
 

@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "subsvcJob" {
@@ -9,12 +9,12 @@ job "subsvcJob" {
   group "sub-svc" {
     count = 1
 
-    # A network of its own: an address on Nomad's bridge, and a loopback that nobody else sees. sub-svc listens on that
-    # loopback, so the only way to it is its Envoy.
+    # Its own network namespace, with an address on Nomad's bridge and its own loopback interface. sub-svc listens on
+    # that loopback, so the only path to it is through its Envoy.
     network {
       mode = "bridge"
 
-      # Any free port of the machine leads to Envoy's admin page inside.
+      # A free port of the machine, mapped to Envoy's admin interface.
       port "admin" {
         to = 19100
       }
@@ -38,12 +38,12 @@ job "subsvcJob" {
       port = "8080"
       tags = ["calculator", "subtraction"]
 
-      # Its sidecar inherits it.
+      # The sidecar inherits this meta data.
       meta {
         envoy-admin = "${NOMAD_HOST_ADDR_admin}"
       }
 
-      # Consul asks through Envoy: this one path needs no certificate.
+      # Consul's check goes through Envoy, which exposes this path without mTLS.
       check {
         name     = "sub-svc answers"
         type     = "http"
@@ -55,12 +55,12 @@ job "subsvcJob" {
 
       connect {
         sidecar_service {
-          # Every ten seconds it would be asked what the check above asks through Envoy every second.
+          # Not necessary: the check above goes through Envoy, every second instead of every ten.
           disable_default_tcp_check = true
 
-            proxy {
-              local_service_address = "127.0.0.1"
-            }
+          proxy {
+            local_service_address = "127.0.0.1"
+          }
         }
 
         sidecar_task {
