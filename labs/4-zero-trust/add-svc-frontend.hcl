@@ -1,4 +1,4 @@
-# Who may call add-svc: frontend. Nobody else is named, so nobody else may.
+# frontend may call add-svc. The default denies all other services.
 Kind = "service-intentions"
 Name = "add-svc"
 

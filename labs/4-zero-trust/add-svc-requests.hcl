@@ -1,6 +1,6 @@
-# What frontend may ask of add-svc: the sum of two numbers, and nothing else.
-# The first permission that matches a request decides; a request that none
-# matches gets the default, and the default is to deny.
+# frontend may ask add-svc for the sum of two numbers, and for nothing else.
+# The first permission that matches a request decides. If no permission
+# matches, the default decides: deny.
 Kind = "service-intentions"
 Name = "add-svc"
 

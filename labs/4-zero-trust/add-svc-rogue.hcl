@@ -1,4 +1,4 @@
-# Who may call add-svc: frontend, and for a moment rogue, too.
+# frontend may call add-svc, and so may rogue, for a moment.
 Kind = "service-intentions"
 Name = "add-svc"
 

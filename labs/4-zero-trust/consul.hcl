@@ -1,10 +1,10 @@
-# Nobody may talk to anybody until an intention says so. This setting is about
-# intentions alone: without it, Consul would take the default of its access
-# control, which a lab without tokens does not have.
+# A service may call another one only if an intention allows it. This setting
+# is the default for intentions alone. Without it, Consul uses the default of
+# its access control (ACLs), and this lab has no ACLs.
 default_intention_policy = "deny"
 
-# The mesh is told that these speak HTTP. Only then can it tell one request
-# from another, and refuse one with a 403 instead of a closed connection.
+# These services speak HTTP. With this setting, an Envoy sees the requests of a
+# connection. It can refuse one with a 403, and does not close the connection.
 config_entries {
   bootstrap {
     kind     = "service-defaults"

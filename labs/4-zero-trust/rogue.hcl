@@ -1,5 +1,5 @@
-# Somebody who got as far as being registered: Consul gives its Envoy a
-# certificate, and with it a name. It would like to reach add-svc.
+# An unwanted service that is registered nevertheless. Consul gives its Envoy a
+# certificate, and with it an identity. Its upstream is add-svc.
 services {
   name    = "rogue"
   address = "{address}"

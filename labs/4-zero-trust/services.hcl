@@ -1,4 +1,4 @@
-# Three services, a sidecar each.
+# Three services, each with a sidecar.
 
 services {
   name    = "add-svc"
@@ -6,7 +6,7 @@ services {
   port    = 9090
 
   check {
-    name     = "add-svc is well"
+    name     = "add-svc answers"
     http     = "http://{address}:9090/health/state"
     interval = "1s"
     status   = "passing"
@@ -39,7 +39,7 @@ services {
   port    = 8080
 
   check {
-    name     = "sub-svc is well"
+    name     = "sub-svc answers"
     http     = "http://{address}:8080/health/state"
     interval = "1s"
     status   = "passing"
@@ -72,7 +72,7 @@ services {
   port    = 8088
 
   check {
-    name     = "frontend is well"
+    name     = "frontend answers"
     http     = "http://{address}:8088/health/state"
     interval = "1s"
     status   = "passing"

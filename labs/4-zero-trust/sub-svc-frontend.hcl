@@ -1,4 +1,4 @@
-# Who may call sub-svc: frontend.
+# frontend may call sub-svc. The default denies all other services.
 Kind = "service-intentions"
 Name = "sub-svc"
 
