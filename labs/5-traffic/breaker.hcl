@@ -1,5 +1,5 @@
-# At most two connections to add-svc and one request that waits for one. What
-# is more is refused at once.
+# At most two connections to add-svc, and one request that waits for a
+# connection. Envoy refuses every further request at once.
 Kind     = "service-defaults"
 Name     = "client"
 Protocol = "http"

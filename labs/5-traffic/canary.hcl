@@ -1,4 +1,5 @@
-# Who sends "x-canary: yes" gets v2, everybody else what the rest says.
+# Requests with the header "x-canary: yes" go to v2. All others go to the default
+# subset.
 Kind = "service-router"
 Name = "add-svc"
 

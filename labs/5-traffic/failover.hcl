@@ -1,4 +1,5 @@
-# The two subsets, and where to go when there is nobody in v2.
+# The two subsets, and a failover: if v2 has no healthy instance, its requests go
+# to v1.
 Kind          = "service-resolver"
 Name          = "add-svc"
 DefaultSubset = "v1"

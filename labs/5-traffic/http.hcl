@@ -1,5 +1,5 @@
-# add-svc speaks HTTP: from now on its callers' Envoys see requests, not
-# only connections.
+# add-svc speaks HTTP. With this entry, the Envoys of its callers balance
+# requests, not connections.
 Kind     = "service-defaults"
 Name     = "add-svc"
 Protocol = "http"

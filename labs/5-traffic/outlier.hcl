@@ -1,5 +1,5 @@
-# How the client's Envoy treats add-svc: three failures in a row, and an
-# instance gets nothing more for a while, first for 30 s.
+# How the Envoy of client treats add-svc: after three failures in a row, an
+# instance gets no requests for a while, the first time for 30 s.
 Kind     = "service-defaults"
 Name     = "client"
 Protocol = "http"

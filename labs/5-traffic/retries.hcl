@@ -1,5 +1,5 @@
-# The same, and a request to v1 that is answered with 503 is sent again, up to
-# three times.
+# The route of timeout.hcl, and retries: a request to v1 that is answered with
+# 503 is sent again, up to three times.
 Kind = "service-router"
 Name = "add-svc"
 
@@ -12,7 +12,7 @@ Routes = [
     }
 
     Destination {
-      ServiceSubset = "v2"
+      ServiceSubset  = "v2"
       RequestTimeout = "300ms"
     }
   },

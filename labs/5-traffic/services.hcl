@@ -1,5 +1,5 @@
-# One caller, and three instances of add-svc: two of version v1, one of v2.
-# Each has a sidecar of its own.
+# One client, and three instances of add-svc: two of version v1, one of v2.
+# Each has its own sidecar.
 
 services {
   name    = "client"
@@ -13,7 +13,7 @@ services {
       proxy {
         local_service_address = "{address}"
 
-        # What the client sends to port 9191 goes to some instance of add-svc.
+        # Connections to local port 9191 go to an instance of add-svc.
         upstreams {
           destination_name   = "add-svc"
           local_bind_address = "{address}"
@@ -41,7 +41,7 @@ services {
   }
 
   check {
-    name     = "add-v1-a is well"
+    name     = "add-v1-a answers"
     http     = "http://{address}:5001/health/state"
     interval = "1s"
     timeout  = "5s"
@@ -76,7 +76,7 @@ services {
   }
 
   check {
-    name     = "add-v1-b is well"
+    name     = "add-v1-b answers"
     http     = "http://{address}:5002/health/state"
     interval = "1s"
     timeout  = "5s"
@@ -111,7 +111,7 @@ services {
   }
 
   check {
-    name     = "add-v2 is well"
+    name     = "add-v2 answers"
     http     = "http://{address}:5003/health/state"
     interval = "1s"
     timeout  = "5s"

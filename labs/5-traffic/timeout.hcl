@@ -1,4 +1,4 @@
-# The same, but a request to v2 has 300 ms.
+# The route of canary.hcl, with a timeout: a request to v2 has 300 ms.
 Kind = "service-router"
 Name = "add-svc"
 
@@ -11,7 +11,7 @@ Routes = [
     }
 
     Destination {
-      ServiceSubset = "v2"
+      ServiceSubset  = "v2"
       RequestTimeout = "300ms"
     }
   },

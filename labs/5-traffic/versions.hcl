@@ -1,5 +1,5 @@
-# Two subsets of add-svc, told apart by what its instances say of themselves.
-# Who asks for nothing in particular gets v1.
+# Two subsets of add-svc, by the version in the meta data of the instances. The
+# default subset is v1.
 Kind          = "service-resolver"
 Name          = "add-svc"
 DefaultSubset = "v1"
