@@ -1,7 +1,7 @@
 // add-svc in Java: GET /api/v1/execute/?l=<int>&r=<int> answers l + r.
 //
-// The standard library only, in one file. No word about the mesh: who calls is add-svc's Envoy, and that is all there is
-// to it.
+// One file that uses the standard library only. It contains no code for the mesh: its caller is add-svc's Envoy, over
+// plain HTTP.
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
@@ -28,7 +28,7 @@ public final class AddService {
     private static final PrintStream OUT = new PrintStream(System.out, true, StandardCharsets.UTF_8);
     private static final AtomicLong REQUESTS = new AtomicLong();
 
-    /** The caller's fault: a status, and why. */
+    /** An error of the caller: the status and the reason. */
     private static final class Refusal extends Exception {
         final int status;
 
@@ -112,7 +112,7 @@ public final class AddService {
             + ",\"peer\":\"" + peer.getAddress().getHostAddress() + ":" + peer.getPort() + "\"");
     }
 
-    /** The answer, as text. */
+    /** Returns the sum as text. */
     private static String add(String query) throws Refusal {
         Map<String, Long> operands = new HashMap<>();
         for (String pair : (query == null ? "" : query).split("&")) {
@@ -160,13 +160,13 @@ public final class AddService {
         }
     }
 
-    /** One JSON line, as all services of the lab write them. */
+    /** Writes one log line as JSON, in the format of all services of the lab. */
     private static void log(Instant when, String fields) {
         OUT.println("{\"time\":\"" + when.truncatedTo(ChronoUnit.MICROS) + "\",\"service\":\"" + NAME
             + "\",\"instance\":" + quoted(INSTANCE) + "," + fields + "}");
     }
 
-    /** A JSON string. */
+    /** Returns the text as a JSON string. */
     private static String quoted(String text) {
         StringBuilder quoted = new StringBuilder("\"");
         for (char letter : text.toCharArray()) {
@@ -182,7 +182,7 @@ public final class AddService {
     }
 
     private static String instance() {
-        // As Nomad itself shortens the id of an allocation.
+        // The short form of the allocation's id, as Nomad shows it.
         String id = variable("NOMAD_ALLOC_ID", Long.toString(ProcessHandle.current().pid()));
         return id.substring(0, Math.min(id.length(), 8));
     }

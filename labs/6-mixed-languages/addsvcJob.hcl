@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "addsvcJob" {
@@ -15,7 +15,7 @@ job "addsvcJob" {
       }
     }
 
-    # A task that ends is started again at once, ten times a minute at most.
+    # Nomad restarts a task that ends, at most ten times a minute.
     restart {
       attempts = 10
       interval = "1m"
@@ -44,8 +44,8 @@ job "addsvcJob" {
       }
     }
 
-    # Java is compiled, here where it runs: the runtime has its compiler with it. Both tasks find the packages in the folder that
-    # they share.
+    # This task compiles the source file: the Java runtime contains the compiler. Both tasks use the runtime in the folder that
+    # they share, `alloc`.
     task "compile" {
       driver = "raw_exec"
 
@@ -100,7 +100,7 @@ job "addsvcJob" {
       config {
         command = "${NOMAD_ALLOC_DIR}/java/bin/java"
 
-        # Answers go out at once, and connections stay open longer than Envoy pauses between two requests.
+        # Send small answers without delay, and keep a connection open longer than Envoy's pauses between two requests.
         args = [
           "-XX:+UseSerialGC", "-Xmx64m",
           "-Dsun.net.httpserver.nodelay=true", "-Dsun.net.httpserver.idleInterval=120",

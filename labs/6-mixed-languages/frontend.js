@@ -1,7 +1,7 @@
-// The frontend in node.js: works out an expression, one call to add-svc or sub-svc for each operator.
+// The frontend in node.js: computes an expression, with one call to add-svc or sub-svc for each operator.
 //
-// The standard library only. All it knows of the other two is a port of its own machine for each; that Envoy listens
-// there, and that one of them is written in Java and the other in Python, it cannot tell.
+// It uses the standard library only. It knows the other two services as two local ports. It does not know that Envoy
+// listens there, or that one service is written in Java and the other in Python.
 "use strict";
 
 const http = require("node:http");
@@ -9,7 +9,7 @@ const { randomUUID } = require("node:crypto");
 
 const NAME = "frontend";
 const VERSION = process.env.SERVICE_VERSION ?? "v1";
-// As Nomad itself shortens the id of an allocation.
+// The short form of the allocation's id, as Nomad shows it.
 const INSTANCE = (process.env.NOMAD_ALLOC_ID ?? String(process.pid)).slice(0, 8);
 const UPSTREAMS = {
   "+": { name: "add-svc", to: process.env.ADD_SVC_ADDR },
@@ -25,7 +25,7 @@ const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 let requests = 0;
 let visits = 0;
 
-/** A status, and what is wrong: `reason` if it is the caller's fault, `details` if not. */
+/** An error answer: a status and a text, in the member `reason` for an error of the caller, else `details`. */
 class Refusal extends Error {
   constructor(status, member, text) {
     super(text);
@@ -36,7 +36,7 @@ class Refusal extends Error {
 
 const refuse = (status, reason) => new Refusal(status, "reason", reason);
 
-/** `1+2-3`: the first integer, and what follows it in order. An integer has no sign of its own. */
+/** Parses `1+2-3`: returns the first integer, and the operators and operands after it. An integer has no sign. */
 function parse(text) {
   let at = 0;
   const wrong = (what) => refuse(400, `the expression ${what} at position ${at + 1}`);
@@ -67,7 +67,7 @@ function parse(text) {
   return { first, rest };
 }
 
-/** One call, noted for the log whatever comes of it. */
+/** Makes one call and records it for the log, whether it succeeds or fails. */
 async function call(upstream, path, exchange, read) {
   const [time, begun] = [now(), performance.now()];
   const noted = { time, upstream: upstream.name, to: upstream.to, path, status: null, micros: 0 };
@@ -134,7 +134,7 @@ async function compute(request, exchange) {
   return json(`{"result":${result}}`);
 }
 
-/** Asks add-svc for something it does not have, so that a failure is seen to come back through the mesh. */
+/** Asks add-svc for a path that does not exist, to show that a failure comes back through the mesh. */
 async function testFault(request, exchange) {
   await bodyOf(request);
   return call(UPSTREAMS["+"], "/api/v1/no/such/path", exchange, (answer) => {
@@ -154,7 +154,7 @@ async function bodyOf(request) {
 
 const json = (body, status = 200) => ({ status, kind: "application/json", body });
 
-/** What there is, by method and path. */
+/** The routes, by path. */
 const routes = {
   "/api/v1/compute": { method: "POST", answer: compute },
   "/api/v1/test/fault": { method: "POST", answer: testFault },
@@ -214,20 +214,20 @@ const server = http.createServer(async (request, response) => {
   });
 });
 
-/** To the microsecond, which Date is not. */
+/** Returns the current time with microseconds. Date has only milliseconds. */
 function now() {
   const micros = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000));
   const seconds = new Date(Number(micros / 1000000n) * 1000).toISOString().slice(0, 19);
   return `${seconds}.${String(micros % 1000000n).padStart(6, "0")}Z`;
 }
 
-/** One JSON line, as all services of the lab write them. */
+/** Writes one log line as JSON, in the format of all services of the lab. */
 function log(fields) {
   const { time = now(), ...others } = fields;
   process.stdout.write(`${JSON.stringify({ time, service: NAME, instance: INSTANCE, ...others })}\n`);
 }
 
-// Longer than Envoy pauses between two requests.
+// Longer than Envoy's pauses between two requests.
 server.keepAliveTimeout = 120_000;
 const listen = process.argv[process.argv.indexOf("--listen") + 1] ?? "";
 const [, host, port] = /^(.*):([0-9]+)$/.exec(listen) ?? [];

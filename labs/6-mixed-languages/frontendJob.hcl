@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "frontendJob" {
@@ -71,7 +71,8 @@ job "frontendJob" {
         address  = "${var.lab.address}:7070"
       }
 
-      # All that the frontend knows of the services behind it: two ports of its own machine. Envoy listens there.
+      # The frontend's upstreams: two local ports, on which Envoy listens. The frontend does not know where add-svc and
+      # sub-svc run.
       env {
         ADD_SVC_ADDR = "${var.lab.address}:9191"
         SUB_SVC_ADDR = "${var.lab.address}:8181"

@@ -1,8 +1,8 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# The same three services as they are built into meshlab, beside the others and only to be compared with them: no check,
-# no name in Consul, no sidecar. They are one program, which is the service that it is called.
+# The same three services in Rust, as they are built into meshlab, for a comparison only: no check, no registration in
+# Consul, no sidecar. They are one program. The name of its file selects the service that it runs.
 locals {
   services = {
     "add-svc"  = 9093
@@ -67,7 +67,7 @@ job "rustJob" {
             address  = "${var.lab.address}:${service.value}"
           }
 
-          # The other two do not look at them.
+          # Only the frontend uses these.
           env {
             ADD_SVC_ADDR = "${var.lab.address}:9191"
             SUB_SVC_ADDR = "${var.lab.address}:8181"

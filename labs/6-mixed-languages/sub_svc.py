@@ -1,7 +1,7 @@
 """sub-svc in Python: GET /api/v1/execute/?l=<int>&r=<int> answers l - r.
 
-The standard library only. No word about the mesh: who calls is sub-svc's Envoy,
-and that is all there is to it.
+It uses the standard library only. It contains no code for the mesh: its caller
+is sub-svc's Envoy, over plain HTTP.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 NAME = "sub-svc"
 VERSION = os.environ.get("SERVICE_VERSION", "v1")
-# As Nomad itself shortens the id of an allocation.
+# The short form of the allocation's id, as Nomad shows it.
 INSTANCE = os.environ.get("NOMAD_ALLOC_ID", str(os.getpid()))[:8]
 
 INTEGER = re.compile(r"-?[0-9]+")
@@ -28,14 +28,14 @@ LEAST, MOST = -(2**63), 2**63 - 1
 
 
 class Refusal(Exception):
-    """The caller's fault: a status, and why."""
+    """An error of the caller: the status and the reason."""
 
     def __init__(self, status, reason):
         self.status, self.reason = status, reason
 
 
 def subtract(query):
-    """The answer, as text."""
+    """Returns the difference as text."""
     operands = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in ("l", "r"):
@@ -57,7 +57,7 @@ def subtract(query):
 
 
 class Handler(BaseHTTPRequestHandler):
-    # Connections stay open, answers go out in one piece and at once.
+    # Connections stay open. An answer is sent as a whole and without delay.
     protocol_version = "HTTP/1.1"
     wbufsize = -1
     disable_nagle_algorithm = True
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
                            "and GET /health/state")
 
     def log_message(self, *_):
-        """The lines that the library would write; ours are in do_GET."""
+        """Replaces the log lines of the library. do_GET writes its own."""
 
 
 class Server(ThreadingHTTPServer):
@@ -125,7 +125,7 @@ def now():
 
 
 def log(**fields):
-    """One JSON line, as all services of the lab write them."""
+    """Writes one log line as JSON, in the format of all services of the lab."""
     line = {"time": fields.pop("time", None) or now(), "service": NAME, "instance": INSTANCE, **fields}
     sys.stdout.write(compact(line) + "\n")
     sys.stdout.flush()
@@ -138,7 +138,7 @@ def main():
     server = Server((host, int(port)), Handler)
 
     def stop(*_):
-        # It waits for serve_forever, which this very thread is in.
+        # In another thread: shutdown() waits for serve_forever(), which runs in this one.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,4 +1,4 @@
-# Addresses, packages with their checksums: filled in from lab.vars.hcl.
+# Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
 job "subsvcJob" {
@@ -15,7 +15,7 @@ job "subsvcJob" {
       }
     }
 
-    # A task that ends is started again at once, ten times a minute at most.
+    # Nomad restarts a task that ends, at most ten times a minute.
     restart {
       attempts = 10
       interval = "1m"
@@ -48,8 +48,8 @@ job "subsvcJob" {
       driver       = "raw_exec"
       kill_timeout = "2s"
 
-      # Two packages: what Python needs to run, unpacked into a folder, and the
-      # service itself. Nomad compares both checksums before anything runs.
+      # Two packages: the Python runtime, which Nomad unpacks into a folder, and the
+      # source file. Nomad compares both checksums before it runs anything.
       artifact {
         source      = var.lab.packages["python"].source
         destination = "local/python"
