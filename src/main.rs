@@ -6,18 +6,22 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use clap::{CommandFactory as _, Parser as _};
-use meshlab::cli::{
-    BundleCommand, Cli, Command, DepsCommand, Environment, ImageCommand, LabArgs, LabVerb, RepoCommand,
-    Settings, StepArgs, SvcCommand, arguments,
+use meshlab::app::cli::resolve;
+use meshlab::app::cli::{
+    BundleCommand, Cli, Command, DepsCommand, ImageCommand, LabArgs, LabVerb, RepoCommand, StepArgs,
+    SvcCommand, arguments,
 };
-use meshlab::command::{self, Output};
-use meshlab::event::SharedReporter;
-use meshlab::failure::{Failure, Result};
-use meshlab::lockfile::{EMBEDDED, Lock};
-use meshlab::runtime::host::apart;
-use meshlab::signals::interrupted;
-use meshlab::svc::{self, fault::Wish};
-use meshlab::ui::{self, Console};
+use meshlab::app::command::{self, Output};
+use meshlab::app::ui::{self, Console};
+use meshlab::artifacts::lockfile::{EMBEDDED, Lock};
+use meshlab::core::event::SharedReporter;
+use meshlab::core::failure::{Failure, Result};
+use meshlab::core::settings::{Environment, Settings};
+use meshlab::core::signals::interrupted;
+use meshlab::machine::host::apart;
+use meshlab::machine::state::RunDir;
+use meshlab::samples;
+use meshlab::samples::fault::Wish;
 
 fn main() -> ExitCode {
     let environment = Environment::of_process();
@@ -35,7 +39,7 @@ fn main() -> ExitCode {
         Command::Svc(_) => environment.with_any_home(),
         _ => environment,
     };
-    let settings = match Settings::resolve(&cli.global, environment.clone()) {
+    let settings = match resolve(&cli.global, environment.clone()) {
         Ok(settings) => settings,
         Err(failure) => {
             ui::print_early_failure(&failure, cli.global.json, &environment);
@@ -65,7 +69,7 @@ fn move_where_it_runs(command: &Command, settings: &Settings) -> Result<()> {
         Command::Up(_) | Command::Jobs(_) | Command::Shell(_) | Command::Bench(_) | Command::Why(_) => true,
         _ => false,
     };
-    let state = works_inside.then(|| settings.run_dir().load()).flatten();
+    let state = works_inside.then(|| RunDir::of(settings).load()).flatten();
     let Some(process) = state.as_ref().and_then(apart::door_to) else { return Ok(()) };
     let again = settings.call_again()?;
     apart::enter(process)?;
@@ -80,7 +84,7 @@ fn carry_out(command: Command, settings: &Settings, console: &Arc<Console>) -> R
     }
     // Its exit status is that of the command that it runs.
     if let Command::Svc(SvcCommand::Leash { line }) = &command {
-        return svc::machine::leash(line).map(ExitCode::from);
+        return meshlab::machine::inside::processes::leash(line).map(ExitCode::from);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -122,7 +126,7 @@ async fn run(command: Command, settings: &Settings, console: &Arc<Console>) -> R
                 .await
         }
         // To end when it is told to is what a service is for.
-        Command::Svc(SvcCommand::Hold) => svc::machine::hold().await,
+        Command::Svc(SvcCommand::Hold) => meshlab::machine::inside::processes::hold().await,
         Command::Svc(SvcCommand::Sample(service)) => {
             let shutdown = async { drop(interrupted().await) };
             command::svc::serve(service, Box::new(ui::print_while_read), &reporter, shutdown).await
@@ -245,11 +249,11 @@ async fn run_until_interrupted(
 async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
     let line = |text: &str| ui::print_raw(format!("{text}\n").as_bytes());
     match service {
-        SvcCommand::Echo { listen } => svc::echo::serve(listen, move |text| drop(line(&text))).await,
-        SvcCommand::Nc { host, port } => svc::nc::run((host, port).into()).await,
-        SvcCommand::Tls { host, port } => line(&svc::stranger::describe((host, port).into()).await?),
-        SvcCommand::Register(args) => line(&svc::register::run(&args).await?.join("\n")),
-        SvcCommand::Get { url, only, matching } => line(&svc::get::run(&url, &only, &matching).await?),
+        SvcCommand::Echo { listen } => samples::echo::serve(listen, move |text| drop(line(&text))).await,
+        SvcCommand::Nc { host, port } => samples::nc::run((host, port).into()).await,
+        SvcCommand::Tls { host, port } => line(&samples::stranger::describe((host, port).into()).await?),
+        SvcCommand::Register(args) => line(&samples::register::run(&args).await?.join("\n")),
+        SvcCommand::Get { url, only, matching } => line(&samples::get::run(&url, &only, &matching).await?),
         SvcCommand::Load(args) => {
             let (output, outcome) = command::load::run(&args, settings).await?;
             print(&output, settings)?;
@@ -261,12 +265,14 @@ async fn serve(service: SvcCommand, settings: &Settings) -> Result<()> {
                 Some(asked) => Wish::Set(asked),
                 None => Wish::Tell,
             };
-            line(&svc::fault::run(&url, wish).await?)
+            line(&samples::fault::run(&url, wish).await?)
         }
-        SvcCommand::Doors { of, ready, ports } => svc::doors::serve(of, ready, ports).await,
-        SvcCommand::Clear { folder } => svc::machine::clear(&folder).await,
-        SvcCommand::End { session } => svc::machine::end(session).await,
-        SvcCommand::Sweep => svc::machine::sweep(&settings.run_dir()).await,
+        SvcCommand::Doors { of, ready, ports } => {
+            meshlab::machine::inside::doors::serve(of, ready, ports).await
+        }
+        SvcCommand::Clear { folder } => meshlab::machine::inside::processes::clear(&folder).await,
+        SvcCommand::End { session } => meshlab::machine::inside::processes::end(session).await,
+        SvcCommand::Sweep => meshlab::machine::inside::processes::sweep(&RunDir::of(settings)).await,
         // Carried out by `main` or by `run`.
         SvcCommand::Sample(_) | SvcCommand::Hold | SvcCommand::Leash { .. } => Ok(()),
     }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use support::server::{Manner, Server};
 use support::{Ran, Sandbox, artifact, command, lock, output_of, raw_source, tool, until, zip_source};
 

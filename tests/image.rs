@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use serde_json::Value;
 use support::server::{Manner, Server};
 use support::{Ran, Sandbox, artifact, lock, raw_source};

@@ -2,7 +2,7 @@
 
 mod support;
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use support::server::{Manner, Server};
 use support::{Sandbox, command, one, output_of, tool, until, zip};
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use support::server::{Manner, Server};
 use support::{
     Ran, Sandbox, artifact, command, lock, one, output_of, pip_source, raw_source, tool, zip, zip_source,

@@ -8,8 +8,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Child;
 
-use meshlab::model::Digest;
-use meshlab::repo::{PublishedPackage, PublishedPackages};
+use meshlab::artifacts::repo::{PublishedPackage, PublishedPackages};
+use meshlab::core::model::Digest;
 use rustix::process::{Pid, Signal, kill_process};
 use support::{Sandbox, artifact, lock, until};
 

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use meshlab::model::LabAddress;
-use meshlab::runtime::process::find_members;
-use meshlab::state::{RUN_DIR_VARIABLE, RunDir};
+use meshlab::core::model::LabAddress;
+use meshlab::machine::process::find_members;
+use meshlab::machine::state::{RUN_DIR_VARIABLE, RunDir};
 use rustix::process::Pid;
 
 use crate::child::last_lines;

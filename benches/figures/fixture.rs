@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use zip::write::SimpleFileOptions;
 
 use crate::Result;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use meshlab::runtime::process::find_members;
+use meshlab::machine::process::find_members;
 use procfs::process::Process;
 
 use crate::environment::Environment;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use meshlab::signals::interrupted;
+use meshlab::core::signals::interrupted;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Result;

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::interrupt;
 use crate::place::Place;
 use crate::report::{Figure, Target, Unit};
 use crate::stats::{Collector, Samples};
-use crate::{Fault, Result};
+use crate::{Fault, Result, interrupt};
 
 /// For one lab, in seconds, without waiting for a reader.
 const MOST: f64 = 60.0;

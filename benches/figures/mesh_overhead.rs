@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use meshlab::bench::block::Measurement;
-use meshlab::bench::plan::{Load, Seconds, Target as Call, direct_and_mesh};
-use meshlab::bench::wrk::Wrk;
-use meshlab::http;
-use meshlab::signals::interrupted;
+use meshlab::core::http;
+use meshlab::core::signals::interrupted;
+use meshlab::labs::bench::block::Measurement;
+use meshlab::labs::bench::plan::{Load, Seconds, Target as Call, direct_and_mesh};
+use meshlab::labs::bench::wrk::Wrk;
 use serde_json::Value;
 
 use crate::environment::Environment;

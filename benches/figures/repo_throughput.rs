@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 use serde_json::Value;
 
 use crate::child::Running;

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Result;
 use crate::child::last_lines;
 use crate::environment::Environment;
-use crate::interrupt;
 use crate::provision::tool;
+use crate::{Result, interrupt};
 
 const CLIENT: &str = include_str!("../static-mtls/client.yaml");
 const SERVER: &str = include_str!("../static-mtls/server.yaml");

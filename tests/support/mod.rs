@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use meshlab::model::Digest;
+use meshlab::core::model::Digest;
 
 /// Folders of its own for one test, and commands that use nothing else.
 pub struct Sandbox {

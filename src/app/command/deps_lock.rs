@@ -1,0 +1,71 @@
+//! `meshlab deps lock`: the only thing that writes digests.
+
+use serde_json::json;
+
+use super::Output;
+use crate::artifacts::deps_lock::{FromStore, LockReport, Request, deps_lock, lock_path};
+use crate::artifacts::download::{Http, Timeouts};
+use crate::artifacts::lockfile::Lock;
+use crate::artifacts::measure::Clients;
+use crate::artifacts::provision;
+use crate::artifacts::source::{apt, go};
+use crate::artifacts::store::Store;
+use crate::core::event::{Event, SharedReporter};
+use crate::core::failure::Result;
+use crate::core::model::ArtifactName;
+use crate::core::settings::Settings;
+
+const SCHEMA: u32 = 1;
+
+/// Measures and writes, as the flags say.
+pub async fn run(
+    names: &[ArtifactName],
+    check: bool,
+    settings: &Settings,
+    reporter: &SharedReporter,
+) -> Result<Output> {
+    let path = lock_path(settings.lock.as_deref(), &settings.work_dir)?;
+    let store = Store::new(&settings.dirs.cache);
+    let http = Http::new(&settings.environment, Timeouts::default());
+    let measure = Clients {
+        store: &store,
+        environment: &settings.environment,
+        reporter,
+        http: &http,
+        toolchain: async |lock: &Lock, name: &ArtifactName| {
+            let request = provision::Request { names: vec![name.clone()], ..provision::Request::default() };
+            let provisioned = provision::provision(&request, settings, lock, reporter).await?;
+            Ok(provisioned.tool(name.as_str())?.tree())
+        },
+    };
+    let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
+    if settings.offline {
+        let text = "offline: the lock's structure, the wrappers' digests and the images of stored files are compared, no file is measured";
+        reporter.report(Event::Warning { text: text.to_owned() });
+    }
+    let mut images = FromStore::new(&store);
+    let report = deps_lock(request, &measure, &mut images, reporter).await;
+    images.remove().await?;
+    let report = report?;
+    go::sweep(store.root())?;
+    apt::sweep(store.root())?;
+    Ok(output(&report))
+}
+
+fn output(report: &LockReport) -> Output {
+    let changes: Vec<String> = report
+        .changes
+        .iter()
+        .map(|change| format!("{}\n  {} -> {}\n", change.place(), change.old, change.new))
+        .collect();
+    // What was kept, and why, was told in events.
+    let human = format!(
+        "{}{}: files measured: {}, values changed: {}, sources kept: {}\n",
+        changes.concat(),
+        report.path,
+        report.measured,
+        report.changes.len(),
+        report.kept.len()
+    );
+    Output { human, json: json!({ "schema": SCHEMA, "report": report }) }
+}

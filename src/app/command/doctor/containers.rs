@@ -1,0 +1,115 @@
+//! Docker, as labs need it; and what bridge networks need, in containers and without.
+
+use camino::Utf8Path;
+
+use super::FIX;
+use crate::app::ui::{Note, Weight};
+use crate::artifacts::lockfile::Lock;
+use crate::artifacts::tool::Tools;
+use crate::core::failure::Failure;
+use crate::core::model::{Platform, RuntimeKind};
+use crate::core::settings::Settings;
+use crate::machine::docker::{self, Daemon, Found};
+use crate::machine::state::RunDir;
+
+/// What the images and the containers of one lab take, in bytes.
+const ROOM: u64 = 1_000_000_000;
+
+/// The artifacts that bridge networks need, beside Nomad.
+const NETWORK_TOOLS: [&str; 2] = ["cni-plugins", "iptables"];
+
+/// Rights by number, as in capabilities(7), that bridge networks and the secrets of Nomad's tasks need.
+const RIGHTS: [(u32, &str); 3] = [(12, "NET_ADMIN"), (13, "NET_RAW"), (21, "SYS_ADMIN")];
+
+/// What was found of Docker, in notes, and the daemon if labs can use it.
+pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
+    let subject = "Docker";
+    let found = docker::find(crate::app::command::runtime::docker_host(settings)).await;
+    let daemon = match found {
+        Ok(Found::Usable(daemon)) => *daemon,
+        Ok(Found::Absent(why)) => {
+            let seen = format!("no daemon runs ({why}): labs run as processes of this machine");
+            let advice = "for containers, start it (`sudo systemctl start docker`); else none is needed";
+            return (vec![Note::new(Weight::Warning, subject, seen).advice(FIX, advice)], None);
+        }
+        Err(failure) => return (vec![bad(subject, &failure)], None),
+    };
+    let seen = format!(
+        "{}, control groups version {}: labs run in containers unless told otherwise",
+        daemon.version, daemon.control_groups
+    );
+    let mut notes = vec![Note::new(Weight::Good, subject, seen)];
+    notes.extend(daemon.data.as_deref().and_then(disk));
+    let address = RuntimeKind::Docker.default_address();
+    let run = match RuntimeKind::of(settings.address) {
+        RuntimeKind::Docker => RunDir::of(settings),
+        RuntimeKind::Host => RunDir::new(&settings.dirs.state, address),
+    };
+    notes.push(match docker::require_free_network(&daemon, &run).await {
+        Ok(network) => Note::new(Weight::Good, "lab network", format!("{network} is free, or the lab's own")),
+        Err(failure) => bad("lab network", &failure),
+    });
+    (notes, Some(daemon))
+}
+
+/// Where Docker keeps images, if that is a folder of this machine that can be seen.
+fn disk(data: &Utf8Path) -> Option<Note> {
+    let file_system = rustix::fs::statvfs(data.as_str()).ok()?;
+    let free = file_system.f_bavail.saturating_mul(file_system.f_frsize);
+    let seen = format!("{} free at {data}", crate::core::model::ByteSize(free));
+    Some(if free >= ROOM {
+        Note::new(Weight::Good, "Docker's disk", seen)
+    } else {
+        let fix = "`docker system df` shows what fills it, `docker system prune` removes what nobody uses";
+        Note::new(Weight::Bad, "Docker's disk", seen).advice(FIX, fix)
+    })
+}
+
+fn bad(subject: &str, failure: &Failure) -> Note {
+    let details = failure.details().iter().map(|detail| format!("; {}: {}", detail.label, detail.text));
+    let seen = format!("{}{}", failure.message(), details.collect::<String>());
+    Note::new(Weight::Bad, subject, seen)
+        .advice(FIX, failure.hint_text().unwrap_or("give --runtime host").to_owned())
+}
+
+/// Whether Nomad can give tasks a network of their own, as native sidecars need it.
+pub(super) fn bridge_networks(settings: &Settings, lock: &Lock, daemon: Option<&Daemon>) -> Note {
+    let subject = "bridge networks";
+    if daemon.is_some() {
+        let seen =
+            "in containers: the image of Nomad has CNI plugins and iptables, and its container the rights";
+        return Note::new(Weight::Good, subject, seen);
+    }
+    if !rustix::process::geteuid().is_root() {
+        let seen = "as an ordinary user Nomad cannot make them: native sidecars need root, or Docker";
+        return Note::new(Weight::Warning, subject, seen)
+            .advice(FIX, "start Docker, or run that lab as root");
+    }
+    let missing: Vec<&str> =
+        RIGHTS.iter().filter(|(number, _)| !may_have(*number)).map(|(_, name)| *name).collect();
+    if !missing.is_empty() {
+        let seen = format!("root lacks {} here", missing.join(", "));
+        return Note::new(Weight::Warning, subject, seen)
+            .advice(FIX, "native sidecars need a machine, or a container, that is given these rights");
+    }
+    let tools = Tools::new(&settings.dirs.data);
+    let is_there = |name: &&str| {
+        let artifact = lock.artifacts.iter().find(|artifact| artifact.name.as_str() == *name);
+        let platform = Platform::current().ok();
+        artifact.zip(platform).is_some_and(|(artifact, platform)| tools.find(artifact, platform).is_some())
+    };
+    match NETWORK_TOOLS.iter().find(|name| !is_there(name)) {
+        Some(name) => Note::new(Weight::Warning, subject, format!("{name} is not installed"))
+            .advice(FIX, "`meshlab provision` gets it; a lab gets what it needs by itself"),
+        None => {
+            Note::new(Weight::Good, subject, "root has the rights; CNI plugins and iptables are installed")
+        }
+    }
+}
+
+/// Whether this process, or what it starts, may have a right.
+fn may_have(number: u32) -> bool {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    // Where that cannot be told, it is not held against the machine.
+    status.map_or(true, |status| status.capbnd.is_none_or(|bounds| bounds & (1 << number) != 0))
+}

@@ -1,0 +1,74 @@
+//! `meshlab down`: end what runs, and whatever an interrupted run left.
+
+use super::runtime;
+use crate::app::cli::DownArgs;
+use crate::core::event::{Event, SharedReporter};
+use crate::core::failure::Result;
+use crate::core::model::{LabAddress, RuntimeKind};
+use crate::core::settings::Settings;
+use crate::machine::docker::{self, Found};
+use crate::machine::process;
+use crate::machine::state::RunDir;
+
+/// Takes down the lab on the address, or all labs.
+pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
+    let state_dir = &settings.dirs.state;
+    let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![RunDir::of(settings)] };
+    let mut elsewhere = Vec::new();
+    if args.all || runtime::is_undecided(settings) {
+        // Processes and containers whose lab's folder was deleted still carry its name.
+        let known: Vec<_> = runs.iter().map(RunDir::address).collect();
+        let mut lost = process::marked_addresses(state_dir)?;
+        lost.extend(labelled(settings, reporter).await);
+        if !args.all {
+            (lost, elsewhere) =
+                lost.into_iter().partition(|address| *address == RuntimeKind::of(*address).default_address());
+        }
+        lost.sort();
+        lost.dedup();
+        lost.retain(|address| !known.contains(address));
+        runs.extend(lost.into_iter().map(|address| RunDir::new(state_dir, address)));
+    }
+    let mut found = false;
+    let mut outcome = Ok(());
+    for run in runs {
+        let lock = match run.lock().await {
+            Ok(lock) => lock,
+            Err(failure) => {
+                // The others are taken down all the same.
+                outcome = outcome.and(Err(failure.hint("end that one first: press Ctrl-C there")));
+                continue;
+            }
+        };
+        if !runtime::is_anything_there(&run, settings).await? {
+            run.remove(lock)?;
+            continue;
+        }
+        found = true;
+        outcome = outcome.and(runtime::take_down(&run, lock, settings, reporter).await);
+    }
+    if !found && outcome.is_ok() {
+        let place = if args.all { "any address".to_owned() } else { settings.address.to_string() };
+        reporter.report(Event::Note { text: format!("nothing is running on {place}") });
+        if let Some(address) = elsewhere.first() {
+            let text = format!("something runs on {address}: `meshlab down --all` ends it as well");
+            reporter.report(Event::Note { text });
+        }
+    }
+    outcome
+}
+
+/// The addresses of labs that have containers. That there is no daemon to ask is no reason to let the others run.
+async fn labelled(settings: &Settings, reporter: &SharedReporter) -> Vec<LabAddress> {
+    let asked = async {
+        match docker::find(runtime::docker_host(settings)).await? {
+            Found::Usable(daemon) => docker::labelled_addresses(&daemon, &settings.dirs.state).await,
+            Found::Absent(_) => Ok(Vec::new()),
+        }
+    };
+    asked.await.unwrap_or_else(|failure| {
+        let text = format!("labs that run in containers are not looked for: {failure}");
+        reporter.report(Event::Warning { text });
+        Vec::new()
+    })
+}

@@ -1,0 +1,82 @@
+//! `meshlab jobs`: the lab's Nomad jobs.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Output;
+use crate::app::cli::JobsCommand;
+use crate::app::ui::{Cell, Look, Table};
+use crate::core::event::SharedReporter;
+use crate::core::failure::Result;
+use crate::core::settings::Settings;
+use crate::machine::state::RunDir;
+use crate::mesh::api::nomad::Allocation;
+use crate::mesh::jobs::{self, Jobs};
+
+/// How long jobs may take to end.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Starts, stops or lists.
+pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+    let jobs = Jobs::of(&RunDir::of(settings))?;
+    match verb {
+        JobsCommand::Start { names } => {
+            let list = jobs.read(names).await?;
+            let started = jobs::start(&jobs, &list, reporter).await?;
+            Ok(Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
+        }
+        JobsCommand::Stop { names } => {
+            let names = jobs.names(names).await?;
+            let stopped = jobs::stop(&jobs, &names, PATIENCE, reporter).await?;
+            let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
+            Ok(Output { human, json: json!({"schema": 1, "stopped": stopped}) })
+        }
+        JobsCommand::List => list(&jobs, settings).await,
+    }
+}
+
+async fn list(jobs: &Jobs, settings: &Settings) -> Result<Output> {
+    let files = jobs.files().await?;
+    let submitted = jobs.nomad.jobs().await?;
+    let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+    let mut table = Table::new(["JOB", "TYPE", "STATE", "RUNNING", "RESTARTS"]).right(3).right(4);
+    let mut rows = Vec::new();
+    for file in &files {
+        let name = file.name();
+        let own: Vec<&Allocation> = allocations.iter().filter(|allocation| allocation.job == name).collect();
+        let running = own.iter().filter(|allocation| allocation.client_status == "running").count();
+        let restarts: u64 = own
+            .iter()
+            .flat_map(|allocation| allocation.task_states.iter().flatten())
+            .map(|(_, task)| task.restarts)
+            .sum();
+        let found = submitted.iter().find(|listing| listing.id == name);
+        let (kind, state) = match found {
+            Some(found) if found.kind == "batch" && found.status == "dead" => {
+                (found.kind.clone(), "done".to_owned())
+            }
+            Some(found) => (found.kind.clone(), found.status.clone()),
+            None => (String::new(), "not started".to_owned()),
+        };
+        let broken = file.job.as_ref().err();
+        let cell = match state.as_str() {
+            _ if broken.is_some() => Cell::bad(format!("{state}, its file is broken")),
+            "running" | "done" => Cell::good(state.clone()),
+            "dead" => Cell::bad(state.clone()),
+            _ => Cell::warn(state.clone()),
+        };
+        table.row([
+            Cell::strong(name),
+            kind.clone().into(),
+            cell,
+            running.to_string().into(),
+            restarts.to_string().into(),
+        ]);
+        rows.push(json!({
+            "job": name, "file": file.file, "type": kind, "state": state, "running": running, "restarts": restarts,
+            "broken": broken.map(ToString::to_string),
+        }));
+    }
+    Ok(Output { human: table.render(&Look::of_stdout(settings)), json: json!({"schema": 1, "jobs": rows}) })
+}

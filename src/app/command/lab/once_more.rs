@@ -1,0 +1,141 @@
+//! Another meshlab as a child of this one, seen through to its end.
+
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Child;
+use tokio::time::timeout;
+
+use crate::core::failure::{Failure, FailureKind, Result};
+
+/// How long a child may take to take its lab down once it was told to stop.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Those that ask a program to end.
+const STOPS: [i32; 3] = [Signal::HUP.as_raw(), Signal::INT.as_raw(), Signal::TERM.as_raw()];
+
+/// Runs a child to its end. If this process is told to stop, so is the child, and it is waited for: it has a lab to take
+/// down. It tells itself what went wrong; `what` it was goes into a word about that.
+pub(super) async fn see_through(
+    command: Command,
+    what: &str,
+    interruption: &mut (impl Future<Output = Failure> + Unpin),
+    patience: Duration,
+) -> Result<()> {
+    let cannot =
+        |error: &std::io::Error| Failure::failed(format!("{what} has no process of its own")).seen(error);
+    let mut child = tokio::process::Command::from(command).spawn().map_err(|error| cannot(&error))?;
+    let interruption = tokio::select! {
+        ended = child.wait() => return judge(ended.map_err(|error| cannot(&error))?, what),
+        interruption = interruption => interruption,
+    };
+    // One that the terminal told already is told twice, which makes no difference.
+    pass_on(&interruption, &child);
+    if timeout(patience, child.wait()).await.is_ok() {
+        return Err(interruption);
+    }
+    // Nothing came of being asked.
+    let failure = interruption
+        .detail("seen", format!("{what} did not end in {patience:?} and was killed"))
+        .hint("`meshlab down` takes down what it left");
+    Err(match child.kill().await {
+        Ok(()) => failure,
+        Err(error) => failure.seen(&error),
+    })
+}
+
+fn pass_on(interruption: &Failure, child: &Child) {
+    let FailureKind::Interrupted(number) = interruption.kind() else { return };
+    let pid = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+    if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(number.into())) {
+        // It may have ended in the meantime, which is what is wanted. It is not waited for yet, so the number is its own.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn judge(status: ExitStatus, what: &str) -> Result<()> {
+    use std::os::unix::process::ExitStatusExt as _;
+    if status.success() {
+        return Ok(());
+    }
+    let of_signal = |signal: i32| {
+        // One that was not at work yet when it was told.
+        let signal = u8::try_from(signal).ok().filter(|_| STOPS.contains(&signal))?;
+        Some(FailureKind::Interrupted(signal))
+    };
+    let of_code = |code: i32| u8::try_from(code).ok().map(FailureKind::of_exit_code);
+    let kind = status.code().and_then(of_code).or_else(|| of_signal(status.signal()?));
+    let kind = kind.unwrap_or(FailureKind::Failed);
+    Err(match kind {
+        FailureKind::Interrupted(_) => Failure::new(kind, format!("{what} was interrupted")),
+        _ => Failure::new(kind, format!("{what} failed"))
+            .detail("seen", status.to_string())
+            .hint("what was wrong stands above"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::path::Path;
+    use std::pin::pin;
+
+    use super::*;
+
+    fn shell(line: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", line]);
+        command
+    }
+
+    async fn ended(line: &str) -> FailureKind {
+        see_through(shell(line), "it", &mut pin!(pending()), PATIENCE).await.unwrap_err().kind()
+    }
+
+    #[tokio::test]
+    async fn a_child_that_fails_tells_why_by_its_exit_code() {
+        see_through(shell("true"), "it", &mut pin!(pending()), PATIENCE).await.unwrap();
+        assert_eq!(ended("exit 3").await, FailureKind::CheckFailed);
+        assert_eq!(ended("exit 6").await, FailureKind::MachineLacks);
+        assert_eq!(ended("exit 130").await, FailureKind::Interrupted(2));
+        assert_eq!(ended("kill -TERM $$").await, FailureKind::Interrupted(15));
+        assert_eq!(ended("kill -KILL $$").await, FailureKind::Failed);
+    }
+
+    /// Interrupts a child once there is a file.
+    async fn stopped(line: &str, began: &Path, signal: u8, patience: Duration) -> Failure {
+        let interruption = async {
+            while !began.exists() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Failure::new(FailureKind::Interrupted(signal), "interrupted")
+        };
+        see_through(shell(line), "it", &mut pin!(interruption), patience).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_child_is_told_to_stop_and_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (began, down) = (folder.path().join("began"), folder.path().join("down"));
+        let line = format!(
+            "trap 'sleep 0.1; touch {}; exit 129' HUP; touch {}; while :; do sleep 0.02; done",
+            down.display(),
+            began.display()
+        );
+        let failure = stopped(&line, &began, 1, PATIENCE).await;
+        assert_eq!(failure, Failure::new(FailureKind::Interrupted(1), "interrupted"));
+        assert!(down.exists());
+    }
+
+    #[tokio::test]
+    async fn a_child_that_does_not_listen_is_killed_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let began = folder.path().join("began");
+        // What is ignored stays ignored by what takes the shell's place.
+        let line = format!("trap '' TERM; touch {}; exec sleep 600", began.display());
+        let failure = stopped(&line, &began, 15, Duration::from_millis(50)).await;
+        assert_eq!(failure.kind(), FailureKind::Interrupted(15));
+        assert_eq!(failure.details()[0].text, "it did not end in 50ms and was killed");
+    }
+}

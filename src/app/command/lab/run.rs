@@ -1,0 +1,306 @@
+//! `meshlab lab NAME`: a lab from its first step, or from where it was left, to its last.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{components, components_for_a_start, move_apart};
+use crate::app::cli::LabRunArgs;
+use crate::app::command::runtime::{self, Chosen};
+use crate::app::report::Reports;
+use crate::app::ui::{Answer, Console};
+use crate::artifacts::lockfile::Lock;
+use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::model::{LabAddress, LabId, RuntimeKind};
+use crate::core::settings::Settings;
+use crate::core::signals::interrupted;
+use crate::labs::{Catalog, Lab, Progress, Session, Standing};
+use crate::machine::state::RunDir;
+
+/// The steps that are to be seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted {
+    /// From where the lab was left to its end.
+    Rest,
+    /// From this one to the end.
+    From(usize),
+    /// This one.
+    Only(usize),
+    /// The one after those that are done.
+    Next,
+}
+
+impl Wanted {
+    /// Of a lab with so many steps, where `open` is the one to begin with unless another one is named.
+    fn range(self, open: usize, steps: usize) -> Range<usize> {
+        match self {
+            Self::Rest => open..steps,
+            Self::Next => open..open + 1,
+            Self::From(index) => index..steps,
+            Self::Only(index) => index..index + 1,
+        }
+    }
+}
+
+/// How a lab is gone through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) wanted: Wanted,
+    /// Whether everything is left running at the end.
+    pub(super) keep: bool,
+    /// Whether a reader, if there is one, is waited for and asked.
+    pub(super) with_reader: bool,
+}
+
+/// Runs a lab and, unless it is to be kept, takes everything down again. The reports that were asked for are written
+/// however it ends.
+pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+    let mut reports = Reports::new(&args.reports, settings)?;
+    let name = args.name.as_deref().unwrap_or_default();
+    // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.
+    let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
+    let wanted = match (&args.step, &args.from) {
+        (Some(step), _) => Wanted::Only(lab.position(step)?),
+        (None, Some(step)) => Wanted::From(lab.position(step)?),
+        (None, None) => Wanted::Rest,
+    };
+    reports.begin(&lab, settings, console);
+    let way = Way { wanted, keep: args.keep, with_reader: true };
+    let outcome = go(&lab.id, way, settings, lock, console, &reports).await;
+    reports.write(outcome)
+}
+
+/// Goes through a lab: one that was left running goes on, else it begins anew.
+pub(super) async fn go(
+    id: &LabId,
+    way: Way,
+    settings: &Settings,
+    lock: &Lock,
+    console: &Arc<Console>,
+    reports: &Reports,
+) -> Result<()> {
+    let reporter = &reports.reporter(console);
+    let chosen = runtime::choose(settings).await?;
+    let settings = &chosen.settings;
+    let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
+    move_apart(&lab, &chosen, lock, reporter).await?;
+    let run = RunDir::of(settings);
+    let mut run_lock = run.lock().await?;
+    let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+    let resumes = is_resumable(&run, &lab, &standing);
+    let plan = if resumes {
+        Plan::resumed(way, &lab, &standing, run.address())?
+    } else {
+        run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
+        standing.refresh();
+        Plan::fresh(way, &lab, standing.progress(), reporter)
+    };
+    reports.limit_to(&plan.shown);
+    if plan.begins_anew {
+        standing.progress().begin()?;
+    }
+    let keep = way.keep || resumes;
+    let with_reader = way.with_reader;
+    let travel = Travel { run: &run, chosen: &chosen, lock, console, reporter, with_reader };
+    let outcome = tokio::select! {
+        outcome = travel.work(lab, plan, keep, &mut standing) => outcome,
+        interruption = interrupted() => Err(interruption),
+    };
+    let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
+    // What was left running on purpose before this is not for this run to take down.
+    if resumes || (keep && !stopped && run.exists()) {
+        return outcome;
+    }
+    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+    // The first thing that went wrong is the one to tell.
+    outcome.and(taken_down)
+}
+
+/// Whether a lab that was left running goes on.
+fn is_resumable(run: &RunDir, lab: &Lab, standing: &Standing) -> bool {
+    // One of which no step was begun is an environment that `up` brought up: that is no lab at work.
+    run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_begun()
+}
+
+/// Which steps are done, and which of them are seen.
+#[derive(Debug)]
+struct Plan {
+    /// The first that is done.
+    first: usize,
+    /// Those that are seen; what comes before is done without a word.
+    shown: Vec<usize>,
+    /// Whether the lab is running already: steps that are done are not done again.
+    resumes: bool,
+    /// Whether no step counts as done any more.
+    begins_anew: bool,
+}
+
+impl Plan {
+    fn resumed(way: Way, lab: &Lab, standing: &Standing, address: LabAddress) -> Result<Self> {
+        let (id, steps) = (&lab.id, lab.steps.len());
+        let open = standing.current(lab);
+        if open.is_none() && matches!(way.wanted, Wanted::Rest | Wanted::Next) {
+            return Err(Failure::failed(format!("all {steps} steps of the running lab {id} are done"))
+                .detail("seen", format!("it is running on {address}"))
+                .hint(format!("`meshlab lab reset {id} STEP` undoes one; `meshlab down` ends all of it")));
+        }
+        let shown = way.wanted.range(open.unwrap_or(steps), steps);
+        if standing.is_done(&lab.steps[shown.start].id) {
+            let number = shown.start + 1;
+            let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
+            let is_whole = matches!(way.wanted, Wanted::From(0));
+            return Err(if is_whole || lab.steps[shown.start].reset.is_empty() {
+                failure.hint(format!("`meshlab lab reset {id}` begins the whole lab anew"))
+            } else {
+                failure.hint(format!("`meshlab lab reset {id} {number}` undoes it"))
+            });
+        }
+        let first = open.unwrap_or(shown.start);
+        let shown = shown.filter(|index| !standing.is_done(&lab.steps[*index].id)).collect();
+        Ok(Self { first, shown, resumes: true, begins_anew: false })
+    }
+
+    fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
+        // One that is done begins anew.
+        let left = progress.current(lab).unwrap_or(0);
+        let shown = way.wanted.range(left, lab.steps.len());
+        if matches!(way.wanted, Wanted::Rest) && left > 0 {
+            let (number, title) = (left + 1, &lab.steps[left].title);
+            reporter.report(Event::Note {
+                text: format!("going on with step {number}, {title}; `--from 1` begins anew"),
+            });
+        }
+        let begins_anew = shown.start == 0 && !matches!(way.wanted, Wanted::Only(_));
+        Self { first: 0, shown: shown.collect(), resumes: false, begins_anew }
+    }
+}
+
+struct Travel<'a> {
+    run: &'a RunDir,
+    chosen: &'a Chosen,
+    lock: &'a Lock,
+    console: &'a Console,
+    reporter: &'a SharedReporter,
+    with_reader: bool,
+}
+
+impl Travel<'_> {
+    async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut Standing) -> Result<()> {
+        let Plan { first, shown, resumes, .. } = plan;
+        let reporter = self.reporter;
+        let components = if resumes {
+            components(&lab, self.chosen, self.lock, reporter).await?
+        } else {
+            components_for_a_start(&lab, self.run, self.chosen, self.lock, reporter).await?
+        };
+        report_start(&lab, self.run, self.chosen, components.tools.clone(), reporter);
+        let dirs = &self.chosen.settings.dirs;
+        let mut session = if resumes {
+            Session::resume(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+        } else {
+            Session::prepare(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+        };
+        // What comes before is needed and was not asked for.
+        session.report_to(Arc::new(Silent));
+        for index in first..shown.first().copied().unwrap_or(first) {
+            if standing.is_done(&lab.steps[index].id) {
+                continue;
+            }
+            let what = format!("doing step {} first", index + 1);
+            reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+            let outcome = session.run_step(index, None).await.1;
+            standing.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
+            if outcome.is_err() && keep {
+                session.keep()?;
+            }
+            outcome?;
+        }
+        session.report_to(reporter.clone());
+        let seen = self.show(&mut session, &lab, &shown, standing).await?;
+        if keep {
+            session.keep()?;
+        }
+        let completed = seen.outcome.is_ok() && standing.current(&lab).is_none();
+        reporter.report(Event::Lab(LabEvent::Finished {
+            id: lab.id.clone(),
+            steps: seen.steps,
+            of: shown.len(),
+            all: lab.steps.len(),
+            passed: seen.outcome.is_ok(),
+            // Who stopped early has not seen it yet.
+            learned: if completed { lab.learned.clone() } else { Vec::new() },
+            kept: keep,
+            took: seen.took,
+        }));
+        seen.outcome
+    }
+
+    async fn show(
+        &self,
+        session: &mut Session,
+        lab: &Lab,
+        shown: &[usize],
+        standing: &mut Standing,
+    ) -> Result<Seen> {
+        let mut seen = Seen { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
+        let started = Instant::now();
+        let mut paused = Duration::ZERO;
+        let reader = if self.with_reader { self.console.reader() } else { None };
+        for (place, index) in shown.iter().copied().enumerate() {
+            let (summary, outcome) = session.run_step(index, reader).await;
+            if matches!(&outcome, Err(failure) if failure.kind() == FailureKind::Stopped) {
+                self.report_stop(&format!("stopped at step {} of {}", index + 1, lab.steps.len()));
+                break;
+            }
+            standing.mark(lab, &summary.step, outcome.is_ok())?;
+            seen.steps.push(summary);
+            seen.outcome = outcome;
+            if seen.outcome.is_err() {
+                break;
+            }
+            if self.with_reader && place + 1 < shown.len() {
+                let pause = Instant::now();
+                let answer = self.console.pause("Enter for the next step, q and Enter to stop").await;
+                paused += pause.elapsed();
+                if answer == Answer::Quit {
+                    self.report_stop(&format!("stopped after step {} of {}", index + 1, lab.steps.len()));
+                    break;
+                }
+            }
+        }
+        seen.took = started.elapsed().saturating_sub(paused);
+        Ok(seen)
+    }
+
+    fn report_stop(&self, text: &str) {
+        self.console.report_note(format!("{text}: run the lab again, and it goes on there"));
+    }
+}
+
+/// What came of the steps that were seen.
+struct Seen {
+    steps: Vec<StepSummary>,
+    outcome: Result<()>,
+    took: Duration,
+}
+
+/// Tells which lab begins, and where.
+pub(super) fn report_start(
+    lab: &Lab,
+    run: &RunDir,
+    chosen: &Chosen,
+    tools: Vec<(String, String)>,
+    reporter: &SharedReporter,
+) {
+    reporter.report(Event::Lab(LabEvent::Started {
+        id: lab.id.clone(),
+        title: lab.title.clone(),
+        summary: lab.summary.clone(),
+        runtime: RuntimeKind::of(run.address()).name().to_owned(),
+        runtime_reason: chosen.reason.clone(),
+        address: run.address(),
+        tools,
+        steps: lab.steps.len(),
+    }));
+}

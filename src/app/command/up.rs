@@ -1,0 +1,91 @@
+//! `meshlab up`: the single-VM environment without a lab's steps; run again, it mends what has ended.
+
+use std::time::{Duration, Instant};
+
+use super::lab::{components, components_for_a_start};
+use super::runtime::{self, Chosen};
+use crate::app::cli::UpArgs;
+use crate::artifacts::lockfile::Lock;
+use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::failure::{Failure, Result};
+use crate::core::settings::Settings;
+use crate::core::signals::interrupted;
+use crate::labs::{Catalog, Lab, Session};
+use crate::machine::state::RunDir;
+use crate::mesh::vm::Component;
+
+/// How long one component may take to be ready.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Starts what does not run. What was begun from nothing is taken down again if it does not come up.
+pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
+    let chosen = runtime::choose(settings).await?;
+    let settings = &chosen.settings;
+    let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab, settings.address)?;
+    if lab.environment.is_none() {
+        return Err(Failure::usage(format!("lab {} has no environment", lab.id))
+            .hint("`meshlab up` without --lab brings the calculator's up"));
+    }
+    super::lab::move_apart(&lab, &chosen, lock, reporter).await?;
+    let run = RunDir::of(settings);
+    let mut run_lock = run.lock().await?;
+    let resumed = match run.load().filter(|state| state.kept) {
+        Some(state) if state.lab == lab.id => true,
+        Some(state) => {
+            return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address())).hint(
+                format!(
+                    "`meshlab down` ends it; --address {} brings this one up beside it",
+                    run.address().another()
+                ),
+            ));
+        }
+        None => {
+            run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
+            false
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = bring_up(lab, &run, resumed, &chosen, lock, reporter) => outcome,
+        interruption = interrupted() => Err(interruption),
+    };
+    if outcome.is_err() && !resumed {
+        let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+        return outcome.and(taken_down);
+    }
+    outcome
+}
+
+async fn bring_up(
+    lab: Lab,
+    run: &RunDir,
+    resumed: bool,
+    chosen: &Chosen,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let started = Instant::now();
+    let dirs = &chosen.settings.dirs;
+    let mut session = if resumed {
+        let components = components(&lab, chosen, lock, reporter).await?;
+        Session::resume(lab, run, components, dirs, reporter.clone()).await?
+    } else {
+        let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
+        Session::prepare(lab, run, components, dirs, reporter.clone()).await?
+    };
+    let mut changed = false;
+    for together in Component::ALL.chunk_by(|_, next| !next.comes_last()) {
+        changed |= session.bring_up(together, PATIENCE).await?;
+    }
+    session.keep()?;
+    let what = if changed { "the environment is up" } else { "the environment was up already" };
+    reporter.report(Event::Runtime(RuntimeEvent::Done {
+        what: what.to_owned(),
+        detail: format!(
+            "on {} ({}); next: `meshlab jobs start`, `meshlab click`, `meshlab status`, `meshlab down`",
+            run.address(),
+            chosen.reason
+        ),
+        took: started.elapsed(),
+    }));
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Takes events from everywhere and has the right view draw them, one at a time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::future::BoxFuture;
+
+use super::json::Json;
+use super::look::{Look, Surface};
+use super::pause::{self, Answer};
+use super::plain::Plain;
+use super::screen::Screen;
+use super::terminal::Terminal;
+use super::view::View;
+use crate::core::event::{Event, Reporter};
+use crate::core::failure::Failure;
+use crate::core::settings::Settings;
+use crate::labs::{Reader, Turn};
+
+/// Standard error, as one run uses it.
+pub struct Console {
+    stage: Mutex<Stage>,
+    asks: bool,
+}
+
+struct Stage {
+    screen: Screen,
+    view: Box<dyn View>,
+    /// The question that stands below everything else until it is answered.
+    question: Option<String>,
+}
+
+impl Console {
+    /// Decides from the settings, and from what standard error is, what will be drawn.
+    pub fn new(settings: &Settings) -> Self {
+        let look = Look::of_stderr(settings);
+        let asks =
+            look.surface == Surface::Terminal && !look.quiet && !settings.yes && pause::stdin_answers();
+        Self::on(Screen::stderr(look), asks)
+    }
+
+    pub(super) fn on(screen: Screen, asks: bool) -> Self {
+        let view: Box<dyn View> = match (screen.look.quiet, screen.look.surface) {
+            (true, _) => Box::new(Quiet),
+            (_, Surface::Json) => Box::new(Json::default()),
+            (_, Surface::Plain) => Box::new(Plain::default()),
+            (_, Surface::Terminal) => Box::new(Terminal::default()),
+        };
+        Self { stage: Mutex::new(Stage { screen, view, question: None }), asks }
+    }
+
+    /// Draws why the run ends.
+    pub fn failure(&self, failure: &Failure) {
+        let mut stage = self.stage();
+        stage.view.hold();
+        let text = super::failure::draw(failure, &stage.screen.look);
+        if stage.screen.look.surface == Surface::Terminal {
+            stage.screen.blank();
+        }
+        stage.screen.text(&text);
+    }
+
+    /// Waits for Enter, or for the wish to quit. Goes on at once without a terminal, with `-y` and with `-q`. What
+    /// happens meanwhile is drawn above the question. When the future is dropped, as Ctrl-C does, the question is gone.
+    pub async fn pause(&self, prompt: &str) -> Answer {
+        if !self.asks {
+            return Answer::GoOn;
+        }
+        let mut asking = Asking::start(self, prompt);
+        let reply = pause::reply().await;
+        asking.answered_by_line = reply.is_line;
+        reply.answer
+    }
+
+    /// Whoever goes through a lab, if anybody is there to be asked.
+    pub fn reader(&self) -> Option<&dyn Reader> {
+        self.asks.then_some(self as &dyn Reader)
+    }
+
+    /// Tells something that a person should know.
+    pub fn report_note(&self, text: String) {
+        self.report(Event::Note { text });
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        // A view that panicked leaves nothing worse than a line half drawn.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporter for Console {
+    fn report(&self, event: Event) {
+        let mut stage = self.stage();
+        let Stage { screen, view, question } = &mut *stage;
+        match question {
+            None => view.show(&event, screen),
+            Some(question) => {
+                screen.take_back(false);
+                view.show(&event, screen);
+                view.hold();
+                screen.ask(question);
+            }
+        }
+    }
+}
+
+impl Reader for Console {
+    fn turn(&self) -> BoxFuture<'_, Turn> {
+        Box::pin(async {
+            match self.pause("Your turn: Enter when it is done, h hint, s solution, q stop").await {
+                Answer::GoOn => Turn::Done,
+                Answer::Hint => Turn::Hint,
+                Answer::Solve => Turn::Solve,
+                Answer::Quit => Turn::Quit,
+            }
+        })
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.stage().view.hold();
+    }
+}
+
+/// A question on the screen; gone when this is dropped.
+struct Asking<'a> {
+    console: &'a Console,
+    /// Whether the terminal's cursor went to the next line, as Enter makes it.
+    answered_by_line: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn start(console: &'a Console, prompt: &str) -> Self {
+        let mut stage = console.stage();
+        let Stage { screen, view, question } = &mut *stage;
+        view.hold();
+        // Before the question is there: whoever has seen it may answer at once.
+        pause::forget_what_was_typed();
+        screen.ask(prompt);
+        *question = Some(prompt.to_owned());
+        Self { console, answered_by_line: false }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut stage = self.console.stage();
+        let Stage { screen, view, question } = &mut *stage;
+        *question = None;
+        screen.take_back(self.answered_by_line);
+        view.go_on(screen);
+    }
+}
+
+/// With `-q`: only errors, and data on standard output.
+struct Quiet;
+
+impl View for Quiet {
+    fn show(&mut self, _: &Event, _: &mut Screen) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressDrawTarget;
+
+    use super::*;
+    use crate::app::ui::testing::{Paper, look, pipe};
+
+    #[test]
+    fn a_question_stays_below_what_happens_meanwhile_and_is_gone_at_the_end() {
+        let paper = Paper::default();
+        let screen = Screen::new(look(80), Box::new(paper.clone()), ProgressDrawTarget::hidden());
+        let console = Console::on(screen, true);
+        let mut asking = Asking::start(&console, "Enter runs it");
+        console.report(Event::Note { text: "one".into() });
+        asking.answered_by_line = true;
+        drop(asking);
+        console.report(Event::Note { text: "two".into() });
+        assert_eq!(
+            paper.text(),
+            "  Enter runs it \r\u{1b}[2Knote: one\n  Enter runs it \u{1b}[1A\r\u{1b}[2Knote: two\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_terminal_nothing_is_asked() {
+        let paper = Paper::default();
+        let screen = Screen::new(pipe(), Box::new(paper.clone()), ProgressDrawTarget::hidden());
+        assert_eq!(Console::on(screen, false).pause("Enter runs it").await, Answer::GoOn);
+        assert_eq!(paper.text(), "");
+    }
+}

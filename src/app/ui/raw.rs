@@ -1,0 +1,51 @@
+//! The terminal handed over to another program, byte for byte.
+
+use std::io::Write as _;
+
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+
+use crate::core::failure::Result;
+
+/// A terminal that passes every key on, until this is dropped.
+#[derive(Debug)]
+pub struct RawTerminal {
+    before: Termios,
+}
+
+impl RawTerminal {
+    /// Hands it over, if standard input and output are a terminal.
+    pub fn enter() -> Option<Self> {
+        if !isatty(stdin()) || !isatty(stdout()) {
+            return None;
+        }
+        let before = tcgetattr(stdin()).ok()?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(stdin(), OptionalActions::Now, &raw).ok()?;
+        Some(Self { before })
+    }
+
+    /// Its columns and rows.
+    pub fn size() -> Option<(u16, u16)> {
+        let size = tcgetwinsize(stdout()).ok()?;
+        Some((size.ws_col, size.ws_row))
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = tcsetattr(stdin(), OptionalActions::Drain, &self.before);
+    }
+}
+
+/// Writes what another program wrote, to standard output or standard error. Says whether there is still a reader.
+pub fn print_bytes(bytes: &[u8], error: bool) -> Result<bool> {
+    if !error {
+        return super::print_while_read(bytes);
+    }
+    let mut out = std::io::stderr().lock();
+    // Nobody could be told.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    Ok(true)
+}

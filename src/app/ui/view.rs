@@ -1,0 +1,16 @@
+//! How events are drawn for one kind of reader.
+
+use super::screen::Screen;
+use crate::core::event::Event;
+
+/// Draws events for one kind of reader.
+pub(super) trait View: Send {
+    /// Draws the next event.
+    fn show(&mut self, event: &Event, screen: &mut Screen);
+
+    /// Takes away what moves: something else needs the terminal.
+    fn hold(&mut self) {}
+
+    /// Draws again what moved before.
+    fn go_on(&mut self, _: &Screen) {}
+}

@@ -1,0 +1,166 @@
+//! Bringing an artifact's files into the store: from the first source that delivers them.
+
+use std::sync::PoisonError;
+
+use super::engine::{Engine, Fetched};
+use super::failure::{no_source, not_cached};
+use super::plan::allowed;
+use crate::artifacts::lockfile::{Artifact, LockedFile, Source, SourceKind};
+use crate::artifacts::source::{self, Job, mirror};
+use crate::artifacts::store::hash_file;
+use crate::artifacts::tool::InstalledTool;
+use crate::artifacts::work::{WorkFolder, blocking};
+use crate::core::event::{Event, SourceFailure};
+use crate::core::failure::{Failure, Result};
+use crate::core::model::{ArtifactName, Platform};
+
+impl<'a> Engine<'a> {
+    /// All files of one source into the store: a source that is complete there, else the first that delivers.
+    pub(super) async fn fetch(
+        &self,
+        artifact: &'a Artifact,
+        platform: Platform,
+        refused: &[&'a Source],
+        earlier: &mut Vec<SourceFailure>,
+        failures: &mut Vec<Failure>,
+    ) -> Result<Fetched<'a>> {
+        let mut sources = allowed(artifact, self.sources, platform)?;
+        sources.retain(|source| !refused.iter().any(|refused| std::ptr::eq(*refused, *source)));
+        if sources.is_empty() {
+            return Err(no_source(artifact, earlier, std::mem::take(failures)));
+        }
+        for source in &sources {
+            if source.files.iter().all(|file| self.store.contains(&file.digest))
+                && self.missing(source).await?.is_empty()
+            {
+                return Ok(Fetched { source, from: "cache", bytes: 0 });
+            }
+        }
+        if self.settings.offline {
+            let missing = self.missing(sources[0]).await?;
+            let missing: Vec<_> = missing.into_iter().map(|file| (artifact, file)).collect();
+            return Err(not_cached(&missing));
+        }
+        for source in sources {
+            let missing = self.missing(source).await?;
+            match self.fetch_source(artifact, source, &missing, earlier, failures).await {
+                Ok(from) => {
+                    let sizes = missing.iter().filter_map(|file| {
+                        fs_err::metadata(self.store.path_of(&file.digest)).ok().map(|found| found.len())
+                    });
+                    return Ok(Fetched { source, from, bytes: sizes.sum() });
+                }
+                Err(failure) => {
+                    self.source_failed(artifact, source.kind.name(), &failure, earlier);
+                    failures.push(failure);
+                }
+            }
+        }
+        Err(no_source(artifact, earlier, std::mem::take(failures)))
+    }
+
+    /// One source: the mirror first, then the source's own client for what the mirror lacks.
+    async fn fetch_source(
+        &self,
+        artifact: &'a Artifact,
+        source: &'a Source,
+        missing: &[&'a LockedFile],
+        earlier: &mut Vec<SourceFailure>,
+        failures: &mut Vec<Failure>,
+    ) -> Result<&'static str> {
+        let work = WorkFolder::create(&self.store, artifact.name.as_str()).await?;
+        let mut job = Job {
+            artifact,
+            source,
+            missing: missing.to_vec(),
+            store: &self.store,
+            work: work.path(),
+            environment: &self.settings.environment,
+            reporter: self.reporter,
+            toolchain: None,
+        };
+        if let Some(mirror) = &self.settings.mirror {
+            match mirror::fetch(mirror, &job, &self.downloader).await {
+                Ok(()) => {
+                    self.remember(missing);
+                    work.remove().await?;
+                    return Ok(mirror::NAME);
+                }
+                Err(failure) => {
+                    self.source_failed(artifact, mirror::NAME, &failure, earlier);
+                    failures.push(failure);
+                }
+            }
+            job.missing.retain(|file| !self.store.contains(&file.digest));
+        }
+        let toolchain = match &source.kind {
+            SourceKind::Go(build) => Some(self.toolchain(artifact, &build.toolchain).await?.tree()),
+            _ => None,
+        };
+        job.toolchain = toolchain.as_deref();
+        source::fetch(job, &self.downloader, &self.capacity).await?;
+        if let Some(file) = missing.iter().find(|file| !self.store.contains(&file.digest)) {
+            return Err(Failure::failed(format!("{} did not bring {}", source.kind.name(), file.name)));
+        }
+        self.remember(missing);
+        work.remove().await?;
+        Ok(source.kind.name())
+    }
+
+    /// The pinned Go, fetched only now that something is really going to be built.
+    async fn toolchain(&self, artifact: &Artifact, name: &ArtifactName) -> Result<InstalledTool> {
+        let is_toolchain = |artifact: &Artifact| {
+            self.lock.artifacts.iter().flat_map(|other| &other.sources).any(
+                |source| matches!(&source.kind, SourceKind::Go(build) if build.toolchain == artifact.name),
+            )
+        };
+        if is_toolchain(artifact) {
+            // Waiting for itself, or in a circle, would never end.
+            return Err(Failure::failed(format!(
+                "{} is a toolchain and can't be built by one",
+                artifact.name
+            )));
+        }
+        self.ensure(self.lock.artifact(name)?).await
+    }
+
+    /// The files of a source that are not stored with their locked digest. A file that an earlier run stored is
+    /// hashed again before it is used; one that changed is kept aside and fetched anew.
+    async fn missing(&self, source: &'a Source) -> Result<Vec<&'a LockedFile>> {
+        let mut missing = Vec::new();
+        for file in &source.files {
+            if !self.is_stored(file).await? {
+                missing.push(file);
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn is_stored(&self, file: &LockedFile) -> Result<bool> {
+        if self.verified.lock().unwrap_or_else(PoisonError::into_inner).contains(&file.digest) {
+            return Ok(true);
+        }
+        if !self.store.contains(&file.digest) {
+            return Ok(false);
+        }
+        let _permit = self.capacity.job().await?;
+        let path = self.store.path_of(&file.digest);
+        let (hashed, algorithm) = (path.clone(), file.digest.algorithm());
+        let digest = blocking(move || hash_file(&hashed, algorithm)).await?;
+        if digest == file.digest {
+            self.remember(&[file]);
+            return Ok(true);
+        }
+        let length = fs_err::metadata(&path).map_or(0, |found| found.len());
+        let failure = self.store.reject(&path, file, &digest, length);
+        let kept = failure.details().last().map(|fact| format!("; {} {}", fact.label, fact.text));
+        let text = format!("{} changed in the cache and is not used{}", file.name, kept.unwrap_or_default());
+        self.reporter.report(Event::Warning { text });
+        Ok(false)
+    }
+
+    fn remember(&self, files: &[&LockedFile]) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.extend(files.iter().map(|file| file.digest));
+    }
+}

@@ -1,0 +1,111 @@
+//! Listening, limits, and an orderly end.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::catalog::Catalog;
+use super::connection;
+use super::options::{Options, Shared};
+use super::slots::{Slot, Slots};
+use crate::core::failure::{Failure, FailureKind, Result};
+
+/// A server that listens, and answers as soon as it is run.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Listens. Port 0 takes any that is free.
+    pub async fn bind(listen: SocketAddr, catalog: Catalog, options: Options) -> Result<Self> {
+        let cannot = |error: io::Error| cannot_listen(listen, &error);
+        let listener = TcpListener::bind(listen).await.map_err(cannot)?;
+        let address = listener.local_addr().map_err(cannot)?;
+        let Options { log, problems, limits } = options;
+        Ok(Self { listener, address, shared: Arc::new(Shared { catalog, log, problems, limits }) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `shutdown`; then takes no more, and gives those under way `limits.drain`.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { listener, shared, .. } = self;
+        let slots = Slots::new(shared.limits.connections);
+        let mut connections = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &slots) => accepted,
+            };
+            // Those that have ended: never more than there are slots.
+            while connections.try_join_next().is_some() {}
+            if let Some((stream, slot)) = accepted {
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move { connection::serve(stream, &shared, &slot).await });
+            }
+        }
+        drop(listener);
+        slots.close();
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if timeout(shared.limits.drain, drained).await.is_err() {
+            connections.shutdown().await;
+        }
+    }
+}
+
+/// The next connection, and a slot for it. It is taken before there is one: that it waits is what makes room.
+async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> Option<(TcpStream, Slot)> {
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, slots.take().await?)),
+        Err(error) => {
+            // The client may be gone already. With no descriptors left, trying again at once would only burn time.
+            if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                sleep(Duration::from_millis(50)).await;
+            }
+            None
+        }
+    }
+}
+
+fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
+    let port = listen.port();
+    let failure = |kind, message: String| Failure::new(kind, message).seen(error);
+    match error.kind() {
+        io::ErrorKind::AddrInUse => failure(
+            FailureKind::Failed,
+            format!("the package repository cannot listen on {listen}: port {port} is in use"),
+        )
+        .hint(format!("stop what listens there (`ss -ltnp 'sport = :{port}'` names it), or choose another port with --listen")),
+        io::ErrorKind::PermissionDenied => failure(
+            FailureKind::MachineLacks,
+            format!("the package repository may not listen on {listen}"),
+        )
+        .hint("ports below 1024 are for root; choose another with --listen"),
+        io::ErrorKind::AddrNotAvailable => failure(
+            FailureKind::Usage,
+            format!("this machine has no address {}", listen.ip()),
+        )
+        .hint("choose one of its own with --listen; `ip -brief address` lists them"),
+        _ => failure(FailureKind::Failed, format!("the package repository cannot listen on {listen}")),
+    }
+}

@@ -1,0 +1,349 @@
+//! Runs an ecosystem's own client (pip, apt-get, go): no shell, a chosen environment, bounded output, and nothing of
+//! it left when the caller stops waiting.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::unix::fs::PermissionsExt as _;
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::settings::Environment;
+
+/// How many of the last lines an error may show.
+const KEPT_LINES: usize = 20;
+/// A longer line is cut; it is for people.
+const LONGEST_LINE: usize = 2000;
+/// How often, and after which pause, a program that is "busy" is started again.
+const BUSY_TRIES: u32 = 40;
+const BUSY_PAUSE: Duration = Duration::from_millis(25);
+/// How long output may still arrive after the client has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// One run of a client.
+pub(crate) struct Client<'a> {
+    /// The executable.
+    pub(crate) program: &'a Utf8Path,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+    /// All of its environment.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where it runs.
+    pub(crate) directory: &'a Utf8Path,
+    /// It is killed when it takes longer.
+    pub(crate) deadline: Duration,
+}
+
+/// Which pipe a line came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pipe {
+    Out,
+    Err,
+}
+
+/// A client that ended by itself.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Whether it says that it did what it was asked to.
+    pub(crate) success: bool,
+    /// How it ended, in words.
+    status: String,
+    /// The last lines it wrote, both pipes.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Ended {
+    /// Why it failed, from the line that tells most.
+    pub(crate) fn failure(&self, message: impl Into<String>, telling: impl Fn(&str) -> bool) -> Failure {
+        let said = |line: &&String| !line.trim().is_empty();
+        let line = self
+            .lines
+            .iter()
+            .rev()
+            .find(|line| telling(line))
+            .or_else(|| self.lines.iter().rev().find(said))
+            .map_or(self.status.as_str(), |line| line.trim());
+        let failure = Failure::failed(message).detail("seen", line).detail("ended", &self.status);
+        if self.lines.is_empty() { failure } else { failure.detail("log", self.lines.join("\n")) }
+    }
+}
+
+/// The executable of this name, by the caller's `PATH`.
+pub(crate) fn find_program(environment: &Environment, name: &str) -> Option<Utf8PathBuf> {
+    let path = environment.var("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    path.split(':').filter(|folder| folder.starts_with('/')).find_map(|folder| {
+        let candidate = Utf8Path::new(folder).join(name);
+        let found = std::fs::metadata(&candidate).ok()?;
+        (found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(candidate)
+    })
+}
+
+/// Kills the client's whole process group when the caller stops waiting for it, for whatever reason.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // It may be gone already, and then there is nothing to do.
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
+
+impl Client<'_> {
+    /// Runs it to its end and hands on each line as it comes.
+    pub(crate) async fn run(self, on_line: &mut (dyn FnMut(Pipe, &str) + Send)) -> Result<Ended> {
+        let until = Instant::now() + self.deadline;
+        let mut child = self
+            .start()
+            .await
+            .map_err(|error| Failure::failed(format!("cannot start {}", self.program)).seen(&error))?;
+        let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let mut group = Group(leader);
+        let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
+            return Err(Failure::failed(format!("{} was started without pipes", self.program)));
+        };
+        let mut tail = VecDeque::new();
+        let mut take = |pipe, line: &str| {
+            if tail.len() == KEPT_LINES {
+                tail.pop_front();
+            }
+            tail.push_back(line.to_owned());
+            on_line(pipe, line);
+        };
+        let ended = timeout_at(until, async {
+            let (mut out_lines, mut err_lines) = (Lines::default(), Lines::default());
+            let mut status = None;
+            let (mut out_open, mut err_open) = (true, true);
+            // From its end on only for a while: a stray grandchild may keep the pipes open.
+            let mut drained = pin!(sleep(DRAIN));
+            while out_open || err_open {
+                tokio::select! {
+                    read = out_lines.read(&mut out), if out_open => {
+                        out_open = read;
+                        out_lines.hand_on(Pipe::Out, &mut take);
+                    }
+                    read = err_lines.read(&mut err), if err_open => {
+                        err_open = read;
+                        err_lines.hand_on(Pipe::Err, &mut take);
+                    }
+                    ended = child.wait(), if status.is_none() => {
+                        status = Some(ended);
+                        drained.as_mut().reset(Instant::now() + DRAIN);
+                    }
+                    () = &mut drained, if status.is_some() => break,
+                }
+            }
+            out_lines.finish(Pipe::Out, &mut take);
+            err_lines.finish(Pipe::Err, &mut take);
+            match status {
+                Some(status) => status,
+                None => child.wait().await,
+            }
+        })
+        .await;
+        let lines: Vec<String> = tail.into();
+        match ended {
+            Ok(Ok(status)) => {
+                group.0 = None;
+                Ok(Ended { success: status.success(), status: status.to_string(), lines })
+            }
+            Ok(Err(error)) => Err(Failure::failed(format!("cannot wait for {}", self.program)).seen(&error)),
+            Err(_) => {
+                let last = lines.last().cloned().unwrap_or_else(|| "no output".to_owned());
+                Err(Failure::new(
+                    FailureKind::DeadlinePassed,
+                    format!(
+                        "{} was not done after {} s and was stopped",
+                        self.program,
+                        self.deadline.as_secs()
+                    ),
+                )
+                .detail("seen", last))
+            }
+        }
+    }
+}
+
+impl Client<'_> {
+    async fn start(&self) -> std::io::Result<Child> {
+        let mut command = Command::new(self.program.as_std_path());
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.directory.as_std_path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut tries = 0;
+        loop {
+            match command.spawn() {
+                // A tool that was unpacked a moment ago: a process forked meanwhile still has it open for writing.
+                Err(error)
+                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
+                {
+                    tries += 1;
+                    sleep(BUSY_PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// Splits what a pipe gives into lines; a carriage return ends one too, as progress displays use it.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    /// Reads once; false at the end. Nothing is lost when the future is dropped before it is ready.
+    async fn read(&mut self, pipe: &mut (impl AsyncRead + Unpin)) -> bool {
+        self.bytes.reserve(4096);
+        matches!(pipe.read_buf(&mut self.bytes).await, Ok(length) if length > 0)
+    }
+
+    fn hand_on(&mut self, pipe: Pipe, take: &mut impl FnMut(Pipe, &str)) {
+        while let Some(end) = self.bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line: Vec<u8> = self.bytes.drain(..=end).collect();
+            Self::give(&line[..end], pipe, take);
+        }
+        if self.bytes.len() > LONGEST_LINE {
+            self.finish(pipe, take);
+        }
+    }
+
+    fn finish(&mut self, pipe: Pipe, take: &mut impl FnMut(Pipe, &str)) {
+        let rest = std::mem::take(&mut self.bytes);
+        Self::give(&rest, pipe, take);
+    }
+
+    fn give(line: &[u8], pipe: Pipe, take: &mut impl FnMut(Pipe, &str)) {
+        let line = &line[..line.len().min(LONGEST_LINE)];
+        if !line.is_empty() {
+            take(pipe, &String::from_utf8_lossy(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, deadline: Duration) -> Client<'static> {
+        Client {
+            program: Utf8Path::new("/bin/sh"),
+            args: vec!["-c".into(), script.into()],
+            environment: BTreeMap::from([("PATH".into(), "/usr/bin:/bin".into())]),
+            directory: Utf8Path::new("/"),
+            deadline,
+        }
+    }
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn lines_of_both_pipes_arrive_and_the_telling_one_is_shown() {
+        let mut seen = Vec::new();
+        let ended = shell("echo one; printf 'half\\rway\\n'; echo ERROR: broken >&2; echo bye; exit 3", SOON)
+            .run(&mut |pipe, line| seen.push((pipe, line.to_owned())))
+            .await
+            .unwrap();
+        assert!(!ended.success);
+        let out: Vec<&str> =
+            seen.iter().filter(|(pipe, _)| *pipe == Pipe::Out).map(|(_, line)| line.as_str()).collect();
+        assert_eq!(out, ["one", "half", "way", "bye"]);
+        let failure = ended.failure("it failed", |line| line.starts_with("ERROR"));
+        assert_eq!(failure.to_string(), "it failed: ERROR: broken");
+    }
+
+    #[tokio::test]
+    async fn output_is_bounded() {
+        let ended =
+            shell("i=0; while [ $i -lt 500 ]; do echo $i; i=$((i+1)); done; head -c 9000 /dev/zero", SOON)
+                .run(&mut |_, _| {})
+                .await
+                .unwrap();
+        assert!(ended.success);
+        assert_eq!(ended.lines.len(), KEPT_LINES);
+        assert!(ended.lines.iter().all(|line| line.len() <= LONGEST_LINE));
+    }
+
+    #[tokio::test]
+    async fn only_the_given_environment_is_seen() {
+        let mut seen = Vec::new();
+        shell("env | cut -d= -f1 | grep -vE '^(PWD|SHLVL|_|OLDPWD)$'", SOON)
+            .run(&mut |_, line| seen.push(line.to_owned()))
+            .await
+            .unwrap();
+        assert_eq!(seen, ["PATH"]);
+    }
+
+    /// Gone, or a zombie that only its new parent can reap.
+    fn dead(pid: i32) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        status.is_empty() || status.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X']))
+    }
+
+    /// What a client leaves running may keep one pipe open; what is in the other is read all the same.
+    #[tokio::test]
+    async fn a_pipe_that_stays_open_keeps_nothing_back() {
+        // The line comes when the client has ended, and its own standard output stays open.
+        let script = "sleep 60 2>&- & (sleep 0.3; echo no such module >&2) >&- & exit 1";
+        let ended = shell(script, SOON).run(&mut |_, _| {}).await.unwrap();
+        assert!(ended.lines.contains(&"no such module".to_owned()), "{ended:?}");
+    }
+
+    const FAMILY: &str = "sleep 600 & echo $!; sleep 600";
+
+    #[tokio::test]
+    async fn the_whole_group_is_killed_when_nobody_waits_any_more() {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let mut on_line = move |_, line: &str| tell.send(line.parse::<i32>().unwrap()).unwrap();
+        let grandchild = tokio::select! {
+            _ = shell(FAMILY, SOON).run(&mut on_line) => panic!("it sleeps"),
+            pid = told.recv() => pid.unwrap(),
+        };
+        assert_dies(grandchild).await;
+    }
+
+    #[tokio::test]
+    async fn the_whole_group_is_killed_at_the_deadline() {
+        // A busy machine may need longer until the script has said anything.
+        for seconds in [1, 4, 16] {
+            let mut grandchild = None;
+            let mut on_line = |_, line: &str| grandchild = line.parse::<i32>().ok();
+            let failure = shell(FAMILY, Duration::from_secs(seconds)).run(&mut on_line).await.unwrap_err();
+            assert_eq!(failure.kind(), FailureKind::DeadlinePassed);
+            if let Some(grandchild) = grandchild {
+                return assert_dies(grandchild).await;
+            }
+        }
+        panic!("the script never began");
+    }
+
+    async fn assert_dies(pid: i32) {
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while !dead(pid) {
+            assert!(std::time::Instant::now() < until, "process {pid} is still there");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[test]
+    fn programs_are_found_by_path() {
+        let found = |path| find_program(&Environment::from_pairs([("PATH", path)]), "sh");
+        assert!(found("/nowhere:relative:/bin:/usr/bin").is_some());
+        assert_eq!(found("/nowhere"), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! Go modules, built with the pinned toolchain from a committed go.mod and go.sum. The user's module proxy and
+//! credentials hold; nothing of the user's that changes the result does.
+
+mod settings;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::Job;
+use super::bring::{Brought, Pins, admit};
+use super::client::{Client, Pipe};
+use crate::artifacts::download::waiting;
+use crate::artifacts::lockfile::{GoBuild, Locator, LockedFile, SourceKind};
+use crate::core::assets;
+use crate::core::claim::{Claim, remove_unless_claimed};
+use crate::core::event::{Event, ProvisionEvent};
+use crate::core::failure::{Failure, FailureKind, Result};
+use settings::{build_environment, parallel_compiles, user_settings};
+
+/// Fetching the modules of Nomad: 600 of them, through a slow proxy.
+const FETCH: Duration = Duration::from_hours(1);
+/// Compiling takes minutes on two cores, and an hour on a small single one.
+const BUILD: Duration = Duration::from_hours(3);
+
+/// Fetches the modules, builds, verifies and stores every missing file.
+pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
+    let brought = bring(job, Pins::Known).await?;
+    admit(job, brought).await
+}
+
+/// Builds into the work folder.
+pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
+    let SourceKind::Go(build) = &job.source.kind else {
+        return Err(Failure::failed(format!("{} has no Go module to build", job.artifact.name)));
+    };
+    let wrapper = job.work.join("wrapper");
+    write_wrapper(&wrapper, job, build, pins)?;
+    let packages = packages(&job.missing)?;
+    // One build at a time on a machine: each takes all the memory it can get, and they share folders.
+    let _claim = Claim::wait(&lock_path(job.store.root()), |holder| {
+        report(job, waiting(&job.artifact.name, "the Go build", holder));
+    })
+    .await?;
+    let go = Go::new(job, build, wrapper).await?;
+    let total = go.fetch_modules(&packages).await?;
+    go.compile(&packages, total).await?;
+    job.missing
+        .iter()
+        .zip(&packages)
+        .map(|(file, package)| {
+            let path = go.out().join(executable_name(package));
+            if path.is_file() {
+                Ok(Brought { file, path })
+            } else {
+                Err(Failure::failed(format!("go build made no {path}")).detail("package", *package))
+            }
+        })
+        .collect()
+}
+
+/// Writes go.mod and go.sum, after a look at whether they are the ones that the lock's digests belong to.
+fn write_wrapper(folder: &Utf8Path, job: &Job<'_>, build: &GoBuild, pins: Pins) -> Result<()> {
+    let outdated = |message: String| {
+        Failure::new(FailureKind::LockOutdated, message)
+            .hint(format!("`meshlab deps lock {}` builds and pins it anew", job.artifact.name))
+    };
+    let Some(wrapper) = assets::go_wrapper(&build.wrapper) else {
+        return Err(outdated(format!("this meshlab has no assets/go/{}", build.wrapper))
+            .detail("known", assets::go_wrappers().join(", ")));
+    };
+    if pins == Pins::Known && wrapper.digest() != build.inputs {
+        return Err(outdated(format!("assets/go/{} is not what the lock was made with", build.wrapper))
+            .detail("expected", build.inputs.to_string())
+            .detail("observed", wrapper.digest().to_string()));
+    }
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("go.mod"), wrapper.go_mod)?;
+    fs::write(folder.join("go.sum"), wrapper.go_sum)?;
+    Ok(())
+}
+
+fn packages<'a>(files: &[&'a LockedFile]) -> Result<Vec<&'a str>> {
+    files
+        .iter()
+        .map(|file| match &file.locator {
+            Locator::GoPackage(package) => Ok(package.as_str()),
+            _ => Err(Failure::failed(format!("{} is not a Go package", file.name))),
+        })
+        .collect()
+}
+
+/// What `go build -o folder/` calls the executable of a package: the last part that is not a major version.
+fn executable_name(package: &str) -> &str {
+    let major = |part: &str| {
+        part.strip_prefix('v')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    package.rsplit('/').find(|part| !major(part)).unwrap_or(package)
+}
+
+fn report(job: &Job<'_>, event: ProvisionEvent) {
+    job.reporter.report(Event::Provision(event));
+}
+
+/// One build of one wrapper.
+struct Go<'a> {
+    job: &'a Job<'a>,
+    program: Utf8PathBuf,
+    wrapper: Utf8PathBuf,
+    environment: BTreeMap<String, String>,
+    flags: Vec<String>,
+}
+
+impl<'a> Go<'a> {
+    async fn new(job: &'a Job<'a>, build: &GoBuild, wrapper: Utf8PathBuf) -> Result<Self> {
+        let Some(toolchain) = job.toolchain else {
+            return Err(Failure::failed(format!("the toolchain {} is not in place", build.toolchain)));
+        };
+        let shared = shared_folder(job.store.root());
+        let own = job.work.join("tmp");
+        for folder in [&shared, &own, &job.work.join("out")] {
+            fs::create_dir_all(folder)?;
+        }
+        let program = toolchain.join("bin").join("go");
+        let user = user_settings(job.environment, &program, toolchain, &wrapper, &own).await?;
+        let environment =
+            build_environment(job.environment, &user, toolchain, &shared, &own, job.source.platform);
+        Ok(Self { job, program, wrapper, environment, flags: build_flags(build) })
+    }
+
+    fn out(&self) -> Utf8PathBuf {
+        self.job.work.join("out")
+    }
+
+    fn client(&self, args: Vec<String>, deadline: Duration) -> Client<'_> {
+        let environment = self.environment.clone();
+        Client { program: &self.program, args, environment, directory: &self.wrapper, deadline }
+    }
+
+    fn progress(&self, done: u64, total: u64, doing: String) {
+        report(
+            self.job,
+            ProvisionEvent::BuildProgress { artifact: self.job.artifact.name.clone(), done, total, doing },
+        );
+    }
+
+    /// Fetches what the packages need and says how many packages that is.
+    async fn fetch_modules(&self, packages: &[&str]) -> Result<u64> {
+        self.progress(0, 0, "fetching modules".to_owned());
+        let mut args = vec!["list".to_owned(), "-deps".to_owned()];
+        args.extend_from_slice(&self.flags);
+        args.extend(packages.iter().map(|package| (*package).to_owned()));
+        let (mut total, mut modules) = (0, 0);
+        let ended = self
+            .client(args, FETCH)
+            .run(&mut |pipe, line| match pipe {
+                Pipe::Out => total += 1,
+                Pipe::Err => {
+                    if let Some(module) = line.strip_prefix("go: downloading ") {
+                        modules += 1;
+                        self.progress(0, 0, format!("fetching modules: {modules}, {module}"));
+                    }
+                }
+            })
+            .await?;
+        if ended.success {
+            return Ok(total);
+        }
+        Err(ended
+            .failure(format!("go could not fetch the modules of {}", self.job.artifact.name), telling)
+            .hint("go's own settings hold (GOPROXY, GOPRIVATE, GOSUMDB, proxies, .netrc): `go mod download` must work by hand"))
+    }
+
+    async fn compile(&self, packages: &[&str], total: u64) -> Result<()> {
+        let mut args = vec!["build".to_owned(), "-v".to_owned()];
+        args.extend(["-p".to_owned(), parallel_compiles().to_string()]);
+        args.extend_from_slice(&self.flags);
+        args.extend(["-o".to_owned(), format!("{}/", self.out())]);
+        args.extend(packages.iter().map(|package| (*package).to_owned()));
+        let mut done = 0;
+        let ended = self
+            .client(args, BUILD)
+            .run(&mut |_, line| {
+                if compiled(line) {
+                    done = (done + 1).min(total);
+                    self.progress(done, total, line.to_owned());
+                }
+            })
+            .await?;
+        if !ended.success {
+            return Err(ended
+                .failure(format!("go could not build {}", self.job.artifact.name), telling)
+                .hint("what was compiled is kept: the next run goes on from there. A compiler that was killed points to memory: each may take 3 GB"));
+        }
+        self.progress(total, total, "linked".to_owned());
+        Ok(())
+    }
+}
+
+/// The flags that decide what comes out. All of them: the build runs without the user's GOFLAGS.
+fn build_flags(build: &GoBuild) -> Vec<String> {
+    let variables = build.variables.iter().map(|(name, value)| format!("-X {name}={value}"));
+    let linker: Vec<String> = std::iter::once("-s -w -buildid=".to_owned()).chain(variables).collect();
+    // Writable modules, so that the folder can be removed like any other.
+    let mut flags = ["-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false", "-ldflags"]
+        .map(str::to_owned)
+        .to_vec();
+    flags.push(linker.join(" "));
+    flags
+}
+
+/// Whether a line of `go build -v` names a package: an import path and nothing else.
+fn compiled(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t', ':'])
+}
+
+/// The line of go that says what is wrong.
+fn telling(line: &str) -> bool {
+    line.contains("signal: killed") || (line.starts_with("go: ") && !line.starts_with("go: downloading"))
+}
+
+/// Modules and compiled packages, shared by all builds and kept until they have all succeeded.
+fn shared_folder(cache: &Utf8Path) -> Utf8PathBuf {
+    cache.join("build").join("go")
+}
+
+fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
+    cache.join("build").join("go.lock")
+}
+
+/// Removes modules and compiled packages, several gigabytes, once nothing is to be built any more. Leaves them if
+/// another meshlab is building.
+pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
+    remove_unless_claimed(&shared_folder(cache), &lock_path(cache))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_complete_and_variables_go_to_the_linker() {
+        let mut build = GoBuild {
+            wrapper: "w".parse().unwrap(),
+            inputs: crate::core::model::Digest::sha256_of(b""),
+            toolchain: "go".parse().unwrap(),
+            variables: BTreeMap::new(),
+        };
+        assert_eq!(
+            build_flags(&build),
+            ["-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid="]
+        );
+        build.variables.insert("a.b/c.V".to_owned(), "v1".to_owned());
+        assert_eq!(build_flags(&build).last().unwrap(), "-s -w -buildid= -X a.b/c.V=v1");
+    }
+
+    #[test]
+    fn executables_are_called_as_go_calls_them() {
+        for (package, name) in [
+            ("github.com/hashicorp/consul", "consul"),
+            ("example.org/tool/v2", "tool"),
+            ("example.org/plugins/main/bridge", "bridge"),
+            ("example.org/cmd/vault", "vault"),
+        ] {
+            assert_eq!(executable_name(package), name);
+        }
+    }
+
+    #[test]
+    fn only_packages_count_as_progress() {
+        assert!(compiled("github.com/hashicorp/consul/agent"));
+        assert!(compiled("internal/abi"));
+        for line in ["", "# github.com/x/y", "x.go:1:2: undefined: z", "go: downloading x v1", "\tagent.go:5"]
+        {
+            assert!(!compiled(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_leaves_a_running_build_alone() {
+        let cache = tempfile::tempdir().unwrap();
+        let cache = Utf8Path::from_path(cache.path()).unwrap();
+        sweep(cache).unwrap();
+        fs::create_dir_all(shared_folder(cache).join("mod")).unwrap();
+        let held = Claim::try_now(&lock_path(cache)).unwrap().expect("free");
+        sweep(cache).unwrap();
+        assert!(shared_folder(cache).is_dir());
+        drop(held);
+        sweep(cache).unwrap();
+        assert!(!shared_folder(cache).exists());
+    }
+}

@@ -1,0 +1,152 @@
+//! What happens, told as it happens. The engine reports events; `ui` alone turns them into text.
+//!
+//! Invariant: an event is plain data, complete in itself. A reporter keeps what it needs; the engine never asks back.
+
+mod bench;
+mod bundle;
+mod lab;
+mod provision;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use bench::BenchEvent;
+pub use bundle::{BundleEvent, BundleVerb};
+pub use lab::{LabEvent, StepSummary, Trial};
+pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
+
+use crate::core::failure::Failure;
+
+/// Takes events. Called from several tasks at once; must not block for long.
+pub trait Reporter: Send + Sync {
+    /// Takes the next event.
+    fn report(&self, event: Event);
+}
+
+/// A reporter that many tasks share.
+pub type SharedReporter = Arc<dyn Reporter>;
+
+/// Anything that happens while a command runs.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Something a person should know that is not an error.
+    Note {
+        /// One sentence.
+        text: String,
+    },
+    /// Something that may hurt later.
+    Warning {
+        /// One sentence.
+        text: String,
+    },
+    /// Getting artifacts.
+    Provision(ProvisionEvent),
+    /// A lab at work.
+    Lab(LabEvent),
+    /// Components starting and stopping outside of a lab's steps.
+    Runtime(RuntimeEvent),
+    /// The package repository at work.
+    Repo(RepoEvent),
+    /// A load test at work.
+    Bench(BenchEvent),
+    /// A bundle being written or read.
+    Bundle(BundleEvent),
+}
+
+/// Components starting and stopping.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "runtime", rename_all = "kebab-case")]
+pub enum RuntimeEvent {
+    /// Something is under way; the next event of this kind takes its place.
+    Working {
+        /// What, in words.
+        what: String,
+    },
+    /// Something has come about.
+    Done {
+        /// What, in words.
+        what: String,
+        /// What was seen, in words; may be empty.
+        detail: String,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+    /// The take-down is complete.
+    TakenDown {
+        /// What was removed, in words.
+        removed: Vec<String>,
+        /// How long it took, in milliseconds.
+        #[serde(rename = "millis", serialize_with = "millis")]
+        took: Duration,
+    },
+}
+
+/// The package repository at work.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "repo", rename_all = "kebab-case")]
+pub enum RepoEvent {
+    /// It answers from now on.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+        /// How many of the lock's files are in the store.
+        files: usize,
+    },
+    /// A request was answered.
+    Served {
+        /// The method, in plain characters.
+        method: String,
+        /// The path that was asked for, in plain characters, perhaps cut.
+        path: String,
+        /// The status.
+        status: u16,
+        /// How many bytes of the body were sent.
+        bytes: u64,
+        /// From the request's last byte read to the answer's last byte handed to the system.
+        micros: u64,
+    },
+}
+
+pub(crate) fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A reporter that keeps nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: Event) {}
+}
+
+/// A failure as a program reads it.
+#[derive(Debug, Clone, Serialize)]
+pub struct FailureReport<'a> {
+    /// Always `error`.
+    pub event: &'static str,
+    /// What failed, on what.
+    pub message: &'a str,
+    /// Label and text of each fact.
+    pub details: Vec<(&'a str, &'a str)>,
+    /// What to do.
+    pub hint: Option<&'a str>,
+    /// The exit code.
+    pub exit: u8,
+}
+
+impl<'a> From<&'a Failure> for FailureReport<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        Self {
+            event: "error",
+            message: failure.message(),
+            details: failure.details().iter().map(|fact| (fact.label.as_str(), fact.text.as_str())).collect(),
+            hint: failure.hint_text(),
+            exit: failure.kind().exit_code(),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The two ways to run a lab.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::model::LabAddress;
+
+/// How a lab's components run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// As containers that share one network namespace.
+    Docker,
+    /// As processes of this machine.
+    Host,
+}
+
+impl RuntimeKind {
+    /// The address of a lab that is given none.
+    pub fn default_address(self) -> LabAddress {
+        match self {
+            Self::Docker => LabAddress::MACHINE,
+            Self::Host => LabAddress::DEFAULT,
+        }
+    }
+
+    /// The runtime that labs on an address run on: containers have an address of their own, processes one of loopback.
+    pub fn of(address: LabAddress) -> Self {
+        if address.ip().is_loopback() { Self::Host } else { Self::Docker }
+    }
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,136 @@
+//! A request that gets the answer it should, once or many times.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::counter::{Calls, Counter, Growth};
+use super::{Kind, Look, Place};
+use crate::core::http::{self, Call};
+use crate::core::model::{HttpStatus, Port, Within};
+
+/// How long one request may take.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// The most requests of one look.
+const MOST_TIMES: i64 = 10_000;
+
+/// How much of a wrong answer is shown, in characters.
+const SHOWN: usize = 300;
+
+/// Every request gets the answer it should, and counters grow with them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    #[serde(default)]
+    method: Verb,
+    port: Port,
+    path: String,
+    /// Sent as JSON.
+    body: Option<Value>,
+    status: HttpStatus,
+    /// Members that a JSON answer must have.
+    json: Option<toml::Table>,
+    /// Text that the answer must have.
+    contains: Option<String>,
+    times: Option<Within<u32, 1, MOST_TIMES>>,
+    #[serde(default, rename = "counter")]
+    counters: Vec<Counter<Calls>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Verb {
+    #[default]
+    Get,
+    Post,
+    Put,
+}
+
+impl Kind for Http {
+    fn expected(&self) -> String {
+        let mut expected = format!("{} :{}{} answers {}", self.method(), self.port, self.path, self.status);
+        if let Some(json) = self.wanted() {
+            expected = format!("{expected} with {json}");
+        }
+        if let Some(text) = &self.contains {
+            expected = format!("{expected} with {text:?} in it");
+        }
+        if self.times() > 1 { format!("{expected}, {} times", self.times()) } else { expected }
+    }
+
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let growth = Growth::before(&self.counters, place).await?;
+            let times = self.times();
+            let mut last = String::new();
+            for number in 1..=times {
+                last = self.request(place).await.map_err(|wrong| {
+                    if times > 1 { format!("request {number} of {times}: {wrong}") } else { wrong }
+                })?;
+            }
+            let last = shortened(last.trim());
+            let mut evidence = vec![match times {
+                1 => format!("{} {last}", self.status),
+                _ => format!("{times} times {} {last}", self.status),
+            }];
+            evidence.extend(growth.after(u64::from(times)).await?);
+            Ok(evidence)
+        })
+    }
+}
+
+impl Http {
+    fn method(&self) -> Method {
+        match self.method {
+            Verb::Get => Method::GET,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+        }
+    }
+
+    fn times(&self) -> u32 {
+        self.times.map_or(1, Within::get)
+    }
+
+    fn wanted(&self) -> Option<Value> {
+        self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
+    }
+
+    async fn request(&self, place: Place<'_>) -> Result<String, String> {
+        let at = place.at(self.port);
+        let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let headers: &[(&str, &str)] =
+            if self.body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
+        let call = Call { method: self.method(), path: &self.path, headers, body, deadline: DEADLINE };
+        let answer = http::call(at, call).await.map_err(|error| format!("{at}: {error}"))?;
+        let text = answer.text();
+        if answer.status.as_u16() != self.status.get() {
+            return Err(format!("{}: {}", answer.status, shortened(text.trim())));
+        }
+        if let Some(Value::Object(wanted)) = self.wanted() {
+            let json: Value = serde_json::from_str(&text).unwrap_or_default();
+            if let Some((name, _)) = wanted.iter().find(|(name, value)| json.get(*name) != Some(value)) {
+                return Err(format!("{name} is not as it should be: {}", shortened(text.trim())));
+            }
+        }
+        match &self.contains {
+            Some(part) if !text.contains(part.as_str()) => {
+                Err(format!("no {part:?} in: {}", shortened(text.trim())))
+            }
+            // A page is not worth showing whole.
+            Some(part) if text.len() > SHOWN => Ok(format!("with {part:?}")),
+            _ => Ok(text),
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Checks: what a step claims, proved by looking. A look is repeated until it holds or the deadline passes.
+
+mod admin;
+mod binomial;
+mod catalog;
+mod command;
+mod consul;
+mod counter;
+mod envoy;
+mod http;
+mod nomad;
+mod parsed;
+mod renewed;
+mod spread;
+mod stranger;
+mod tcp;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+
+use super::table::{Misplaced, Table};
+use crate::core::model::way::{Question, Way};
+use crate::core::model::{LabAddress, Port, Slug};
+use crate::machine::Machine;
+use crate::machine::state::RunDir;
+use crate::mesh::api::consul::Consul;
+use crate::mesh::api::nomad::Nomad;
+use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
+use crate::mesh::why;
+
+/// The pause between two looks grows from here ...
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+
+/// ... up to here.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The first pause after a look that is drawn by lot. The pauses double without a limit, so the looks are few: seven in 30 s.
+const FIRST_PAUSE_OF_LOTS: Duration = Duration::from_millis(250);
+
+/// The most that a look may take which is not repeated.
+const ONE_LOOK: Duration = Duration::from_secs(20);
+
+/// How long it may take to find out where a way stops.
+const LOOK_AT_WAY: Duration = Duration::from_secs(10);
+
+/// Something that has to hold.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// What must hold, as a sentence.
+    pub claim: String,
+    /// The component whose log tells most when it fails.
+    pub component: Option<Slug>,
+    /// The services between which it sends something: when it fails, the way from one to the other tells most.
+    pub between: Option<(Slug, Slug)>,
+    kind: Arc<dyn Kind>,
+}
+
+/// A way to look.
+trait Kind: fmt::Debug + Send + Sync {
+    /// What a look should find.
+    fn expected(&self) -> String;
+
+    /// One look.
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look>;
+
+    /// Whether chance has a say in what a look finds. Each look gives what is wrong another chance to seem right.
+    fn is_drawn_by_lot(&self) -> bool {
+        false
+    }
+}
+
+/// Reads what is particular to a kind of check.
+type ReadKind = fn(Table<'_>) -> Result<Arc<dyn Kind>, Misplaced>;
+
+/// The kinds of checks, by the names that labs call them by.
+const KINDS: [(&str, ReadKind); 14] = [
+    ("command", read::<command::CommandCheck>),
+    ("consul-service", read::<catalog::Service>),
+    ("envoy-config", read::<admin::Configured>),
+    ("envoy-stat", read::<envoy::Stat>),
+    ("http", read::<http::Http>),
+    ("mutual-tls", read::<envoy::MutualTls>),
+    ("nomad-task", read::<nomad::Task>),
+    ("renewed", read::<renewed::Renewed>),
+    ("sidecar", read::<consul::Sidecar>),
+    ("spread", read::<spread::Spread>),
+    ("stranger", read::<stranger::Stranger>),
+    ("tcp-denied", read::<tcp::TcpDenied>),
+    ("tcp-echo", read::<tcp::TcpEcho>),
+    ("xds", read::<envoy::Xds>),
+];
+
+fn read<K: Kind + DeserializeOwned + 'static>(table: Table<'_>) -> Result<Arc<dyn Kind>, Misplaced> {
+    table.read::<K>().map(|kind| Arc::new(kind) as Arc<dyn Kind>)
+}
+
+/// What all checks have.
+#[derive(Deserialize)]
+struct Common {
+    check: Spanned<String>,
+    claim: String,
+    component: Option<Slug>,
+    between: Option<Spanned<Vec<Slug>>>,
+}
+
+impl Common {
+    const KEYS: [&'static str; 4] = ["check", "claim", "component", "between"];
+}
+
+/// What a look found.
+pub type Look = Result<Vec<String>, String>;
+
+/// Where a check looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The lab's address.
+    pub address: LabAddress,
+    /// The lab's components and commands.
+    pub machine: &'a Machine,
+    /// The most that one look may take.
+    pub deadline: Duration,
+}
+
+impl Place<'_> {
+    /// A port of the lab.
+    fn at(&self, port: Port) -> SocketAddr {
+        self.address.port(port.get())
+    }
+
+    /// Consul's API, with the lab's token if it has one.
+    fn consul(&self) -> Consul {
+        let token = Secrets::read(self.machine.run()).map(|secrets| secrets.consul_management);
+        Consul::new(self.address.port(CONSUL_HTTP), token)
+    }
+
+    /// Nomad's API, with the lab's token if it has one.
+    fn nomad(&self) -> Nomad {
+        let token = Secrets::read(self.machine.run()).map(|secrets| secrets.nomad_management);
+        Nomad::new(self.address.port(NOMAD_HTTP), token)
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// It held.
+    Holds {
+        /// The proof, a line each.
+        evidence: Vec<String>,
+    },
+    /// It did not hold by the deadline.
+    Fails {
+        /// What was seen last.
+        observed: String,
+    },
+}
+
+impl Check {
+    /// Reads a check of a lab.
+    pub(super) fn read(mut table: Table<'_>) -> Result<Self, Misplaced> {
+        let common: Common = table.take(&Common::KEYS).read()?;
+        let wanted = common.check.get_ref();
+        let (_, read) = KINDS.iter().find(|(name, _)| name == wanted).ok_or_else(|| {
+            let names = KINDS.map(|(name, _)| name).join(", ");
+            let what = format!("no kind of check is called {wanted:?}, expected one of {names}");
+            Misplaced::new(&common.check.span(), what)
+        })?;
+        let between = common.between.map(two_services).transpose()?;
+        Ok(Self { claim: common.claim, component: common.component, between, kind: read(table)? })
+    }
+
+    /// What a look should find.
+    pub fn expected(&self) -> String {
+        self.kind.expected()
+    }
+
+    /// A single look, with time enough for it.
+    pub async fn look_once(&self, address: LabAddress, machine: &Machine) -> Look {
+        let place = Place { address, machine, deadline: ONE_LOOK };
+        match tokio::time::timeout(ONE_LOOK, self.kind.look(place)).await {
+            Ok(look) => look,
+            Err(_) => Err(format!("no result within {ONE_LOOK:?}")),
+        }
+    }
+
+    /// The way between the services that it is about, and where it stops: what tells most once it has failed.
+    pub async fn way(&self, run: &RunDir) -> Option<Result<Way, String>> {
+        let (source, destination) = self.between.as_ref()?;
+        let question =
+            Question { source: source.to_string(), destination: destination.to_string(), request: None };
+        let looked = tokio::time::timeout(LOOK_AT_WAY, Box::pin(why::look(question, run))).await;
+        Some(match looked {
+            Ok(way) => way.map_err(|failure| failure.to_string()),
+            Err(_) => Err(format!("no answer within {LOOK_AT_WAY:?}")),
+        })
+    }
+
+    /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.
+    pub async fn prove(
+        &self,
+        address: LabAddress,
+        machine: &Machine,
+        timeout: Duration,
+        mut waiting: impl FnMut(&str),
+    ) -> Verdict {
+        let deadline = Instant::now() + timeout;
+        let mut pauses = pauses(self.kind.is_drawn_by_lot());
+        let mut last = String::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Every check gets one whole look, however late.
+            let place = Place { address, machine, deadline: left.max(Duration::from_millis(100)) };
+            let look = tokio::time::timeout(place.deadline, self.kind.look(place)).await;
+            match look {
+                Ok(Ok(evidence)) => return Verdict::Holds { evidence },
+                Ok(Err(observed)) if observed == last => {}
+                Ok(Err(observed)) => {
+                    waiting(&observed);
+                    last = observed;
+                }
+                // What was seen before tells more than that this look took too long.
+                Err(_) if last.is_empty() => last = format!("no result within {timeout:?}"),
+                Err(_) => {}
+            }
+            match pauses.next().filter(|pause| Instant::now() + *pause < deadline) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Verdict::Fails { observed: last },
+            }
+        }
+    }
+}
+
+/// The ends of a way.
+fn two_services(names: Spanned<Vec<Slug>>) -> Result<(Slug, Slug), Misplaced> {
+    let at = names.span();
+    match <[Slug; 2]>::try_from(names.into_inner()) {
+        Ok([source, destination]) if source != destination => Ok((source, destination)),
+        _ => Err(Misplaced::new(&at, "expected [\"SOURCE\", \"DESTINATION\"], two services that differ")),
+    }
+}
+
+/// The pauses between looks: doubling, and with a limit unless they are drawn by lot.
+fn pauses(of_lots: bool) -> impl Iterator<Item = Duration> {
+    let (first, longest) =
+        if of_lots { (FIRST_PAUSE_OF_LOTS, Duration::MAX) } else { (FIRST_PAUSE, LONGEST_PAUSE) };
+    std::iter::successors(Some(first), move |pause| Some(pause.saturating_mul(2).min(longest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_at_lots_are_few_and_others_are_quick() {
+        let looks = |of_lots: bool| {
+            let mut left = Duration::from_secs(30);
+            let fits = pauses(of_lots).take_while(|pause| {
+                let fits = *pause < left;
+                left = left.saturating_sub(*pause);
+                fits
+            });
+            1 + fits.count()
+        };
+        assert_eq!(looks(true), 7);
+        assert!((300..400).contains(&looks(false)), "{}", looks(false));
+    }
+}

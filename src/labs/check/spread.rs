@@ -1,0 +1,373 @@
+//! Who answers many calls: evenly, or in the shares that were configured.
+//!
+//! A share is drawn by lot for each call, so it is measured against the configured one with an exact binomial interval.
+//! [`ERROR`] is the probability that one look finds a share outside of it although all is as configured; the shares of a
+//! look divide it among themselves. A lab chooses its number of calls so that the shares it tells apart have intervals
+//! that do not touch: 1000 calls tell 10 % (56 to 151) from nothing and from 50 % (421 to 579).
+//!
+//! A look that finds something else is repeated, as a configuration takes a while to reach every sidecar. The pauses double,
+//! so a wrong share has few chances to be met by luck: seven in 30 s, not one for every second of it.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use hyper::Method;
+use hyper::header::{HeaderName, HeaderValue};
+use serde::Deserialize;
+
+use super::binomial::accepted;
+use super::counter::{Answers, Counter, Growth};
+use super::parsed::{Headers, Parsed};
+use super::{Kind, Look, Place};
+use crate::core::model::{HttpStatus, Port, Within};
+use crate::core::numbers::figure;
+use crate::samples::load::{LONGEST_TIMEOUT, Load, MOST_CONNECTIONS, Tally};
+
+/// How likely a right mesh may be found wrong by one look.
+const ERROR: f64 = 1e-6;
+
+/// The most calls of one look.
+const MOST_CALLS: i64 = 10_000;
+
+/// For one call, if the lab says nothing.
+const TIMEOUT_MILLIS: u64 = 10_000;
+
+const LONGEST_TIMEOUT_MILLIS: i64 = 1000 * LONGEST_TIMEOUT.as_secs().cast_signed();
+
+/// Many calls are answered by those who should, as they should.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Raw")]
+pub(super) struct Spread {
+    raw: Raw,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    port: Port,
+    path: String,
+    method: Option<Parsed<Method>>,
+    #[serde(default)]
+    headers: Headers,
+    calls: Within<u32, 1, MOST_CALLS>,
+    connections: Option<Within<u16, 1, { MOST_CONNECTIONS as i64 }>>,
+    /// For one call, in milliseconds.
+    timeout_ms: Option<Within<u64, 1, LONGEST_TIMEOUT_MILLIS>>,
+    /// The header that tells answers apart.
+    by: Option<Parsed<HeaderName>>,
+    /// How many different ones answer.
+    instances: Option<Within<u32, 1, MOST_CALLS>>,
+    /// By how much each may be off what would be even: 0.1 is a tenth.
+    even_within: Option<f64>,
+    /// Who answers which share of the calls, and nobody else does. Measured with the interval.
+    share: Option<Shares>,
+    /// How many calls may fail.
+    #[serde(default)]
+    failures: u32,
+    /// By status, how many answers there must be at least.
+    #[serde(default)]
+    answers: BTreeMap<HttpStatus, u32>,
+    /// The longest that any call may take, in milliseconds.
+    slowest_ms: Option<u64>,
+    #[serde(default, rename = "counter")]
+    counters: Vec<Counter<Answers>>,
+}
+
+/// The shares of all that answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "BTreeMap<String, f64>")]
+struct Shares(BTreeMap<String, f64>);
+
+impl TryFrom<BTreeMap<String, f64>> for Shares {
+    type Error = String;
+
+    fn try_from(shares: BTreeMap<String, f64>) -> Result<Self, String> {
+        let sum: f64 = shares.values().sum();
+        if (sum - 1.0).abs() > 1e-9 {
+            return Err(format!("expected shares with a sum of 1, found a sum of {sum}"));
+        }
+        match shares.values().find(|share| !(0.0..=1.0).contains(*share)) {
+            Some(share) => Err(format!("expected a share from 0 to 1, found {share}")),
+            None => Ok(Self(shares)),
+        }
+    }
+}
+
+impl TryFrom<Raw> for Spread {
+    type Error = &'static str;
+
+    fn try_from(raw: Raw) -> Result<Self, &'static str> {
+        let needs_by = raw.instances.is_some() || raw.share.is_some();
+        if needs_by != raw.by.is_some() {
+            return Err("expected by = \"a header\" together with instances or share");
+        }
+        if raw.by.is_none() && raw.counters.iter().any(Counter::tells_answers_apart) {
+            return Err("expected by = \"a header\", which answered is about");
+        }
+        if raw.even_within.is_some() && raw.instances.is_none() {
+            return Err("expected instances = ..., which even_within is about");
+        }
+        Ok(Self { raw })
+    }
+}
+
+impl Kind for Spread {
+    fn expected(&self) -> String {
+        let Raw { port, path, calls, failures, .. } = &self.raw;
+        let headers: String = self.raw.headers.0.iter().map(header).collect();
+        let connections = self.connections();
+        let at_once = if connections > 1 { format!(", {connections} at once") } else { String::new() };
+        let mut parts = vec![match failures {
+            0 => "no failure".to_owned(),
+            most => format!("at most {most} failures"),
+        }];
+        let by = self.raw.by.as_ref().map_or("", |by| by.0.as_str());
+        if let Some(share) = &self.raw.share {
+            let shares = share.0.iter().map(|(name, share)| {
+                let range = self.interval(*share);
+                format!("{name} {} % ({} to {})", percent(*share), range.start(), range.end())
+            });
+            parts.push(format!("by {by} {}", shares.collect::<Vec<_>>().join(", ")));
+        }
+        if let Some(instances) = self.raw.instances {
+            parts.push(format!("by {by} {}", self.even_in_words(instances.get())));
+        }
+        parts.extend(
+            self.raw.answers.iter().map(|(status, least)| format!("{status} at least {least} times")),
+        );
+        parts.extend(self.raw.slowest_ms.map(|slowest| format!("none slower than {slowest} ms")));
+        format!("{calls} calls {} :{port}{path}{headers}{at_once}: {}", self.method(), parts.join("; "))
+    }
+
+    fn is_drawn_by_lot(&self) -> bool {
+        self.raw.share.is_some() || self.raw.even_within.is_some()
+    }
+
+    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+        Box::pin(async move {
+            let growth = Growth::before(&self.raw.counters, place).await?;
+            let tally = self.load(place).run().await?;
+            let mut evidence = self.judge(&tally)?;
+            evidence.extend(growth.after_load(&tally).await?);
+            Ok(evidence)
+        })
+    }
+}
+
+impl Spread {
+    fn method(&self) -> &Method {
+        self.raw.method.as_ref().map_or(&Method::GET, |method| &method.0)
+    }
+
+    fn connections(&self) -> u16 {
+        self.raw.connections.map_or(1, Within::get)
+    }
+
+    fn load(&self, place: Place<'_>) -> Load {
+        Load {
+            address: place.at(self.raw.port),
+            path: self.raw.path.clone(),
+            method: self.method().clone(),
+            headers: self.raw.headers.0.clone(),
+            count: self.raw.calls.get(),
+            connections: self.connections(),
+            rate: None,
+            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(TIMEOUT_MILLIS, Within::get)),
+            duration: None,
+            by: self.raw.by.as_ref().map(|by| by.0.clone()),
+        }
+    }
+
+    /// The calls that a share may get.
+    fn interval(&self, share: f64) -> RangeInclusive<u32> {
+        let shares = self.raw.share.as_ref().map_or(1, |share| share.0.len());
+        accepted(self.raw.calls.get(), share, ERROR / f64::from(u32::try_from(shares).unwrap_or(u32::MAX)))
+    }
+
+    /// The evidence, or what is not as it should be.
+    fn judge(&self, tally: &Tally) -> Look {
+        let mut evidence = vec![figures(tally)];
+        if tally.failures() > self.raw.failures {
+            return Err(format!("{} ({})", evidence.join(""), tally.failures_in_words()));
+        }
+        for (status, least) in &self.raw.answers {
+            let found = tally.statuses().get(&status.get()).copied().unwrap_or_default();
+            let line = format!("{found} answers with status {status}, expected at least {least}");
+            if found < *least {
+                return Err(format!("{}; {line}", figures(tally)));
+            }
+            evidence.push(line);
+        }
+        if let Some(slowest) = self.raw.slowest_ms {
+            let found = tally.latencies().most().unwrap_or_default();
+            if found > slowest.saturating_mul(1000) {
+                return Err(format!("{}; expected none slower than {slowest} ms", figures(tally)));
+            }
+        }
+        if let Some(share) = &self.raw.share {
+            evidence.extend(self.shares(tally, &share.0)?);
+        }
+        if let Some(instances) = self.raw.instances {
+            evidence.push(self.instances(tally, instances.get())?);
+        }
+        Ok(evidence)
+    }
+
+    fn shares(&self, tally: &Tally, shares: &BTreeMap<String, f64>) -> Look {
+        let found = |name: &str| tally.by().get(name).map_or(0, |calls| calls.calls);
+        let line = |name: &str, share: f64| {
+            let (calls, range) = (found(name), self.interval(share));
+            let line = format!(
+                "{name}: {calls} of {} calls, configured {} %: {} to {} are accepted",
+                tally.calls(),
+                percent(share),
+                range.start(),
+                range.end()
+            );
+            (range.contains(&calls), line)
+        };
+        let lines: Vec<_> = shares.iter().map(|(name, share)| line(name, *share)).collect();
+        let strangers: Vec<_> = tally.by().keys().filter(|name| !shares.contains_key(*name)).collect();
+        if strangers.is_empty() && lines.iter().all(|(holds, _)| *holds) {
+            if shares.values().all(|share| *share <= 0.0 || *share >= 1.0) {
+                // Nothing was drawn by lot.
+                let all = shares.keys().filter(|name| found(name) > 0);
+                return Ok(all.map(|name| format!("{name}: all {} calls", found(name))).collect());
+            }
+            let error = format!("(by chance alone, at most {ERROR:e} of all looks leave these intervals)");
+            return Ok(lines.into_iter().map(|(_, line)| line).chain([error]).collect());
+        }
+        let mut seen: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+        seen.extend(strangers.into_iter().map(|name| format!("{name}: {}, configured nothing", found(name))));
+        Err(seen.join("; "))
+    }
+
+    fn even_in_words(&self, instances: u32) -> String {
+        match self.raw.even_within {
+            Some(within) => format!("{instances} that differ, even within {} %", percent(within)),
+            None => format!("{instances} that differ"),
+        }
+    }
+
+    fn instances(&self, tally: &Tally, instances: u32) -> Result<String, String> {
+        let seen: Vec<String> =
+            tally.by().iter().map(|(name, calls)| format!("{name}: {}", calls.calls)).collect();
+        let mut line = seen.join(", ");
+        let even = f64::from(tally.calls()) / f64::from(instances);
+        let within = self.raw.even_within;
+        if let Some(within) = within {
+            line = format!("{line} (even: {even:.0}, {} % off are accepted)", percent(within));
+        }
+        let is_even =
+            |calls: u32| within.is_none_or(|within| (f64::from(calls) - even).abs() <= within * even + 1e-9);
+        let as_many = u32::try_from(tally.by().len()) == Ok(instances);
+        if as_many && tally.by().values().all(|calls| is_even(calls.calls)) {
+            return Ok(line);
+        }
+        Err(format!("{line}; expected {}", self.even_in_words(instances)))
+    }
+}
+
+/// A header of the calls, as it is told.
+fn header((name, value): (&HeaderName, &HeaderValue)) -> String {
+    format!(" with {name}: {}", value.to_str().unwrap_or_default())
+}
+
+fn figures(tally: &Tally) -> String {
+    let latencies = tally.latencies();
+    let time =
+        |micros: Option<u64>| figure::micros(crate::core::numbers::histogram::as_float(micros.unwrap_or(0)));
+    format!(
+        "{} calls, {} failed, p50 {}, p99 {}, slowest {}",
+        tally.calls(),
+        tally.failures(),
+        time(latencies.percentile(50.0)),
+        time(latencies.percentile(99.0)),
+        time(latencies.most())
+    )
+}
+
+/// A share in percent, without digits that say nothing.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(more: &str) -> Result<Spread, String> {
+        let text = format!("port = 1\npath = \"/\"\n{more}");
+        toml::from_str(&text).map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
+    fn tally<const A: usize>(answers: [(&str, u16, u32); A]) -> Tally {
+        Tally::of(answers, [], Duration::from_millis(9))
+    }
+
+    #[test]
+    fn what_is_asked_for_makes_sense() {
+        let wrong = [
+            "calls = 0",
+            "calls = 10001",
+            "calls = 1\nshare = { a = 1.0 }",
+            "calls = 1\nby = \"x-instance\"",
+            "calls = 1\nby = \"x-instance\"\nshare = { a = 0.5, b = 0.4 }",
+            "calls = 1\nby = \"x-instance\"\nshare = { a = 1.5, b = -0.5 }",
+            "calls = 1\nby = \"x-instance\"\ninstances = 0",
+            "calls = 1\nby = \"x-instance\"\nshare = { a = 1.0 }\neven_within = 0.1",
+            "calls = 1\nby = \"x instance\"\ninstances = 1",
+            "calls = 1\nheaders = { \"a b\" = \"c\" }",
+            "calls = 1\nanswers = { fine = 1 }",
+            "calls = 1\nmethod = \"\"",
+            "calls = 1\ncount = 1",
+        ];
+        insta::assert_snapshot!(wrong.map(|more| read(more).unwrap_err()).join("\n"));
+    }
+
+    #[test]
+    fn a_share_is_measured_against_the_configured_one() {
+        let tenth = read("calls = 1000\nby = \"x-version\"\nshare = { v1 = 0.9, v2 = 0.1 }").unwrap();
+        let looks = [
+            tally([("v1", 200, 897), ("v2", 200, 103)]),
+            tally([("v1", 200, 1000)]),
+            tally([("v1", 200, 840), ("v2", 200, 160)]),
+            tally([("v1", 200, 900), ("v2", 200, 99), ("(none)", 200, 1)]),
+            tally([("v1", 200, 900), ("v2", 200, 99), ("v2", 503, 1)]),
+        ];
+        let told = looks.map(|tally| match tenth.judge(&tally) {
+            Ok(evidence) => evidence.join("\n"),
+            Err(observed) => format!("fails: {observed}"),
+        });
+        insta::assert_snapshot!(format!("{}\n{}", tenth.expected(), told.join("\n")));
+    }
+
+    #[test]
+    fn instances_are_counted_and_compared() {
+        let even = read("calls = 300\nby = \"x-instance\"\ninstances = 3\neven_within = 0.1").unwrap();
+        let looks = [
+            tally([("a", 200, 90), ("b", 200, 110), ("c", 200, 100)]),
+            tally([("a", 200, 89), ("b", 200, 111), ("c", 200, 100)]),
+            tally([("a", 200, 150), ("b", 200, 150)]),
+        ];
+        let told = looks.map(|tally| match even.judge(&tally) {
+            Ok(evidence) => evidence.join("\n"),
+            Err(observed) => format!("fails: {observed}"),
+        });
+        insta::assert_snapshot!(format!("{}\n{}", even.expected(), told.join("\n")));
+    }
+
+    #[test]
+    fn failures_can_be_what_is_expected() {
+        let busy =
+            read("calls = 9\nconnections = 3\nfailures = 9\nanswers = { 503 = 2 }\nslowest_ms = 4").unwrap();
+        let told = |tally| busy.judge(&tally).map(|evidence| evidence.join("\n"));
+        assert!(told(tally([("a", 200, 7), ("(none)", 503, 2)])).is_ok());
+        let few = told(tally([("a", 200, 8), ("(none)", 503, 1)])).unwrap_err();
+        assert!(few.contains("1 answers with status 503, expected at least 2"), "{few}");
+        let slow = Spread { raw: Raw { slowest_ms: Some(3), ..busy.raw.clone() } };
+        assert!(slow.judge(&tally([("(none)", 503, 9)])).unwrap_err().contains("none slower than 3 ms"));
+    }
+}

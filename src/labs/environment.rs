@@ -1,0 +1,49 @@
+//! The environment of what a lab runs.
+
+use camino::Utf8PathBuf;
+
+use crate::core::settings::{Dirs, INSIDE_VARIABLE};
+use crate::machine::state::RunDir;
+use crate::machine::{CommandEnvironment, WIDTH_VARIABLE, at_home};
+use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
+
+/// The environment of a lab's commands: the lab's PATH and addresses, meshlab's folders, and nothing of the user's.
+pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
+    const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let address = run.address();
+    let mut folders = vec![run.bin().into_string()];
+    folders.extend(path.iter().map(ToString::to_string));
+    folders.push(SYSTEM.to_owned());
+    let pairs = [
+        ("PATH", folders.join(":")),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("CONSUL_HTTP_ADDR", address.port(CONSUL_HTTP).to_string()),
+        ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
+        ("NOMAD_ADDR", format!("http://{}", address.port(NOMAD_HTTP))),
+        ("NOMAD_REGION", "bj".to_owned()),
+        // What commands write is shown with a margin, on a terminal that may have 80 columns.
+        (WIDTH_VARIABLE, "76".to_owned()),
+        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
+        ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
+        ("MESHLAB_ADDRESS", address.to_string()),
+        ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
+        ("MESHLAB_DATA_DIR", dirs.data.to_string()),
+        ("MESHLAB_STATE_DIR", dirs.state.to_string()),
+        ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The same inside the machine of a lab's containers.
+pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
+    let mut environment = environment(run, path, dirs);
+    environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
+    at_home(environment, run)
+}
+
+/// The tokens of a lab that has some, for commands that a person would type.
+pub fn secret_environment(run: &RunDir) -> CommandEnvironment {
+    let secrets = Secrets::read(run);
+    let pairs = secrets.iter().flat_map(Secrets::variables);
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

@@ -1,0 +1,26 @@
+//! A lab is data: steps with an explanation, the commands a person would type, and checks that prove they worked.
+
+pub mod bench;
+mod catalog;
+pub mod check;
+mod components;
+mod definition;
+mod environment;
+mod practice;
+mod progress;
+mod read;
+mod reader;
+mod session;
+mod standing;
+mod steps;
+mod table;
+
+pub use catalog::{Catalog, Unusable};
+pub use components::{Components, Place};
+pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
+pub use environment::{environment, inside_environment, secret_environment};
+pub use practice::PATIENCE_WITH_READERS;
+pub use progress::Progress;
+pub use reader::{Reader, Turn};
+pub use session::Session;
+pub use standing::Standing;

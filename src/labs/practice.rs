@@ -1,0 +1,100 @@
+//! A step in somebody's own hands: looked at, undone, left to a reader.
+
+use std::time::{Duration, Instant};
+
+use super::reader::{Reader, Turn};
+use super::session::Session;
+use super::steps::with_place;
+use super::{Reset, RunAction, Step};
+use crate::core::event::{Event, LabEvent, RuntimeEvent};
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::model::Slug;
+
+/// How long a check may take to hold once a reader says that it should.
+pub const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// Looks at what says whether a step is done, whoever did it.
+    pub async fn check_step(&self, index: usize, patience: Duration) -> Result<()> {
+        let step = &self.lab.steps[index];
+        self.prove_closing(step, patience).await.map_err(|failure| with_place(failure, index + 1, step))
+    }
+
+    async fn prove_closing(&self, step: &Step, patience: Duration) -> Result<()> {
+        for check in step.closing_checks() {
+            self.prove(check, patience).await?;
+        }
+        Ok(())
+    }
+
+    /// One look at what says whether a step is done: the first check that does not hold, with what was observed.
+    pub async fn first_open_check(&self, index: usize) -> Option<(String, String)> {
+        for check in self.lab.steps[index].closing_checks() {
+            if let Err(observed) = check.look_once(self.address, &self.machine).await {
+                return Some((check.claim.clone(), observed));
+            }
+        }
+        None
+    }
+
+    /// Undoes a step.
+    pub async fn reset_step(&mut self, index: usize) -> Result<()> {
+        let step = self.lab.steps[index].clone();
+        for reset in &step.reset {
+            let done = match reset {
+                Reset::Run(run) => self.execute(&step, run).await,
+                Reset::Stop(service) => self.stop(service).await,
+            };
+            done.map_err(|failure| with_place(failure, index + 1, &step))?;
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, service: &Slug) -> Result<()> {
+        let started = Instant::now();
+        self.report_working(format!("stopping {service}"));
+        self.machine.stop(service.as_str()).await?;
+        let what = format!("{service} is stopped");
+        let done = RuntimeEvent::Done { what, detail: String::new(), took: started.elapsed() };
+        self.reporter.report(Event::Runtime(done));
+        Ok(())
+    }
+
+    /// Leaves to a reader what the lab leaves to one. `false`: the command is to run.
+    pub(super) async fn is_done_by(
+        &self,
+        reader: Option<&dyn Reader>,
+        step: &Step,
+        run: &RunAction,
+    ) -> Result<bool> {
+        let (Some(reader), Some(task)) = (reader, &run.task) else { return Ok(false) };
+        let shell = format!("meshlab --address {} shell", self.address);
+        self.report(LabEvent::Task { task: task.clone(), shell });
+        let mut hints = step.hints.iter().enumerate();
+        let patience = step.timeout.min(PATIENCE_WITH_READERS);
+        loop {
+            match reader.turn().await {
+                Turn::Solve => return Ok(false),
+                Turn::Hint => self.report_hint(hints.next(), step.hints.len()),
+                Turn::Done => match self.prove_closing(step, patience).await {
+                    Ok(()) => return Ok(true),
+                    // Told already; the reader tries again.
+                    Err(failure) if failure.kind() == FailureKind::CheckFailed => {}
+                    Err(failure) => return Err(failure),
+                },
+                Turn::Quit => {
+                    return Err(Failure::new(FailureKind::Stopped, "stopped before it was done"));
+                }
+            }
+        }
+    }
+
+    fn report_hint(&self, hint: Option<(usize, &String)>, of: usize) {
+        match hint {
+            Some((index, text)) => {
+                self.report(LabEvent::Hint { number: index + 1, of, text: text.clone() });
+            }
+            None => self.reporter.report(Event::Note { text: "there are no more hints".to_owned() }),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What stands for an address in a lab.
+
+use crate::core::model::LabAddress;
+
+/// What stands for an address in texts, commands and files. Addresses are parsed: nothing else can get into a command.
+pub(super) struct Placeholders([(&'static str, String); 2]);
+
+impl Placeholders {
+    pub(super) fn of(address: LabAddress) -> Self {
+        Self([("{address}", address.to_string()), ("{second_address}", address.second().to_string())])
+    }
+
+    pub(super) fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+}

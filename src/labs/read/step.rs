@@ -1,0 +1,223 @@
+//! Steps, with their actions and what undoes them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+use super::ready::RawReady;
+use crate::core::model::{Slug, StepId, Within};
+use crate::labs::check::Check;
+use crate::labs::definition::{Action, Reset, RunAction, ServiceAction, Step};
+use crate::labs::table::{Misplaced, Table, Value};
+use crate::mesh::vm::Component;
+
+/// How many lines of a command's output are shown if the lab says nothing.
+const SHOWN_LINES: usize = 40;
+
+/// How long a command or check may take if the lab says nothing, in seconds.
+const STEP_SECONDS: u64 = 30;
+
+const LONGEST_STEP_SECONDS: i64 = 600;
+
+/// What is no service of a lab's: the machine itself, what empties its folder, and what leads into its own network.
+const RESERVED: [&str; 3] = ["machine", "cleaner", "doors"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStep {
+    id: Spanned<StepId>,
+    title: String,
+    text: String,
+    #[serde(default)]
+    hints: Vec<String>,
+    timeout_seconds: Option<Within<u64, 1, LONGEST_STEP_SECONDS>>,
+    #[serde(default = "yes")]
+    changes: bool,
+    /// Read one by one, as is what undoes them: each says itself what it is.
+    #[serde(rename = "do")]
+    _actions: Vec<IgnoredAny>,
+    #[serde(default, rename = "reset")]
+    _reset: Vec<IgnoredAny>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUp {
+    up: Component,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRun {
+    run: String,
+    service: Option<Spanned<Slug>>,
+    ready: Option<Spanned<RawReady>>,
+    #[serde(default)]
+    listens: Vec<String>,
+    lines: Option<usize>,
+    task: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStop {
+    stop: Spanned<Slug>,
+}
+
+/// Reads one step after the other.
+pub(super) struct StepReader {
+    has_environment: bool,
+    /// Names of steps and services must not come twice.
+    steps: BTreeSet<StepId>,
+    services: BTreeSet<Slug>,
+    /// Whose logs checks show. Services may be started after the check that names them.
+    shown: Vec<Spanned<Slug>>,
+}
+
+impl StepReader {
+    pub(super) fn new(has_environment: bool) -> Self {
+        Self { has_environment, steps: BTreeSet::new(), services: BTreeSet::new(), shown: Vec::new() }
+    }
+
+    pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, Misplaced> {
+        let mut table = Table::of(value)?;
+        let at = table.place().clone();
+        let (actions, reset) = (table.take_list("do"), table.take_list("reset"));
+        let raw: RawStep = table.read()?;
+        if !self.steps.insert(raw.id.get_ref().clone()) {
+            let what = format!("expected names of steps that differ, found {} twice", raw.id);
+            return Err(Misplaced::new(&raw.id.span(), what));
+        }
+        if let Some(first) = reset.first()
+            && !raw.changes
+        {
+            let what = "expected no reset of a step with changes = false";
+            return Err(Misplaced::new(&first.span(), what));
+        }
+        let places: Vec<_> = actions.iter().map(Spanned::span).collect();
+        let step = Step {
+            id: raw.id.into_inner(),
+            title: raw.title,
+            text: raw.text,
+            hints: raw.hints,
+            timeout: Duration::from_secs(raw.timeout_seconds.map_or(STEP_SECONDS, Within::get)),
+            actions: actions.into_iter().map(|action| self.action(action)).collect::<Result<_, _>>()?,
+            reset: reset.into_iter().map(|reset| self.reset(reset)).collect::<Result<_, _>>()?,
+            changes: raw.changes,
+        };
+        if step.closing_checks().next().is_none() {
+            let what = "expected a check after the last command: a step has to prove that it worked";
+            return Err(Misplaced::new(&at, what));
+        }
+        if let Some(early) = step.early_task().and_then(|index| places.get(index)) {
+            let what = "expected task at the step's last command: its checks tell whether it is done";
+            return Err(Misplaced::new(early, what));
+        }
+        Ok(step)
+    }
+
+    /// What can only be said once all steps are read.
+    pub(super) fn finish(self) -> Result<(), Misplaced> {
+        match self.shown.iter().find(|name| !self.knows(name.get_ref())) {
+            None => Ok(()),
+            Some(name) => Err(self.unknown("in this lab", name)),
+        }
+    }
+
+    fn knows(&self, name: &Slug) -> bool {
+        self.services.contains(name) || (self.has_environment && Component::by_name(name.as_str()).is_some())
+    }
+
+    fn unknown(&self, which: &str, name: &Spanned<Slug>) -> Misplaced {
+        let of_environment = Component::ALL.into_iter().filter(|_| self.has_environment);
+        let mut known: Vec<&str> = of_environment.map(Component::name).collect();
+        known.extend(self.services.iter().map(Slug::as_str));
+        let expected = match known.as_slice() {
+            [] => "there is none".to_owned(),
+            known => format!("expected one of {}", known.join(", ")),
+        };
+        let what = format!("no service {which} is called {:?}, {expected}", name.get_ref().as_str());
+        Misplaced::new(&name.span(), what)
+    }
+
+    fn action(&mut self, value: Value<'_>) -> Result<Action, Misplaced> {
+        let table = Table::of(value)?;
+        if table.has("check") {
+            let at = table.place_of("component");
+            let check = Check::read(table)?;
+            self.shown.extend(at.zip(check.component.clone()).map(|(at, name)| Spanned::new(at, name)));
+            return Ok(Action::Check(check));
+        }
+        if table.has("up") {
+            if !self.has_environment {
+                let what = "up starts a component of an environment: expected [environment] in this lab";
+                return Err(Misplaced::new(table.place(), what));
+            }
+            return Ok(Action::Up(table.read::<RawUp>()?.up));
+        }
+        if table.has("run") {
+            return self.command(table).map(Action::Run);
+        }
+        let what = "expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"";
+        Err(Misplaced::new(table.place(), what))
+    }
+
+    fn reset(&mut self, value: Value<'_>) -> Result<Reset, Misplaced> {
+        let table = Table::of(value)?;
+        if table.has("stop") {
+            let stop = table.read::<RawStop>()?.stop;
+            if !self.knows(stop.get_ref()) {
+                return Err(self.unknown("of this step or those before it", &stop));
+            }
+            return Ok(Reset::Stop(stop.into_inner()));
+        }
+        if !table.has("run") {
+            let what = "expected run = \"a command\" or stop = \"a component\"";
+            return Err(Misplaced::new(table.place(), what));
+        }
+        if let Some(at) = table.place_of("service").or_else(|| table.place_of("task")) {
+            let what = "expected a plain command: a reset starts nothing and asks nobody";
+            return Err(Misplaced::new(&at, what));
+        }
+        self.command(table).map(Reset::Run)
+    }
+
+    fn command(&mut self, mut table: Table<'_>) -> Result<RunAction, Misplaced> {
+        table.put_name_first("ready", "kind")?;
+        let raw: RawRun = table.read()?;
+        let service = match (raw.service, raw.ready) {
+            (Some(name), Some(ready)) => {
+                let at = name.span();
+                let name = name.into_inner();
+                if RESERVED.contains(&name.as_str()) {
+                    let what =
+                        format!("expected another name than {name}: something of meshlab's own has it");
+                    return Err(Misplaced::new(&at, what));
+                }
+                if !self.services.insert(name.clone()) {
+                    let what = format!("expected names of services that differ, found {name} twice");
+                    return Err(Misplaced::new(&at, what));
+                }
+                Some(ServiceAction { name, ready: ready.into_inner().into(), listens: raw.listens })
+            }
+            (None, None) => None,
+            (Some(name), None) => {
+                let what = format!("expected ready = ..., what makes {name} ready");
+                return Err(Misplaced::new(&name.span(), what));
+            }
+            (None, Some(ready)) => {
+                let what = "ready belongs to a service: expected service = \"a name\"";
+                return Err(Misplaced::new(&ready.span(), what));
+            }
+        };
+        let shown_lines = raw.lines.unwrap_or(SHOWN_LINES);
+        Ok(RunAction { command: raw.run, service, shown_lines, task: raw.task })
+    }
+}

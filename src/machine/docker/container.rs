@@ -1,0 +1,146 @@
+//! Containers of a lab: made anew, started, looked at, removed.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, RemoveContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use bollard::{Docker, errors::Error};
+
+use super::failure::{cannot, is_conflict, is_unknown, told};
+use super::names::Names;
+use crate::core::failure::{Failure, Result};
+use crate::machine::state::alive::start_ticks;
+use crate::machine::state::{ProcessRecord, now};
+
+/// How long the daemon may take to notice that a container has ended.
+const NEWS: Duration = Duration::from_secs(10);
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Makes a container and starts it. One of this lab that has its name goes first; somebody else's is left alone.
+pub(super) async fn start(
+    docker: &Docker,
+    names: &Names,
+    name: &str,
+    body: &ContainerCreateBody,
+) -> Result<Option<ProcessRecord>> {
+    let create = || {
+        docker
+            .create_container(Some(CreateContainerOptionsBuilder::default().name(name).build()), body.clone())
+    };
+    let made = match create().await {
+        Err(error) if is_conflict(&error) => {
+            remove_own(docker, names, name).await?;
+            create().await
+        }
+        made => made,
+    };
+    made.map_err(cannot(format!("make the container {name}")))?;
+    docker
+        .start_container(name, None::<StartContainerOptions>)
+        .await
+        .map_err(cannot(format!("start the container {name}")))?;
+    let found = look(docker, name).await?;
+    Ok(found.as_ref().and_then(process))
+}
+
+/// What the daemon knows of a container, if there is one.
+pub(super) async fn look(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>> {
+    match docker.inspect_container(name, None::<InspectContainerOptions>).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_unknown(&error) => Ok(None),
+        Err(error) => Err(cannot(format!("look at the container {name}"))(error)),
+    }
+}
+
+/// The process of a container that runs.
+pub(super) fn process(found: &ContainerInspectResponse) -> Option<ProcessRecord> {
+    let state = found.state.as_ref().filter(|state| state.running == Some(true))?;
+    let pid = i32::try_from(state.pid?).ok().filter(|pid| *pid > 0)?;
+    Some(ProcessRecord { pid, start_ticks: start_ticks(pid)?, started: now(), inside: number_inside(pid) })
+}
+
+/// The number that a process has in the innermost process namespace that it belongs to.
+pub(super) fn number_inside(pid: i32) -> Option<i32> {
+    let status = procfs::process::Process::new(pid).and_then(|process| process.status()).ok()?;
+    status.nspid?.last().copied()
+}
+
+/// How a container ended whose process is gone, in words. The daemon learns of it a moment later.
+pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
+    let deadline = Instant::now() + NEWS;
+    loop {
+        let found = look(docker, name).await?;
+        let state = found.as_ref().and_then(|found| found.state.as_ref());
+        let runs = state.is_some_and(|state| state.running == Some(true));
+        if !runs {
+            return Ok(how_ended(found.as_ref()));
+        }
+        if Instant::now() >= deadline {
+            return Ok("its process is gone, and Docker does not say how it ended".to_owned());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// How a container ended, in words.
+pub(super) fn how_ended(found: Option<&ContainerInspectResponse>) -> String {
+    let Some(state) = found.and_then(|found| found.state.as_ref()) else {
+        return "its container is gone".to_owned();
+    };
+    let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
+    match state.error.as_deref().filter(|error| !error.is_empty()) {
+        Some(error) => format!("its container ended: {error}"),
+        None if state.oom_killed == Some(true) => "its container ran out of memory".to_owned(),
+        None => status(code).to_string(),
+    }
+}
+
+/// An exit status as a process of this machine would have it: a shell tells a signal as 128 and more.
+pub(super) fn status(code: i32) -> ExitStatus {
+    ExitStatus::from_raw(if (129..160).contains(&code) { code - 128 } else { code << 8 })
+}
+
+/// Removes a container of this lab, running or not. That it is gone already is fine.
+pub(super) async fn remove_own(docker: &Docker, names: &Names, name: &str) -> Result<()> {
+    match look_own(docker, names, name).await? {
+        Some(_) => remove(docker, name).await,
+        None => Ok(()),
+    }
+}
+
+/// What the daemon knows of a container of this lab, if there is one. Fails if it is somebody else's.
+pub(super) async fn look_own(
+    docker: &Docker,
+    names: &Names,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>> {
+    let Some(found) = look(docker, name).await? else { return Ok(None) };
+    let labels = found.config.as_ref().and_then(|config| config.labels.as_ref());
+    if names.are_ours(labels) {
+        return Ok(Some(found));
+    }
+    let owner = labels.and_then(|labels| labels.get(super::names::RUN));
+    Err(Failure::failed(format!("there is a container {name} that is not this lab's"))
+        .detail("it belongs to", owner.map_or("nobody that meshlab knows", String::as_str))
+        .hint(format!("`docker rm -f {name}` removes it, if nobody needs it")))
+}
+
+/// Removes a container, running or not.
+pub(super) async fn remove(docker: &Docker, name: &str) -> Result<()> {
+    let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
+    match docker.remove_container(name, Some(options)).await {
+        Ok(()) => Ok(()),
+        Err(error) if is_unknown(&error) || is_being_removed(&error) => Ok(()),
+        Err(error) => Err(told(Failure::failed(format!("cannot remove the container {name}")), &error)),
+    }
+}
+
+fn is_being_removed(error: &Error) -> bool {
+    is_conflict(error) && super::failure::words(error).contains("already in progress")
+}

@@ -1,0 +1,114 @@
+//! Taking a lab down by its labels: what the state says does not matter, nor whether there is one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder};
+use futures_util::future::join_all;
+
+use super::container::remove;
+use super::failure::{cannot, is_unknown};
+use super::names::{ADDRESS, MACHINE, Names, RUN};
+use crate::core::failure::{Failure, Result};
+use crate::core::model::LabAddress;
+
+/// How long the daemon may come up with more: it may have been at work for a meshlab that was killed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Removes every container and network of a lab. Says in words what was there.
+pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<String>> {
+    let mut removed = BTreeSet::new();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let containers = containers(docker, names.filter()).await?;
+        let networks = networks(docker, names.filter()).await?;
+        if containers.is_empty() && networks.is_empty() {
+            return Ok(removed.into_iter().collect());
+        }
+        if Instant::now() >= deadline {
+            let left = containers.iter().filter_map(name).map(|name| format!("container {name}"));
+            let left: Vec<String> =
+                left.chain(networks.iter().map(|name| format!("network {name}"))).collect();
+            return Err(Failure::failed("something keeps making containers of this lab")
+                .detail("left", left.join(", "))
+                .hint("end the other meshlab first, then run `meshlab down` again"));
+        }
+        // The machine last: with it goes the process namespace that the others are in.
+        let (machines, others): (Vec<String>, Vec<String>) =
+            containers.iter().filter_map(name).partition(|name| *name == names.container(MACHINE));
+        for together in [others, machines] {
+            let outcomes = join_all(together.iter().map(|name| remove(docker, name))).await;
+            for (name, outcome) in together.into_iter().zip(outcomes) {
+                outcome?;
+                removed.insert(format!("container {name}"));
+            }
+        }
+        for network in networks {
+            match docker.remove_network(&network).await {
+                Ok(()) => _ = removed.insert(format!("network {network}")),
+                Err(error) if is_unknown(&error) => {}
+                Err(error) => return Err(cannot(format!("remove Docker's network {network}"))(error)),
+            }
+        }
+        // Somebody else may be at removing them as well.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Lets go on what somebody has paused: it would not answer.
+pub(super) async fn wake(docker: &Docker, names: &Names) -> Result<()> {
+    let mut filter = names.filter();
+    filter.insert("status".to_owned(), vec!["paused".to_owned()]);
+    for container in containers(docker, filter).await?.iter().filter_map(name) {
+        docker
+            .unpause_container(&container)
+            .await
+            .map_err(cannot(format!("unpause the container {container}")))?;
+    }
+    Ok(())
+}
+
+/// Whether anything of a lab is there.
+pub(super) async fn is_there(docker: &Docker, names: &Names) -> Result<bool> {
+    Ok(!containers(docker, names.filter()).await?.is_empty()
+        || !networks(docker, names.filter()).await?.is_empty())
+}
+
+/// The addresses of labs whose folders are, or were, below this one.
+pub(super) async fn addresses(docker: &Docker, labs: &str) -> Result<Vec<LabAddress>> {
+    let any = HashMap::from([("label".to_owned(), vec![RUN.to_owned()])]);
+    let containers = containers(docker, any.clone()).await?.into_iter().filter_map(|found| found.labels);
+    let all = ListNetworksOptionsBuilder::default().filters(&any).build();
+    let networks = docker.list_networks(Some(all)).await.map_err(cannot("list Docker's networks"))?;
+    let networks = networks.into_iter().filter_map(|found| found.labels);
+    let mut addresses: Vec<LabAddress> = containers
+        .chain(networks)
+        .filter(|labels| {
+            labels.get(RUN).and_then(|run| run.rsplit_once('/')).is_some_and(|(above, _)| above == labs)
+        })
+        .filter_map(|labels| labels.get(ADDRESS)?.parse().ok())
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+async fn containers(docker: &Docker, filter: HashMap<String, Vec<String>>) -> Result<Vec<ContainerSummary>> {
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filter).build();
+    docker.list_containers(Some(options)).await.map_err(cannot("list Docker's containers"))
+}
+
+fn name(container: &ContainerSummary) -> Option<String> {
+    let name = container.names.iter().flatten().next().map(|name| name.trim_start_matches('/').to_owned());
+    name.or_else(|| container.id.clone())
+}
+
+async fn networks(docker: &Docker, filter: HashMap<String, Vec<String>>) -> Result<Vec<String>> {
+    let options = ListNetworksOptionsBuilder::default().filters(&filter).build();
+    let found = docker.list_networks(Some(options)).await.map_err(cannot("list Docker's networks"))?;
+    Ok(found.into_iter().filter_map(|network| network.name).collect())
+}

@@ -1,0 +1,209 @@
+//! One program inside the lab's machine that has the caller's terminal, or its standard streams.
+
+use std::future::ready;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+use super::Daemon;
+use super::container::{look, number_inside, process};
+use super::exec::variables;
+use super::failure::cannot;
+use super::names::{MACHINE, Names};
+use crate::core::failure::{Failure, Result};
+use crate::machine::CommandEnvironment;
+use crate::machine::state::RunDir;
+
+/// How much is passed on at once, in bytes.
+const PIECE: usize = 8 * 1024;
+
+/// How long Docker may take to tell that a program runs.
+const STARTED: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How Docker begins to say that a program cannot be started.
+const REFUSAL: &[u8] = b"OCI runtime exec failed";
+
+/// The exit status of a program whose reader has left, as a shell tells SIGPIPE.
+const UNREAD: u8 = 128 + 13;
+
+/// How long a program may take to end when it is told to.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// What to run.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Its whole environment.
+    pub environment: &'a CommandEnvironment,
+    /// The terminal's columns and rows, if there is one; new ones come when it changes.
+    pub terminal: Option<mpsc::Receiver<(u16, u16)>>,
+}
+
+/// Runs it to its end and returns its exit status, unless it is interrupted before: then it is ended. `input` is passed on
+/// to it, and its output to `on_output`, with whether it is for standard error; that says whether anybody still reads.
+pub async fn visit(
+    daemon: &Daemon,
+    run: &RunDir,
+    visit: Visit<'_>,
+    interrupted: impl Future<Output = Failure>,
+    mut input: impl AsyncRead + Unpin,
+    mut on_output: impl FnMut(&[u8], bool) -> Result<bool>,
+) -> Result<u8> {
+    let docker = &daemon.docker;
+    let container = Names::new(run, None).container(MACHINE);
+    if look(docker, &container).await?.as_ref().and_then(process).is_none() {
+        return Err(Failure::failed(format!("the machine of the lab on {} does not run", run.address()))
+            .detail("container", container)
+            .hint("`meshlab up` brings it back, `meshlab down` removes what is left"));
+    }
+    // Watched from here on: what comes while the program is being started is not lost.
+    let mut interrupted = pin!(interrupted);
+    tokio::select! {
+        biased;
+        interruption = interrupted.as_mut() => return Err(interruption),
+        () = ready(()) => {}
+    }
+    let program = visit.command.first().cloned().unwrap_or_default();
+    let is_terminal = visit.terminal.is_some();
+    let options = CreateExecOptions {
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(is_terminal),
+        env: Some(variables(visit.environment.iter())),
+        cmd: Some(visit.command),
+        working_dir: Some(run.work().into_string()),
+        ..CreateExecOptions::default()
+    };
+    let what = || format!("run {program} in the container {container}");
+    let exec = docker.create_exec(&container, options).await.map_err(cannot(what()))?;
+    let start = StartExecOptions { tty: is_terminal, ..StartExecOptions::default() };
+    let started = docker.start_exec(&exec.id, Some(start)).await;
+    let StartExecResults::Attached { mut output, input: mut to_program } = started.map_err(cannot(what()))?
+    else {
+        return Err(Failure::failed(format!("cannot {}", what())).detail("seen", "Docker let go of it"));
+    };
+    let pass_on = async {
+        let mut piece = vec![0; PIECE];
+        while let Ok(length @ 1..) = input.read(&mut piece).await {
+            let passed = to_program.write_all(&piece[..length]).await;
+            if passed.is_err() || to_program.flush().await.is_err() {
+                break;
+            }
+        }
+        // The program sees its end; what it still writes is read on.
+        let _ = to_program.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    let resize = async {
+        let mut terminal = visit.terminal;
+        while let Some((width, height)) = next(&mut terminal).await {
+            // It may have ended in the meantime.
+            let _ = docker.resize_exec(&exec.id, ResizeExecOptions { height, width }).await;
+        }
+    };
+    let mut refusal = None;
+    let show = async {
+        while let Some(piece) = output.next().await {
+            let piece = piece.map_err(cannot(what()))?;
+            let is_error = matches!(piece, LogOutput::StdErr { .. });
+            let bytes = piece.into_bytes();
+            if bytes.starts_with(REFUSAL) {
+                // Docker's own words come where the program's would.
+                refusal = Some(String::from_utf8_lossy(&bytes).trim().to_owned());
+            } else if !on_output(&bytes, is_error)? {
+                return Ok(Left::Unread);
+            }
+        }
+        Ok::<Left, Failure>(Left::Ended)
+    };
+    let left = tokio::select! {
+        left = show => left?,
+        () = pass_on => Left::Unread,
+        () = resize => Left::Unread,
+        interruption = interrupted => Left::Interrupted(interruption),
+    };
+    if !matches!(left, Left::Ended) {
+        // First of all let go of its output: unread, it would hold up everything that Docker does in this container.
+        drop((output, to_program));
+        let ended = tokio::time::timeout(ENDING, end(docker, run, &container, &exec.id)).await;
+        return match (ended, left) {
+            (Err(_), _) => Err(Failure::failed(format!("{program} does not end"))
+                .detail("seen", format!("still there after {ENDING:?}"))
+                .hint("`meshlab shell -- ps` shows it, `meshlab down` ends all")),
+            (Ok(ended), Left::Interrupted(interruption)) => ended.and(Err(interruption)),
+            (Ok(ended), _) => ended.map(|()| UNREAD),
+        };
+    }
+    let ended = docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
+    match ended.exit_code.and_then(|code| u8::try_from(code).ok()) {
+        // So Docker tells that there is no such program.
+        Some(code @ (126 | 127)) if ended.pid.unwrap_or_default() == 0 => Err(Failure::failed(format!(
+            "cannot run {program:?}"
+        ))
+        .detail("Docker says", refusal.unwrap_or_else(|| format!("exit status {code}")))
+        .hint(
+            "inside are the lab's tools and BusyBox; `meshlab shell -- ls /usr/local/bin` lists the tools",
+        )),
+        Some(code) => Ok(code),
+        None => Err(Failure::failed(format!("cannot tell how {program} ended"))),
+    }
+}
+
+/// How a visit came to its end.
+enum Left {
+    /// The program ended.
+    Ended,
+    /// Nobody reads what it writes.
+    Unread,
+    /// Whoever came was told to go.
+    Interrupted(Failure),
+}
+
+/// Ends a program inside. Docker has no call for it, and the program does not notice that nobody listens any more.
+async fn end(docker: &Docker, run: &RunDir, container: &str, exec: &str) -> Result<()> {
+    let what = || format!("end a program in the container {container}");
+    let deadline = Instant::now() + STARTED;
+    let pid = loop {
+        let found = docker.inspect_exec(exec).await.map_err(cannot(what()))?;
+        match found.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) {
+            Some(pid) if found.running == Some(true) => break pid,
+            // It is being started: Docker learns its number when it runs already.
+            _ if found.exit_code.is_none() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            _ => return Ok(()),
+        }
+    };
+    // Docker starts each as the leader of a session.
+    let Some(session) = number_inside(pid) else { return Ok(()) };
+    let options = CreateExecOptions {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some([run.program().as_str(), "svc", "end", &session.to_string()].map(str::to_owned).to_vec()),
+        ..CreateExecOptions::default()
+    };
+    let ender = docker.create_exec(container, options).await.map_err(cannot(what()))?;
+    let started = docker.start_exec(&ender.id, None::<StartExecOptions>).await.map_err(cannot(what()))?;
+    if let StartExecResults::Attached { mut output, .. } = started {
+        while output.next().await.is_some() {}
+    }
+    Ok(())
+}
+
+async fn next(terminal: &mut Option<mpsc::Receiver<(u16, u16)>>) -> Option<(u16, u16)> {
+    match terminal {
+        Some(sizes) => match sizes.recv().await {
+            Some(size) => Some(size),
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,94 @@
+//! Ending a lab's processes: asked first, then made to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::machine::process::{Member, find_members, group_members, is_there};
+use crate::machine::state::{ProcessRecord, RunDir, RunState};
+
+/// How long components may take to end when asked.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the kernel may take to end what was killed.
+const AFTER_KILL: Duration = Duration::from_secs(5);
+
+/// How often /proc is looked at while processes end.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Ends every member of a lab and returns once none is left. Says what was ended.
+pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<String>> {
+    end("some processes do not end", || find_members(run, state)).await
+}
+
+/// Ends what is left of a component: its process group, which may have lost its leader.
+pub(super) async fn end_group(service: &str, leader: ProcessRecord) -> Result<()> {
+    let members = || group_members(leader.pid, leader.start_ticks);
+    end(&format!("{service} does not end"), members).await.map(drop)
+}
+
+async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<String>> {
+    let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
+    let mut left = Vec::new();
+    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
+        let deadline = Instant::now() + patience;
+        let mut told: Vec<Member> = Vec::new();
+        loop {
+            // Each look finds what was started since the last one: a process that forks while it is ended.
+            let mut alive = members()?;
+            // And none is lost sight of: one whose first thread has ended shows no environment and no files any more, while
+            // the others still hold its ports.
+            let known: BTreeSet<i32> = alive.iter().map(|member| member.pid).collect();
+            alive.extend(
+                seen.values().filter(|member| !known.contains(&member.pid) && is_there(member)).cloned(),
+            );
+            if alive.is_empty() {
+                return Ok(describe(&seen));
+            }
+            for member in alive.iter().filter(|member| !told.contains(member)) {
+                send(member, signal);
+            }
+            seen.extend(alive.iter().map(|member| (member.pid, member.clone())));
+            told = alive;
+            if Instant::now() >= deadline {
+                left = told;
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    let left: Vec<String> =
+        left.iter().map(|member: &Member| format!("{} (pid {})", member.name, member.pid)).collect();
+    Err(Failure::new(FailureKind::DeadlinePassed, otherwise)
+        .detail("alive", left.join(", "))
+        .hint("they wait for the kernel (state D in `ps`); run `meshlab down` again once that is over"))
+}
+
+/// Signals exactly the process that was seen: the pidfd is opened before its start time is compared.
+fn send(member: &Member, signal: Signal) {
+    let Some(pid) = Pid::from_raw(member.pid) else { return };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if crate::machine::state::alive::start_ticks(member.pid) == Some(member.start_ticks) {
+        // It may have ended in the meantime, which is what is wanted.
+        let _ = pidfd_send_signal(&pidfd, signal);
+    }
+}
+
+/// A line for each program; one that ran many times is counted.
+fn describe(seen: &BTreeMap<i32, Member>) -> Vec<String> {
+    let mut programs: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+    for member in seen.values() {
+        programs.entry(&member.name).or_default().push(member.pid);
+    }
+    let mut programs: Vec<(&str, Vec<i32>)> = programs.into_iter().collect();
+    programs.sort_by_key(|(_, pids)| pids.first().copied());
+    let told = |(name, pids): (&str, Vec<i32>)| match pids.as_slice() {
+        [one] => format!("process {name} (pid {one})"),
+        [one, other] => format!("process {name} (pid {one}, {other})"),
+        [first, .., last] => format!("{} processes {name} (pid {first} to {last})", pids.len()),
+        [] => String::new(),
+    };
+    programs.into_iter().map(told).collect()
+}

@@ -1,0 +1,254 @@
+//! The lab on one address: what runs there is recorded before it starts, and found again by the next meshlab.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+use super::{CommandEnvironment, OutputLine, Runtime, ServiceSpec};
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::model::ByteSize;
+use crate::machine::state::{RunDir, RunState, ServiceRecord};
+
+/// The most that a command may write, in bytes: more is a command that has gone astray.
+const MOST_OUTPUT: usize = 16_000_000;
+
+/// A lab's components and commands, wherever they run.
+#[derive(Debug)]
+pub struct Machine {
+    run: RunDir,
+    state: RunState,
+    /// Tokens: for commands in the foreground only, never for what stays and starts other programs.
+    secrets: CommandEnvironment,
+    runtime: Box<dyn Runtime>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// All its lines were delivered before this.
+    pub lines: usize,
+}
+
+impl Machine {
+    /// A lab whose folder exists, with what is recorded of it.
+    pub fn new(run: RunDir, state: RunState, runtime: Box<dyn Runtime>) -> Self {
+        Self { run, state, secrets: CommandEnvironment::new(), runtime }
+    }
+
+    /// Variables for commands in the foreground.
+    pub fn set_secrets(&mut self, secrets: CommandEnvironment) {
+        self.secrets = secrets;
+    }
+
+    /// What is recorded.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// The lab's folder.
+    pub fn run(&self) -> &RunDir {
+        &self.run
+    }
+
+    /// Whether a component was started and has not ended.
+    pub async fn is_alive(&self, service: &str) -> bool {
+        self.record(service).is_some_and(|record| record.process.is_some())
+            && self.ended(service).await.is_none()
+    }
+
+    /// Starts components in the background, side by side, for the first time or again.
+    pub async fn start(&mut self, specs: &[ServiceSpec]) -> Result<()> {
+        for spec in specs {
+            self.state.services.retain(|record| record.name != spec.name);
+            self.state.services.push(ServiceRecord {
+                name: spec.name.clone(),
+                command: spec.command.clone(),
+                listens: spec.listens.clone(),
+                ready: spec.ready.clone(),
+                process: None,
+            });
+        }
+        self.run.save(&self.state)?;
+        let started = join_all(specs.iter().map(|spec| self.runtime.start(spec))).await;
+        let mut outcome = Ok(());
+        for (spec, started) in specs.iter().zip(started) {
+            match started {
+                Ok(process) => {
+                    if let Some(record) =
+                        self.state.services.iter_mut().find(|record| record.name == spec.name)
+                    {
+                        record.process = process;
+                    }
+                }
+                Err(failure) => outcome = outcome.and(Err(self.with_log(failure, Some(&spec.name)))),
+            }
+        }
+        self.run.save(&self.state)?;
+        outcome
+    }
+
+    /// Ends a component, whoever started it, and returns once nothing of it is left.
+    pub async fn stop(&self, service: &str) -> Result<()> {
+        match self.record(service) {
+            Some(record) => self.runtime.stop(record).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How a component ended, if it has.
+    pub async fn ended(&self, service: &str) -> Option<String> {
+        self.runtime.ended(self.record(service)?).await
+    }
+
+    /// Runs a command line to its end and hands over each line as it comes.
+    pub async fn execute(
+        &self,
+        line: &str,
+        deadline: Duration,
+        mut on_line: impl FnMut(OutputLine) + Send,
+    ) -> Result<Finished> {
+        let mut last = String::new();
+        let mut lines = 0;
+        let mut bytes = 0;
+        let too_much = Notify::new();
+        let mut counted = |next: OutputLine| {
+            lines += 1;
+            bytes += next.text.len() + 1;
+            if bytes > MOST_OUTPUT {
+                too_much.notify_one();
+                return;
+            }
+            last.clone_from(&next.text);
+            on_line(next);
+        };
+        let run = self.runtime.execute(line, &self.secrets, &mut counted);
+        let limited = async {
+            tokio::select! {
+                biased;
+                () = too_much.notified() => None,
+                // It may have ended at the same moment.
+                status = run => too_much.notified().now_or_never().is_none().then_some(status),
+            }
+        };
+        match tokio::time::timeout(deadline, limited).await {
+            Ok(Some(status)) => Ok(Finished { status: status?, lines }),
+            Ok(None) => {
+                Err(Failure::failed(format!("`{line}` wrote more than {}", ByteSize(MOST_OUTPUT as u64)))
+                    .detail("last line", last)
+                    .hint("it was stopped; let the command write less"))
+            }
+            Err(_) => Err(Failure::new(
+                FailureKind::DeadlinePassed,
+                format!("`{line}` did not end in {deadline:?}"),
+            )
+            .detail("last line", if last.is_empty() { "(none)".to_owned() } else { last })
+            .hint("it was stopped; `meshlab logs` shows what the components were doing")),
+        }
+    }
+
+    /// Leaves everything running, and says so to the next meshlab.
+    pub fn keep(&mut self) -> Result<()> {
+        self.state.kept = true;
+        self.run.save(&self.state)
+    }
+
+    fn record(&self, service: &str) -> Option<&ServiceRecord> {
+        self.state.services.iter().find(|record| record.name == service)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use camino::Utf8Path;
+
+    use super::*;
+    use crate::core::model::LabAddress;
+    use crate::machine::scripted::Fake;
+    use crate::machine::state::readiness::Readiness;
+
+    fn spec(name: &str) -> ServiceSpec {
+        ServiceSpec {
+            name: name.to_owned(),
+            command: format!("{name} --serve"),
+            listens: Vec::new(),
+            // Nobody is there.
+            ready: Readiness::Tcp { port: 1 },
+        }
+    }
+
+    fn machine(temporary: &tempfile::TempDir, script: Fake) -> Machine {
+        let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT);
+        run.create().unwrap();
+        let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
+        Machine::new(run.clone(), state, Box::new(Fake { run: Some(run), ..script }))
+    }
+
+    #[tokio::test]
+    async fn what_starts_is_recorded_before_and_after_also_beside_one_that_does_not() {
+        let temporary = tempfile::tempdir().unwrap();
+        let script =
+            Fake { broken: BTreeMap::from([("b".into(), "no such image".into())]), ..Fake::default() };
+        let asked = script.asked.clone();
+        let mut machine = machine(&temporary, script);
+        let failure = machine.start(&[spec("a"), spec("b"), spec("c")]).await.unwrap_err();
+        assert_eq!(failure.message(), "no such image");
+        let started = ["start a (recorded: true)", "start b (recorded: true)", "start c (recorded: true)"];
+        assert_eq!(*asked.lock().unwrap(), started);
+        let state = machine.run().load().unwrap();
+        let known: Vec<_> =
+            state.services.iter().map(|known| (known.name.as_str(), known.process.is_some())).collect();
+        assert_eq!(known, [("a", true), ("b", false), ("c", true)]);
+        assert!(machine.is_alive("a").await && !machine.is_alive("b").await);
+    }
+
+    #[tokio::test]
+    async fn one_that_ends_is_not_waited_for_and_its_last_words_are_told() {
+        let temporary = tempfile::tempdir().unwrap();
+        let script =
+            Fake { ended: BTreeMap::from([("a".into(), "exit status: 3".into())]), ..Fake::default() };
+        let mut machine = machine(&temporary, script);
+        machine.start(&[spec("a")]).await.unwrap();
+        std::fs::write(machine.run().log("a"), "[DEBUG] x\nno such file\n").unwrap();
+        let patience = Duration::from_mins(1);
+        let failure = machine.await_ready("a", &spec("a").ready, patience).await.unwrap_err();
+        assert_eq!(failure.message(), "a ended before it was ready");
+        let told: Vec<&str> = failure.details().iter().map(|detail| detail.text.as_str()).collect();
+        assert_eq!(told, ["exit status: 3", "no such file"]);
+    }
+
+    #[tokio::test]
+    async fn a_command_gets_secrets_and_a_deadline() {
+        let temporary = tempfile::tempdir().unwrap();
+        let lines = vec!["one".to_owned(), "two".to_owned()];
+        let script = Fake { commands: BTreeMap::from([("list".into(), lines)]), ..Fake::default() };
+        let asked = script.asked.clone();
+        let mut machine = machine(&temporary, script);
+        machine.set_secrets(CommandEnvironment::from([("TOKEN".into(), "x".into())]));
+        let deadline = Duration::from_millis(50);
+        let mut seen = Vec::new();
+        let finished = machine.execute("list", deadline, |line| seen.push(line.text)).await.unwrap();
+        assert_eq!((finished.lines, seen), (2, vec!["one".to_owned(), "two".to_owned()]));
+        let late = machine.execute("for-ever", deadline, drop).await.unwrap_err();
+        assert_eq!(late.kind(), FailureKind::DeadlinePassed);
+        assert_eq!(late.details()[0].text, "still at it");
+        assert_eq!(*asked.lock().unwrap(), ["run list with TOKEN", "run for-ever with TOKEN"]);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_goes_astray_is_stopped() {
+        let temporary = tempfile::tempdir().unwrap();
+        let lines = vec!["x".repeat(MOST_OUTPUT / 2); 3];
+        let script = Fake { commands: BTreeMap::from([("yes".into(), lines)]), ..Fake::default() };
+        let machine = machine(&temporary, script);
+        let mut seen = 0;
+        let stopped = machine.execute("yes", Duration::from_mins(1), |_| seen += 1).await.unwrap_err();
+        assert_eq!((seen, stopped.message()), (1, "`yes` wrote more than 16.0 MB"));
+    }
+}

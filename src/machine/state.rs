@@ -1,0 +1,375 @@
+//! What runs, on disk: one folder per address. Intent is written before anything is started.
+//!
+//! Invariant: whatever a lab starts carries its folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
+//! when everything here is lost.
+
+pub mod alive;
+pub mod readiness;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use crate::core::claim::Claim;
+use crate::core::failure::{Failure, Result};
+use crate::core::model::{FileName, LabAddress, LabId, RuntimeKind, Wishes};
+use crate::core::settings::Settings;
+use crate::machine::state::alive::{is_running, lives};
+use crate::machine::state::readiness::Readiness;
+
+/// The variable that marks every process of a running lab with the lab's folder.
+pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
+
+const SCHEMA: u32 = 1;
+
+/// How long a process may have what it was born with, before its own program begins.
+const INHERITED: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The folder of the lab on one address, and everything in it.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    root: Utf8PathBuf,
+    address: LabAddress,
+}
+
+/// The right to change what runs on an address; given back when dropped, also by a kill.
+#[derive(Debug)]
+pub struct RunLock {
+    _claim: Claim,
+}
+
+/// What is, or was meant to be, running.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunState {
+    schema: u32,
+    /// The lab.
+    pub lab: LabId,
+    /// Where it listens.
+    pub address: LabAddress,
+    /// How its components run.
+    pub runtime: RuntimeKind,
+    /// Folders of the tools' commands where the lab's commands run, first wins.
+    pub path: Vec<Utf8PathBuf>,
+    /// Name and version of each tool.
+    pub tools: Vec<(String, String)>,
+    /// The lab's files that were laid down.
+    #[serde(default)]
+    pub files: Vec<FileName>,
+    /// Whether the user asked to leave it running (`--keep`).
+    pub kept: bool,
+    /// In the order they were started.
+    pub services: Vec<ServiceRecord>,
+    /// What the environment is made of; `None` for a lab without one.
+    #[serde(default)]
+    pub environment: Option<Wishes>,
+    /// The network of the lab's own that its processes are in, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<u64>,
+}
+
+/// One component that stays in the background.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// Its name, unique in the lab.
+    pub name: String,
+    /// The command line as shown.
+    pub command: String,
+    /// Where it answers, for `status`.
+    pub listens: Vec<String>,
+    /// What makes it ready.
+    pub ready: Readiness,
+    /// The process, once it was started. Its process group has the same number.
+    pub process: Option<ProcessRecord>,
+}
+
+/// A process that cannot be mistaken for a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRecord {
+    /// Process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot, from /proc/PID/stat.
+    pub start_ticks: u64,
+    /// Start time in seconds since 1970, for people.
+    pub started: u64,
+    /// Its number inside the lab's machine, where that has process ids of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<i32>,
+}
+
+impl ProcessRecord {
+    /// Its number as seen from here, inside the lab's machine or outside of it; `None` once it has ended.
+    pub fn pid_here(&self) -> Option<i32> {
+        let numbers = std::iter::once(self.pid).chain(self.inside);
+        numbers.into_iter().find(|pid| is_running(*pid, self.start_ticks))
+    }
+}
+
+impl RunDir {
+    /// The folder for an address; nothing is created yet.
+    pub fn new(state_dir: &Utf8Path, address: LabAddress) -> Self {
+        Self { root: state_dir.join("run").join(address.to_string()), address }
+    }
+
+    /// The folder of the lab that these settings are about.
+    pub fn of(settings: &Settings) -> Self {
+        Self::new(&settings.dirs.state, settings.address)
+    }
+
+    /// The folders of all addresses that have one.
+    pub fn all(state_dir: &Utf8Path) -> Result<Vec<Self>> {
+        let entries = match fs::read_dir(state_dir.join("run")) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            if let Some(address) = name.to_str().and_then(|name| name.parse().ok()) {
+                found.push(Self::new(state_dir, address));
+            }
+        }
+        found.sort_by_key(|run| run.address);
+        Ok(found)
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// The address it belongs to.
+    pub fn address(&self) -> LabAddress {
+        self.address
+    }
+
+    /// The working directory of the lab's commands.
+    pub fn work(&self) -> Utf8PathBuf {
+        self.root.join("work")
+    }
+
+    /// Temporary files of the lab's commands; they go with the lab.
+    pub fn temporary(&self) -> Utf8PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
+    pub fn program(&self) -> Utf8PathBuf {
+        self.packages().join("meshlab")
+    }
+
+    /// Packages that are made for the lab.
+    pub fn packages(&self) -> Utf8PathBuf {
+        self.root.join("packages")
+    }
+
+    /// Commands of meshlab's own that the lab's PATH needs.
+    pub fn bin(&self) -> Utf8PathBuf {
+        self.root.join("bin")
+    }
+
+    /// The control group below which Nomad puts its tasks, where it runs as root.
+    pub fn control_group(&self) -> String {
+        format!("meshlab-{}.slice", self.address)
+    }
+
+    /// Where Nomad keeps the folders of allocations.
+    pub fn allocations(&self) -> Utf8PathBuf {
+        self.root.join("nomad").join("alloc")
+    }
+
+    /// Tokens, for their owner alone.
+    pub fn secrets(&self) -> Utf8PathBuf {
+        self.root.join("secrets")
+    }
+
+    /// What the services write.
+    pub fn logs(&self) -> Utf8PathBuf {
+        self.root.join("logs")
+    }
+
+    /// What a service wrote.
+    pub fn log(&self, service: &str) -> Utf8PathBuf {
+        self.logs().join(format!("{service}.log"))
+    }
+
+    fn state_file(&self) -> Utf8PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// The lock lies beside the folder, so that removing the folder doesn't remove it from under another process.
+    fn lock_file(&self) -> Utf8PathBuf {
+        self.root.with_extension(format!("{}.lock", self.root.extension().unwrap_or_default()))
+    }
+
+    /// Takes the right to change what runs here, or says who has it. A meshlab that was killed may leave it for a moment to
+    /// what it was just starting; that is waited for.
+    pub async fn lock(&self) -> Result<RunLock> {
+        let deadline = Instant::now() + INHERITED;
+        loop {
+            match Claim::try_now(&self.lock_file())? {
+                Ok(claim) => return Ok(RunLock { _claim: claim }),
+                Err(holder) if holder.is_some_and(lives) || Instant::now() >= deadline => {
+                    return Err(self.taken(holder));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// The same, without waiting for anybody.
+    pub fn lock_now(&self) -> Result<RunLock> {
+        let claim = Claim::try_now(&self.lock_file())?.map_err(|holder| self.taken(holder))?;
+        Ok(RunLock { _claim: claim })
+    }
+
+    fn taken(&self, holder: Option<u32>) -> Failure {
+        let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
+        Failure::failed(format!("another meshlab is at work on {}", self.address))
+            .detail("process", who)
+            .hint(format!(
+                "wait for it, or give this lab an address of its own: --address {}",
+                self.address.another()
+            ))
+    }
+
+    /// What is recorded here, if anything is. A file that cannot be read counts as lost, not as fatal.
+    pub fn load(&self) -> Option<RunState> {
+        let text = fs::read_to_string(self.state_file()).ok()?;
+        serde_json::from_str::<RunState>(&text).ok().filter(|state| state.schema == SCHEMA)
+    }
+
+    /// Whether anything lies here.
+    pub fn exists(&self) -> bool {
+        self.root.exists()
+    }
+
+    /// Records the state in one step: a reader sees the old one or the new one.
+    pub fn save(&self, state: &RunState) -> Result<()> {
+        let text = serde_json::to_string_pretty(state)
+            .map_err(|error| Failure::failed("cannot record the lab's state").seen(&error))?;
+        let beside = self.root.join("state.json.new");
+        fs::write(&beside, text)?;
+        fs::rename(&beside, self.state_file())?;
+        Ok(())
+    }
+
+    /// Creates the folder, for its owner alone.
+    pub fn create(&self) -> Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        if let Some(parent) = self.root.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&self.root)
+            .map_err(|error| Failure::failed(format!("cannot create {}", self.root)).seen(&error))?;
+        for folder in [self.work(), self.temporary(), self.bin(), self.logs()] {
+            fs::create_dir(folder)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder, and the folder above if it is empty then.
+    pub fn remove(&self, lock: RunLock) -> Result<()> {
+        if self.root.exists() {
+            fs::remove_dir_all(&self.root)?;
+        }
+        drop(lock);
+        if let Some(parent) = self.root.parent() {
+            // Other labs may live there: only an empty folder goes.
+            let _ = std::fs::remove_dir(parent);
+        }
+        Ok(())
+    }
+}
+
+impl RunState {
+    /// A lab about to start, with nothing started yet.
+    pub fn new(
+        lab: LabId,
+        address: LabAddress,
+        path: Vec<Utf8PathBuf>,
+        tools: Vec<(String, String)>,
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            lab,
+            address,
+            runtime: RuntimeKind::of(address),
+            path,
+            tools,
+            files: Vec::new(),
+            kept: false,
+            services: Vec::new(),
+            environment: None,
+            network: None,
+        }
+    }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_dir(temporary: &tempfile::TempDir) -> RunDir {
+        RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT)
+    }
+
+    #[tokio::test]
+    async fn what_is_saved_is_loaded_and_removal_leaves_nothing() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let lock = run.lock().await.unwrap();
+        run.create().unwrap();
+        let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
+        run.save(&state).unwrap();
+        assert_eq!(run.load().unwrap().lab, state.lab);
+        assert_eq!(RunDir::all(Utf8Path::from_path(temporary.path()).unwrap()).unwrap().len(), 1);
+        run.remove(lock).unwrap();
+        assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_second_holder_is_told_who_has_it() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let _lock = run.lock().await.unwrap();
+        let refused = run.lock().await.unwrap_err();
+        assert!(refused.message().contains("127.0.0.1"), "{refused}");
+        assert_eq!(refused.details()[0].text, std::process::id().to_string());
+    }
+
+    #[tokio::test]
+    async fn a_dead_holder_is_waited_for() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        let inherited = Claim::try_now(&run.lock_file()).unwrap().unwrap();
+        // More than any system has.
+        std::fs::write(run.lock_file(), "4194305").unwrap();
+        assert!(run.lock_now().unwrap_err().details()[0].text.contains("4194305"));
+        let begins = async {
+            tokio::time::sleep(PAUSE).await;
+            drop(inherited);
+        };
+        let (locked, ()) = tokio::join!(run.lock(), begins);
+        locked.unwrap();
+    }
+
+    #[test]
+    fn a_damaged_state_counts_as_lost() {
+        let temporary = tempfile::tempdir().unwrap();
+        let run = run_dir(&temporary);
+        run.create().unwrap();
+        std::fs::write(run.state_file(), "{").unwrap();
+        assert!(run.load().is_none());
+    }
+}

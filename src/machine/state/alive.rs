@@ -1,0 +1,173 @@
+//! Whether a process still runs: the moments in which that is not plain.
+
+use std::time::{Duration, Instant};
+
+use procfs::process::{Process, Stat};
+use rustix::process::Signal;
+
+/// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
+/// a `kill -9`, whoever inherited it may take its time.
+pub fn is_running(pid: i32, started: u64) -> bool {
+    settled(|| Seen::of(pid, started), LONGEST_PASSING)
+}
+
+/// Whether there is a process of this id, and not only what is left of one until its parent notices.
+pub fn lives(pid: u32) -> bool {
+    let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
+    process.and_then(|process| process.stat().ok()).is_some_and(|stat| !is_zombie(&stat))
+}
+
+/// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
+const LONGEST_PASSING: Duration = Duration::from_millis(300);
+
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a look at a process finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Running,
+    Ended,
+    /// Its first thread is a zombie beside others. It is about to be replaced: see [`has_ended`]. Or it was killed, and another
+    /// thread is between having taken the signal and dying of it. Either is soon over. It stays so where a program ended its
+    /// first thread on purpose and goes on without it.
+    Passing,
+}
+
+impl Seen {
+    fn of(pid: i32, started: u64) -> Self {
+        let Ok(process) = Process::new(pid) else { return Self::Ended };
+        match process.stat() {
+            Ok(stat) if stat.starttime == started => {
+                if !is_zombie(&stat) {
+                    Self::Running
+                } else if has_ended(&stat) || all_die(&process) {
+                    Self::Ended
+                } else {
+                    Self::Passing
+                }
+            }
+            _ => Self::Ended,
+        }
+    }
+}
+
+/// Whether every thread was killed: it dies, or will as soon as it gets to run. One that calls `exec` is not.
+fn all_die(process: &Process) -> bool {
+    /// The kernel's mark for a thread in its last moments.
+    const EXITING: u32 = 0x4;
+    const KILL: u64 = 1 << (Signal::KILL.as_raw() - 1);
+    let Ok(threads) = process.tasks() else { return true };
+    threads.flatten().all(|thread| {
+        let is_killed = || thread.status().is_ok_and(|status| status.sigpnd & KILL != 0);
+        // One that cannot be read is gone.
+        thread.stat().map_or(true, |stat| is_zombie(&stat) || stat.flags & EXITING != 0 || is_killed())
+    })
+}
+
+/// Whether it runs, once that is plain.
+fn settled(mut look: impl FnMut() -> Seen, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        match look() {
+            Seen::Running => return true,
+            Seen::Ended => return false,
+            Seen::Passing if Instant::now() >= deadline => return true,
+            Seen::Passing => std::thread::sleep(LOOK_PAUSE),
+        }
+    }
+}
+
+/// The first thread of a program is a zombie for a moment, too, when another thread calls `exec`, as that of
+/// `consul connect envoy` does: the other one is still there then, and takes its place.
+pub(in crate::machine) fn has_ended(stat: &Stat) -> bool {
+    is_zombie(stat) && stat.num_threads <= 1
+}
+
+fn is_zombie(stat: &Stat) -> bool {
+    matches!(stat.state, 'Z' | 'X')
+}
+
+/// When a process started, in clock ticks since boot; `None` if there is none of that id.
+pub fn start_ticks(pid: i32) -> Option<u64> {
+    Process::new(pid).and_then(|process| process.stat()).ok().map(|stat| stat.starttime)
+}
+
+#[cfg(test)]
+pub(in crate::machine) mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// Waits until something holds that soon does.
+    pub(in crate::machine) fn until(holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !holds() {
+            assert!(Instant::now() < deadline);
+            std::thread::sleep(LOOK_PAUSE);
+        }
+    }
+
+    #[test]
+    fn a_first_thread_that_another_one_is_about_to_replace_has_not_ended() {
+        let mut stat = Process::myself().unwrap().stat().unwrap();
+        for (state, threads, ended) in [('S', 1, false), ('Z', 2, false), ('Z', 1, true), ('Z', 0, true)] {
+            (stat.state, stat.num_threads) = (state, threads);
+            assert_eq!(has_ended(&stat), ended, "{state} {threads}");
+        }
+    }
+
+    #[test]
+    fn a_first_thread_that_is_a_zombie_is_looked_at_until_it_is_plain_why() {
+        let runs = |looks: &[Seen], patience: Duration| {
+            let mut looks = looks.iter().copied();
+            let mut last = Seen::Running;
+            let look = || {
+                last = looks.next().unwrap_or(last);
+                last
+            };
+            (settled(look, patience), looks.count())
+        };
+        let patient = Duration::from_mins(1);
+        // Killed.
+        assert_eq!(runs(&[Seen::Passing, Seen::Passing, Seen::Ended], patient), (false, 0));
+        // Replaced.
+        assert_eq!(runs(&[Seen::Passing, Seen::Running], patient), (true, 0));
+        // It stays.
+        assert_eq!(runs(&[Seen::Passing], Duration::from_millis(5)), (true, 0));
+        // Nothing to wait for.
+        assert_eq!(runs(&[Seen::Running, Seen::Ended], patient), (true, 1));
+    }
+
+    /// This test program again, as a program with many threads.
+    #[test]
+    #[ignore = "run by the test that kills it"]
+    fn many_threads() {
+        for _ in 0..200 {
+            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(20)));
+        }
+        writeln!(std::io::stdout(), "begun").unwrap();
+        std::thread::sleep(Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_was_killed_does_not_run_while_its_threads_end() {
+        let many_threads = "machine::state::alive::tests::many_threads";
+        for _ in 0..5 {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", "--nocapture", many_threads])
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert!(lines.any(|line| line.unwrap().ends_with("begun")));
+            let pid = i32::try_from(child.id()).unwrap();
+            let started = start_ticks(pid).unwrap();
+            assert!(is_running(pid, started));
+            child.kill().unwrap();
+            until(|| is_zombie(&Process::new(pid).unwrap().stat().unwrap()));
+            assert!(!is_running(pid, started));
+            child.wait().unwrap();
+        }
+    }
+}

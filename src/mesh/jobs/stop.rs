@@ -1,0 +1,161 @@
+//! Stopping jobs: afterwards neither Nomad nor Consul knows of them.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::{JOB_LABEL, Jobs};
+use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::failure::{Failure, FailureKind, Result};
+use crate::mesh::api::nomad::Allocation;
+
+/// The longest that Nomad holds an answer back while nothing changes.
+const WATCH: Duration = Duration::from_millis(500);
+
+/// A job whose tasks are still wanted after this long is stopped once more: Nomad may have been noting at that very moment that
+/// its deployment was a success, and have put the job back as it was.
+const AGAIN: Duration = Duration::from_secs(3);
+
+const LOOK: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(25);
+
+/// How long Nomad may take to forget what has ended, however long that took.
+const FORGETTING: Duration = Duration::from_secs(20);
+
+/// Nomad collects what has ended when it is asked to, not what ends a moment later: it is asked again after so many looks.
+const LOOKS_PER_COLLECTION: usize = 20;
+
+/// Stops jobs, waits until their tasks have ended, takes back what they registered and has Nomad forget them. Returns
+/// those that were there.
+pub async fn stop(
+    jobs: &Jobs,
+    names: &[String],
+    patience: Duration,
+    reporter: &SharedReporter,
+) -> Result<Vec<String>> {
+    let started = Instant::now();
+    let deadline = started + patience;
+    let known = jobs.nomad.jobs().await?;
+    let there: Vec<String> =
+        names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
+    for job in &there {
+        reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("stopping {job}") }));
+        jobs.nomad.deregister(job, false).await?;
+    }
+    let before = services(jobs).await?;
+    let (mut index, mut told) = (0, Instant::now());
+    loop {
+        let (allocations, at) = jobs.nomad.allocations(index, WATCH).await?;
+        index = at;
+        let alive: Vec<&Allocation> = allocations
+            .iter()
+            .filter(|allocation| names.contains(&allocation.job))
+            .filter(|allocation| ["pending", "running"].contains(&allocation.client_status.as_str()))
+            .collect();
+        if alive.is_empty() {
+            break;
+        }
+        let untold: BTreeSet<&str> =
+            alive.iter().filter(|one| is_wanted(one)).map(|one| one.job.as_str()).collect();
+        if told.elapsed() >= AGAIN {
+            for job in there.iter().filter(|job| untold.contains(job.as_str())) {
+                jobs.nomad.deregister(job, false).await?;
+            }
+            told = Instant::now();
+        }
+        // A client that was refused once, when it was new, asks again what it has to do only after many seconds.
+        jobs.nomad.nudge(LOOK).await;
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "some tasks do not end")
+                .detail("alive", alive.into_iter().map(in_words).collect::<Vec<_>>().join(", "))
+                .hint("`meshlab logs nomad` shows why; `meshlab down` ends everything"));
+        }
+    }
+    deregister(jobs, names, deadline).await?;
+    for job in &there {
+        jobs.nomad.deregister(job, true).await?;
+    }
+    forget(jobs, names, &before, deadline.max(Instant::now() + FORGETTING)).await?;
+    if !there.is_empty() {
+        reporter.report(Event::Runtime(RuntimeEvent::Done {
+            what: format!("stopped {}", there.join(", ")),
+            detail: "nothing of it is left in Nomad or Consul".to_owned(),
+            took: started.elapsed(),
+        }));
+    }
+    Ok(there)
+}
+
+fn is_wanted(allocation: &Allocation) -> bool {
+    allocation.desired_status == "run"
+}
+
+fn in_words(allocation: &Allocation) -> String {
+    let told = if is_wanted(allocation) { "not told to end" } else { "told to end" };
+    format!("{} ({}, {told})", allocation.job, allocation.client_status)
+}
+
+/// Removes the services that these jobs registered by themselves, and waits until Nomad has removed its own.
+async fn deregister(jobs: &Jobs, names: &[String], deadline: Instant) -> Result<()> {
+    loop {
+        let services = jobs.consul.agent_services().await?;
+        let registered = |job: &str| names.iter().any(|name| name == job);
+        for service in services.iter().filter(|service| service.label(JOB_LABEL).is_some_and(registered)) {
+            jobs.consul.deregister(&service.id).await?;
+        }
+        let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+        let own = |id: &str| {
+            allocations
+                .iter()
+                .any(|allocation| names.contains(&allocation.job) && id.contains(allocation.id.as_str()))
+        };
+        let left: Vec<&str> = services
+            .iter()
+            .filter(|service| service.id.starts_with("_nomad-task-") && own(&service.id))
+            .map(|service| service.service.as_str())
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "Nomad leaves services in Consul")
+                .detail("left", left.join(", "))
+                .hint("`meshlab logs nomad` shows why; `meshlab down` ends everything"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Has Nomad forget what has ended, and waits until it has, and until Consul's servers know what its agent does.
+async fn forget(jobs: &Jobs, names: &[String], before: &BTreeSet<String>, deadline: Instant) -> Result<()> {
+    for look in 0_usize.. {
+        if look.is_multiple_of(LOOKS_PER_COLLECTION) {
+            jobs.nomad.collect_garbage().await?;
+        }
+        let (allocations, _) = jobs.nomad.allocations(0, Duration::ZERO).await?;
+        let allocations = allocations.iter().filter(|allocation| names.contains(&allocation.job));
+        let mut left: Vec<String> = allocations
+            .map(|allocation| format!("allocation {} of {}", allocation.id, allocation.job))
+            .collect();
+        let (now, catalog) = (services(jobs).await?, jobs.consul.catalog().await?);
+        let ended = before.difference(&now);
+        left.extend(ended.filter(|name| catalog.contains(*name)).map(|name| format!("service {name}")));
+        if left.is_empty() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(FailureKind::DeadlinePassed, "what has ended is not forgotten")
+                .detail("left", left.join(", "))
+                .hint(
+                    "`meshlab logs nomad` and `meshlab logs consul` show why; `meshlab down` ends everything",
+                ));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// The names of the agent's services.
+async fn services(jobs: &Jobs) -> Result<BTreeSet<String>> {
+    Ok(jobs.consul.agent_services().await?.into_iter().map(|service| service.service).collect())
+}

@@ -1,0 +1,141 @@
+//! The four components: how each is started and what makes it ready.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::address::{CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP};
+use super::{BRIDGE_FILE, Vm, consul, nomad};
+use crate::core::failure::Result;
+use crate::core::model::Network;
+use crate::machine::ServiceSpec;
+use crate::machine::ports::NeededPort;
+use crate::machine::state::readiness::Readiness;
+
+const REPOSITORY: u16 = 8090;
+
+/// A part of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// The mesh's control plane.
+    Consul,
+    /// The package repository.
+    Repo,
+    /// The load balancer, nginx.
+    Lb,
+    /// The scheduler.
+    Nomad,
+}
+
+impl Component {
+    /// All of them, in the order in which one may need another.
+    pub const ALL: [Self; 4] = [Self::Consul, Self::Repo, Self::Lb, Self::Nomad];
+
+    /// Whether it is started once those before it are ready. Nomad looks for Consul when it starts; one that refuses it then,
+    /// as Consul does before its access control is set up, is asked again only twenty seconds later.
+    pub fn comes_last(self) -> bool {
+        self == Self::Nomad
+    }
+
+    /// Its name as a service of the lab.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Consul => "consul",
+            Self::Repo => "repo",
+            Self::Lb => "lb",
+            Self::Nomad => "nomad",
+        }
+    }
+
+    /// The component with this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.name() == name)
+    }
+
+    /// The ports it listens on, each with what it is for.
+    pub fn ports(self) -> Vec<NeededPort> {
+        let ports: &[(u16, &str, bool)] = match self {
+            Self::Consul => &[
+                (CONSUL_HTTP, "Consul's HTTP API and UI", false),
+                (8502, "Consul's xDS", false),
+                (8600, "Consul's DNS", true),
+                (8300, "Consul's servers", false),
+                (8301, "Consul's gossip", true),
+            ],
+            Self::Repo => &[(REPOSITORY, "the package repository", false)],
+            Self::Lb => &[(LOAD_BALANCER, "the load balancer", false)],
+            Self::Nomad => &[
+                (NOMAD_HTTP, "Nomad's HTTP API and UI", false),
+                (4647, "Nomad's servers", false),
+                (4648, "Nomad's gossip", true),
+            ],
+        };
+        let needed = |(port, purpose, udp): &(u16, &str, bool)| NeededPort {
+            port: *port,
+            purpose: (*purpose).to_owned(),
+            udp: *udp,
+            door: [CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP].contains(port),
+        };
+        ports.iter().map(needed).collect()
+    }
+
+    /// How it is started, as a person would type it in the lab's folder.
+    pub fn spec(self, vm: &Vm) -> ServiceSpec {
+        let address = vm.run.address();
+        let (command, ready) = match self {
+            Self::Consul => {
+                let own: Vec<String> =
+                    vm.wishes.consul.iter().map(|file| format!(" -config-file {file}")).collect();
+                (
+                    format!(
+                        "consul agent -config-file consul.hcl{} -config-file ../secrets/consul.hcl",
+                        own.concat()
+                    ),
+                    Readiness::ConsulLeader { port: CONSUL_HTTP },
+                )
+            }
+            Self::Repo => (
+                format!("meshlab repo serve --listen {} --packages packages.json", address.port(REPOSITORY)),
+                Readiness::Tcp { port: REPOSITORY },
+            ),
+            Self::Lb => (
+                "nginx -p . -c nginx.conf -g 'daemon off;'".to_owned(),
+                Readiness::Tcp { port: LOAD_BALANCER },
+            ),
+            Self::Nomad => (
+                // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
+                // that is too deep for the system, which takes 107 bytes.
+                match vm.wishes.network {
+                    Network::Machine => "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
+                    // Envoys on a bridge reach Consul by a socket, unless Nomad finds an address in its environment.
+                    Network::Bridge => format!(
+                        "env PLUGIN_UNIX_SOCKET_DIR=../tmp CONSUL_GRPC_ADDR= nomad agent -config nomad.hcl \
+                         -config {BRIDGE_FILE} -config ../secrets/nomad.hcl"
+                    ),
+                },
+                Readiness::Nomad { port: NOMAD_HTTP },
+            ),
+        };
+        let listens = self
+            .ports()
+            .into_iter()
+            .filter(|port| shown(port.port))
+            .map(|port| format!("{} {}", address.port(port.port), port.purpose));
+        ServiceSpec { name: self.name().to_owned(), command, listens: listens.collect(), ready }
+    }
+
+    /// Does what is left to do once it is ready, the first time or again; says in words what that was.
+    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<String> {
+        match self {
+            Self::Consul => consul::settle(vm, patience).await,
+            Self::Nomad => nomad::settle(vm, patience).await,
+            Self::Repo | Self::Lb => Ok(String::new()),
+        }
+    }
+}
+
+/// Whether a port is worth a person's look: those between servers are not.
+fn shown(port: u16) -> bool {
+    [CONSUL_HTTP, 8502, 8600, REPOSITORY, LOAD_BALANCER, NOMAD_HTTP].contains(&port)
+}

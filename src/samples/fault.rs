@@ -1,0 +1,99 @@
+//! Makes an instance of a sample service slow or failing, and well again.
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+use url::Url;
+
+use super::local_url::address_of;
+use super::server::{Asked, FAULT};
+use crate::core::failure::{Failure, Result};
+use crate::core::http;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What is to become of the fault.
+#[derive(Debug, Clone, Copy)]
+pub enum Wish {
+    /// It is only looked at.
+    Tell,
+    /// It is replaced.
+    Set(Asked),
+    /// There is none any more.
+    Clear,
+}
+
+/// Asks the instance at `url` itself, beside the mesh, and says in a line what is wrong with it from now on.
+pub async fn run(url: &Url, wish: Wish) -> Result<String> {
+    let address = address_of(url)?;
+    let (method, body) = match wish {
+        Wish::Tell => (Method::GET, Vec::new()),
+        // Numbers and switches can always be written.
+        Wish::Set(asked) => (Method::PUT, serde_json::to_vec(&asked).unwrap_or_default()),
+        Wish::Clear => (Method::DELETE, Vec::new()),
+    };
+    let cannot = || {
+        Failure::failed(format!("the instance at {url} was not asked for a fault"))
+            .hint("give the address of an add-svc, sub-svc or frontend itself; `meshlab status` lists them")
+    };
+    let answer =
+        http::request(method, address, FAULT, body, DEADLINE).await.map_err(|error| cannot().seen(&error))?;
+    let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    if answer.status != StatusCode::OK {
+        let reason = told.get("reason").and_then(Value::as_str);
+        let reason = reason.map_or_else(|| answer.text().chars().take(200).collect(), str::to_owned);
+        return Err(cannot().detail("seen", format!("{}: {reason}", answer.status)));
+    }
+    let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("?");
+    Ok(format!(
+        "{address} (instance {}, {}): {}",
+        header("x-instance"),
+        header("x-version"),
+        in_words(told.get("fault").unwrap_or(&Value::Null))
+    ))
+}
+
+fn in_words(fault: &Value) -> String {
+    if fault.is_null() {
+        return "no fault".to_owned();
+    }
+    let number = |name: &str| fault.get(name).and_then(Value::as_u64).filter(|number| *number > 0);
+    let mut parts = Vec::new();
+    if let Some(delay) = number("delay_ms") {
+        parts.push(format!("after {delay} ms"));
+    }
+    if let Some(status) = number("status") {
+        parts.push(format!("with status {status}"));
+    }
+    let share = fault.get("share").and_then(Value::as_f64).unwrap_or(1.0);
+    let which =
+        if share < 1.0 { format!("{} % of its answers", share * 100.0) } else { "every answer".to_owned() };
+    let health = match fault.get("health").and_then(Value::as_bool) {
+        Some(true) => ", health checks included",
+        _ => ", health checks excepted",
+    };
+    format!("{which} {}{health}", parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fault_is_told_in_words() {
+        let told = [
+            json!(null),
+            json!({"delay_ms": 300, "status": null, "share": 1.0, "health": false}),
+            json!({"delay_ms": 0, "status": 503, "share": 0.25, "health": true}),
+            json!({"delay_ms": 2000, "status": 500, "share": 1.0, "health": false}),
+        ];
+        insta::assert_snapshot!(told.each_ref().map(in_words).join("\n"), @r"
+        no fault
+        every answer after 300 ms, health checks excepted
+        25 % of its answers with status 503, health checks included
+        every answer after 2000 ms with status 500, health checks excepted
+        ");
+    }
+}
