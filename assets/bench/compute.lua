@@ -1,9 +1,9 @@
--- One call, again and again, by wrk: posts the calculator's expression and looks at each answer.
+-- The script of wrk: repeats one call, for instance with the calculator's expression, and checks each answer.
 --
 -- wrk -s compute.lua URL -- METHOD ANSWER [BODY]
 --
--- ANSWER is the right body without white space. Whatever else comes back with status 200 is counted as wrong.
--- At the end a block of lines is printed that meshlab reads (src/bench/block.rs).
+-- ANSWER is the expected body without white space. Any other body with status 200 counts as wrong.
+-- At the end, the script prints a block of lines that meshlab reads (src/bench/block.rs).
 
 local expected
 
@@ -14,7 +14,7 @@ function init(args)
       wrk.body = args[3]
       wrk.headers["Content-Type"] = "application/json"
    end
-   -- Globals, because `done` asks each thread for them by name.
+   -- Globals, because `done` reads them from each thread by name.
    not_200, wrong, sample_status, sample_body = 0, 0, 0, ""
 end
 
@@ -48,7 +48,7 @@ local function fact(name, value)
    io.write(string.format("%s %d\n", name, value))
 end
 
--- To find a latency, wrk walks through all microseconds from the fastest one on. So many steps take seconds.
+-- To find a latency, wrk steps through all microseconds from the fastest latency up. This many steps take seconds.
 local STEPS = 2e9
 local ROWS = 20000
 
@@ -58,7 +58,7 @@ local function every_latency(latency)
    end
 end
 
--- Where there are too many: the latencies at chosen shares of all answers.
+-- If there are too many latencies: those at selected percentiles.
 local function chosen_latencies(latency, answers)
    local pieces = math.max(50, math.min(2000, math.floor(STEPS / (latency.max - latency.min))))
    local shares = { 75, 90, 99, 99.5, 99.9, 99.95, 99.99 }

@@ -1,9 +1,9 @@
 "use strict";
-// Text from outside is only ever set as text, never as markup.
-const EVERY = 2000, PATIENCE = 6000;
+// Text from Consul is always inserted as text, never as HTML.
+const INTERVAL_MS = 2000, TIMEOUT_MS = 6000;
 const SIGNS = { passing: "●", warning: "▲", critical: "✕", unknown: "○" };
 const WORDS = { passing: "passing", warning: "warning", critical: "critical", unknown: "no checks" };
-// The first of `names` that Consul knows, as a service or as an instance, gives a node its state.
+// A node shows the status of the first of its `names` that is a service or an instance in Consul.
 const NODES = [
   { x: 14, y: 105, w: 72, h: 50, label: "client", sub: "curl, wrk" },
   { x: 126, y: 98, w: 126, h: 64, label: "LB", sub: "nginx :80 / :8088", names: ["lb", "nginx"] },
@@ -48,7 +48,7 @@ for (const node of NODES) {
   node.group = group;
 }
 
-// What Consul says of a name: of the service, else of the instance with that id.
+// Finds the service with this name, or else the instance with this id.
 function found(state, name) {
   for (const service of state.services) {
     if (service.name === name) return { status: service.status, of: service };
@@ -62,7 +62,7 @@ function showNode(node, state) {
   let status = "unknown", says = "not registered";
   if (node.own) [status, says] = ["passing", "this page"];
   else if (node.consul) [status, says] = is_up ? ["passing", "answers"] : ["critical", "does not answer"];
-  else if (!node.names) says = "anyone";
+  else if (!node.names) says = "any HTTP client";
   else for (const name of node.names) {
     const seen = found(state, name);
     if (!seen) continue;
@@ -87,7 +87,7 @@ function card(service) {
   for (const instance of service.instances) {
     const checks = element("ul", {});
     for (const check of instance.checks) {
-      const line = element("li", { class: "state " + classOf(check.status) }, check.name || "a check");
+      const line = element("li", { class: "state " + classOf(check.status) }, check.name || "unnamed check");
       if (check.status !== "passing" && check.output) line.append(element("span", { class: "output" }, check.output));
       checks.append(line);
     }
@@ -103,37 +103,37 @@ function show(state) {
   banner.hidden = state.consul.error === null;
   document.body.classList.toggle("stale", !banner.hidden);
   if (!banner.hidden) {
-    const old = state.as_of ? ` What is shown is of ${new Date(state.as_of).toLocaleTimeString()}.` : "";
-    const text = `Consul at ${state.consul.address} cannot be asked: ${state.consul.error}.${old}`;
+    const old = state.as_of ? ` This page shows the state of ${new Date(state.as_of).toLocaleTimeString()}.` : "";
+    const text = `Cannot read from Consul at ${state.consul.address}: ${state.consul.error}.${old}`;
     if (banner.textContent !== text) banner.textContent = text;
   }
   const healthy = state.services.filter((service) => service.status === "passing").length;
-  byId("tally").textContent = state.as_of === null ? "nothing is known yet" : `${healthy} of ${count(state.services.length, "service")} healthy`;
-  byId("footer").textContent = state.as_of === null ? "" : `As Consul told at ${new Date(state.as_of).toLocaleTimeString()}; asked every two seconds.`;
+  byId("tally").textContent = state.as_of === null ? "no data yet" : `${healthy} of ${count(state.services.length, "service")} healthy`;
+  byId("footer").textContent = state.as_of === null ? "" : `Read from Consul at ${new Date(state.as_of).toLocaleTimeString()}, updated every two seconds.`;
   for (const node of NODES) showNode(node, state);
-  // The cards are left alone while nothing changes, so that what is selected stays selected.
+  // Replaces the cards only if something changed, so that a text selection stays.
   const now = JSON.stringify([state.services, state.links, state.cut]);
   if (now === shown) return;
   shown = now;
   const cards = state.services.map(card);
   if (!cards.length) cards.push(element("p", { class: "none" }, "No service is registered."));
-  if (state.cut) cards.push(element("p", { class: "none" }, "There are more services than are shown here."));
+  if (state.cut) cards.push(element("p", { class: "none" }, "This page does not show all services: there are too many."));
   byId("services").replaceChildren(...cards);
   byId("links").replaceChildren(...state.links.map((link) =>
     element("a", { href: link.url, target: "_blank", rel: "noopener noreferrer" }, link.name)));
 }
 
-async function look() {
+async function refresh() {
   try {
-    const response = await fetch("/api/state", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-    if (!response.ok) throw new Error(`it answered ${response.status}`);
+    const response = await fetch("/api/state", { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`status ${response.status}`);
     show(await response.json());
   } catch (error) {
     byId("banner").hidden = false;
     document.body.classList.add("stale");
-    byId("banner").textContent = `The dashboard itself does not answer (${error.message}). It is asked again and again.`;
+    byId("banner").textContent = `The dashboard does not answer (${error.message}). This page tries again every two seconds.`;
     byId("tally").textContent = "not connected";
   }
-  setTimeout(look, EVERY);
+  setTimeout(refresh, INTERVAL_MS);
 }
-look();
+refresh();

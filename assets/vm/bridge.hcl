@@ -1,19 +1,19 @@
-# What Nomad needs beside its other configuration to give tasks a network of
-# their own: a bridge, on which each allocation has an address.
+# More configuration for Nomad, for tasks with their own network: a bridge, on
+# which each allocation (each instance of a group) has an address.
 
 client {
-  # Ports of such tasks are reached by this interface's address, from here
-  # and from other tasks.
+  # The ports of these tasks are reachable at the address of this interface,
+  # from the machine and from other tasks.
   network_interface = "{bridge_interface}"
   cni_path          = "{cni}"
 
-  # The same folder by a short name. Envoy asks Consul through a socket below
-  # it, and the name of a socket may have 107 bytes.
+  # A short path to the folder of all allocations. In it is the socket through
+  # which Envoy reaches Consul, and the path of a socket has at most 107 bytes.
   alloc_dir = "{allocations}"
 }
 
-# Each native sidecar gets a token of its own from Consul, for its service and
-# no other: Nomad signs who it is.
+# Nomad signs an identity for each native sidecar. Consul returns a token for it,
+# which is valid for the service of this sidecar only.
 consul {
   service_identity {
     aud = ["consul.io"]

@@ -1,5 +1,5 @@
-# One Consul server. It listens on the lab's address only and keeps what it
-# knows on disk, so that it comes back with it. Its secrets are elsewhere.
+# One Consul server. It listens on the lab's address only. It keeps its data on
+# disk, so it has them after a restart. Its secrets are in another file.
 
 server           = true
 bootstrap_expect = 1
@@ -27,18 +27,18 @@ ui_config {
   enabled = true
 }
 
-# Who has no token may look things up (DNS, the UI), and change nothing.
+# Without a token, a client may read (DNS, the UI) but change nothing.
 acl {
   enabled        = true
   default_policy = "deny"
 }
 
-# A single server: it need not wait long for others.
+# Short timeouts for the leader election: there is only one server.
 performance {
   raft_multiplier = 1
 }
 
-# Nothing of this leaves the machine.
+# Consul does not ask a server outside of this machine for updates.
 disable_update_check = true
 leave_on_terminate   = false
 log_level            = "info"

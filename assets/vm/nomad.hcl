@@ -30,15 +30,16 @@ client {
     owner = "ops"
   }
 
-  # No cloud is asked who we are: the answer would be long in coming.
+  # Nomad does not ask cloud providers for metadata: without a cloud, that takes
+  # long.
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
     "driver.allowlist"     = "raw_exec"
   }
 }
 
-# Tasks are plain processes: whoever may run jobs may run anything. Hence the
-# access control below.
+# Tasks are ordinary processes, so a user who may run a job may run any program.
+# That is the reason for the access control below.
 plugin "raw_exec" {
   config {
     enabled = true
@@ -64,7 +65,7 @@ ui {
   }
 }
 
-# Nothing of this leaves the machine.
+# Nomad does not ask a server outside of this machine for updates.
 disable_update_check = true
 leave_on_terminate   = false
 leave_on_interrupt   = false
