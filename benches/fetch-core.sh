@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches, checks and unpacks files into the working folder, one after the other, as one would by hand.
-# Usage: fetch-core.sh BASE-URL SUMS, where SUMS has a line "<sha256>  <file>" for each.
+# A hand-written baseline: downloads, verifies and unpacks files into the working directory, one after the other.
+# Usage: fetch-core.sh BASE-URL SUMS, where SUMS has a line "<sha256>  <file>" for each file.
 set -eu
 
 while read -r sum file; do

@@ -1,35 +1,35 @@
 #!/bin/sh
-# The calculator's environment from nothing to the first right answer, as one would script it by hand with the same
-# programs. Usage: first-click.sh ADDRESS JOBS-AND-CONFIGURATION MESH-CONFIGURATION [-detach]
-# Needs meshlab (which is the sample services), consul, nomad, envoy, nginx and curl on the PATH; writes into the working
-# folder. Prints "9" once that came back, then stays until it is told to end, and takes everything down.
+# A hand-written script with the programs of lab 2: the calculator's environment, from nothing to the first correct
+# result. Usage: first-click.sh ADDRESS JOBS-AND-CONFIGURATION MESH-CONFIGURATION [-detach]
+# Needs meshlab (for the sample services), consul, nomad, envoy, nginx and curl on the PATH. Writes into the working
+# directory. Prints "9" after the first correct result, then waits for a signal, a minute at most, and stops everything.
 #
-# It does what the sample's own scripts do: both agents in their quick development mode, without access control; one
-# job after the other; checks every 10 s, sidecars without any. In two things it is quicker than the sample: it polls
-# where that slept, and Nomad does not ask the clouds who it is.
+# It does what the scripts of the sample do: both agents in development mode, without access control; one job after the
+# other; checks every 10 s, and no checks for sidecars. It is faster than the sample in two ways: it polls instead of
+# sleeping, and Nomad does not ask cloud providers for metadata.
 set -eu
 
 address=$1
 files=$2
 mesh=$3
-# Without -detach, `nomad job run` waits until Nomad calls the job healthy: ten seconds after its check passed. That is how
-# the sample's script starts them, and how one learns that a job does not run. With it, the next job follows at once.
+# Without -detach, `nomad job run` waits until Nomad reports the job as healthy, ten seconds after its check passes. The
+# sample's script does that, and so it shows when a job does not run. With -detach, the next job starts at once.
 detach=${4:-}
 
 pids=
-# The agents last: Nomad ends its tasks, which tell Consul.
+# Repeats the signal until all processes are gone. Nomad ends its tasks, too.
 take_down() {
     trap '' INT TERM
     tries=0
-    while tell_all TERM && [ "$tries" -lt 400 ]; do
+    while signal_all TERM && [ "$tries" -lt 400 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done
-    tell_all KILL || true
+    signal_all KILL || true
 }
 
-# Fails if there is nobody left. The last one may have been started just before it would have been noted.
-tell_all() {
+# Fails if no process is left. `$!` may be a process that is not in `pids` yet.
+signal_all() {
     left=1
     for pid in $pids ${!:-}; do
         if kill -s "$1" "$pid" 2>/dev/null; then left=0; fi
@@ -40,13 +40,13 @@ trap take_down EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Every 50 ms, for two minutes at most.
-until_it_holds() {
+# Repeats a command every 50 ms until it succeeds, for two minutes at most.
+wait_for() {
     tries=0
     until "$@" 2>/dev/null; do
         tries=$((tries + 1))
         if [ "$tries" -ge 2400 ]; then
-            echo "still not: $*" >&2
+            echo "timeout: $*" >&2
             exit 1
         fi
         sleep 0.05
@@ -73,7 +73,7 @@ clicks() {
         -d '{"expression":"1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5"}' | grep -q '"result": *9}'
 }
 
-# The packages lie in a folder of nginx's.
+# nginx serves the packages from this folder.
 mkdir -p public/pkgs
 for service in add-svc sub-svc frontend dashboard; do
     ln -s "$(command -v meshlab)" "public/pkgs/$service"
@@ -86,10 +86,10 @@ consul agent -dev -ui -domain intra -bind "$address" -client "$address" -config-
 pids="$pids $!"
 nginx -e stderr -p "$PWD" -c nginx.conf >nginx.log 2>&1 &
 pids="$pids $!"
-until_it_holds consul_has_leader
+wait_for consul_has_leader
 nomad agent -dev -config nomad.hcl >nomad.log 2>&1 &
 pids="$pids $!"
-until_it_holds nomad_has_a_client
+wait_for nomad_has_a_client
 
 export NOMAD_ADDR="http://$address:4646"
 run() {
@@ -99,20 +99,20 @@ run() {
 }
 programs="-var consul=$(command -v consul) -var envoy=$(command -v envoy)"
 
-# The order of the sample, which started the dashboard first; but nobody waits for a dashboard.
+# The order of the sample, except for the dashboard: the sample starts it first, but no other job needs it.
 run addsvcJob
 run subsvcJob
 run frontendJob
 run sidecar-job
 run apiGatewayJob $programs
-# An Envoy whose sidecar Consul does not know yet ends, and Nomad starts it again after 15 s only.
-until_it_holds sidecars_are_registered
+# An Envoy ends if its sidecar is not in Consul yet, and Nomad restarts it only after 15 s.
+wait_for sidecars_are_registered
 run envoyJob $programs
 run dashboardJob
 
-until_it_holds clicks
+wait_for clicks
 
-# Until whoever started this has seen enough; a minute at most.
+# Waits until the caller ends this script, a minute at most.
 sleep 60 &
 pids="$pids $!"
 echo 9

@@ -1,23 +1,23 @@
 #!/bin/sh
-# Two services, two sidecars and an echo through both, as one would script it by hand with the same programs.
-# Needs meshlab (for its echo server and its nc), consul, envoy and curl on the PATH. Writes into the working folder.
-# Prints "echo" once the first echo came back, then stays until it is told to end, and takes everything down.
+# A hand-written script with the programs of lab 1: two services, two sidecars, and an echo through both.
+# Needs meshlab (for its echo server and its nc), consul, envoy and curl on the PATH. Writes into the working directory.
+# Prints "echo" after the first echo, then waits for a signal, a minute at most, and stops everything.
 set -eu
 
 pids=
-# Until all are gone: what is told to end before it is really started does not hear it.
+# Repeats the signal until all processes are gone: one that is still starting may miss it.
 take_down() {
     trap '' INT TERM
     tries=0
-    while tell_all TERM && [ "$tries" -lt 100 ]; do
+    while signal_all TERM && [ "$tries" -lt 100 ]; do
         tries=$((tries + 1))
         sleep 0.05
     done
-    tell_all KILL || true
+    signal_all KILL || true
 }
 
-# Fails if there is nobody left. The last one may have been started just before it would have been noted.
-tell_all() {
+# Fails if no process is left. `$!` may be a process that is not in `pids` yet.
+signal_all() {
     left=1
     for pid in $pids ${!:-}; do
         if kill -s "$1" "$pid" 2>/dev/null; then left=0; fi
@@ -28,13 +28,13 @@ trap take_down EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Every 50 ms, for a minute at most.
-until_it_holds() {
+# Repeats a command every 50 ms until it succeeds, for a minute at most.
+wait_for() {
     tries=0
     until "$@" 2>/dev/null; do
         tries=$((tries + 1))
         if [ "$tries" -ge 1200 ]; then
-            echo "still not: $*" >&2
+            echo "timeout: $*" >&2
             exit 1
         fi
         sleep 0.05
@@ -78,7 +78,7 @@ meshlab svc echo --listen 127.0.0.1:9090 >echo.log 2>&1 &
 pids="$pids $!"
 consul agent -dev -config-file services.hcl >consul.log 2>&1 &
 pids="$pids $!"
-until_it_holds has_leader
+wait_for has_leader
 
 sidecar() {
     exec consul connect envoy -sidecar-for "$1" -admin-bind "$2" -grpc-addr http://127.0.0.1:8502 \
@@ -89,9 +89,9 @@ pids="$pids $!"
 sidecar client 127.0.0.1:19001 &
 pids="$pids $!"
 
-until_it_holds echoes
+wait_for echoes
 
-# Until whoever started this has seen enough; a minute at most.
+# Waits until the caller ends this script, a minute at most.
 sleep 60 &
 pids="$pids $!"
 echo echo

@@ -11,7 +11,7 @@ job "apiGatewayJob" {
     task "gateway" {
       driver = "raw_exec"
 
-      # -register is how Consul's own documentation does it: no definition to write, and no check.
+      # -register, as in Consul's documentation: it needs no service definition, and it adds no check.
       config {
         command = var.consul
 

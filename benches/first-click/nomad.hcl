@@ -1,4 +1,4 @@
-# What the command line of `nomad agent -dev` has no flags for.
+# Settings for which `nomad agent -dev` has no flags.
 region     = "bj"
 datacenter = "dc-dev-01"
 bind_addr  = "ADDRESS"
@@ -13,7 +13,7 @@ client {
   network_interface = "lo"
   cgroup_parent     = "meshlab-ADDRESS.slice"
 
-  # Nothing of a benchmark leaves the machine, not even the question in which cloud this is. It is quicker, too.
+  # Nomad does not ask cloud providers for metadata: a benchmark sends nothing to other machines. It is faster, too.
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
   }

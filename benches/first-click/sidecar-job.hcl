@@ -1,6 +1,6 @@
 variable "address" {}
 
-# As in the sample: curl tells Consul of the sidecars, and they have no checks.
+# As in the sample: curl registers the sidecars in Consul, and they have no checks.
 locals {
   proxies = [
     { name = "add-svc-proxy", port = 21000, service = "add-svc", local_port = 9090, upstreams = [] },

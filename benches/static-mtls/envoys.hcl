@@ -1,5 +1,5 @@
-# Both Envoys as a Nomad job, as the mesh's are: with the same supervisor, the same share of the machine, and the same
-# way for their logs. All that differs is who wrote their configuration.
+# Both Envoys as a Nomad job, like the Envoys of the mesh: with the same supervisor, the same resources and the same
+# handling of logs. Only the source of their configuration differs.
 variable "envoy" {}
 variable "folder" {}
 
