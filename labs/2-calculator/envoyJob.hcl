@@ -74,7 +74,7 @@ job "envoyJob" {
         driver       = "raw_exec"
         kill_timeout = "2s"
 
-        # `consul connect envoy` makes the bootstrap and then runs Envoy in its place.
+        # `consul connect envoy` makes the bootstrap and then replaces itself with Envoy.
         config {
           command = "${NOMAD_ALLOC_DIR}/bin/consul"
 
