@@ -84,7 +84,7 @@ fn native_sidecars_are_spread_over_killed_and_replaced(place: Place) {
     let each = evidence("300 calls are spread").pop().unwrap();
     assert_eq!(each.matches('+').count(), 3, "{each}");
     has("the frontend's Envoy had calls to add-svc that failed", "upstream_rq_5xx");
-    has("calls were tried again, and well", "upstream_rq_retry_success");
+    has("calls were retried, and retries succeeded", "upstream_rq_retry_success");
     has("one in four calls", "v2: ");
     has("three instances, and all of them", "v2: all 100 calls");
     let finished = events.iter().find(|event| event["lab"] == "finished").unwrap();
