@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::check::Check;
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{ArtifactName, FileName, LabId, Network, Slug, StepId, Wishes};
+use crate::core::model::{ArtifactName, EnvironmentSpec, FileName, LabId, Network, Slug, StepId};
 use crate::core::nearest::nearest;
 use crate::machine::ServiceSpec;
 use crate::machine::ports::NeededPort;
@@ -27,7 +27,7 @@ pub struct Lab {
     /// Files that lie in its folder from the start, with their text.
     pub files: Vec<(FileName, String)>,
     /// The single-VM environment it runs on, if it needs one.
-    pub environment: Option<Wishes>,
+    pub environment: Option<EnvironmentSpec>,
     /// Its steps, in order.
     pub steps: Vec<Step>,
     /// What was learned, Markdown, one item each.
@@ -149,7 +149,7 @@ impl Lab {
 
     /// Whether its tasks may have networks of their own.
     pub fn has_networks(&self) -> bool {
-        self.environment.as_ref().is_some_and(|wishes| wishes.network == Network::Bridge)
+        self.environment.as_ref().is_some_and(|spec| spec.network == Network::Bridge)
     }
 
     /// The names of all that it starts and leaves in the background.

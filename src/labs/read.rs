@@ -13,7 +13,7 @@ use self::step::StepReader;
 use super::definition::Lab;
 use super::table::{Misplaced, Table};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{ArtifactName, FileName, LabAddress, LabId, Port, Wishes};
+use crate::core::model::{ArtifactName, EnvironmentSpec, FileName, LabAddress, LabId, Port};
 use crate::machine::ports::NeededPort;
 use crate::mesh::vm::{Component, is_own_file};
 
@@ -28,7 +28,7 @@ struct RawLab {
     tools: Vec<ArtifactName>,
     #[serde(default)]
     files: Vec<Spanned<FileName>>,
-    environment: Option<Spanned<Wishes>>,
+    environment: Option<Spanned<EnvironmentSpec>>,
     learned: Vec<String>,
     #[serde(default)]
     port: Vec<RawPort>,
@@ -83,9 +83,9 @@ fn read<'a>(
     let steps = table.take_list("step");
     let raw: RawLab = table.read()?;
     let mut files = Vec::new();
-    let environment = raw.environment.map(|wishes| (wishes.span(), wishes.into_inner()));
-    let of_environment = environment.iter().flat_map(|(at, wishes)| {
-        let files = wishes.consul.iter().chain(&wishes.jobs).chain(wishes.sources.values());
+    let environment = raw.environment.map(|spec| (spec.span(), spec.into_inner()));
+    let of_environment = environment.iter().flat_map(|(at, spec)| {
+        let files = spec.consul.iter().chain(&spec.jobs).chain(spec.sources.values());
         files.map(|name| (at.clone(), name.clone()))
     });
     let own = raw.files.into_iter().map(|name| (name.span(), name.into_inner()));
@@ -112,7 +112,7 @@ fn read<'a>(
         tools: raw.tools,
         ports: raw.port.into_iter().map(NeededPort::from).chain(of_environment).collect(),
         files,
-        environment: environment.map(|(_, wishes)| wishes),
+        environment: environment.map(|(_, spec)| spec),
         steps,
         learned: raw.learned,
     })

@@ -92,7 +92,7 @@ impl Session {
             apart::shorten(run)?;
         }
         let vm = match &lab.environment {
-            Some(wishes) => {
+            Some(spec) => {
                 let runtimes = components.runtimes;
                 if !runtimes.is_empty() {
                     let what = "packing runtimes".to_owned();
@@ -100,7 +100,7 @@ impl Session {
                 }
                 let at = run.clone();
                 let runtimes = blocking(move || packed_runtimes(&at, &runtimes)).await?;
-                Some(Vm::prepare(run.clone(), wishes.clone(), &components.packages, &runtimes)?)
+                Some(Vm::prepare(run.clone(), spec.clone(), &components.packages, &runtimes)?)
             }
             None => None,
         };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::claim::Claim;
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{FileName, LabAddress, LabId, RuntimeKind, Wishes};
+use crate::core::model::{EnvironmentSpec, FileName, LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
 use crate::machine::state::alive::{is_running, lives};
 use crate::machine::state::readiness::Readiness;
@@ -64,7 +64,7 @@ pub struct RunState {
     pub services: Vec<ServiceRecord>,
     /// What the environment is made of; `None` for a lab without one.
     #[serde(default)]
-    pub environment: Option<Wishes>,
+    pub environment: Option<EnvironmentSpec>,
     /// The network of the lab's own that its processes are in, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<u64>,

@@ -117,7 +117,7 @@ impl Images {
             components: lab.components(),
             published: lab.ports.iter().filter(|port| port.door).map(|port| port.port).collect(),
             store: settings.dirs.cache.clone(),
-            network: lab.environment.as_ref().map(|wishes| wishes.network).unwrap_or_default(),
+            network: lab.environment.as_ref().map(|spec| spec.network).unwrap_or_default(),
         })
     }
 }

@@ -178,7 +178,7 @@ async fn condition(run: &RunDir, service: &ServiceRecord) -> (&'static str, Weig
 fn version(state: &RunState, program: &str) -> String {
     let of_tool = state.tools.iter().find(|(name, _)| name == program).map(|(_, version)| version.clone());
     let published =
-        state.environment.iter().flat_map(|wishes| &wishes.packages).any(|name| name.as_str() == program);
+        state.environment.iter().flat_map(|spec| &spec.packages).any(|name| name.as_str() == program);
     match of_tool {
         Some(version) => version,
         None if published || program == "meshlab" => env!("CARGO_PKG_VERSION").to_owned(),

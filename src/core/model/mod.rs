@@ -2,6 +2,7 @@
 
 mod address;
 mod digest;
+mod environment_spec;
 mod hashed;
 mod name;
 mod platform;
@@ -9,18 +10,17 @@ mod relative_path;
 mod runtime_kind;
 mod size;
 pub mod way;
-mod wishes;
 mod within;
 
 pub use address::LabAddress;
 pub use digest::{Digest, DigestAlgorithm, Hasher};
+pub use environment_spec::{EnvironmentSpec, Network};
 pub use hashed::Hashed;
 pub use name::{ArtifactName, FileName, LabId, Slug, StepId};
 pub use platform::Platform;
 pub use relative_path::RelativePath;
 pub use runtime_kind::RuntimeKind;
 pub use size::ByteSize;
-pub use wishes::{Network, Wishes};
 pub use within::{HttpStatus, Port, Within};
 
 /// Text that is not a value of the type it should be.

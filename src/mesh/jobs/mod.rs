@@ -12,7 +12,7 @@ use fs_err as fs;
 use serde_json::Value;
 
 use crate::core::failure::{Failure, FailureKind, Result};
-use crate::core::model::{FileName, Wishes};
+use crate::core::model::{EnvironmentSpec, FileName};
 use crate::core::nearest::nearest;
 use crate::machine::state::RunDir;
 use crate::mesh::api::consul::Consul;
@@ -37,7 +37,7 @@ const JOB_LABEL: &str = "nomad-job";
 #[derive(Debug, Clone)]
 pub struct Jobs {
     run: RunDir,
-    wishes: Wishes,
+    spec: EnvironmentSpec,
     /// Nomad's API, with all rights.
     pub nomad: Nomad,
     /// Consul's API, with all rights.
@@ -72,7 +72,7 @@ impl Jobs {
                 .hint("`meshlab up` brings the environment up; `meshlab lab 2-calculator --keep` runs the lab on it")
         })?;
         let lab = &state.lab;
-        let wishes = state.environment.clone().ok_or_else(|| {
+        let spec = state.environment.clone().ok_or_else(|| {
             Failure::failed(format!("lab {lab} on {} has no Nomad", run.address()))
                 .hint("the calculator has: `meshlab down`, then `meshlab up`")
         })?;
@@ -84,7 +84,7 @@ impl Jobs {
             nomad: Nomad::new(run.address().port(NOMAD_HTTP), Some(secrets.nomad_management)),
             consul: Consul::new(run.address().port(CONSUL_HTTP), Some(secrets.consul_management)),
             run: run.clone(),
-            wishes,
+            spec,
         })
     }
 
@@ -92,7 +92,7 @@ impl Jobs {
     pub async fn files(&self) -> Result<Vec<JobFile>> {
         let variables = self.variables()?;
         let mut files = Vec::new();
-        for file in &self.wishes.jobs {
+        for file in &self.spec.jobs {
             let job = match self.source(file) {
                 Ok(source) => match self.nomad.parse(file.as_str(), &source, &variables).await {
                     Ok(definition) => Ok(Job::new(file, source, definition)),

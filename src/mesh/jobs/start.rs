@@ -234,7 +234,7 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
     };
     let services = jobs.consul.agent_services().await?;
     // What a batch job registers is often another job's to run: it is waited for only where all jobs are started.
-    let is_all = list.len() == jobs.wishes.jobs.len();
+    let is_all = list.len() == jobs.spec.jobs.len();
     let counts: Vec<&str> =
         list.iter().filter(|job| is_all || !job.is_batch()).map(|job| job.id.as_str()).collect();
     let own = services.iter().filter(|service| {

@@ -89,8 +89,7 @@ pub async fn tasks(jobs: &Jobs, deadline: Duration) -> Result<Tasks> {
         Err(failure) => ((Vec::new(), Vec::new()), Some(failure)),
     };
     let processes = find_task_processes(&jobs.run);
-    let order: Vec<&str> =
-        jobs.wishes.jobs.iter().map(|file| file.as_str().trim_end_matches(".hcl")).collect();
+    let order: Vec<&str> = jobs.spec.jobs.iter().map(|file| file.as_str().trim_end_matches(".hcl")).collect();
     let mut tasks = of_allocations(&allocations, &hooks, &consul.0, &consul.1, &processes);
     let place = |job: &str| order.iter().position(|name| *name == job).unwrap_or(usize::MAX);
     tasks.sort_by_key(|task| place(&task.job));

@@ -86,7 +86,7 @@ impl Component {
         let (command, ready) = match self {
             Self::Consul => {
                 let own: Vec<String> =
-                    vm.wishes.consul.iter().map(|file| format!(" -config-file {file}")).collect();
+                    vm.spec.consul.iter().map(|file| format!(" -config-file {file}")).collect();
                 (
                     format!(
                         "consul agent -config-file consul.hcl{} -config-file ../secrets/consul.hcl",
@@ -106,7 +106,7 @@ impl Component {
             Self::Nomad => (
                 // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
                 // that is too deep for the system, which takes 107 bytes.
-                match vm.wishes.network {
+                match vm.spec.network {
                     Network::Machine => "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
                     // Envoys on a bridge reach Consul by a socket, unless Nomad finds an address in its environment.
                     Network::Bridge => format!(

@@ -20,7 +20,7 @@ pub use secrets::Secrets;
 
 use crate::core::assets;
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{LabAddress, Network, RuntimeKind, Wishes};
+use crate::core::model::{EnvironmentSpec, LabAddress, Network, RuntimeKind};
 use crate::machine::state::RunDir;
 use crate::machine::{ALLOCATIONS, BRIDGE};
 use crate::mesh::api::consul::Consul;
@@ -29,7 +29,7 @@ use crate::mesh::api::nomad::Nomad;
 /// What Nomad reads besides where its tasks may have networks of their own.
 const BRIDGE_FILE: &str = "bridge.hcl";
 
-/// The components' configuration, whatever a lab wishes.
+/// The configuration files that every lab environment has.
 const CONFIGURATION: [&str; 3] = ["consul.hcl", "nomad.hcl", "nginx.conf"];
 
 /// Whether a file of this name is written into the lab's folder for the environment: a lab cannot have one beside it.
@@ -41,16 +41,21 @@ pub fn is_own_file(name: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct Vm {
     run: RunDir,
-    wishes: Wishes,
+    spec: EnvironmentSpec,
     secrets: Secrets,
 }
 
 impl Vm {
     /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
     /// that is started again comes back with the secrets it had.
-    pub fn prepare(run: RunDir, wishes: Wishes, tools: &[Package], runtimes: &[Package]) -> Result<Self> {
+    pub fn prepare(
+        run: RunDir,
+        spec: EnvironmentSpec,
+        tools: &[Package],
+        runtimes: &[Package],
+    ) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
-        let vm = Self { run, wishes, secrets };
+        let vm = Self { run, spec, secrets };
         let plugins = plugins(tools);
         for name in vm.configuration() {
             let template = assets::vm_file(name)
@@ -58,7 +63,7 @@ impl Vm {
             fs::write(vm.run.work().join(name), vm.fill(template, &plugins))?;
         }
         client_state::ensure(&vm.run.root().join("nomad"))?;
-        packages::publish(&vm.run, &vm.wishes, tools, runtimes)?;
+        packages::publish(&vm.run, &vm.spec, tools, runtimes)?;
         Ok(vm)
     }
 
@@ -78,7 +83,7 @@ impl Vm {
     }
 
     fn configuration(&self) -> impl Iterator<Item = &'static str> {
-        let bridge = (self.wishes.network == Network::Bridge).then_some(BRIDGE_FILE);
+        let bridge = (self.spec.network == Network::Bridge).then_some(BRIDGE_FILE);
         CONFIGURATION.into_iter().chain(bridge)
     }
 
@@ -140,8 +145,8 @@ mod tests {
         let token = || Token::random().unwrap();
         let secrets =
             Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
-        let wishes = Wishes { network: Network::Bridge, ..Wishes::default() };
-        let vm = Vm { run, wishes, secrets };
+        let spec = EnvironmentSpec { network: Network::Bridge, ..EnvironmentSpec::default() };
+        let vm = Vm { run, spec, secrets };
         let mut filled = String::new();
         for name in vm.configuration() {
             let template = assets::vm_file(name).unwrap();

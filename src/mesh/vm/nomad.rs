@@ -20,7 +20,7 @@ pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
         let observed = if bootstrapped {
             match ready_client(&nomad).await {
                 Ok(said) => {
-                    if vm.wishes.network == Network::Bridge {
+                    if vm.spec.network == Network::Bridge {
                         vm.consul().trust_workloads(&nomad.keys_url()).await?;
                     }
                     return Ok(said);

@@ -11,7 +11,7 @@ use crate::artifacts::repo::{PublishedPackage, PublishedPackages};
 use crate::artifacts::store::hash_file;
 use crate::artifacts::tool::InstalledTool;
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{Digest, DigestAlgorithm, FileName, Platform, Wishes};
+use crate::core::model::{Digest, DigestAlgorithm, EnvironmentSpec, FileName, Platform};
 use crate::machine::state::RunDir;
 
 /// The job variables, in the lab's folder.
@@ -105,8 +105,8 @@ pub(crate) fn packed_runtimes(run: &RunDir, tools: &[InstalledTool]) -> Result<V
 }
 
 /// Files of the lab, as they lie in its folder.
-fn sources(run: &RunDir, wishes: &Wishes) -> Result<Vec<Package>> {
-    let sources = wishes.sources.iter().map(|(name, file)| {
+fn sources(run: &RunDir, spec: &EnvironmentSpec) -> Result<Vec<Package>> {
+    let sources = spec.sources.iter().map(|(name, file)| {
         let path = run.work().join(file.as_str());
         Ok(Package {
             name: package_name(name.as_str())?,
@@ -126,20 +126,26 @@ fn package_name(name: &str) -> Result<FileName> {
     name.parse().map_err(|error| Failure::failed(format!("no package can be called {name}")).seen(&error))
 }
 
-/// Writes the list for the repository and the variables for the jobs. A wished package that is no tool is this program.
-pub(super) fn publish(run: &RunDir, wishes: &Wishes, tools: &[Package], runtimes: &[Package]) -> Result<()> {
-    let own = if wishes.packages.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
+/// Writes the package list for the repository and the variables for the jobs. A package that is not an installed tool is
+/// this binary.
+pub(super) fn publish(
+    run: &RunDir,
+    spec: &EnvironmentSpec,
+    tools: &[Package],
+    runtimes: &[Package],
+) -> Result<()> {
+    let own = if spec.packages.iter().all(|name| tools.iter().any(|tool| tool.name == *name)) {
         None
     } else {
         Some(own_program(run)?)
     };
     let mut packages = Vec::new();
-    for name in &wishes.packages {
+    for name in &spec.packages {
         let tool = tools.iter().find(|tool| tool.name == *name).cloned();
         packages.extend(tool.or_else(|| own.clone().map(|own| Package { name: name.clone(), ..own })));
     }
     packages.extend(runtimes.iter().cloned());
-    packages.extend(sources(run, wishes)?);
+    packages.extend(sources(run, spec)?);
     let platform = Platform::current()?;
     let published: Vec<PublishedPackage> =
         packages.into_iter().map(|package| published(package, platform)).collect::<Result<_>>()?;
@@ -254,14 +260,14 @@ mod tests {
         let run = RunDir::new(state, "127.0.0.7".parse().unwrap());
         run.create().unwrap();
         fs::write(run.work().join("sub_svc.py"), "print(1)").unwrap();
-        let wishes = Wishes {
+        let spec = EnvironmentSpec {
             sources: [("sub-svc".parse().unwrap(), "sub_svc.py".parse().unwrap())].into(),
-            ..Wishes::default()
+            ..EnvironmentSpec::default()
         };
-        let source = sources(&run, &wishes).unwrap().remove(0);
+        let source = sources(&run, &spec).unwrap().remove(0);
         assert_eq!((source.digest, source.size), (Digest::sha256_of(b"print(1)"), 8));
         let runtime = Package { name: "python".parse().unwrap(), form: Form::Tar, ..source.clone() };
-        publish(&run, &wishes, &[], &[runtime]).unwrap();
+        publish(&run, &spec, &[], &[runtime]).unwrap();
         let list = PublishedPackages::read(&run.work().join(LIST)).unwrap();
         let names: Vec<String> =
             list.packages().iter().map(|package| format!("{}/{}", package.name, package.file)).collect();

@@ -68,7 +68,7 @@ pub(super) async fn run(
     let order: Vec<&str> = state
         .environment
         .iter()
-        .flat_map(|wishes| &wishes.jobs)
+        .flat_map(|spec| &spec.jobs)
         .map(|file| file.as_str().trim_end_matches(".hcl"))
         .collect();
     let place = |job: &str| order.iter().position(|name| *name == job);

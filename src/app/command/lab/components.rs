@@ -57,7 +57,7 @@ pub(in crate::app::command) async fn components(
 ) -> Result<Components> {
     let images = chosen.daemon.as_ref().map(|_| Images::of(lab, lock)).transpose()?;
     let mut names = lab.tools.clone();
-    let runtimes = lab.environment.iter().flat_map(|wishes| &wishes.runtimes);
+    let runtimes = lab.environment.iter().flat_map(|spec| &spec.runtimes);
     names.extend(runtimes.clone().cloned());
     if let Some(images) = &images {
         names.extend(images.artifacts(lock)?);
