@@ -11,8 +11,8 @@ use meshlab::app::cli::{
     BundleCommand, Cli, Command, DepsCommand, ImageCommand, LabArgs, LabVerb, RepoCommand, StepArgs,
     SvcCommand, arguments,
 };
-use meshlab::app::command::{self, Output};
 use meshlab::app::ui::{self, Console};
+use meshlab::app::verb::{self as command, Output};
 use meshlab::artifacts::lockfile::{EMBEDDED, Lock};
 use meshlab::core::event::SharedReporter;
 use meshlab::core::failure::{Failure, Result};

@@ -33,7 +33,7 @@ pub enum JobsCommand {
 #[derive(Debug, Args)]
 pub struct ClickArgs {
     /// What is to be computed: integers, + and -
-    #[arg(default_value = crate::app::command::click::EXPRESSION, allow_hyphen_values = true)]
+    #[arg(default_value = crate::app::verb::click::EXPRESSION, allow_hyphen_values = true)]
     pub expression: String,
     /// How often
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]

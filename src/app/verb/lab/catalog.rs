@@ -3,8 +3,8 @@
 use camino::Utf8Path;
 use serde_json::json;
 
-use crate::app::command::Output;
 use crate::app::ui::{self, Cell, Look, Note, Table, Weight};
+use crate::app::verb::Output;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::settings::Settings;

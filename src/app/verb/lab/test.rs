@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::components::{components_for_a_start, move_apart, moves_apart};
 use super::once_more;
 use super::run::report_start;
-use crate::app::command::runtime::{self, Chosen};
+use crate::app::verb::runtime::{self, Chosen};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, Trial};
 use crate::core::failure::{Failure, FailureKind, Result};

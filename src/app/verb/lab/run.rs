@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::{components, components_for_a_start, move_apart};
 use crate::app::cli::LabRunArgs;
-use crate::app::command::runtime::{self, Chosen};
 use crate::app::report::Reports;
 use crate::app::ui::{Answer, Console};
+use crate::app::verb::runtime::{self, Chosen};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
 use crate::core::failure::{Failure, FailureKind, Result};

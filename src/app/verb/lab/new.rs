@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::Utf8Path;
 use serde_json::json;
 
-use crate::app::command::Output;
 use crate::app::ui::Look;
+use crate::app::verb::Output;
 use crate::core::assets;
 use crate::core::atomic_file::PASSING;
 use crate::core::failure::{Failure, Result};

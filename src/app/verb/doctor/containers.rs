@@ -24,7 +24,7 @@ const RIGHTS: [(u32, &str); 3] = [(12, "NET_ADMIN"), (13, "NET_RAW"), (21, "SYS_
 /// What was found of Docker, in notes, and the daemon if labs can use it.
 pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     let subject = "Docker";
-    let found = docker::find(crate::app::command::runtime::docker_host(settings)).await;
+    let found = docker::find(crate::app::verb::runtime::docker_host(settings)).await;
     let daemon = match found {
         Ok(Found::Usable(daemon)) => *daemon,
         Ok(Found::Absent(why)) => {

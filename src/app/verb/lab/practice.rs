@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::components;
 use super::run::{Wanted, Way, go};
-use crate::app::command::Output;
-use crate::app::command::runtime::{self, Chosen};
 use crate::app::report::Reports;
 use crate::app::ui::{Console, Look};
+use crate::app::verb::Output;
+use crate::app::verb::runtime::{self, Chosen};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};

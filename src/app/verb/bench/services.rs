@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{OWN_NAME, Rounds, no_lab, program};
 use crate::app::cli::BenchArgs;
-use crate::app::command::Output;
 use crate::app::ui::{self, Look};
+use crate::app::verb::Output;
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::repo::PublishedPackages;
 use crate::core::event::{Event, SharedReporter};

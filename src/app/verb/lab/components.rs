@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::command::runtime::{self, Chosen, Images};
+use crate::app::verb::runtime::{self, Chosen, Images};
 use crate::artifacts::image;
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{Request, provision};
@@ -17,7 +17,7 @@ use crate::mesh::vm::installed_packages;
 
 /// A lab of processes whose tasks have networks needs one of its own. Gets what it needs, which is not to be had from there,
 /// and starts this program anew inside; returns if there is nothing to be done.
-pub(in crate::app::command) async fn move_apart(
+pub(in crate::app::verb) async fn move_apart(
     lab: &Lab,
     chosen: &Chosen,
     lock: &Lock,
@@ -49,7 +49,7 @@ pub(super) fn moves_apart(lab: &Lab, chosen: &Chosen) -> bool {
 }
 
 /// What a lab needs, provisioned, and where it is to run.
-pub(in crate::app::command) async fn components(
+pub(in crate::app::verb) async fn components(
     lab: &Lab,
     chosen: &Chosen,
     lock: &Lock,
@@ -95,7 +95,7 @@ pub(in crate::app::command) async fn components(
 }
 
 /// The same for a lab that is about to start: what it needs of this machine has to be free.
-pub(in crate::app::command) async fn components_for_a_start(
+pub(in crate::app::verb) async fn components_for_a_start(
     lab: &Lab,
     run: &RunDir,
     chosen: &Chosen,
