@@ -86,13 +86,13 @@ impl Session {
                 let failure = Failure::new(FailureKind::CheckFailed, format!("check failed: {claim}"))
                     .detail("expected", expected.clone())
                     .detail("observed", format!("{observed} (for {} s)", patience.as_secs()));
-                let path = check.way(self.machine.run()).await;
+                let path = check.call_path(self.machine.run()).await;
                 let failure = match &path {
-                    Some(Ok(way)) => failure.detail("path", way.in_short()),
+                    Some(Ok(path)) => failure.detail("path", path.in_short()),
                     Some(Err(why)) => failure.detail("path", format!("not known: {why}")),
                     None => failure,
                 };
-                let path = path.and_then(|way| way.ok().map(Box::new));
+                let path = path.and_then(|path| path.ok().map(Box::new));
                 self.report(LabEvent::CheckFailed { claim, expected, observed, path });
                 Err(self.machine.with_log(failure, check.component.as_ref().map(Slug::as_str)))
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use crate::core::event::millis;
-use crate::core::model::way::State;
+use crate::core::model::call_path::HopState;
 use crate::core::model::{LabAddress, LabId, StepId};
 
 /// Grows when a program that reads the JSON would have to change.
@@ -249,7 +249,7 @@ pub struct Hop {
     /// What it is called.
     pub name: String,
     /// How it is for a call.
-    pub state: State,
+    pub state: HopState,
     /// What was found there.
     pub found: Vec<String>,
 }

@@ -10,7 +10,7 @@ use super::record::{
 use crate::core::event::{Event, LabEvent, Reporter, SharedReporter};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::model::Platform;
-use crate::core::model::way::{Finding, Way};
+use crate::core::model::call_path::{CallPath, Finding};
 use crate::core::settings::Dirs;
 use crate::labs::Lab;
 use crate::machine::state::RunDir;
@@ -174,12 +174,12 @@ fn why(failure: &Failure, mask: &Mask) -> Why {
     }
 }
 
-fn hops(way: &Way, mask: &Mask) -> Vec<Hop> {
+fn hops(way: &CallPath, mask: &Mask) -> Vec<Hop> {
     let found = |finding: &Finding| {
         let expected = finding.expected.as_ref().map(|expected| format!(" (expected: {expected})"));
         mask.clean(&format!("{}: {}{}", finding.about, finding.seen, expected.unwrap_or_default()))
     };
-    let hop = |hop: &crate::core::model::way::Hop| Hop {
+    let hop = |hop: &crate::core::model::call_path::Hop| Hop {
         name: way.name_of(hop.kind),
         state: hop.state,
         found: hop.findings.iter().map(found).collect(),

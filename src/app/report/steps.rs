@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::markdown;
 use super::record::{Act, Check, Command, Hop, Line, Proof, Step, Verdict};
 use super::sign::{Sign, add, duration};
-use crate::core::model::way::State;
+use crate::core::model::call_path::HopState;
 use crate::core::page::escape;
 
 pub(super) fn section(step: &Step) -> String {
@@ -148,10 +148,10 @@ fn way(hops: &[Hop]) -> String {
     let mut html = "<ol class=\"way\">\n".to_owned();
     for hop in hops {
         let (symbol, class) = match hop.state {
-            State::Open => ("✔", "good"),
-            State::Doubtful => ("!", "warn"),
-            State::Stopped => ("✘", "bad"),
-            State::Unreached => ("–", "quiet"),
+            HopState::Open => ("✔", "good"),
+            HopState::Doubtful => ("!", "warn"),
+            HopState::Stopped => ("✘", "bad"),
+            HopState::Unreached => ("–", "quiet"),
         };
         let word = hop.state.word();
         let sign = Sign { symbol, word, class }.html();

@@ -12,7 +12,7 @@ use crate::app::ui::tests::script;
 use crate::core::event::{Event, LabEvent, Reporter as _, Silent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::model::LabAddress;
-use crate::core::model::way::{Finding, Hop, HopKind, State, Way};
+use crate::core::model::call_path::{CallPath, Finding, Hop, HopKind, HopState};
 use crate::core::settings::Dirs;
 use crate::labs::{Catalog, Lab};
 
@@ -90,21 +90,21 @@ fn hostile(text: &str) -> Vec<Event> {
 fn failed_check(text: &str) -> Event {
     let finding = Finding {
         about: text.to_owned(),
-        verdict: crate::core::model::way::Verdict::Broken,
+        verdict: crate::core::model::call_path::Verdict::Broken,
         seen: text.to_owned(),
         expected: Some(text.to_owned()),
         hint: None,
     };
     let hop = |kind, state, findings| Hop { kind, state, findings };
-    let way = Way {
+    let way = CallPath {
         source: text.to_owned(),
         destination: "echo".to_owned(),
         request: None,
         open: false,
         hops: vec![
-            hop(HopKind::Source, State::Open, vec![]),
-            hop(HopKind::Intention, State::Stopped, vec![finding]),
-            hop(HopKind::Destination, State::Unreached, vec![]),
+            hop(HopKind::Source, HopState::Open, vec![]),
+            hop(HopKind::Intention, HopState::Stopped, vec![finding]),
+            hop(HopKind::Destination, HopState::Unreached, vec![]),
         ],
     };
     Event::Lab(LabEvent::CheckFailed {

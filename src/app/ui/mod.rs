@@ -47,7 +47,7 @@ pub use table::{Align, Cell, Table};
 
 use crate::core::event::SharedReporter;
 use crate::core::failure::Failure;
-use crate::core::model::way::Way;
+use crate::core::model::call_path::CallPath;
 use crate::core::settings::{ColorChoice, Environment, Settings};
 use crate::mesh::trace::Trace;
 
@@ -88,7 +88,7 @@ pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) 
 }
 
 /// The way from one service to another, hop by hop, for a stream.
-pub fn why(way: &Way, look: &Look) -> String {
+pub fn why(way: &CallPath, look: &Look) -> String {
     why::draw(way, look)
 }
 

@@ -1,24 +1,24 @@
-//! The way from one service to another: a hop under the other, what was found at each, and where it stops.
+//! The path from one service to another: a hop under the other, what was found at each, and where it stops.
 
 use super::look::Look;
 use super::paint::Role;
 use super::text;
-use crate::core::model::way::{Finding, Hop, State, Verdict, Way};
+use crate::core::model::call_path::{CallPath, Finding, Hop, HopState, Verdict};
 
 const MARGIN: &str = "  ";
 const INDENT: &str = "  ";
 
 /// All hops with everything that was found.
-pub(super) fn draw(way: &Way, look: &Look) -> String {
+pub(super) fn draw(path: &CallPath, look: &Look) -> String {
     let paint = look.paint;
-    let asked = way.request.as_ref().map(|request| format!(": {request}")).unwrap_or_default();
-    let title = format!("{} {} {}{asked}", way.source, look.symbols.arrow, way.destination);
+    let asked = path.request.as_ref().map(|request| format!(": {request}")).unwrap_or_default();
+    let title = format!("{} {} {}{asked}", path.source, look.symbols.arrow, path.destination);
     let title = format!("{MARGIN}{}", paint.strong(&text::clean(&title)));
-    let verdict = if way.open { paint.good("open") } else { paint.bad("stopped") };
+    let verdict = if path.open { paint.good("open") } else { paint.bad("stopped") };
     let mut lines = vec![text::spread(&title, &verdict, look.prose()), String::new()];
     let room = look.prose().saturating_sub(MARGIN.len());
-    for hop in &way.hops {
-        lines.push(format!("{MARGIN}{}", heading(way, hop, look, room)));
+    for hop in &path.hops {
+        lines.push(format!("{MARGIN}{}", heading(path, hop, look, room)));
         let found = hop.findings.iter().flat_map(|finding| found(hop, finding, look, room));
         lines.extend(found.map(|line| format!("{MARGIN}{line}")));
     }
@@ -26,32 +26,32 @@ pub(super) fn draw(way: &Way, look: &Look) -> String {
 }
 
 /// One line for each hop, and what was found where it stops, as wide as there is room.
-pub(super) fn in_short(way: &Way, look: &Look, room: usize) -> Vec<String> {
-    let last = way.hops.iter().position(|hop| hop.state == State::Stopped);
-    let Some(last) = last else { return vec![look.paint.dim(&way.in_short())] };
+pub(super) fn in_short(path: &CallPath, look: &Look, room: usize) -> Vec<String> {
+    let last = path.hops.iter().position(|hop| hop.state == HopState::Stopped);
+    let Some(last) = last else { return vec![look.paint.dim(&path.in_short())] };
     let mut lines = Vec::new();
-    for hop in &way.hops[..=last] {
-        lines.push(heading(way, hop, look, room));
+    for hop in &path.hops[..=last] {
+        lines.push(heading(path, hop, look, room));
     }
-    let stop = &way.hops[last];
+    let stop = &path.hops[last];
     lines.extend(stop.findings.iter().flat_map(|finding| found(stop, finding, look, room)));
     let hint = stop.trouble().and_then(|trouble| trouble.hint.as_ref());
     lines.extend(hint.iter().flat_map(|hint| labelled("hint", hint, room)));
     lines
 }
 
-fn heading(way: &Way, hop: &Hop, look: &Look, room: usize) -> String {
+fn heading(path: &CallPath, hop: &Hop, look: &Look, room: usize) -> String {
     let (symbols, paint) = (look.symbols, look.paint);
     let word = hop.state.word();
     let (symbol, word) = match hop.state {
         // The rule needs no word.
-        State::Open => (paint.good(symbols.pass), String::new()),
-        State::Doubtful => (paint.warn(symbols.warn), paint.warn(word)),
-        State::Stopped => (paint.bad(symbols.fail), paint.bad(word)),
-        State::Unreached => (paint.dim(symbols.skipped), paint.dim(word)),
+        HopState::Open => (paint.good(symbols.pass), String::new()),
+        HopState::Doubtful => (paint.warn(symbols.warn), paint.warn(word)),
+        HopState::Stopped => (paint.bad(symbols.fail), paint.bad(word)),
+        HopState::Unreached => (paint.dim(symbols.skipped), paint.dim(word)),
     };
-    let name = text::clean(&way.name_of(hop.kind));
-    let name = if hop.state == State::Unreached { paint.dim(&name) } else { paint.strong(&name) };
+    let name = text::clean(&path.name_of(hop.kind));
+    let name = if hop.state == HopState::Unreached { paint.dim(&name) } else { paint.strong(&name) };
     text::spread(&format!("{symbol} {name}"), &word, room)
 }
 
@@ -66,16 +66,16 @@ fn found(hop: &Hop, finding: &Finding, look: &Look, room: usize) -> Vec<String> 
     };
     let said = format!("{mark}{}: {}", text::clean(&finding.about), text::clean(&finding.seen));
     let role = match (hop.state, finding.verdict) {
-        (State::Unreached, _) | (_, Verdict::Holds) => Role::Dim,
+        (HopState::Unreached, _) | (_, Verdict::Holds) => Role::Dim,
         (_, Verdict::Doubtful) => Role::Warn,
         (_, Verdict::Broken) => Role::Bad,
     };
     let lines = text::hanging(INDENT, &said.replace('\n', " "), Some(room));
     let mut lines: Vec<String> = lines.iter().map(|line| look.paint.apply(role, line)).collect();
-    if hop.state == State::Stopped {
+    if hop.state == HopState::Stopped {
         lines.extend(finding.expected.iter().flat_map(|expected| labelled("expected", expected, room)));
     }
-    if hop.state == State::Doubtful {
+    if hop.state == HopState::Doubtful {
         lines.extend(finding.hint.iter().flat_map(|hint| labelled("hint", hint, room)));
     }
     lines
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn where_ways_from_a_gateway_stop_in_short() {
         let ways = samples::stopped_from_gateway();
-        let all: Vec<String> = ways.iter().map(|way| in_short(way, &look(80), 76).join("\n")).collect();
+        let all: Vec<String> = ways.iter().map(|path| in_short(path, &look(80), 76).join("\n")).collect();
         insta::assert_snapshot!(all.join("\n\n"));
     }
 
     #[test]
     fn where_ways_stop_in_short() {
         let all: Vec<String> =
-            samples::stopped().iter().map(|way| in_short(way, &look(80), 76).join("\n")).collect();
+            samples::stopped().iter().map(|path| in_short(path, &look(80), 76).join("\n")).collect();
         insta::assert_snapshot!(all.join("\n\n"));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::millis;
-use crate::core::model::way::Way;
+use crate::core::model::call_path::CallPath;
 use crate::core::model::{LabAddress, LabId, StepId};
 
 /// A lab at work.
@@ -166,7 +166,7 @@ pub enum LabEvent {
         observed: String,
         /// The way that the check is about, and where it stops, where that could be found out.
         #[serde(skip_serializing_if = "Option::is_none")]
-        path: Option<Box<Way>>,
+        path: Option<Box<CallPath>>,
     },
     /// A step is done.
     StepFinished {

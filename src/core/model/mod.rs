@@ -1,6 +1,7 @@
 //! Types that cannot hold a wrong value. Text becomes one of these where it enters, and is trusted from there on.
 
 mod address;
+pub mod call_path;
 mod digest;
 mod environment_spec;
 mod hashed;
@@ -9,7 +10,6 @@ mod platform;
 mod relative_path;
 mod runtime_kind;
 mod size;
-pub mod way;
 mod within;
 
 pub use address::LabAddress;

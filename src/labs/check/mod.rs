@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use super::table::{Misplaced, Table};
-use crate::core::model::way::{Question, Way};
+use crate::core::model::call_path::{CallPath, PathQuery};
 use crate::core::model::{LabAddress, Port, Slug};
 use crate::machine::Machine;
 use crate::machine::state::RunDir;
@@ -191,13 +191,13 @@ impl Check {
     }
 
     /// The way between the services that it is about, and where it stops: what tells most once it has failed.
-    pub async fn way(&self, run: &RunDir) -> Option<Result<Way, String>> {
+    pub async fn call_path(&self, run: &RunDir) -> Option<Result<CallPath, String>> {
         let (source, destination) = self.between.as_ref()?;
         let question =
-            Question { source: source.to_string(), destination: destination.to_string(), request: None };
+            PathQuery { source: source.to_string(), destination: destination.to_string(), request: None };
         let looked = tokio::time::timeout(LOOK_AT_WAY, Box::pin(why::look(question, run))).await;
         Some(match looked {
-            Ok(way) => way.map_err(|failure| failure.to_string()),
+            Ok(path) => path.map_err(|failure| failure.to_string()),
             Err(_) => Err(format!("no answer within {LOOK_AT_WAY:?}")),
         })
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::facts::{Facts, Pages, items};
 use super::request::{Match, goes_on_with, taken};
-use crate::core::model::way::Request;
+use crate::core::model::call_path::RequestLine;
 
 /// The ways on from the listeners that calls to a destination come in at.
 pub(super) struct Branches<'a> {
@@ -34,15 +34,15 @@ struct Branch<'a> {
 impl<'a> Branches<'a> {
     /// Of the calling side's Envoy, for the call that is asked about.
     pub(super) fn of_the_way(facts: &'a Facts, pages: &'a Pages) -> Self {
-        let question = &facts.question;
-        Self::of(pages, &question.destination, question.request.as_ref(), facts.source.gateway.is_some())
+        let query = &facts.query;
+        Self::of(pages, &query.destination, query.request.as_ref(), facts.source.gateway.is_some())
     }
 
     /// A sidecar has a listener for each destination; those of a gateway lead to all.
     pub(super) fn of(
         pages: &'a Pages,
         destination: &'a str,
-        request: Option<&Request>,
+        request: Option<&RequestLine>,
         is_gateway: bool,
     ) -> Self {
         let is_meant = |listener: &str| is_gateway || listener.split(':').next() == Some(destination);
@@ -116,7 +116,7 @@ impl<'a> Branches<'a> {
 /// named elsewhere in them as well, by access logs, mirrors, and filters that ask somebody: no call goes there.
 fn branches<'a>(
     pages: &'a Pages,
-    request: Option<&Request>,
+    request: Option<&RequestLine>,
     is_meant: impl Fn(&str) -> bool,
 ) -> Vec<Branch<'a>> {
     let listeners = pages.listeners().filter(|(name, _)| is_meant(name)).map(|(_, listener)| listener);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::envoy::nobody;
 use super::facts::{Facts, Side};
-use crate::core::model::way::Finding;
+use crate::core::model::call_path::Finding;
 use crate::mesh::api::envoy::{Certificate, certificates};
 
 /// One finding for each sidecar's Envoy that says anything.

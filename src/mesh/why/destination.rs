@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::{Facts, Pages, Side};
-use crate::core::model::way::Finding;
+use crate::core::model::call_path::Finding;
 use crate::mesh::api::consul::Sidecar;
 use crate::mesh::api::envoy::{requires_client_certificate, socket_address};
 
@@ -58,7 +58,7 @@ pub(super) fn local_apps(facts: &Facts) -> Vec<Finding> {
 
 /// One finding for each instance of the service: whether it answers where its sidecar looks for it.
 pub(super) fn answers(facts: &Facts) -> Vec<Finding> {
-    let name = &facts.question.destination;
+    let name = &facts.query.destination;
     each(&facts.destination, |sidecar, _| {
         let id = &sidecar.instance.id;
         let at = format!("{}:{}", sidecar.local_address, sidecar.local_port);

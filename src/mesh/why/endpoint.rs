@@ -6,7 +6,7 @@ use super::branch::{Branches, short};
 use super::certificate::unknown;
 use super::facts::{Facts, Pages};
 use super::route::nobody_leads_there;
-use crate::core::model::way::{Finding, Verdict};
+use crate::core::model::call_path::{Finding, Verdict};
 use crate::mesh::api::envoy::{socket_address, sum};
 
 /// What keeps an Envoy from sending an instance anything, as its own page calls it, and in words.
@@ -75,7 +75,7 @@ fn of_host(host: &Value, cluster: &str, facts: &Facts) -> Finding {
 
 /// No instance at all: Consul tells Envoy of healthy ones only, so its checks say why.
 fn none(id: &str, facts: &Facts) -> Finding {
-    let destination = &facts.question.destination;
+    let destination = &facts.query.destination;
     let sidecars = &facts.destination.sidecars;
     let failing: Vec<String> = sidecars
         .iter()

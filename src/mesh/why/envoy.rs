@@ -1,7 +1,7 @@
 //! Whether the Envoys live, and whether Consul reaches them.
 
 use super::facts::{Envoy, Pages, Side};
-use crate::core::model::way::Finding;
+use crate::core::model::call_path::Finding;
 use crate::mesh::api::consul::ADMIN_LABEL;
 use crate::mesh::api::envoy::sum;
 

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::core::failure::{Failure, Result};
 use crate::core::http;
 use crate::core::model::LabAddress;
-use crate::core::model::way::Question;
+use crate::core::model::call_path::PathQuery;
 use crate::machine::state::ServiceRecord;
 use crate::machine::state::readiness::Readiness;
 use crate::mesh::api::consul::{
@@ -29,7 +29,7 @@ const MOST_INSTANCES: usize = 64;
 /// What is known.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    pub(super) question: Question,
+    pub(super) query: PathQuery,
     pub(super) source: Side,
     pub(super) destination: Side,
     /// About calls to the destination, the one that decides first.
@@ -75,25 +75,25 @@ pub(super) struct Pages {
 
 impl Facts {
     pub(super) async fn gather(
-        question: Question,
+        query: PathQuery,
         consul: &Consul,
         address: LabAddress,
         services: &[ServiceRecord],
     ) -> Result<Self> {
-        let (source, destination) = (question.source.as_str(), question.destination.as_str());
+        let (source, destination) = (query.source.as_str(), query.destination.as_str());
         let (source, destination, intentions, default) = tokio::try_join!(
             Side::of(source, Some(destination), consul, address, services),
             Side::of(destination, None, consul, address, services),
             consul.intentions_to(destination),
             consul.default_intention(),
         )?;
-        Ok(Self { question, source, destination, intentions, default, now: SystemTime::now() })
+        Ok(Self { query, source, destination, intentions, default, now: SystemTime::now() })
     }
 
     /// The source's sidecars that have a port for the destination: the others are not on the way. Of a gateway all instances
     /// route the same.
     pub(super) fn on_the_way(&self) -> impl Iterator<Item = (&Sidecar, Option<&Pages>)> {
-        let destination = &self.question.destination;
+        let destination = &self.query.destination;
         let gateway = self.source.gateway.as_ref();
         let routes_there = gateway.map(|gateway| gateway.routes_to(destination).next().is_some());
         let sidecars = self.source.sidecars.iter();

@@ -5,7 +5,7 @@ use super::branch::{Branches, in_short, is_of};
 use super::certificate::unknown;
 use super::facts::{Facts, Pages, Side};
 use super::route::targets;
-use crate::core::model::way::Finding;
+use crate::core::model::call_path::Finding;
 use crate::mesh::api::consul::{API_GATEWAY, ApiGateway, GatewayRoute, Sidecar};
 use crate::mesh::api::envoy::socket_address;
 
@@ -85,7 +85,7 @@ fn listens(pages: &Pages, port: u16) -> bool {
 
 /// One finding for each instance's routes to the destination.
 pub(super) fn routes(facts: &Facts, gateway: &ApiGateway) -> Vec<Finding> {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let (source, destination) = (&facts.query.source, &facts.query.destination);
     let leading: Vec<&GatewayRoute> = gateway.routes_to(destination).collect();
     if leading.is_empty() {
         return vec![no_route(source, destination, gateway)];

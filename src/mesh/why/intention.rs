@@ -3,14 +3,14 @@
 use super::facts::{Facts, Side};
 use super::request::Match;
 use super::route;
-use crate::core::model::way::Finding;
-use crate::core::model::way::Request;
+use crate::core::model::call_path::Finding;
+use crate::core::model::call_path::RequestLine;
 use crate::mesh::api::consul::{HttpMatch, Intention, Permission};
 use crate::mesh::api::envoy::sum;
 
 /// Consul's decision, in one finding.
 pub(super) fn decision(facts: &Facts) -> Vec<Finding> {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let (source, destination) = (&facts.query.source, &facts.query.destination);
     let applies = |intention: &&Intention| intention.source_name == *source || intention.source_name == "*";
     let finding = match facts.intentions.iter().find(applies) {
         None => by_default(facts, "no intention applies"),
@@ -35,7 +35,7 @@ pub(super) fn decision(facts: &Facts) -> Vec<Finding> {
 }
 
 fn by_default(facts: &Facts, why: &str) -> Finding {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let (source, destination) = (&facts.query.source, &facts.query.destination);
     let setting = &facts.default.setting;
     if facts.default.allows {
         return Finding::holds("default", format!("{why}, and the default allows ({setting})"));
@@ -51,7 +51,7 @@ fn by_default(facts: &Facts, why: &str) -> Finding {
 /// The first permission that matches decides; if none does, the default.
 fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding {
     let all: Vec<String> = permissions.iter().map(in_words).collect();
-    let Some(request) = &facts.question.request else {
+    let Some(request) = &facts.query.request else {
         let seen = format!("decides by request: {}", all.join("; "));
         if permissions.iter().any(|permission| permission.action == "allow") {
             return Finding::holds(name, seen);
@@ -59,7 +59,7 @@ fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding 
         return denied(facts, name, seen, "no permission allows anything: add one".to_owned());
     };
     let arriving = match &route::arrives_with(facts, request)[..] {
-        [Some(path)] => Request { path: path.clone(), ..request.clone() },
+        [Some(path)] => RequestLine { path: path.clone(), ..request.clone() },
         paths => {
             let known: Vec<&str> = paths.iter().flatten().map(String::as_str).collect();
             let seen = format!(
@@ -111,7 +111,7 @@ fn by_request(facts: &Facts, name: &str, permissions: &[Permission]) -> Finding 
     Finding { about: name.to_owned(), ..finding }
 }
 
-fn matches(http: Option<&HttpMatch>, request: &Request) -> Match {
+fn matches(http: Option<&HttpMatch>, request: &RequestLine) -> Match {
     let Some(http) = http else { return Match::Yes };
     let methods = http.methods.as_deref().unwrap_or_default();
     let exact = http.path_exact.is_empty() || http.path_exact == request.path;
@@ -141,7 +141,7 @@ fn in_words(permission: &Permission) -> String {
 }
 
 fn denied(facts: &Facts, name: &str, seen: String, hint: String) -> Finding {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let (source, destination) = (&facts.query.source, &facts.query.destination);
     let seen = match refused(&facts.destination) {
         Some(count) => format!("{seen}; Envoys of {destination} have refused {count} so far (rbac denied)"),
         None => seen,

@@ -22,23 +22,23 @@ mod tests;
 mod upstream;
 
 use crate::core::failure::Result;
-use crate::core::model::way::{Hop, HopKind, Question, Way};
+use crate::core::model::call_path::{CallPath, Hop, HopKind, PathQuery};
 use crate::machine::state::RunDir;
 use crate::mesh::api::consul::Consul;
 use crate::mesh::vm::{CONSUL_HTTP, Secrets};
 use facts::Facts;
 
 /// Looks into the lab that runs here.
-pub async fn look(question: Question, run: &RunDir) -> Result<Way> {
+pub async fn look(query: PathQuery, run: &RunDir) -> Result<CallPath> {
     let token = Secrets::read(run).map(|secrets| secrets.consul_management);
     let consul = Consul::new(run.address().port(CONSUL_HTTP), token);
     let services = run.load().map(|state| state.services).unwrap_or_default();
-    let facts = Box::pin(Facts::gather(question, &consul, run.address(), &services)).await?;
+    let facts = Box::pin(Facts::gather(query, &consul, run.address(), &services)).await?;
     Ok(judge(&facts))
 }
 
 /// All hops, from what is known.
-fn judge(facts: &Facts) -> Way {
+fn judge(facts: &Facts) -> CallPath {
     let (source, destination) = (&facts.source, &facts.destination);
     let (listeners, routes) = match &source.gateway {
         Some(gateway) => (gateway::listeners(facts, gateway), gateway::routes(facts, gateway)),
@@ -60,5 +60,5 @@ fn judge(facts: &Facts) -> Way {
         Hop::new(HopKind::LocalApp, destination::local_apps(facts)),
         Hop::new(HopKind::Destination, destination::answers(facts)),
     ];
-    Way::new(facts.question.clone(), hops)
+    CallPath::new(facts.query.clone(), hops)
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::facts::items;
-use crate::core::model::way::Request;
+use crate::core::model::call_path::RequestLine;
 
 /// What a condition says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ impl From<bool> for Match {
 
 /// The routes of a virtual host that a request may take, and whether it does: up to the first one that takes it for sure, as
 /// Envoy tries them in their order. Without a request, all of them.
-pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<(&'a Value, Match)> {
+pub(super) fn taken<'a>(host: &'a Value, request: Option<&RequestLine>) -> Vec<(&'a Value, Match)> {
     let routes = items(host.get("routes"));
     let Some(request) = request else { return routes.map(|route| (route, Match::Yes)).collect() };
     let mut taken = Vec::new();
@@ -37,7 +37,7 @@ pub(super) fn taken<'a>(host: &'a Value, request: Option<&Request>) -> Vec<(&'a 
 }
 
 /// Envoy's `RouteMatch`.
-fn matches(condition: &Value, request: &Request) -> Match {
+fn matches(condition: &Value, request: &RequestLine) -> Match {
     let has = |name: &str| condition.get(name).is_some();
     let verdicts = items(condition.get("headers")).map(|header| by_header(header, request));
     let depends =
@@ -63,7 +63,7 @@ fn by_path(condition: &Value, path: &str) -> Match {
 }
 
 /// A method is a header, too: of Consul a pattern of plain words, `GET|PUT`. Of other headers nothing is known.
-fn by_header(header: &Value, request: &Request) -> Match {
+fn by_header(header: &Value, request: &RequestLine) -> Match {
     let is_method = header.get("name").and_then(Value::as_str) == Some(":method");
     let is_inverted = header.get("invert_match").and_then(Value::as_bool) == Some(true);
     let of = |name: &str| header.pointer(&format!("/string_match/{name}")).and_then(Value::as_str);
@@ -102,8 +102,8 @@ mod tests {
 
     use super::*;
 
-    fn get(path: &str) -> Request {
-        Request { method: "GET".to_owned(), path: path.to_owned() }
+    fn get(path: &str) -> RequestLine {
+        RequestLine { method: "GET".to_owned(), path: path.to_owned() }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::{Facts, Pages};
 use super::request::Match;
-use crate::core::model::way::Finding;
-use crate::core::model::way::Request;
+use crate::core::model::call_path::Finding;
+use crate::core::model::call_path::RequestLine;
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn clusters(facts: &Facts) -> Vec<Finding> {
-    let destination = &facts.question.destination;
+    let destination = &facts.query.destination;
     let look = format!("`consul config read -kind service-router -name {destination}` shows the routes");
     let finding = |(id, pages): (&str, Option<&Pages>)| {
         let Some(pages) = pages else { return unknown(id) };
@@ -46,7 +46,7 @@ pub(super) fn targets(
     if let Some(missing) = targets.iter().find(|target| !branches.has_cluster(target)) {
         return Err(no_cluster(id, missing));
     }
-    let Some(request) = facts.question.request.as_ref().filter(|_| branches.lead_anywhere()) else {
+    let Some(request) = facts.query.request.as_ref().filter(|_| branches.lead_anywhere()) else {
         return Ok(targets);
     };
     match branches.verdict() {
@@ -56,12 +56,18 @@ pub(super) fn targets(
                 format!("{request} may go to cluster {}: a header or a pattern decides", in_short(&targets));
             Err(Finding::doubtful(id, seen, look))
         }
-        Match::No => Err(not_this_one(id, request, &facts.question.destination, &branches.elsewhere(), look)),
+        Match::No => Err(not_this_one(id, request, &facts.query.destination, &branches.elsewhere(), look)),
     }
 }
 
 /// Other requests get there, this one does not.
-fn not_this_one(id: &str, request: &Request, destination: &str, elsewhere: &[String], look: &str) -> Finding {
+fn not_this_one(
+    id: &str,
+    request: &RequestLine,
+    destination: &str,
+    elsewhere: &[String],
+    look: &str,
+) -> Finding {
     let seen = if elsewhere.is_empty() {
         "Envoy has none, and answers 404".to_owned()
     } else {
@@ -82,7 +88,7 @@ fn no_cluster(id: &str, missing: &str) -> Finding {
 
 /// The paths that a request may arrive with at the destination, each once; `None` is one that a pattern makes. Where the
 /// calling side says nothing, the path is believed to stay what it is.
-pub(super) fn arrives_with(facts: &Facts, request: &Request) -> Vec<Option<String>> {
+pub(super) fn arrives_with(facts: &Facts, request: &RequestLine) -> Vec<Option<String>> {
     let pages = facts.on_the_way().filter_map(|(_, pages)| pages);
     let mut paths: Vec<Option<String>> =
         pages.flat_map(|pages| Branches::of_the_way(facts, pages).paths(&request.path)).collect();
@@ -97,7 +103,7 @@ pub(super) fn nobody_leads_there(facts: &Facts) -> Finding {
         None => nobody(&facts.source),
         Some(sidecar) => Finding::broken(
             &sidecar.instance.id,
-            format!("a way to {}", facts.question.destination),
+            format!("a way to {}", facts.query.destination),
             "there is none",
             "see the listener's own hop above, and the route's",
         ),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Envoy, Facts, Pages, Side};
 use super::judge;
-use crate::core::model::way::{Question, Request, Way};
+use crate::core::model::call_path::{CallPath, PathQuery, RequestLine};
 use crate::mesh::api::consul::{
     ApiGateway, DefaultIntention, GatewayListener, GatewayRoute, GatewayTarget, HttpMatch, Instance,
     Intention, Permission, Sidecar, UpstreamPort,
@@ -17,11 +17,11 @@ pub(super) const CLUSTER: &str = "echo.default.dc1.internal.0c8d2f1e.consul";
 
 /// From Consul's and Envoy's answers in lab 1, with everything that no hop looks at left out.
 pub(super) fn facts() -> Facts {
-    let question = Question { source: "client".to_owned(), destination: "echo".to_owned(), request: None };
+    let query = PathQuery { source: "client".to_owned(), destination: "echo".to_owned(), request: None };
     let upstream =
         UpstreamPort { destination: "echo".to_owned(), address: "127.0.0.1".to_owned(), port: 9191 };
     Facts {
-        question,
+        query,
         source: side("client", 8080, 21000, 19001, vec![upstream]),
         destination: side("echo", 9090, 21001, 19000, Vec::new()),
         intentions: vec![intention("client", "allow")],
@@ -36,7 +36,7 @@ pub(super) fn facts() -> Facts {
 /// `edge` is an API gateway that routes /echo/... to `echo`: from the answers in lab 2.
 pub(super) fn facts_of_gateway() -> Facts {
     let mut facts = facts();
-    facts.question.source = "edge".to_owned();
+    facts.query.source = "edge".to_owned();
     facts.intentions = vec![intention("edge", "allow")];
     let mut source = side("edge", 2809, 2809, 19004, Vec::new());
     let configs = &mut source.said().configuration["configs"];
@@ -177,17 +177,17 @@ impl Side {
 }
 
 /// An open way.
-pub(crate) fn open() -> Way {
+pub(crate) fn open() -> CallPath {
     judge(&facts())
 }
 
 /// An open way from an API gateway.
-pub(crate) fn open_from_gateway() -> Way {
+pub(crate) fn open_from_gateway() -> CallPath {
     judge(&facts_of_gateway())
 }
 
 /// Ways from an API gateway that stop where only such ways do.
-pub(crate) fn stopped_from_gateway() -> Vec<Way> {
+pub(crate) fn stopped_from_gateway() -> Vec<CallPath> {
     let breaks: [fn(&mut Facts); 5] = [
         // What Consul's check sees of a gateway that has no route.
         |facts| {
@@ -210,7 +210,7 @@ pub(crate) fn stopped_from_gateway() -> Vec<Way> {
 }
 
 /// Ways that stop, each at another hop, in the hops' order.
-pub(crate) fn stopped() -> Vec<Way> {
+pub(crate) fn stopped() -> Vec<CallPath> {
     let breaks: [fn(&mut Facts); 14] = [
         |facts| facts.source.instances[0].failing = vec!["client is up is critical: refused".to_owned()],
         |facts| facts.source.sidecars.clear(),
@@ -241,9 +241,9 @@ pub(crate) fn stopped() -> Vec<Way> {
 }
 
 /// A way about one request that goes on, with something in doubt on it: one instance of two is ejected.
-pub(crate) fn doubtful() -> Way {
+pub(crate) fn doubtful() -> CallPath {
     let mut facts = facts();
-    facts.question.request = Some(Request { method: "GET".to_owned(), path: "/api/v1/x".to_owned() });
+    facts.query.request = Some(RequestLine { method: "GET".to_owned(), path: "/api/v1/x".to_owned() });
     facts.intentions = vec![by_request()];
     let hosts = &mut facts.source.said().clusters["cluster_statuses"][0]["host_statuses"];
     let ejected = json!({"address": socket(21009), "health_status":

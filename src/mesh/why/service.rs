@@ -2,7 +2,7 @@
 
 use super::facts::Side;
 use super::gateway;
-use crate::core::model::way::{Finding, Hop, HopKind};
+use crate::core::model::call_path::{Finding, Hop, HopKind};
 use crate::mesh::api::consul::Instance;
 
 /// The instances of a service.

@@ -7,10 +7,10 @@ use super::samples::{
     CLUSTER, access_log, by_request, facts, facts_of_gateway, intention, open, open_from_gateway, stopped,
     stopped_from_gateway,
 };
-use crate::core::model::way::{HopKind, Request, State, Verdict, Way};
+use crate::core::model::call_path::{CallPath, HopKind, HopState, RequestLine, Verdict};
 
-fn state_of(way: &Way, kind: HopKind) -> State {
-    way.hops.iter().find(|hop| hop.kind == kind).unwrap().state
+fn state_of(call_path: &CallPath, kind: HopKind) -> HopState {
+    call_path.hops.iter().find(|hop| hop.kind == kind).unwrap().state
 }
 
 fn stop_of(facts: &Facts) -> Option<HopKind> {
@@ -19,19 +19,19 @@ fn stop_of(facts: &Facts) -> Option<HopKind> {
 
 #[test]
 fn an_open_way_is_open_at_every_hop() {
-    let way = open();
-    assert!(way.open && way.stop().is_none());
-    assert!(way.hops.iter().all(|hop| hop.state == State::Open), "{way:?}");
+    let call_path = open();
+    assert!(call_path.open && call_path.stop().is_none());
+    assert!(call_path.hops.iter().all(|hop| hop.state == HopState::Open), "{call_path:?}");
 }
 
 #[test]
 fn each_kind_of_hop_can_stop_it_and_those_behind_are_not_reached() {
     let kinds: Vec<HopKind> = open().hops.iter().map(|hop| hop.kind).collect();
-    for (way, kind) in stopped().iter().zip(kinds.clone()) {
-        assert_eq!(way.stop().map(|hop| hop.kind), Some(kind));
+    for (call_path, kind) in stopped().iter().zip(kinds.clone()) {
+        assert_eq!(call_path.stop().map(|hop| hop.kind), Some(kind));
         let at = kinds.iter().position(|known| *known == kind).unwrap();
-        assert!(way.hops[at + 1..].iter().all(|hop| hop.state == State::Unreached), "{kind:?}");
-        let trouble = way.stop().unwrap().trouble().unwrap();
+        assert!(call_path.hops[at + 1..].iter().all(|hop| hop.state == HopState::Unreached), "{kind:?}");
+        let trouble = call_path.stop().unwrap().trouble().unwrap();
         assert!(trouble.expected.is_some() && trouble.hint.is_some(), "{kind:?}");
     }
 }
@@ -56,10 +56,10 @@ fn permissions_are_tried_in_their_order_and_a_request_none_matches_gets_the_defa
     let asked = |method: &str, path: &str| {
         let mut facts = facts();
         facts.intentions = vec![by_request()];
-        facts.question.request = Some(Request { method: method.to_owned(), path: path.to_owned() });
-        let way = judge(&facts);
-        let hop = way.hops.iter().find(|hop| hop.kind == HopKind::Intention).unwrap();
-        (way.open, hop.findings[0].seen.clone())
+        facts.query.request = Some(RequestLine { method: method.to_owned(), path: path.to_owned() });
+        let call_path = judge(&facts);
+        let hop = call_path.hops.iter().find(|hop| hop.kind == HopKind::Intention).unwrap();
+        (call_path.open, hop.findings[0].seen.clone())
     };
     let (open, seen) = asked("GET", "/api/v1/x");
     assert!(open && seen.contains("`allow GET /api/*`"), "{seen}");
@@ -70,8 +70,8 @@ fn permissions_are_tried_in_their_order_and_a_request_none_matches_gets_the_defa
     // Without a request there is nothing to decide: it is told by what it will be.
     let mut facts = facts();
     facts.intentions = vec![by_request()];
-    let way = judge(&facts);
-    assert!(way.open && state_of(&way, HopKind::Intention) == State::Open);
+    let call_path = judge(&facts);
+    assert!(call_path.open && state_of(&call_path, HopKind::Intention) == HopState::Open);
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn a_header_or_a_pattern_leaves_it_in_doubt() {
     let permissions = intention.permissions.as_mut().unwrap();
     permissions[0].http.as_mut().unwrap().header = Some(vec![json!({"Name": "x", "Present": true})]);
     facts.intentions = vec![intention];
-    facts.question.request = Some(Request { method: "GET".to_owned(), path: "/api/secret".to_owned() });
-    let way = judge(&facts);
-    assert!(way.open && state_of(&way, HopKind::Intention) == State::Doubtful);
+    facts.query.request = Some(RequestLine { method: "GET".to_owned(), path: "/api/secret".to_owned() });
+    let call_path = judge(&facts);
+    assert!(call_path.open && state_of(&call_path, HopKind::Intention) == HopState::Doubtful);
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn one_instance_of_two_is_enough_and_another_one_at_each_hop_is_not() {
     assert_eq!(stop_of(&facts), None);
     // The Envoy of the first one is gone: the second one is left.
     facts.destination.envoys.get_mut("echo-sidecar-proxy").unwrap().pages = Err("refused".to_owned());
-    let way = judge(&facts);
-    assert!(way.open && state_of(&way, HopKind::DestinationEnvoy) == State::Doubtful);
+    let call_path = judge(&facts);
+    assert!(call_path.open && state_of(&call_path, HopKind::DestinationEnvoy) == HopState::Doubtful);
     // The second one's port does not answer: now nobody is left, though no hop is broken for both.
     facts.destination.ports.insert("127.0.0.1:21009".to_owned(), Err("refused".to_owned()));
     assert_eq!(stop_of(&facts), Some(HopKind::PublicListener));
@@ -123,17 +123,18 @@ fn shares_and_routes_of_their_own_lead_to_several_clusters() {
 
 #[test]
 fn a_gateway_has_an_entry_and_no_sidecar_and_all_else_as_others() {
-    let way = open_from_gateway();
-    assert!(way.hops.iter().all(|hop| hop.state == State::Open), "{way:?}");
-    let kinds = |way: &Way| way.hops.iter().map(|hop| hop.kind).collect::<Vec<_>>();
+    let call_path = open_from_gateway();
+    assert!(call_path.hops.iter().all(|hop| hop.state == HopState::Open), "{call_path:?}");
+    let kinds = |call_path: &CallPath| call_path.hops.iter().map(|hop| hop.kind).collect::<Vec<_>>();
     let mut expected = kinds(&open());
     expected[1] = HopKind::SourceGateway;
-    assert_eq!(kinds(&way), expected);
+    assert_eq!(kinds(&call_path), expected);
 }
 
 #[test]
 fn a_way_from_a_gateway_stops_at_itself_its_entry_its_listener_and_its_routes() {
-    let stops: Vec<HopKind> = stopped_from_gateway().iter().map(|way| way.stop().unwrap().kind).collect();
+    let stops: Vec<HopKind> =
+        stopped_from_gateway().iter().map(|call_path| call_path.stop().unwrap().kind).collect();
     let (entry, listener) = (HopKind::SourceGateway, HopKind::Upstream);
     assert_eq!(stops, [HopKind::Source, entry, listener, HopKind::Route, HopKind::Route]);
 }
@@ -167,11 +168,11 @@ fn a_request_goes_the_way_of_its_own_route_and_arrives_with_the_path_that_it_mak
             routes;
         facts.intentions =
             vec![crate::mesh::api::consul::Intention { source_name: "edge".to_owned(), ..by_request() }];
-        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
-        let way = judge(&facts);
-        let kind = way.stop().map_or(HopKind::Intention, |hop| hop.kind);
-        let hop = way.hops.into_iter().find(|hop| hop.kind == kind).unwrap();
-        (way.open, hop.kind, hop.state, hop.findings[0].seen.clone())
+        facts.query.request = Some(RequestLine { method: "GET".to_owned(), path: path.to_owned() });
+        let call_path = judge(&facts);
+        let kind = call_path.stop().map_or(HopKind::Intention, |hop| hop.kind);
+        let hop = call_path.hops.into_iter().find(|hop| hop.kind == kind).unwrap();
+        (call_path.open, hop.kind, hop.state, hop.findings[0].seen.clone())
     };
     let (open, .., seen) = with("/web/x", |_| {});
     assert!(open);
@@ -188,19 +189,19 @@ fn a_request_goes_the_way_of_its_own_route_and_arrives_with_the_path_that_it_mak
     // A pattern makes the path.
     let by_pattern = |routes: &mut Value| routes[0]["routes"][0]["route"]["regex_rewrite"] = json!({});
     let (open, _, state, seen) = with("/web/x", by_pattern);
-    assert!(open && state == State::Doubtful && seen.contains("is not plain"), "{seen}");
+    assert!(open && state == HopState::Doubtful && seen.contains("is not plain"), "{seen}");
 }
 
 #[test]
 fn what_consul_finds_wrong_with_a_route_stops_it_only_where_envoy_has_no_way() {
     let mut facts = facts_of_gateway();
     facts.source.routes()[0].troubles = vec!["failed to bind route".to_owned()];
-    let way = judge(&facts);
-    assert!(way.open && state_of(&way, HopKind::Route) == State::Doubtful);
+    let call_path = judge(&facts);
+    assert!(call_path.open && state_of(&call_path, HopKind::Route) == HopState::Doubtful);
     facts.source.said().configuration["configs"][2] = json!({});
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
-    let way = judge(&facts);
-    assert_eq!(way.stop().unwrap().trouble().unwrap().seen, "failed to bind route");
+    let call_path = judge(&facts);
+    assert_eq!(call_path.stop().unwrap().trouble().unwrap().seen, "failed to bind route");
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn only_what_routes_says_where_calls_go() {
     for filter in [manager, shares] {
         leads_by(facts.source.said(), &filter);
         assert_eq!(targets(facts.source.said(), "echo", false), [CLUSTER]);
-        assert!(judge(&facts).hops.iter().all(|hop| hop.state == State::Open));
+        assert!(judge(&facts).hops.iter().all(|hop| hop.state == HopState::Open));
     }
     leads_by(facts.source.said(), &json!({"access_log": access_log()}));
     assert_eq!(stop_of(&facts), Some(HopKind::Route));
@@ -233,36 +234,36 @@ fn a_request_that_a_router_sends_elsewhere_does_not_arrive() {
             {"match": {"prefix": "/"}, "route": {"cluster": CLUSTER}},
         ]);
         leads_by(facts.source.said(), &json!({"route_config": {"virtual_hosts": [{"routes": routes}]}}));
-        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
-        let way = judge(&facts);
-        let hop = way.hops.into_iter().find(|hop| hop.kind == HopKind::Route).unwrap();
+        facts.query.request = Some(RequestLine { method: "GET".to_owned(), path: path.to_owned() });
+        let call_path = judge(&facts);
+        let hop = call_path.hops.into_iter().find(|hop| hop.kind == HopKind::Route).unwrap();
         (hop.state, hop.findings[0].seen.clone())
     };
     let (state, seen) = route_of("/other/x", CLUSTER);
-    assert_eq!((state, seen.as_str()), (State::Stopped, "Envoy sends it to cluster other.default.dc1"));
-    assert_eq!(route_of("/x", CLUSTER).0, State::Open);
+    assert_eq!((state, seen.as_str()), (HopState::Stopped, "Envoy sends it to cluster other.default.dc1"));
+    assert_eq!(route_of("/x", CLUSTER).0, HopState::Open);
     let (state, seen) = route_of("/x", &other);
     let told = "GET /x may go to cluster echo.default.dc1: a header or a pattern decides";
-    assert_eq!((state, seen.as_str()), (State::Doubtful, told));
+    assert_eq!((state, seen.as_str()), (HopState::Doubtful, told));
 }
 
 #[test]
 fn where_one_service_stands_in_for_another_a_request_goes_its_way_too() {
-    let way = |path: &str| {
+    let call_path = |path: &str| {
         let mut facts = facts_of_gateway();
         let routes = json!([{"routes": [{"match": {"prefix": "/web"},
             "route": {"cluster": CLUSTER.replace("echo.", "instead."), "prefix_rewrite": "/api"}}]}]);
         let pages = facts.source.said();
         pages.configuration["configs"][2]["dynamic_route_configs"][0]["route_config"]["virtual_hosts"] =
             routes;
-        facts.question.request = Some(Request { method: "GET".to_owned(), path: path.to_owned() });
+        facts.query.request = Some(RequestLine { method: "GET".to_owned(), path: path.to_owned() });
         let pages = facts.source.said().clone();
-        let request = facts.question.request.as_ref();
+        let request = facts.query.request.as_ref();
         let branches = super::branch::Branches::of(&pages, "echo", request, true);
         (branches.verdict(), branches.paths(path))
     };
-    assert_eq!(way("/web/x"), (Match::Yes, vec![Some("/api/x".to_owned())]));
-    assert_eq!(way("/nowhere"), (Match::No, Vec::new()));
+    assert_eq!(call_path("/web/x"), (Match::Yes, vec![Some("/api/x".to_owned())]));
+    assert_eq!(call_path("/nowhere"), (Match::No, Vec::new()));
 }
 
 #[test]
@@ -287,9 +288,9 @@ fn what_nobody_says_stops_nothing() {
     let mut facts = facts();
     facts.source.envoys.clear();
     facts.destination.envoys.clear();
-    let way = judge(&facts);
-    assert!(way.open, "{}", way.in_short());
-    let in_doubt = way.hops.iter().filter(|hop| hop.state == State::Doubtful);
-    assert!(in_doubt.clone().count() >= 8, "{way:?}");
+    let call_path = judge(&facts);
+    assert!(call_path.open, "{}", call_path.in_short());
+    let in_doubt = call_path.hops.iter().filter(|hop| hop.state == HopState::Doubtful);
+    assert!(in_doubt.clone().count() >= 8, "{call_path:?}");
     assert!(in_doubt.flat_map(|hop| &hop.findings).all(|finding| finding.verdict == Verdict::Doubtful));
 }

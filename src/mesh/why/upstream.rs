@@ -3,11 +3,11 @@
 use super::certificate::unknown;
 use super::envoy::nobody;
 use super::facts::Facts;
-use crate::core::model::way::Finding;
+use crate::core::model::call_path::Finding;
 
 /// One finding for each sidecar that leads to the destination.
 pub(super) fn listeners(facts: &Facts) -> Vec<Finding> {
-    let (source, destination) = (&facts.question.source, &facts.question.destination);
+    let (source, destination) = (&facts.query.source, &facts.query.destination);
     if facts.source.sidecars.is_empty() {
         return vec![nobody(&facts.source)];
     }

@@ -1,115 +1,115 @@
-//! Hops in order, what was found at each, and where the way stops.
+//! The path of a call through the mesh: its hops in order, the findings at each, and the hop that stops the call.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
-/// From whom to whom.
+/// Which call to explain: from which service to which.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PathQuery {
     /// The service that calls.
     pub source: String,
     /// The service that is called.
     pub destination: String,
-    /// What is asked for, where that is known: it matters to routes, and to intentions about paths and methods.
-    pub request: Option<Request>,
+    /// The HTTP request, if known. Routes and intentions with paths or methods depend on it.
+    pub request: Option<RequestLine>,
 }
 
-/// What a call asks for.
+/// The method and path of an HTTP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// GET, POST ...
+pub struct RequestLine {
+    /// For example `GET`.
     pub method: String,
-    /// The path, without a query.
+    /// Without the query string.
     pub path: String,
 }
 
-impl fmt::Display for Request {
+impl fmt::Display for RequestLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.method, self.path)
     }
 }
 
-/// The way from one service to another.
+/// The path of a call from one service to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Way {
+pub struct CallPath {
     /// The service that calls, or the API gateway.
     pub source: String,
     /// The service that is called.
     pub destination: String,
-    /// `GET /path`, if the question was about one request.
+    /// `GET /path`, if the query names a request.
     pub request: Option<String>,
-    /// Whether a call gets through.
+    /// Whether a call reaches the destination.
     pub open: bool,
-    /// From the caller to the called one.
+    /// From the source to the destination.
     pub hops: Vec<Hop>,
 }
 
-/// A place that a call passes.
+/// One point that a call passes, with its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hop {
-    /// Which.
+    /// Which point of the path this is.
     #[serde(rename = "hop")]
     pub kind: HopKind,
-    /// How it is for a call.
-    pub state: State,
-    /// What was found there, one for each instance.
+    /// Whether a call gets past it.
+    pub state: HopState,
+    /// One finding per instance.
     pub findings: Vec<Finding>,
 }
 
-/// The hops, in their order.
+/// The kinds of hops, in the order in which a call passes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HopKind {
     /// The service that calls.
     Source,
-    /// Its sidecar's registration.
+    /// The registration of the source's sidecar.
     SourceSidecar,
-    /// In place of it, what Consul is told of it as an API gateway.
+    /// The configuration entry of the source, if it is an API gateway; replaces `SourceSidecar`.
     SourceGateway,
-    /// Its Envoy.
+    /// The source's Envoy.
     SourceEnvoy,
-    /// The certificate that its Envoy shows.
+    /// The certificate that the source's Envoy presents.
     SourceCertificate,
-    /// The port of its Envoy behind which the called service is; of a gateway, the ports that are open to the outside.
+    /// The source Envoy's listener for the destination; for an API gateway, its listeners for outside clients.
     Upstream,
-    /// The clusters to which calls at that port go.
+    /// The clusters that the listener routes calls to.
     Route,
     /// The instances in those clusters.
     Endpoints,
-    /// Who may talk to whom.
+    /// The intentions that allow or deny the call.
     Intention,
-    /// The called service's sidecar's registration.
+    /// The registration of the destination's sidecar.
     DestinationSidecar,
-    /// Its Envoy.
+    /// The destination's Envoy.
     DestinationEnvoy,
-    /// The certificate that its Envoy shows.
+    /// The certificate that the destination's Envoy presents.
     DestinationCertificate,
-    /// The port that its Envoy opens for the mesh.
+    /// The destination Envoy's listener for calls from the mesh.
     PublicListener,
-    /// The cluster of the service behind that Envoy.
+    /// The destination Envoy's cluster for the service itself.
     LocalApp,
     /// The service that is called.
     Destination,
 }
 
-/// How a hop is for a call.
+/// Whether a call gets past a hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum HopState {
     /// A call gets through.
     Open,
-    /// A call gets through, but something is not as it should be.
+    /// A call gets through, but a finding at this hop is unknown or wrong.
     Doubtful,
-    /// No call gets further.
+    /// Every call fails here.
     Stopped,
-    /// No call gets here.
+    /// No call gets here: an earlier hop stops it.
     Unreached,
 }
 
-impl State {
-    /// In a word or two.
+impl HopState {
+    /// The state in one or two words, for people.
     pub fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -120,42 +120,40 @@ impl State {
     }
 }
 
-/// What was found, of one instance.
+/// One observation at a hop, about one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Of which: a service's or sidecar's id, an address, or an intention.
+    /// The id of a service or sidecar, an address, or an intention.
     pub about: String,
-    /// Whether it lets a call through.
+    /// Whether this instance lets a call through.
     pub verdict: Verdict,
-    /// What was seen.
+    /// The observed value.
     pub seen: String,
-    /// What should have been.
+    /// The value that lets a call through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What to do about it.
+    /// What to do, usually a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// Whether something lets a call through.
+/// Whether a finding lets a call through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It does.
+    /// A call gets through.
     Holds,
-    /// It does, or may: something is unknown or not as it should be.
+    /// A call may get through: something is unknown or wrong.
     Doubtful,
-    /// It does not.
+    /// No call gets through.
     Broken,
 }
 
 impl Finding {
-    /// All is well.
     pub(crate) fn holds(about: impl Into<String>, seen: impl Into<String>) -> Self {
         Self { about: about.into(), verdict: Verdict::Holds, seen: seen.into(), expected: None, hint: None }
     }
 
-    /// A call may get through.
     pub(crate) fn doubtful(
         about: impl Into<String>,
         seen: impl Into<String>,
@@ -164,7 +162,6 @@ impl Finding {
         Self { verdict: Verdict::Doubtful, hint: Some(hint.into()), ..Self::holds(about, seen) }
     }
 
-    /// No call gets through.
     pub(crate) fn broken(
         about: impl Into<String>,
         expected: impl Into<String>,
@@ -181,54 +178,54 @@ impl Finding {
 }
 
 impl Hop {
-    /// A hop whose place in the way is not judged yet.
+    /// A hop before [`CallPath::new`] sets its state.
     pub(crate) fn new(kind: HopKind, findings: Vec<Finding>) -> Self {
-        Self { kind, state: State::Open, findings }
+        Self { kind, state: HopState::Open, findings }
     }
 
-    /// What broke it, if it did.
+    /// The first finding that stops calls.
     pub fn trouble(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.verdict == Verdict::Broken)
     }
 }
 
-impl Way {
-    /// Judges the hops in their order. An instance that is broken at one hop is of no use at a later one: the way stops
-    /// where the last one is lost.
-    pub(crate) fn new(question: Question, mut hops: Vec<Hop>) -> Self {
+impl CallPath {
+    /// Sets the state of each hop, in order. An instance that is broken at one hop counts as broken at every later hop,
+    /// so the path stops at the hop where no instance is left.
+    pub(crate) fn new(query: PathQuery, mut hops: Vec<Hop>) -> Self {
         let mut lost: BTreeSet<String> = BTreeSet::new();
         let mut open = true;
         for hop in &mut hops {
             if !open {
-                hop.state = State::Unreached;
+                hop.state = HopState::Unreached;
                 continue;
             }
             let broken =
                 |finding: &Finding| finding.verdict == Verdict::Broken || lost.contains(&finding.about);
             let all_well = hop.findings.iter().all(|finding| finding.verdict == Verdict::Holds);
             hop.state = match (hop.findings.iter().all(broken), all_well) {
-                (true, _) => State::Stopped,
-                (false, true) => State::Open,
-                (false, false) => State::Doubtful,
+                (true, _) => HopState::Stopped,
+                (false, true) => HopState::Open,
+                (false, false) => HopState::Doubtful,
             };
-            open = hop.state != State::Stopped;
+            open = hop.state != HopState::Stopped;
             let newly = hop.findings.iter().filter(|finding| finding.verdict == Verdict::Broken);
             lost.extend(newly.map(|finding| finding.about.clone()));
         }
-        let request = question.request.map(|request| request.to_string());
-        Self { source: question.source, destination: question.destination, request, open, hops }
+        let request = query.request.map(|request| request.to_string());
+        Self { source: query.source, destination: query.destination, request, open, hops }
     }
 
-    /// The hop at which it stops.
+    /// The hop that stops the call.
     pub fn stop(&self) -> Option<&Hop> {
-        self.hops.iter().find(|hop| hop.state == State::Stopped)
+        self.hops.iter().find(|hop| hop.state == HopState::Stopped)
     }
 
     fn is_from_gateway(&self) -> bool {
         self.hops.iter().any(|hop| hop.kind == HopKind::SourceGateway)
     }
 
-    /// A hop in words.
+    /// The name of a hop for people, for example `Envoy of web`.
     pub fn name_of(&self, kind: HopKind) -> String {
         let (source, destination) = (&self.source, &self.destination);
         match kind {
@@ -251,7 +248,7 @@ impl Way {
         }
     }
 
-    /// The whole way in a few lines, where there is no room for what was found at each hop.
+    /// The path as a few lines of text: one per hop, with the finding that stops it.
     pub fn in_short(&self) -> String {
         let Some(stop) = self.stop() else {
             return format!(
@@ -261,7 +258,7 @@ impl Way {
                 self.hops.len()
             );
         };
-        let passed = self.hops.iter().take_while(|hop| hop.state != State::Stopped);
+        let passed = self.hops.iter().take_while(|hop| hop.state != HopState::Stopped);
         let mut lines: Vec<String> =
             passed.map(|hop| format!("ok       {}", self.name_of(hop.kind))).collect();
         lines.push(format!("STOPPED  {}", self.name_of(stop.kind)));
