@@ -41,10 +41,16 @@ pub struct ServiceSpec {
     pub ready: Readiness,
 }
 
-/// The program that a command line runs, past `env` and the variables that it sets.
+/// The program that a command line runs, past `env` and the variables that it sets. `consul connect envoy` runs Envoy: it
+/// replaces itself by it.
 pub fn program_of(command: &str) -> &str {
-    let mut words = command.split_whitespace().skip_while(|word| *word == "env" || word.contains('='));
-    words.next().unwrap_or_default()
+    let words = command.split_whitespace().skip_while(|word| *word == "env" || word.contains('='));
+    let words: Vec<&str> = words.take(3).collect();
+    match words.as_slice() {
+        ["consul", "connect", "envoy"] => "envoy",
+        [program, ..] => program,
+        [] => "",
+    }
 }
 
 /// A short name for the folder of Nomad's allocations, where tasks have networks of their own.
@@ -89,4 +95,17 @@ pub trait Runtime: fmt::Debug + Send + Sync {
         secrets: &'a CommandEnvironment,
         on_line: OnLine<'a>,
     ) -> BoxFuture<'a, Result<ExitStatus>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_of_a_command_line() {
+        assert_eq!(program_of("env A=1 B=2 nomad agent -dev"), "nomad");
+        assert_eq!(program_of("consul agent -dev"), "consul");
+        assert_eq!(program_of("consul connect envoy -sidecar-for echo"), "envoy");
+        assert_eq!(program_of(""), "");
+    }
 }

@@ -214,9 +214,7 @@ impl Containers {
 
     /// The smallest image that has what a command line needs.
     fn image(&self, command: &str) -> &str {
-        // It turns into Envoy.
-        let program = if command.starts_with("consul connect ") { "envoy" } else { program_of(command) };
-        self.plan.programs.get(program).unwrap_or(&self.plan.machine)
+        self.plan.programs.get(program_of(command)).unwrap_or(&self.plan.machine)
     }
 }
 

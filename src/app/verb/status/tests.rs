@@ -103,3 +103,10 @@ fn as_json_everything_is_there() {
     assert_eq!((helper["state"].as_str(), helper["hook"].as_str()), (Some("waiting"), Some("poststop")));
     assert_eq!((all[2]["pid"].as_i64(), all[2]["version"].as_str()), (Some(4712), Some("1.36.4")));
 }
+
+#[test]
+fn an_envoy_that_consul_starts_has_the_version_of_envoy() {
+    let version_of = |command| version(&state(), program_of(command));
+    assert_eq!(version_of("consul connect envoy -sidecar-for client"), "1.36.4");
+    assert_eq!(version_of("consul agent -dev"), "1.22.7");
+}
