@@ -9,7 +9,8 @@ use crate::core::event::{ProvisionOutcome, ProvisionRow};
 use crate::core::model::ByteSize;
 use crate::core::numbers::words;
 
-/// One line if there was nothing to do, else a row per tool, what failed before, and the whole.
+/// One line if there was nothing to do, else a row per tool, why a tool failed if one did, and the whole. A source that
+/// failed before another one delivered was reported when it failed.
 pub(super) fn summary(rows: &[ProvisionRow], took: Duration, margin: &str, look: &Look) -> Vec<String> {
     let count = Count::of(rows);
     if count.ready == rows.len() {
@@ -19,7 +20,9 @@ pub(super) fn summary(rows: &[ProvisionRow], took: Duration, margin: &str, look:
     }
     let mut lines = vec![String::new()];
     lines.extend(table(rows).indent(margin.len()).render(look).lines().map(str::to_owned));
-    lines.extend(earlier(rows, margin, look));
+    if count.failed > 0 {
+        lines.extend(earlier(rows, margin, look));
+    }
     lines.push(String::new());
     lines.push(format!("{margin}{}", count.sentence(took, look)));
     lines
