@@ -169,11 +169,8 @@ fn components(timeline: &Timeline, look: &Look) -> String {
         ]);
     }
     let mut text = table.render(look);
-    if shown.iter().any(|component| component.processes > 1) {
-        let note = "memory is what is resident; what processes share is counted for each of them";
-        let lines = text::wrap(note, Some(look.prose().saturating_sub(MARGIN.len())));
-        text.push_str(&text::ended(lines.iter().map(|line| format!("{MARGIN}{}", look.paint.dim(line)))));
-    }
+    let lines = text::wrap(&timeline.memory_note(), Some(look.prose().saturating_sub(MARGIN.len())));
+    text.push_str(&text::ended(lines.iter().map(|line| format!("{MARGIN}{}", look.paint.dim(line)))));
     if !left_out.is_empty() {
         let more = format!("{MARGIN}{} more, less busy than these\n", left_out.len());
         text.push_str(&look.paint.dim(&more));

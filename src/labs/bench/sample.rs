@@ -20,6 +20,10 @@ pub const INTERVAL: Duration = Duration::from_millis(250);
 /// everything is looked at anew.
 const LOOKS_PER_REVIEW: usize = 8;
 
+/// To read a process's memory, the kernel walks all of its pages: up to 50 ms for a gigabyte. Each process is read in one of
+/// so many looks, which spreads the work.
+const LOOKS_PER_MEMORY_READ: usize = 8;
+
 /// Five minutes of looks; beyond that, curves get coarser.
 const MOST_POINTS: usize = 1200;
 
@@ -107,6 +111,32 @@ struct Known {
     membership: Membership,
     /// In clock ticks.
     cpu: u64,
+    memory: Memory,
+}
+
+/// The memory of one process, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// A page that several processes share counts in equal parts for each of them (PSS).
+    Proportional(u64),
+    /// A shared page counts in full for each process (RSS).
+    Resident(u64),
+}
+
+impl Memory {
+    /// PSS, or RSS where the kernel does not let this user read the other.
+    fn of(pid: i32, stat: &Stat, page: u64) -> Self {
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"));
+        let proportional = rollup.ok().as_deref().and_then(proportional);
+        proportional.map_or_else(|| Self::Resident(stat.rss.saturating_mul(page)), Self::Proportional)
+    }
+}
+
+/// The bytes in the line `Pss:   1234 kB` of smaps_rollup.
+fn proportional(rollup: &str) -> Option<u64> {
+    let size = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kilobytes: u64 = size.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 impl Known {
@@ -156,15 +186,31 @@ impl<'a> Watcher<'a> {
                 _ => self.membership(*pid, &process, &stat),
             };
             let cpu = stat.utime.saturating_add(stat.stime);
+            let is_due = (self.looks + pid.unsigned_abs() as usize).is_multiple_of(LOOKS_PER_MEMORY_READ);
+            // RSS is at hand at each look. By exec, one that was seen once may have become another program.
+            let memory = match before {
+                Some(Known { seen_before: true, memory: memory @ Memory::Proportional(_), .. })
+                    if !is_due =>
+                {
+                    *memory
+                }
+                Some(Known { seen_before: true, memory: Memory::Resident(_), .. }) if !is_due => {
+                    Memory::Resident(stat.rss.saturating_mul(self.page))
+                }
+                _ if membership == Membership::Stranger => Memory::Resident(0),
+                _ => Memory::of(*pid, &stat, self.page),
+            };
             if let Some(name) = component(&membership, &stat) {
                 let used = cpu.saturating_sub(cpu_before.unwrap_or(cpu));
                 let reading = readings.entry(name).or_default();
                 reading.cpu += self.tick.saturating_mul(u32::try_from(used).unwrap_or(u32::MAX));
-                reading.memory = reading.memory.saturating_add(stat.rss.saturating_mul(self.page));
+                let (Memory::Proportional(bytes) | Memory::Resident(bytes)) = memory;
+                reading.memory = reading.memory.saturating_add(bytes);
+                reading.is_resident |= matches!(memory, Memory::Resident(_));
                 reading.processes += 1;
             }
             let seen_before = before.is_some();
-            self.known.insert(*pid, Known { started: stat.starttime, seen_before, membership, cpu });
+            self.known.insert(*pid, Known { started: stat.starttime, seen_before, membership, cpu, memory });
         }
         let alive: HashSet<i32> = pids.into_iter().collect();
         self.known.retain(|pid, _| alive.contains(pid));
@@ -243,6 +289,20 @@ mod tests {
             command.env("NOMAD_JOB_NAME", "job").env("NOMAD_TASK_NAME", task);
         }
         Ended(command.stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    #[test]
+    fn shared_pages_count_in_parts() {
+        let rollup =
+            "55d0-7ffc ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:  300 kB\nPss_Dirty: 1 kB\n";
+        assert_eq!(proportional(rollup), Some(300 * 1024));
+        assert_eq!(proportional("Rss: 900 kB\n"), None);
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (_, stat) = read(own).unwrap();
+        let memory = Memory::of(own, &stat, procfs::page_size());
+        assert!(matches!(memory, Memory::Proportional(100_000..)), "{memory:?}");
+        let gone = Memory::of(i32::MAX, &stat, procfs::page_size());
+        assert!(matches!(gone, Memory::Resident(100_000..)), "{gone:?}");
     }
 
     #[tokio::test]

@@ -202,6 +202,7 @@ mod tests {
             processes: 1,
             cpu: Usage { average: 0.5, peak: 1.0 },
             memory: Usage { average: 10.0, peak: 20.0 },
+            memory_is_resident: false,
             cpu_curve: Vec::new(),
             memory_curve: Vec::new(),
         };

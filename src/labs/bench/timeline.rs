@@ -18,8 +18,10 @@ const OTHERS: &str = "(others)";
 pub struct Reading {
     /// User and system time.
     pub cpu: Duration,
-    /// Resident memory at the second look, in bytes; what processes share is counted for each.
+    /// Memory at the second look, in bytes. A page that processes share counts in equal parts for each (PSS).
     pub memory: u64,
+    /// Whether PSS of a process was not readable: its pages count in full (RSS).
+    pub is_resident: bool,
     /// Processes at the second look.
     pub processes: usize,
 }
@@ -35,6 +37,28 @@ pub struct Timeline {
     pub components: Vec<Component>,
 }
 
+impl Timeline {
+    /// How memory is counted, in a sentence or two.
+    pub fn memory_note(&self) -> String {
+        let resident: Vec<&str> = self
+            .components
+            .iter()
+            .filter(|one| one.memory_is_resident)
+            .map(|one| one.name.as_str())
+            .collect();
+        if resident.is_empty() {
+            return MEMORY_NOTE.to_owned();
+        }
+        format!(
+            "{MEMORY_NOTE} Not so for {}: PSS is not readable, so it is RSS, and shared pages count in full for each process.",
+            resident.join(", ")
+        )
+    }
+}
+
+const MEMORY_NOTE: &str =
+    "Memory is PSS: a page that several processes share counts in equal parts for each of them.";
+
 /// One component's curves and figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Component {
@@ -46,6 +70,8 @@ pub struct Component {
     pub cpu: Usage,
     /// Memory in bytes. The average is over the looks at which it was there.
     pub memory: Usage,
+    /// Whether `memory` is RSS, because PSS was not readable: pages that processes share count in full for each.
+    pub memory_is_resident: bool,
     /// CPU at each point; nothing where it was not there.
     pub cpu_curve: Vec<Option<f64>>,
     /// Memory at each point, the most within its stretch of time.
@@ -83,6 +109,7 @@ struct Record {
     cpu_peak: f64,
     memory_sum: f64,
     memory_peak: f64,
+    is_resident: bool,
     seen: usize,
     processes: usize,
 }
@@ -176,6 +203,7 @@ impl Record {
         self.cpu_peak = self.cpu_peak.max(now.0 / elapsed);
         self.memory_sum += now.1;
         self.memory_peak = self.memory_peak.max(now.1);
+        self.is_resident |= reading.is_resident;
         self.seen += 1;
         self.processes = self.processes.max(reading.processes);
     }
@@ -191,6 +219,7 @@ impl Record {
                 average: self.memory_sum / as_float(self.seen.max(1) as u64),
                 peak: self.memory_peak,
             },
+            memory_is_resident: self.is_resident,
             cpu_curve: self.curve.iter().zip(points).map(share).collect(),
             memory_curve: self.curve.iter().map(|used| used.map(|used| used.1)).collect(),
         }
@@ -202,7 +231,7 @@ mod tests {
     use super::*;
 
     fn reading(millis: u64, memory: u64) -> Reading {
-        Reading { cpu: Duration::from_millis(millis), memory, processes: 1 }
+        Reading { cpu: Duration::from_millis(millis), memory, is_resident: false, processes: 1 }
     }
 
     fn record(recorder: &mut Recorder, look: u64, readings: &[(&str, Reading)]) {

@@ -115,7 +115,7 @@ pub(super) fn cpu(timeline: &Timeline) -> Option<String> {
 /// Memory of all components over time.
 pub(super) fn memory(timeline: &Timeline) -> Option<String> {
     let series = over_time(timeline, |component| &component.memory_curve, 1e-6);
-    drawn("Memory of the components over time", "resident memory, MB", timeline, &series)
+    drawn("Memory of the components over time", "memory, MB", timeline, &series)
 }
 
 fn drawn(title: &str, label: &str, timeline: &Timeline, series: &[Series]) -> Option<String> {

@@ -155,8 +155,9 @@ fn resources(timeline: &Timeline) -> String {
         &mut html,
         &format!(
             "<p class=\"note\">From {} of /proc, four in a second. CPU is user and system time as a share of one core, counted \
-             in steps of 10 ms; curves are averages of a few looks, peaks are single ones. Memory is what is resident; pages that processes share are counted for each of them.</p>",
-            count(timeline.samples as u64, "look")
+             in steps of 10 ms; curves are averages of a few looks, peaks are single ones. {}</p>",
+            count(timeline.samples as u64, "look"),
+            escape(&timeline.memory_note())
         ),
     );
     html

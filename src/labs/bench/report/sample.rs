@@ -51,6 +51,7 @@ pub(crate) fn report() -> Report {
                     Reading {
                         cpu,
                         memory: number * 11_000_000 + look * 100_000,
+                        is_resident: false,
                         processes: if name == "nomad" { 14 } else { 1 },
                     },
                 )
