@@ -1,13 +1,15 @@
-//! Lab 1 through the binary, with the real Consul and the real Envoy, as processes and as containers.
+//! Lab 1, load tests and images through the binary, with the real tools, as processes and as containers.
 //!
 //! The tools come from the user's own cache and data folders, or are provisioned into them first: on a machine that
 //! builds Consul from its module this takes minutes, once.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 #![allow(clippy::zombie_processes, reason = "a test that fails leaves the rest to the system")]
 
+mod bench;
 mod containers;
 mod daemon;
 mod harness;
+mod image;
 mod native_sidecars;
 mod practice;
 mod report;

@@ -15,7 +15,11 @@ mod left_behind;
 mod lesson;
 mod mending;
 mod neighbours;
+mod offline;
+mod rights;
+mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
+mod trace;
 
 const TOOLS: &[&str] = &["consul", "nomad", "envoy", "nginx", "wrk"];

@@ -1,5 +1,5 @@
 //! Services as processes, a client that sends any bytes, and upstreams that answer as a test wants.
-#![allow(unreachable_pub, clippy::unwrap_used, clippy::panic, reason = "a part of the tests")]
+#![allow(unreachable_pub, reason = "a part of the tests")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Service, answer, connect, get, listening, nowhere, receive, request, upstream};
+use super::harness::{Service, answer, connect, get, listening, nowhere, receive, request, upstream};
 use crate::support::{Sandbox, until};
 
 #[test]

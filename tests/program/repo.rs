@@ -1,17 +1,13 @@
 //! The package repository through the binary.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Child;
 
+use crate::support::{Sandbox, artifact, lock, until};
 use meshlab::artifacts::repo::{PublishedPackage, PublishedPackages};
 use meshlab::core::model::Digest;
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Sandbox, artifact, lock, until};
 
 /// `meshlab repo serve`, told to end when dropped.
 struct Serving {

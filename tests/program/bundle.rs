@@ -1,15 +1,12 @@
 //! Bundles through the binary: out of one machine's folders and into another's.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
-
-mod support;
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::server::{Manner, Server};
+use crate::support::{Ran, Sandbox, artifact, command, lock, output_of, raw_source, tool, until, zip_source};
 use meshlab::core::model::Digest;
-use support::server::{Manner, Server};
-use support::{Ran, Sandbox, artifact, command, lock, output_of, raw_source, tool, until, zip_source};
 
 const SCRIPT: &[u8] = b"#!/bin/sh\necho raw\n";
 

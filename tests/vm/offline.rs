@@ -1,14 +1,12 @@
 //! Labs on a machine that has a bundle and no network: nothing but loopback, and empty folders.
 //!
 //! The bundle is made of the user's own cache; what is missing there is provisioned first.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
-
-mod support;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::Ran;
+use crate::environment::Slots;
+use crate::support::Ran;
 
 /// Each lab that has to pass, and the tools it takes.
 const LABS: &[(&str, &[&str])] = &[
@@ -77,6 +75,7 @@ fn a_bundle_is_all_it_takes() {
         eprintln!("SKIPPED: this user may not make a network namespace (unshare --net)");
         return;
     };
+    let _slot = Slots::take(1);
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("lab.tar");
     let mut tools: Vec<&str> = LABS.iter().flat_map(|(_, tools)| tools.iter().copied()).collect();

@@ -2,9 +2,6 @@
 //! that run in them.
 //!
 //! The tools come from the user's own cache and data folders, or are provisioned into them first.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
-
-mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +9,9 @@ use std::process::{Command, Stdio};
 
 use meshlab::core::model::Digest;
 use serde_json::Value;
-use support::server::{Manner, Server};
-use support::{Ran, Sandbox, artifact, lock, raw_source};
+
+use crate::support::server::{Manner, Server};
+use crate::support::{Ran, Sandbox, artifact, lock, raw_source};
 
 /// The program with the built-in lock and the user's own tools.
 fn meshlab(folder: &Path, arguments: &[&str]) -> Ran {

@@ -1,10 +1,8 @@
 //! Runs that are killed, interrupted, or not alone.
 
-mod support;
-
+use crate::support::server::{Manner, Server};
+use crate::support::{Sandbox, command, one, output_of, tool, until, zip};
 use meshlab::core::model::Digest;
-use support::server::{Manner, Server};
-use support::{Sandbox, command, one, output_of, tool, until, zip};
 
 #[test]
 fn two_processes_share_the_work() {

@@ -1,10 +1,6 @@
 //! `meshlab bench` with the real wrk against a calculator of the test's own.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
-#![allow(clippy::zombie_processes, reason = "a test that fails leaves the rest to the system")]
 
 mod fixture;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::process::Stdio;
 use std::sync::atomic::Ordering;
@@ -12,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use fixture::{Lab, RIGHT, has_wrk};
 use serde_json::Value;
-use support::until;
+
+use crate::support::{Ran, until};
 
 #[test]
 fn load_is_measured_and_reported() {
@@ -137,7 +134,7 @@ fn an_interruption_leaves_nothing() {
         let asked = Instant::now();
         let kill = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
-        let ran = support::Ran::from(child.wait_with_output().unwrap()).expect(code);
+        let ran = Ran::from(child.wait_with_output().unwrap()).expect(code);
         assert!(asked.elapsed() < Duration::from_secs(10));
         assert_eq!(ran.stdout, "");
         assert_eq!(lab.processes(), Vec::<String>::new());
@@ -164,7 +161,7 @@ fn what_stands_in_the_way_is_told_before_the_run() {
     let empty = lab.folder.path().join("empty");
     let ran =
         lab.command(&[]).env("MESHLAB_CACHE_DIR", &empty).env("MESHLAB_DATA_DIR", &empty).output().unwrap();
-    let ran = support::Ran::from(ran).expect(5);
+    let ran = Ran::from(ran).expect(5);
     assert!(ran.stderr.contains("wrk"), "{}", ran.stderr);
 }
 

@@ -1,14 +1,13 @@
 //! The calculator in a real environment, looked at: a call followed through all logs, status, logs, doctor, shell.
 //!
 //! The tools come from the user's own cache and data folders, or are provisioned into them first.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
-
-mod support;
 
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::Ran;
+
+use crate::environment::Slots;
+use crate::support::Ran;
 
 const ADDRESS: &str = "127.0.0.22";
 
@@ -73,6 +72,7 @@ fn number(value: &Value) -> u64 {
 /// One after the other on one environment, whose start is the longest part of it.
 #[test]
 fn a_running_lab_can_be_looked_at() {
+    let _slot = Slots::take(1);
     let environment = Environment::up();
     every_hop_of_the_calculation_is_found(&environment);
     a_refused_call_ends_where_it_was_refused(&environment);

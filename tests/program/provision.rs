@@ -1,12 +1,10 @@
 //! Provisioning through the binary, from a server that can misbehave.
 
-mod support;
-
-use meshlab::core::model::Digest;
-use support::server::{Manner, Server};
-use support::{
+use crate::support::server::{Manner, Server};
+use crate::support::{
     Ran, Sandbox, artifact, command, lock, one, output_of, pip_source, raw_source, tool, zip, zip_source,
 };
+use meshlab::core::model::Digest;
 
 #[test]
 fn a_tool_is_fetched_once_and_then_ready() {

@@ -1,10 +1,8 @@
 //! `deps` and `clean` through the binary.
 
-mod support;
-
+use crate::support::server::{Manner, Server};
+use crate::support::{Sandbox, command, one, output_of, tool};
 use meshlab::core::model::Digest;
-use support::server::{Manner, Server};
-use support::{Sandbox, command, one, output_of, tool};
 
 #[test]
 fn damage_is_found_and_mended() {

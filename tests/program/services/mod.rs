@@ -1,8 +1,5 @@
 //! The services of the calculator lab, as processes.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod dashboard;
 mod endings;
 mod harness;
@@ -11,8 +8,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::Sandbox;
 use harness::{Service, answer, compute, connect, get, listening, nowhere, request, send, upstream};
-use support::Sandbox;
 
 const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-use crate::harness::{Answer, Service, answer, get, nowhere, request, send, upstream};
+use super::harness::{Answer, Service, answer, get, nowhere, request, send, upstream};
 use crate::support::{Sandbox, until};
 
 const CATALOG: &str = r#"{"add-svc":["v1","calc"],"consul":[],"<b>evil</b>":["\u003cscript>"]}"#;

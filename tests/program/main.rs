@@ -1,0 +1,11 @@
+//! The program with tools, servers and folders that the tests make: nothing is fetched, no lab runs.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod bundle;
+mod deps;
+mod interrupted;
+mod provision;
+mod repo;
+mod services;
+#[path = "../support/mod.rs"]
+mod support;
