@@ -52,11 +52,10 @@ impl Session {
 
     async fn stop(&self, service: &Slug) -> Result<()> {
         let started = Instant::now();
-        self.report_working(format!("stopping {service}"));
+        let component = service.to_string();
+        self.report_runtime(RuntimeEvent::Stopping { component: component.clone() });
         self.machine.stop(service.as_str()).await?;
-        let what = format!("{service} is stopped");
-        let done = RuntimeEvent::Done { what, detail: String::new(), took: started.elapsed() };
-        self.reporter.report(Event::Runtime(done));
+        self.report_runtime(RuntimeEvent::Stopped { component, took: started.elapsed() });
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! A lab at work: its folder, its components, and who is told.
+//! A lab at work: its folder, its components, and the reporter of its events.
 
 use std::time::{Duration, Instant};
 
@@ -95,8 +95,7 @@ impl Session {
             Some(spec) => {
                 let runtimes = components.runtimes;
                 if !runtimes.is_empty() {
-                    let what = "packing runtimes".to_owned();
-                    reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+                    reporter.report(Event::Runtime(RuntimeEvent::PackingRuntimes));
                 }
                 let at = run.clone();
                 let runtimes = blocking(move || packed_runtimes(&at, &runtimes)).await?;
@@ -161,7 +160,7 @@ impl Session {
         for component in components {
             if !self.machine.is_alive(component.name()).await {
                 let spec = component.spec(self.environment()?);
-                self.report_working(format!("starting {}", spec.name));
+                self.report_runtime(RuntimeEvent::Starting { component: spec.name.clone() });
                 // A leader that was killed may have left workers, and they its ports. Nomad's are the jobs' own.
                 if *component != Component::Nomad {
                     self.machine.stop(&spec.name).await?;
@@ -175,12 +174,11 @@ impl Session {
         self.machine.start(&missing).await?;
         for component in components {
             let spec = component.spec(self.environment()?);
-            self.report_working(format!("waiting for {}", spec.name));
-            let detail = self.await_settled(&spec, Some(*component), patience).await?;
+            self.report_runtime(RuntimeEvent::WaitingFor { component: spec.name.clone() });
+            let observed = self.await_settled(&spec, Some(*component), patience).await?;
             if missing.contains(&spec) {
-                let what = format!("{} is up", spec.name);
-                let took = started.elapsed();
-                self.reporter.report(Event::Runtime(RuntimeEvent::Done { what, detail, took }));
+                let (component, took) = (spec.name.clone(), started.elapsed());
+                self.report_runtime(RuntimeEvent::Ready { component, observed, took });
             }
         }
         Ok(!missing.is_empty())
@@ -200,8 +198,8 @@ impl Session {
         Ok(if done.is_empty() { ready } else { format!("{ready}; {done}") })
     }
 
-    pub(super) fn report_working(&self, what: String) {
-        self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+    pub(super) fn report_runtime(&self, event: RuntimeEvent) {
+        self.reporter.report(Event::Runtime(event));
     }
 
     /// Reports from here on to somebody else.

@@ -74,7 +74,7 @@ fn all_seven_steps_hold_and_nothing_is_left(place: Place) {
         // Only where no test has needed them before.
         (r"(?m)^images loaded.*\n", ""),
         (r"✔ \d tools in place", "✔ [some] tools in place"),
-        (r"taken down (\([^)]+\)): .*", "taken down $1: [everything]"),
+        (r"taken down: .* (\([^)]+\))", "taken down: [everything] $1"),
         (r"\(<?\d+(\.\d+)? m?s\)", "([time])"),
         (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "[trust-domain]"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "[instant]"),

@@ -12,7 +12,15 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
-const MOMENTS: [&str; 4] = ["starting consul", "waiting for consul", "starting nomad", "waiting for nomad"];
+// Parts of events of `--json`.
+const CONSUL_STARTS: &str = r#""runtime":"starting","component":"consul""#;
+const CONSUL_WAITS: &str = r#""runtime":"waiting-for","component":"consul""#;
+const GATEWAY_SUBMITTED: &str = r#""jobs":"submitted","job":"apiGatewayJob""#;
+const NOMAD_STARTS: &str = r#""runtime":"starting","component":"nomad""#;
+const NOMAD_WAITS: &str = r#""runtime":"waiting-for","component":"nomad""#;
+const SIDECARS_SUBMITTED: &str = r#""jobs":"submitted","job":"sidecar-job""#;
+
+const MOMENTS: [&str; 4] = [CONSUL_STARTS, CONSUL_WAITS, NOMAD_STARTS, NOMAD_WAITS];
 
 on_both_runtimes!(
     a_killed_up_leaves_nothing_that_down_does_not_find,
@@ -36,7 +44,7 @@ fn a_killed_up_leaves_nothing_that_down_does_not_find(place: Place) {
 fn the_next_up_clears_what_a_killed_one_left(place: Place) {
     let _slot = Slots::take(1);
     let vm = Vm::new(place, 104);
-    let mut child = vm.start_until(&["up"], "waiting for nomad");
+    let mut child = vm.start_until(&["up"], NOMAD_WAITS);
     signal(&child, Signal::KILL);
     child.wait().unwrap();
     assert!(!vm.members().is_empty());
@@ -44,7 +52,7 @@ fn the_next_up_clears_what_a_killed_one_left(place: Place) {
     assert!(ran.stderr.contains("an interrupted run left"), "{}", ran.stderr);
     vm.run(&["jobs", "start", "addsvcJob"]).expect(0);
     // Jobs that were being started are there or not, and can be started again.
-    for moment in ["sidecar-job submitted", "apiGatewayJob submitted"] {
+    for moment in [SIDECARS_SUBMITTED, GATEWAY_SUBMITTED] {
         let mut child = vm.start_until(&["jobs", "start"], moment);
         signal(&child, Signal::KILL);
         assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -53,7 +61,7 @@ fn the_next_up_clears_what_a_killed_one_left(place: Place) {
         vm.remember_allocations();
         vm.run(&["jobs", "stop"]).expect(0);
     }
-    let mut child = vm.start_until(&["jobs", "start"], "apiGatewayJob submitted");
+    let mut child = vm.start_until(&["jobs", "start"], GATEWAY_SUBMITTED);
     signal(&child, Signal::KILL);
     child.wait().unwrap();
     vm.remember_allocations();
@@ -64,11 +72,9 @@ fn the_next_up_clears_what_a_killed_one_left(place: Place) {
 fn signals_take_everything_down(place: Place) {
     let _slot = Slots::take(1);
     let vm = Vm::new(place, 105);
-    for (moment, number, which) in [
-        ("waiting for consul", 130, Signal::INT),
-        ("waiting for nomad", 143, Signal::TERM),
-        ("starting nomad", 129, Signal::HUP),
-    ] {
+    for (moment, number, which) in
+        [(CONSUL_WAITS, 130, Signal::INT), (NOMAD_WAITS, 143, Signal::TERM), (NOMAD_STARTS, 129, Signal::HUP)]
+    {
         let mut child = vm.start_until(&["up"], moment);
         signal(&child, which);
         assert_eq!(child.wait().unwrap().code(), Some(number));

@@ -7,6 +7,7 @@ use super::mask::Mask;
 use super::record::{
     Act, Check, Command, Fact, Hop, Line, Outcome, Place, Proof, Record, SCHEMA, Step, Tool, Verdict, Why,
 };
+use crate::app::ui;
 use crate::core::event::{Event, LabEvent, Reporter, SharedReporter};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::model::Platform;
@@ -195,8 +196,8 @@ impl Notebook {
                 record.title.clone_from(title);
                 record.summary.clone_from(summary);
                 record.place = Some(Place {
-                    runtime: runtime.clone(),
-                    reason: self.mask.clean(runtime_reason),
+                    runtime: runtime.name().to_owned(),
+                    reason: self.mask.clean(&ui::runtime_reason(*runtime, runtime_reason)),
                     address: *address,
                 });
                 let tool = |(name, version): &(String, String)| Tool {
@@ -243,7 +244,9 @@ impl Notebook {
             LabEvent::Task { task, .. } => self.add(Act::Task { text: task.clone() }),
             LabEvent::Hint { text, .. } => self.add(Act::Hint { text: text.clone() }),
             // Of `lab test`, which goes through a lab in another way.
-            LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}
+            LabEvent::Trying { .. } | LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}
+            // Not shown.
+            LabEvent::Preceding { .. } => {}
             LabEvent::CheckStarted { claim } => {
                 let proof = Proof::Unfinished { observed: None };
                 self.add(Act::Check(Check { claim: claim.clone(), at, took: Duration::ZERO, proof }));

@@ -51,7 +51,7 @@ impl Console {
     /// Draws why the run ends.
     pub fn failure(&self, failure: &Failure) {
         let mut stage = self.stage();
-        stage.view.hold();
+        stage.view.suspend();
         let text = super::failure::draw(failure, &stage.screen.look);
         if stage.screen.look.surface == Surface::Terminal {
             stage.screen.blank();
@@ -96,7 +96,7 @@ impl Reporter for Console {
             Some(question) => {
                 screen.take_back(false);
                 view.show(&event, screen);
-                view.hold();
+                view.suspend();
                 screen.ask(question);
             }
         }
@@ -118,7 +118,7 @@ impl Reader for Console {
 
 impl Drop for Console {
     fn drop(&mut self) {
-        self.stage().view.hold();
+        self.stage().view.suspend();
     }
 }
 
@@ -133,7 +133,7 @@ impl<'a> Asking<'a> {
     fn start(console: &'a Console, prompt: &str) -> Self {
         let mut stage = console.stage();
         let Stage { screen, view, question } = &mut *stage;
-        view.hold();
+        view.suspend();
         // Before the question is there: whoever has seen it may answer at once.
         pause::forget_what_was_typed();
         screen.ask(prompt);
@@ -148,7 +148,7 @@ impl Drop for Asking<'_> {
         let Stage { screen, view, question } = &mut *stage;
         *question = None;
         screen.take_back(self.answered_by_line);
-        view.go_on(screen);
+        view.resume(screen);
     }
 }
 

@@ -33,6 +33,7 @@ mod text;
 mod trace;
 mod view;
 mod why;
+mod wording;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use raw::{RawTerminal, print_bytes};
 pub use table::{Align, Cell, Table};
+pub(crate) use wording::runtime_reason;
 
 use crate::core::event::SharedReporter;
 use crate::core::failure::Failure;

@@ -9,8 +9,8 @@ pub(super) trait View: Send {
     fn show(&mut self, event: &Event, screen: &mut Screen);
 
     /// Takes away what moves: something else needs the terminal.
-    fn hold(&mut self) {}
+    fn suspend(&mut self) {}
 
     /// Draws again what moved before.
-    fn go_on(&mut self, _: &Screen) {}
+    fn resume(&mut self, _: &Screen) {}
 }

@@ -17,7 +17,7 @@ use crate::artifacts::provision::{Request, provision};
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
 use crate::core::atomic_file::{Beside, cannot_write};
-use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::event::{Event, ImageEvent, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ByteSize, Digest, Hashed, Platform, Slug};
 use crate::core::settings::Settings;
@@ -136,9 +136,10 @@ pub async fn export(
     })
     .await?;
     let started = Instant::now();
-    let what = format!("writing {} into an archive ({})", listed(&images), ByteSize(archive.size()));
-    reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
     let size = archive.size();
+    let (names, bytes): (Vec<Slug>, _) =
+        (images.iter().map(|image| image.identity.name.clone()).collect(), ByteSize(size));
+    reporter.report(Event::Image(ImageEvent::Exporting { images: names.clone(), bytes }));
     let digest = match beside {
         Some(beside) => {
             let digest = into_file(archive, &beside, &path).await?;
@@ -148,11 +149,7 @@ pub async fn export(
         None => blocking(move || write(&archive, Printed(print)).map(|(digest, _)| digest)).await?,
     };
     let took = started.elapsed();
-    reporter.report(Event::Runtime(RuntimeEvent::Done {
-        what: format!("{} in one archive ({})", listed(&images), ByteSize(size)),
-        detail: String::new(),
-        took,
-    }));
+    reporter.report(Event::Image(ImageEvent::Exported { images: names, bytes, took }));
     Ok((args.file != STDOUT).then(|| was_exported(&args.file, &images, size, &digest)))
 }
 
@@ -193,13 +190,6 @@ impl Write for Printed {
 
 fn in_the_way(file: &Utf8Path) -> Failure {
     Failure::usage(format!("{file} is there already")).hint("name another FILE, or add --yes to replace it")
-}
-
-fn listed(images: &[Assembled]) -> String {
-    match images {
-        [one] => format!("image {}", one.identity.name),
-        several => format!("{} images", several.len()),
-    }
 }
 
 fn was_exported(file: &Utf8Path, images: &[Assembled], size: u64, digest: &Digest) -> Output {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::artifacts::image;
 use crate::artifacts::lockfile::{Image, Lock};
 use crate::artifacts::tool::Tools;
-use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::event::{Event, RuntimeEvent, RuntimeReason, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, RuntimeKind, Slug};
 use crate::core::settings::Settings;
@@ -22,8 +22,8 @@ pub(super) struct Chosen {
     pub(super) settings: Settings,
     /// Docker's daemon, where containers were chosen.
     pub(super) daemon: Option<Daemon>,
-    /// Why this runtime, in words.
-    pub(super) reason: String,
+    /// Why this runtime.
+    pub(super) reason: RuntimeReason,
 }
 
 /// Containers where a daemon answers, else processes, unless something leaves no choice: a flag, an address, a lab that
@@ -35,22 +35,19 @@ pub(super) async fn choose(settings: &Settings) -> Result<Chosen> {
         let (daemon, reason) = match RuntimeKind::of(settings.address) {
             RuntimeKind::Docker => {
                 let daemon = docker::require(docker_host).await?;
-                let reason = format!("containers, Docker {}", daemon.version);
-                (Some(daemon), reason)
+                let docker_version = Some(daemon.version.clone());
+                (Some(daemon), RuntimeReason::Requested { docker_version })
             }
-            RuntimeKind::Host => (None, "processes of this machine".to_owned()),
+            RuntimeKind::Host => (None, RuntimeReason::Requested { docker_version: None }),
         };
         return Ok(Chosen { settings, daemon, reason });
     }
     let (kind, daemon, reason) = match docker::find(docker_host).await? {
         Found::Usable(daemon) => {
-            let reason = format!("containers, since Docker {} answers", daemon.version);
-            (RuntimeKind::Docker, Some(*daemon), reason)
+            let docker_version = daemon.version.clone();
+            (RuntimeKind::Docker, Some(*daemon), RuntimeReason::DockerFound { docker_version })
         }
-        Found::Absent(why) => {
-            let reason = format!("processes of this machine, since no Docker daemon runs here: {why}");
-            (RuntimeKind::Host, None, reason)
-        }
+        Found::Absent(observed) => (RuntimeKind::Host, None, RuntimeReason::DockerAbsent { observed }),
     };
     settings.address = kind.default_address();
     Ok(Chosen { settings, daemon, reason })

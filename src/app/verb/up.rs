@@ -8,6 +8,7 @@ use crate::app::cli::UpArgs;
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
+use crate::core::model::RuntimeKind;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
 use crate::labs::{Catalog, Lab, Session};
@@ -77,14 +78,11 @@ async fn bring_up(
         changed |= session.bring_up(together, PATIENCE).await?;
     }
     session.keep()?;
-    let what = if changed { "the environment is up" } else { "the environment was up already" };
-    reporter.report(Event::Runtime(RuntimeEvent::Done {
-        what: what.to_owned(),
-        detail: format!(
-            "on {} ({}); next: `meshlab jobs start`, `meshlab click`, `meshlab status`, `meshlab down`",
-            run.address(),
-            chosen.reason
-        ),
+    reporter.report(Event::Runtime(RuntimeEvent::EnvironmentReady {
+        address: run.address(),
+        kind: RuntimeKind::of(run.address()),
+        reason: chosen.reason.clone(),
+        changed,
         took: started.elapsed(),
     }));
     Ok(())

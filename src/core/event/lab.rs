@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::millis;
+use super::{RuntimeReason, millis};
 use crate::core::model::call_path::CallPath;
-use crate::core::model::{LabAddress, LabId, StepId};
+use crate::core::model::{LabAddress, LabId, RuntimeKind, StepId};
 
 /// A lab at work.
 #[derive(Debug, Clone, Serialize)]
@@ -20,10 +20,10 @@ pub enum LabEvent {
         title: String,
         /// What it is about, Markdown.
         summary: String,
-        /// `host` or `docker`.
-        runtime: String,
-        /// Why this runtime, in a few words.
-        runtime_reason: String,
+        /// How its components run.
+        runtime: RuntimeKind,
+        /// Why they run so.
+        runtime_reason: RuntimeReason,
         /// Where it listens.
         address: LabAddress,
         /// Name and version of each tool that takes part.
@@ -43,6 +43,15 @@ pub enum LabEvent {
         title: String,
         /// The explanation, Markdown.
         text: String,
+    },
+    /// A step that a later one needs runs first, without being shown.
+    Preceding {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        step: StepId,
     },
     /// A command is about to run, exactly as shown.
     Command {
@@ -95,6 +104,17 @@ pub enum LabEvent {
         of: usize,
         /// The hint, Markdown.
         text: String,
+    },
+    /// Something is tried with a step, to see whether the step is good.
+    Trying {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        step: StepId,
+        /// What is tried.
+        trial: Trial,
     },
     /// One thing was tried with a step, to see whether the step is good.
     Tried {

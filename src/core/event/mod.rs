@@ -4,8 +4,11 @@
 
 mod bench;
 mod bundle;
+mod image;
+mod jobs;
 mod lab;
 mod provision;
+mod runtime;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,8 +18,11 @@ use serde::Serialize;
 
 pub use bench::BenchEvent;
 pub use bundle::{BundleEvent, BundleVerb};
+pub use image::ImageEvent;
+pub use jobs::{AllocationName, JobEvent, JobWait, TaskTrouble, Unmet};
 pub use lab::{LabEvent, StepSummary, Trial};
 pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
+pub use runtime::{Removed, RuntimeEvent, RuntimeReason};
 
 use crate::core::failure::Failure;
 
@@ -49,41 +55,16 @@ pub enum Event {
     Lab(LabEvent),
     /// Components starting and stopping outside of a lab's steps.
     Runtime(RuntimeEvent),
+    /// Nomad jobs starting and stopping.
+    Jobs(JobEvent),
+    /// Container images being loaded into Docker or written to an archive.
+    Image(ImageEvent),
     /// The package repository at work.
     Repo(RepoEvent),
     /// A load test at work.
     Bench(BenchEvent),
     /// A bundle being written or read.
     Bundle(BundleEvent),
-}
-
-/// Components starting and stopping.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "runtime", rename_all = "kebab-case")]
-pub enum RuntimeEvent {
-    /// Something is under way; the next event of this kind takes its place.
-    Working {
-        /// What, in words.
-        what: String,
-    },
-    /// Something has come about.
-    Done {
-        /// What, in words.
-        what: String,
-        /// What was seen, in words; may be empty.
-        detail: String,
-        /// How long it took, in milliseconds.
-        #[serde(rename = "millis", serialize_with = "millis")]
-        took: Duration,
-    },
-    /// The take-down is complete.
-    TakenDown {
-        /// What was removed, in words.
-        removed: Vec<String>,
-        /// How long it took, in milliseconds.
-        #[serde(rename = "millis", serialize_with = "millis")]
-        took: Duration,
-    },
 }
 
 /// The package repository at work.

@@ -22,7 +22,7 @@ use crate::artifacts::image::{Archive, Assembled, Identity, LABEL, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
-use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::event::{Event, ImageEvent, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ByteSize, Platform, Slug};
 
@@ -96,12 +96,10 @@ async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
 
 async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &SharedReporter) -> Result<()> {
     let started = Instant::now();
-    let names: Vec<&str> = missing.iter().map(|image| image.identity.name.as_str()).collect();
-    let names = names.join(", ");
+    let images: Vec<Slug> = missing.iter().map(|image| image.identity.name.clone()).collect();
     let archive = Archive::new(&missing)?;
-    let size = ByteSize(archive.size());
-    let what = format!("loading images into Docker ({size}): {names}");
-    reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+    let bytes = ByteSize(archive.size());
+    reporter.report(Event::Image(ImageEvent::Loading { images: images.clone(), bytes }));
     load(docker, archive).await?;
     for image in missing.iter().map(|image| &image.identity) {
         let found = found_id(docker, &image.reference).await?;
@@ -116,11 +114,7 @@ async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &S
         );
         reporter.report(Event::Note { text });
     }
-    reporter.report(Event::Runtime(RuntimeEvent::Done {
-        what: "images loaded".to_owned(),
-        detail: format!("{names} ({size})"),
-        took: started.elapsed(),
-    }));
+    reporter.report(Event::Image(ImageEvent::Loaded { images, bytes, took: started.elapsed() }));
     // What these replaced is of no use to anybody; it takes disk space and nothing else.
     if let Err(failure) = remove_replaced(docker).await {
         let text = format!("images that were replaced are still there: {failure}");

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
-use crate::core::event::SharedReporter;
+use crate::core::event::{Removed, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{LabAddress, LabId, Network, Platform, Slug};
 use crate::machine::state::{ProcessRecord, RunDir, ServiceRecord};
@@ -270,8 +270,8 @@ pub async fn ensure_images(
     images::ensure(&daemon.docker, lock, Platform::current()?, tools, names, reporter).await
 }
 
-/// Removes every container and network of a lab, by their labels. Says in words what was there.
-pub async fn take_down(daemon: &Daemon, run: &RunDir) -> Result<Vec<String>> {
+/// Removes every container and network of a lab, by their labels. Returns what was there.
+pub async fn take_down(daemon: &Daemon, run: &RunDir) -> Result<Vec<Removed>> {
     let names = Names::new(run, None);
     let removed = remove::remove_all(&daemon.docker, &names).await?;
     if run.program().exists() && !rustix::process::geteuid().is_root() {

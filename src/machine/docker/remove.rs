@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use super::container::remove;
 use super::failure::{cannot, is_unknown};
 use super::names::{ADDRESS, MACHINE, Names, RUN};
+use crate::core::event::Removed;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 
@@ -19,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Removes every container and network of a lab. Says in words what was there.
-pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<String>> {
+/// Removes every container and network of a lab. Returns what was there.
+pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Removed>> {
     let mut removed = BTreeSet::new();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -44,12 +45,12 @@ pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Str
             let outcomes = join_all(together.iter().map(|name| remove(docker, name))).await;
             for (name, outcome) in together.into_iter().zip(outcomes) {
                 outcome?;
-                removed.insert(format!("container {name}"));
+                removed.insert(Removed::Container { name });
             }
         }
         for network in networks {
             match docker.remove_network(&network).await {
-                Ok(()) => _ = removed.insert(format!("network {network}")),
+                Ok(()) => _ = removed.insert(Removed::Network { name: network }),
                 Err(error) if is_unknown(&error) => {}
                 Err(error) => return Err(cannot(format!("remove Docker's network {network}"))(error)),
             }

@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::process::{Child, Command};
 
 use super::{ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, at_home};
+use crate::core::event::Removed;
 use crate::core::failure::{Failure, Result};
 use crate::machine::state::alive::is_running;
 use crate::machine::state::alive::start_ticks;
@@ -136,8 +137,8 @@ pub async fn clear(run: &RunDir) -> Result<()> {
 }
 
 /// Ends everything that carries this lab's mark or is recorded in its state, and removes its folder.
-/// Says in words what was removed. `allocations` are those of the lab while it still ran.
-pub async fn take_down(run: &RunDir, lock: RunLock, allocations: &[String]) -> Result<Vec<String>> {
+/// Returns what was removed. `allocations` are those of the lab while it still ran.
+pub async fn take_down(run: &RunDir, lock: RunLock, allocations: &[String]) -> Result<Vec<Removed>> {
     let state = run.load();
     let ended = stop::end_all(run, state.as_ref()).await?;
     let mut removed = ended;
@@ -148,7 +149,7 @@ pub async fn take_down(run: &RunDir, lock: RunLock, allocations: &[String]) -> R
     }
     removed.extend(mounts::remove_control_groups(run, allocations, mounts::Others::Visible).await?);
     if run.exists() {
-        removed.push(format!("folder {}", run.root()));
+        removed.push(Removed::Folder { path: run.root().to_owned() });
     }
     run.remove(lock)?;
     Ok(removed)

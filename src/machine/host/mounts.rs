@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
+use crate::core::event::Removed;
 use crate::core::failure::{Failure, Result};
 use crate::machine::process::find_task_processes;
 use crate::machine::state::RunDir;
@@ -21,8 +22,8 @@ const EMPTYING: Duration = Duration::from_secs(2);
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Unmounts everything below a folder, the deepest first. Says in words what was there.
-pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
+/// Unmounts everything below a folder, the deepest first. Returns what was there.
+pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Option<Removed>> {
     let mounts = match procfs::process::Process::myself().and_then(|process| process.mountinfo()) {
         Ok(mounts) => mounts,
         Err(error) => return Err(Failure::failed("cannot read the list of mounts").seen(&error)),
@@ -40,7 +41,7 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Vec<String>> {
                 .hint("only root can; run the same command with sudo")
         })?;
     }
-    Ok(if points.is_empty() { Vec::new() } else { vec![format!("{} mounts of Nomad's tasks", points.len())] })
+    Ok((!points.is_empty()).then_some(Removed::Mounts { count: points.len() }))
 }
 
 /// The kernel writes a space, a tab, a line's end and a backslash of a mount point as `\040` and the like.
@@ -90,7 +91,7 @@ pub(super) async fn remove_control_groups(
     run: &RunDir,
     allocations: &[String],
     others: Others,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Removed>> {
     let mut removed: Vec<Utf8PathBuf> = Vec::new();
     for group in control_groups(run, allocations, others) {
         let deadline = Instant::now() + EMPTYING;
@@ -121,11 +122,11 @@ pub(super) async fn remove_control_groups(
     let (shared, whole): (Vec<_>, Vec<_>) = removed
         .into_iter()
         .partition(|group| group.parent().is_some_and(|parent| parent.ends_with(FIRST_VERSION)));
-    let mut told: Vec<String> = whole.iter().map(|group| format!("control group {group}")).collect();
+    let mut removed: Vec<Removed> = whole.into_iter().map(|path| Removed::ControlGroup { path }).collect();
     if !shared.is_empty() {
-        told.push(format!("{} control groups of Nomad's tasks", shared.len()));
+        removed.push(Removed::TaskControlGroups { count: shared.len() });
     }
-    Ok(told)
+    Ok(removed)
 }
 
 fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<Utf8PathBuf> {

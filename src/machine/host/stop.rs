@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::core::event::Removed;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::machine::process::{Member, find_members, group_members, is_there};
 use crate::machine::state::{ProcessRecord, RunDir, RunState};
@@ -18,8 +19,8 @@ const AFTER_KILL: Duration = Duration::from_secs(5);
 /// How often /proc is looked at while processes end.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Ends every member of a lab and returns once none is left. Says what was ended.
-pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<String>> {
+/// Ends every member of a lab and returns once none is left. Returns what was ended.
+pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Removed>> {
     end("some processes do not end", || find_members(run, state)).await
 }
 
@@ -29,7 +30,7 @@ pub(super) async fn end_group(service: &str, leader: ProcessRecord) -> Result<()
     end(&format!("{service} does not end"), members).await.map(drop)
 }
 
-async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<String>> {
+async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<Removed>> {
     let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
     let mut left = Vec::new();
     for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
@@ -45,7 +46,7 @@ async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Resu
                 seen.values().filter(|member| !known.contains(&member.pid) && is_there(member)).cloned(),
             );
             if alive.is_empty() {
-                return Ok(describe(&seen));
+                return Ok(by_program(&seen));
             }
             for member in alive.iter().filter(|member| !told.contains(member)) {
                 send(member, signal);
@@ -76,19 +77,13 @@ fn send(member: &Member, signal: Signal) {
     }
 }
 
-/// A line for each program; one that ran many times is counted.
-fn describe(seen: &BTreeMap<i32, Member>) -> Vec<String> {
+/// The processes of each program, by their lowest pid.
+fn by_program(seen: &BTreeMap<i32, Member>) -> Vec<Removed> {
     let mut programs: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
     for member in seen.values() {
         programs.entry(&member.name).or_default().push(member.pid);
     }
     let mut programs: Vec<(&str, Vec<i32>)> = programs.into_iter().collect();
     programs.sort_by_key(|(_, pids)| pids.first().copied());
-    let told = |(name, pids): (&str, Vec<i32>)| match pids.as_slice() {
-        [one] => format!("process {name} (pid {one})"),
-        [one, other] => format!("process {name} (pid {one}, {other})"),
-        [first, .., last] => format!("{} processes {name} (pid {first} to {last})", pids.len()),
-        [] => String::new(),
-    };
-    programs.into_iter().map(told).collect()
+    programs.into_iter().map(|(name, pids)| Removed::Processes { name: name.to_owned(), pids }).collect()
 }

@@ -1,22 +1,49 @@
 //! How far a job is, from its allocations.
 
 use super::Job;
+use crate::core::event::{AllocationName, JobWait, TaskTrouble, Unmet};
 use crate::mesh::api::nomad::{Allocation, Evaluation, TaskState};
 
-/// What Nomad says of a package that is another one than its job names.
-pub(super) const WRONG_CHECKSUM: &str = "Checksums did not match";
+/// Part of Nomad's message about a package whose checksum is not the one that its job names. Nomad has no code for it.
+const WRONG_CHECKSUM: &str = "Checksums did not match";
+
+/// The most allocations of a task group that are named.
+const MOST_NAMED: usize = 3;
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// It runs and is healthy, or has done its work: where, in words.
-    Done(String),
-    /// Not yet: what is being waited for.
-    Waiting(String),
-    /// Nothing of this group runs, or is about to: the scheduler knows why.
+    /// It runs and is healthy, or has done its work: some of its allocations.
+    Done(Vec<AllocationName>),
+    /// A task group is not healthy yet.
+    Waiting {
+        /// The group.
+        group: String,
+        /// What it waits for.
+        wait: JobWait,
+    },
+    /// A task group has no allocation: the scheduler knows why.
     Unplaced(String),
-    /// It will not come to anything by itself: why.
-    Failed(String),
+    /// It does not become healthy by itself.
+    Failed(JobFailure),
+}
+
+/// Why a job does not become healthy by itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobFailure {
+    /// An allocation failed.
+    #[error("{group}: {}", cause(trouble.as_ref(), "its allocation failed"))]
+    Allocation { group: String, trouble: Option<TaskTrouble> },
+    /// The deployment is unhealthy.
+    #[error("{group}: unhealthy, says Nomad: {}", cause(trouble.as_ref(), "its checks did not pass in time"))]
+    Unhealthy { group: String, trouble: Option<TaskTrouble> },
+    /// A package is not the one that the job names. Nomad retries; file and checksum stay what they are.
+    #[error("{group}: {}", cause(Some(trouble), ""))]
+    Checksum { group: String, trouble: TaskTrouble },
+}
+
+fn cause(trouble: Option<&TaskTrouble>, otherwise: &str) -> String {
+    trouble.map_or_else(|| otherwise.to_owned(), |trouble| format!("task {}: {trouble}", trouble.task))
 }
 
 /// A batch job is done when its tasks have ended well, any other when every wanted allocation is healthy.
@@ -40,44 +67,44 @@ pub(super) fn progress(job: &Job, version: u64, allocations: &[Allocation], sinc
         };
         let there: Vec<&&Allocation> = own.iter().filter(is_there).collect();
         if there.len() as u64 >= wanted {
-            running
-                .extend(there.iter().take(3).map(|allocation| format!("{group} {}", short(&allocation.id))));
+            running.extend(there.iter().take(MOST_NAMED).map(|allocation| AllocationName {
+                group: group.to_owned(),
+                id: short(&allocation.id).to_owned(),
+            }));
             continue;
         }
+        let group = group.to_owned();
         if let Some(failed) = own.iter().find(|allocation| allocation.client_status == "failed") {
-            return Progress::Failed(format!(
-                "{group}: {}",
-                trouble(failed).unwrap_or_else(|| "it failed".to_owned())
-            ));
+            return Progress::Failed(JobFailure::Allocation { group, trouble: trouble(failed) });
         }
         let Some(newest) = own.first() else {
-            return Progress::Unplaced(group.to_owned());
+            return Progress::Unplaced(group);
         };
+        let trouble = trouble(newest);
         if newest.deployment_status.as_ref().is_some_and(|status| status.healthy == Some(false)) {
-            let why = trouble(newest).unwrap_or_else(|| "its checks did not pass in time".to_owned());
-            return Progress::Failed(format!("{group}: unhealthy, says Nomad: {why}"));
+            return Progress::Failed(JobFailure::Unhealthy { group, trouble });
         }
-        // Nomad tries again and again, in vain: the file and its checksum stay what they are.
-        if let Some(told) = trouble(newest).filter(|told| told.contains(WRONG_CHECKSUM)) {
-            return Progress::Failed(format!("{group}: {told}"));
-        }
-        let state = trouble(newest).unwrap_or_else(|| match newest.client_status.as_str() {
-            "running" => "running, waiting for its checks".to_owned(),
-            other => other.to_owned(),
-        });
-        return Progress::Waiting(format!("{group}: {state}"));
+        let wait = match (trouble, newest.client_status.as_str()) {
+            (Some(trouble), _) if trouble.message.contains(WRONG_CHECKSUM) => {
+                return Progress::Failed(JobFailure::Checksum { group, trouble });
+            }
+            (Some(trouble), _) => JobWait::Task(trouble),
+            (None, "running") => JobWait::Checks,
+            (None, other) => JobWait::Client { status: other.to_owned() },
+        };
+        return Progress::Waiting { group, wait };
     }
-    Progress::Done(running.join(", "))
+    Progress::Done(running)
 }
 
 /// The last thing that went wrong with one of the tasks, if anything did.
-fn trouble(allocation: &Allocation) -> Option<String> {
+fn trouble(allocation: &Allocation) -> Option<TaskTrouble> {
     let states = allocation.task_states.as_ref()?;
-    states.iter().find_map(|(task, state)| Some(format!("task {task}: {}", trouble_of(state)?)))
+    states.iter().find_map(|(task, state)| trouble_of(task, state))
 }
 
 /// The last thing that went wrong with a task, if anything did.
-pub(super) fn trouble_of(state: &TaskState) -> Option<String> {
+pub(super) fn trouble_of(task: &str, state: &TaskState) -> Option<TaskTrouble> {
     let events = state.events.as_ref()?;
     let bad = events.iter().rev().find(|event| {
         event.fails_task
@@ -91,31 +118,34 @@ pub(super) fn trouble_of(state: &TaskState) -> Option<String> {
             .contains(&event.kind.as_str())
             || (event.kind == "Terminated" && !event.display_message.contains("Exit Code: 0"))
     })?;
-    let again =
-        if state.restarts > 0 { format!(", started again {} times", state.restarts) } else { String::new() };
-    Some(format!("{}: {}{again}", bad.kind, bad.display_message))
+    Some(TaskTrouble {
+        task: task.to_owned(),
+        failure: bad.kind.clone(),
+        message: bad.display_message.clone(),
+        restarts: state.restarts,
+    })
 }
 
-/// Why the scheduler found no place for a job, from its newest attempt.
-pub(super) fn why_not_placed(evaluations: &[Evaluation]) -> Option<String> {
+/// The task group that the scheduler found no place for, and why, from its newest attempt.
+pub(super) fn why_not_placed(evaluations: &[Evaluation]) -> Option<(String, JobWait)> {
     let groups = evaluations.iter().find_map(|evaluation| evaluation.failed_groups.as_ref())?;
     let (group, metrics) = groups.iter().next()?;
-    let mut reasons = Vec::new();
+    let mut unmet = Vec::new();
     let names = |counted: &str| {
         let counted = metrics.get(counted).and_then(serde_json::Value::as_object);
         counted.into_iter().flatten().map(|(name, _)| name.clone()).collect::<Vec<String>>()
     };
-    reasons.extend(names("ConstraintFiltered"));
-    reasons.extend(names("DimensionExhausted").iter().map(|dimension| {
+    unmet.extend(names("ConstraintFiltered").into_iter().map(|constraint| Unmet::Constraint { constraint }));
+    unmet.extend(names("DimensionExhausted").into_iter().map(|dimension| {
         match dimension.strip_prefix("network: ") {
-            Some(reason) => reason.to_owned(),
-            None => format!("not enough {dimension}"),
+            Some(network) => Unmet::Network { network: network.to_owned() },
+            None => Unmet::Resource { resource: dimension },
         }
     }));
     if metrics.get("NodesEvaluated").and_then(serde_json::Value::as_u64) == Some(0) {
-        reasons.push("no client in its datacenter and node pool".to_owned());
+        unmet.push(Unmet::Client);
     }
-    Some(format!("no place for {group}: {}", reasons.join("; ")))
+    Some((group.clone(), JobWait::Placement { unmet }))
 }
 
 /// The first eight characters, as Nomad's own tools show an id.
@@ -147,26 +177,15 @@ mod tests {
     fn a_service_is_done_once_it_is_healthy_and_a_batch_once_it_has_ended_well() {
         let none = json!([]);
         let of = |kind: &str, allocation: Allocation| progress(&job(kind), 0, &[allocation], 0);
-        assert_eq!(
-            of("service", allocation("running", &json!(true), &none)),
-            Progress::Done("g 12345678".into())
-        );
-        assert_eq!(
-            of("service", allocation("running", &Value::Null, &none)),
-            Progress::Waiting("g: running, waiting for its checks".into())
-        );
-        assert_eq!(
-            of("service", allocation("running", &json!(false), &none)),
-            Progress::Failed("g: unhealthy, says Nomad: its checks did not pass in time".into())
-        );
-        assert_eq!(
-            of("batch", allocation("running", &Value::Null, &none)),
-            Progress::Waiting("g: running, waiting for its checks".into())
-        );
-        assert_eq!(
-            of("batch", allocation("complete", &Value::Null, &none)),
-            Progress::Done("g 12345678".into())
-        );
+        let done = Progress::Done(vec![AllocationName { group: "g".into(), id: "12345678".into() }]);
+        let checked = Progress::Waiting { group: "g".into(), wait: JobWait::Checks };
+        assert_eq!(of("service", allocation("running", &json!(true), &none)), done);
+        assert_eq!(of("service", allocation("running", &Value::Null, &none)), checked);
+        let unhealthy = JobFailure::Unhealthy { group: "g".into(), trouble: None };
+        assert_eq!(unhealthy.to_string(), "g: unhealthy, says Nomad: its checks did not pass in time");
+        assert_eq!(of("service", allocation("running", &json!(false), &none)), Progress::Failed(unhealthy));
+        assert_eq!(of("batch", allocation("running", &Value::Null, &none)), checked);
+        assert_eq!(of("batch", allocation("complete", &Value::Null, &none)), done);
         assert_eq!(progress(&job("service"), 0, &[], 0), Progress::Unplaced("g".into()));
     }
 
@@ -177,13 +196,23 @@ mod tests {
         assert_eq!(seen, Progress::Unplaced("g".into()));
     }
 
+    fn download_trouble(message: &str) -> TaskTrouble {
+        let failure = "Failed Artifact Download".to_owned();
+        TaskTrouble { task: "t".into(), failure, message: message.into(), restarts: 2 }
+    }
+
     #[test]
-    fn what_went_wrong_is_told() {
+    fn trouble_of_a_task_is_the_reason() {
         let events = json!([{"Type": "Failed Artifact Download", "DisplayMessage": "no such file", "FailsTask": true}]);
-        let told = "g: task t: Failed Artifact Download: no such file, started again 2 times";
         let of = |status: &str| progress(&job("service"), 0, &[allocation(status, &Value::Null, &events)], 0);
-        assert_eq!(of("failed"), Progress::Failed(told.into()));
-        assert_eq!(of("pending"), Progress::Waiting(told.into()));
+        let (group, trouble) = ("g".to_owned(), download_trouble("no such file"));
+        let failed = JobFailure::Allocation { group: group.clone(), trouble: Some(trouble.clone()) };
+        assert_eq!(
+            failed.to_string(),
+            "g: task t: Failed Artifact Download: no such file, restarted 2 times"
+        );
+        assert_eq!(of("failed"), Progress::Failed(failed));
+        assert_eq!(of("pending"), Progress::Waiting { group, wait: JobWait::Task(trouble) });
     }
 
     #[test]
@@ -192,26 +221,27 @@ mod tests {
         let events =
             json!([{"Type": "Failed Artifact Download", "DisplayMessage": said, "FailsTask": false}]);
         let seen = progress(&job("service"), 0, &[allocation("pending", &Value::Null, &events)], 0);
-        let told = format!("g: task t: Failed Artifact Download: {said}, started again 2 times");
-        assert_eq!(seen, Progress::Failed(told));
+        let (group, trouble) = ("g".to_owned(), download_trouble(&said));
+        assert_eq!(seen, Progress::Failed(JobFailure::Checksum { group, trouble }));
     }
 
     #[test]
-    fn why_there_is_no_place_is_told() {
+    fn the_scheduler_s_reasons_are_shown() {
         let of = |metrics: Value| {
             let evaluation = json!({"Status": "blocked", "FailedTGAllocs": {"g": metrics}});
-            why_not_placed(&[serde_json::from_value(evaluation).unwrap()]).unwrap()
+            let (group, wait) = why_not_placed(&[serde_json::from_value(evaluation).unwrap()]).unwrap();
+            format!("{group}: {wait}")
         };
         let full =
             json!({"NodesEvaluated": 1, "ClassExhausted": {"dev": 1}, "DimensionExhausted": {"disk": 1}});
-        assert_eq!(of(full), "no place for g: not enough disk");
+        assert_eq!(of(full), "g: no client can take it: not enough disk");
         let taken = json!({"NodesEvaluated": 1, "DimensionExhausted": {"network: reserved port collision http=1": 1}});
-        assert_eq!(of(taken), "no place for g: reserved port collision http=1");
+        assert_eq!(of(taken), "g: no client can take it: reserved port collision http=1");
         let other = json!({"NodesEvaluated": 1, "ConstraintFiltered": {"missing drivers": 1}, "DimensionExhausted": null});
-        assert_eq!(of(other), "no place for g: missing drivers");
+        assert_eq!(of(other), "g: no client can take it: missing drivers");
         assert_eq!(
             of(json!({"NodesEvaluated": 0})),
-            "no place for g: no client in its datacenter and node pool"
+            "g: no client can take it: no client in its datacenter and node pool"
         );
     }
 }

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 
-use super::progress::{WRONG_CHECKSUM, progress, why_not_placed};
+use super::progress::{JobFailure, progress, why_not_placed};
 use super::{JOB_LABEL, Job, Jobs, Progress};
-use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::event::{AllocationName, Event, JobEvent, JobWait, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
 use crate::machine::state::now;
@@ -37,8 +37,8 @@ const PAUSE: Duration = Duration::from_millis(25);
 pub struct Started {
     /// Its name.
     pub job: String,
-    /// Its allocations, in words.
-    pub runs: String,
+    /// Its allocations, up to three for each task group.
+    pub allocations: Vec<AllocationName>,
     /// From its submission, in milliseconds.
     pub millis: u64,
 }
@@ -57,7 +57,7 @@ pub async fn start(jobs: &Jobs, list: &[Job], reporter: &SharedReporter) -> Resu
         let since = Instant::now();
         jobs.nomad.submit(&job.definition, &job.source, &variables).await?;
         waiting.push(Submitted { job, version: jobs.nomad.version(&job.id).await?, since });
-        reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("{} submitted", job.id) }));
+        reporter.report(Event::Jobs(JobEvent::Submitted { job: job.id.clone() }));
         if job.is_batch() {
             watch.until(deadline, &mut waiting, &mut started, Job::is_batch).await?;
         }
@@ -100,22 +100,26 @@ impl Watch<'_> {
             for submitted in waiting.drain(..) {
                 let job = submitted.job;
                 let why = match progress(job, submitted.version, &allocations, self.since) {
-                    Progress::Done(runs) => {
+                    Progress::Done(allocations) => {
                         let took = submitted.since.elapsed();
-                        let what =
-                            format!("{} {}", job.id, if job.is_batch() { "is done" } else { "is running" });
-                        self.report(RuntimeEvent::Done { what, detail: runs.clone(), took });
+                        self.report(JobEvent::Started {
+                            job: job.id.clone(),
+                            batch: job.is_batch(),
+                            allocations: allocations.clone(),
+                            took,
+                        });
                         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                        started.push(Started { job: job.id.clone(), runs, millis });
+                        started.push(Started { job: job.id.clone(), allocations, millis });
                         continue;
                     }
-                    Progress::Failed(why) => return Err(failed(job, why)),
-                    Progress::Waiting(why) => why,
-                    Progress::Unplaced(group) => self.why_unplaced(job, &group).await,
+                    Progress::Failed(why) => return Err(failed(job, &why)),
+                    Progress::Waiting { group, wait } => (group, wait),
+                    Progress::Unplaced(group) => self.why_unplaced(job, group).await,
                 };
                 if last.get(&job.id) != Some(&why) {
-                    self.report(RuntimeEvent::Working { what: format!("{}: {why}", job.id) });
-                    last.insert(job.id.clone(), why);
+                    let (job, (group, wait)) = (job.id.clone(), why.clone());
+                    self.report(JobEvent::Waiting { job: job.clone(), group, wait });
+                    last.insert(job, why);
                 }
                 still.push(submitted);
             }
@@ -133,35 +137,35 @@ impl Watch<'_> {
         Ok(())
     }
 
-    async fn why_unplaced(&self, job: &Job, group: &str) -> String {
+    async fn why_unplaced(&self, job: &Job, group: String) -> (String, JobWait) {
         let evaluations = self.jobs.nomad.evaluations(&job.id).await.unwrap_or_default();
-        why_not_placed(&evaluations).unwrap_or_else(|| format!("{group}: waiting for a place"))
+        why_not_placed(&evaluations).unwrap_or((group, JobWait::Scheduler))
     }
 
-    fn report(&self, event: RuntimeEvent) {
-        self.reporter.report(Event::Runtime(event));
+    fn report(&self, event: JobEvent) {
+        self.reporter.report(Event::Jobs(event));
     }
 }
 
-fn late(job: &Job, last: Option<String>) -> Failure {
+fn late(job: &Job, last: Option<(String, JobWait)>) -> Failure {
+    let last = last.map_or_else(|| "nothing".to_owned(), |(group, wait)| format!("{group}: {wait}"));
     Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
-        .detail("last seen", last.unwrap_or_else(|| "nothing".to_owned()))
-        .hint(format!("`meshlab shell -- nomad job status {}` tells more", job.id))
+        .detail("last seen", last)
+        .hint(format!("`meshlab shell -- nomad job status {}` shows more", job.id))
 }
 
-fn failed(job: &Job, why: String) -> Failure {
+fn failed(job: &Job, why: &JobFailure) -> Failure {
     let id = &job.id;
-    let hint = if why.contains(WRONG_CHECKSUM) {
-        format!(
-            "`meshlab up` writes {VARIABLES} anew, then `meshlab jobs start {id}`; until then Nomad tries again and again, \
-             unless `meshlab jobs stop {id}` clears it away"
-        )
-    } else {
-        format!(
-            "`meshlab shell -- nomad job status {id}` tells more; `meshlab jobs stop {id}` clears it away"
-        )
+    let hint = match why {
+        JobFailure::Checksum { .. } => format!(
+            "run `meshlab up`, which rewrites {VARIABLES}, then `meshlab jobs start {id}`; `meshlab jobs stop {id}` ends Nomad's \
+             retries"
+        ),
+        JobFailure::Allocation { .. } | JobFailure::Unhealthy { .. } => format!(
+            "`meshlab shell -- nomad job status {id}` shows more; `meshlab jobs stop {id}` removes the job"
+        ),
     };
-    Failure::failed(format!("job {id} failed")).detail("seen", why).hint(hint)
+    Failure::failed(format!("job {id} failed")).seen(why).hint(hint)
 }
 
 /// Waits until everything that these jobs registered in Consul passes its checks.
@@ -172,21 +176,16 @@ async fn until_consul_agrees(
     reporter: &SharedReporter,
 ) -> Result<Vec<String>> {
     let started = Instant::now();
-    let mut said = String::new();
+    let mut last = Vec::new();
     loop {
         let (names, failing) = unhealthy(jobs, list).await?;
         if failing.is_empty() {
             if !names.is_empty() {
                 let took = started.elapsed();
-                reporter.report(Event::Runtime(RuntimeEvent::Done {
-                    what: "healthy in Consul".to_owned(),
-                    detail: names.join(", "),
-                    took,
-                }));
+                reporter.report(Event::Jobs(JobEvent::HealthyInConsul { services: names.clone(), took }));
             }
             return Ok(names);
         }
-        let what = format!("Consul: {}", failing.join("; "));
         if Instant::now() >= deadline {
             return Err(Failure::new(
                 FailureKind::DeadlinePassed,
@@ -195,9 +194,9 @@ async fn until_consul_agrees(
             .detail("last seen", failing.join("\n"))
             .hint("`meshlab status` and Consul's UI show every check"));
         }
-        if said != what {
-            reporter.report(Event::Runtime(RuntimeEvent::Working { what: what.clone() }));
-            said = what;
+        if last != failing {
+            reporter.report(Event::Jobs(JobEvent::WaitingForConsul { failing: failing.clone() }));
+            last = failing;
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{JOB_LABEL, Jobs};
-use crate::core::event::{Event, RuntimeEvent, SharedReporter};
+use crate::core::event::{Event, JobEvent, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::mesh::api::nomad::Allocation;
 
@@ -39,7 +39,7 @@ pub async fn stop(
     let there: Vec<String> =
         names.iter().filter(|name| known.iter().any(|job| job.id == **name)).cloned().collect();
     for job in &there {
-        reporter.report(Event::Runtime(RuntimeEvent::Working { what: format!("stopping {job}") }));
+        reporter.report(Event::Jobs(JobEvent::Stopping { job: job.clone() }));
         jobs.nomad.deregister(job, false).await?;
     }
     let before = services(jobs).await?;
@@ -77,11 +77,7 @@ pub async fn stop(
     }
     forget(jobs, names, &before, deadline.max(Instant::now() + FORGETTING)).await?;
     if !there.is_empty() {
-        reporter.report(Event::Runtime(RuntimeEvent::Done {
-            what: format!("stopped {}", there.join(", ")),
-            detail: "nothing of it is left in Nomad or Consul".to_owned(),
-            took: started.elapsed(),
-        }));
+        reporter.report(Event::Jobs(JobEvent::Stopped { names: there.clone(), took: started.elapsed() }));
     }
     Ok(there)
 }

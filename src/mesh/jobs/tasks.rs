@@ -122,7 +122,7 @@ fn of_allocations(
                 services.iter().filter(|service| stands_for(service, allocation, name)).collect();
             let failing = || failing(&own, checks);
             let hook = hooks.get(&allocation.job).and_then(|hooks| hooks.get(name)).cloned();
-            let (condition, reason) = condition(allocation, state, hook.as_deref(), failing);
+            let (condition, reason) = condition(allocation, name, state, hook.as_deref(), failing);
             let process = processes
                 .iter()
                 .find(|process| process.allocation == allocation.id && process.task == *name)
@@ -167,11 +167,13 @@ fn current(allocations: &[Allocation]) -> Vec<&Allocation> {
 
 fn condition(
     allocation: &Allocation,
+    task: &str,
     state: &TaskState,
     hook: Option<&str>,
     failing: impl Fn() -> Option<String>,
 ) -> (Condition, String) {
-    let last = || trouble_of(state).or_else(|| last_event(state)).unwrap_or_default();
+    let trouble = || trouble_of(task, state).map(|trouble| trouble.to_string());
+    let last = || trouble().or_else(|| last_event(state)).unwrap_or_default();
     match state.state.as_str() {
         "running" => match failing() {
             Some(why) => (Condition::NotReady, why),
@@ -282,9 +284,9 @@ mod tests {
             [
                 ("a", Condition::Ready, ""),
                 ("b", Condition::NotReady, "Consul's check \"it answers\" is critical: connection refused"),
-                ("c", Condition::Ended, format!("{exit}, started again 3 times").as_str()),
+                ("c", Condition::Ended, format!("{exit}, restarted 3 times").as_str()),
                 ("d", Condition::Done, ""),
-                ("e", Condition::Restarting, format!("{exit}, started again 2 times").as_str()),
+                ("e", Condition::Restarting, format!("{exit}, restarted 2 times").as_str()),
                 ("f", Condition::Starting, exit),
                 ("h", Condition::Waiting, ""),
             ]

@@ -6,7 +6,7 @@ use super::one_line;
 use crate::app::ui::look::Look;
 use crate::app::ui::pace::Pace;
 use crate::app::ui::screen::Screen;
-use crate::app::ui::{markdown, text, why};
+use crate::app::ui::{markdown, text, why, wording};
 use crate::core::event::LabEvent;
 use crate::core::numbers::words;
 
@@ -62,8 +62,12 @@ impl Lab {
                     ));
                 }
             }
-            // The first is for reports; only a reader at a terminal is asked.
-            LabEvent::OutputBeyond { .. } | LabEvent::Task { .. } | LabEvent::Hint { .. } => {}
+            // The first two are stages, the third is for reports; only a reader at a terminal is asked.
+            LabEvent::Preceding { .. }
+            | LabEvent::Trying { .. }
+            | LabEvent::OutputBeyond { .. }
+            | LabEvent::Task { .. }
+            | LabEvent::Hint { .. } => {}
             LabEvent::Tried { number, of, trial, passed, observed, took, step, .. } => {
                 screen.line(&format!(
                     "{} step {number}/{of} {step}, {}: {} ({})",
@@ -134,7 +138,7 @@ fn banner(event: &LabEvent) -> String {
         return String::new();
     };
     let tools: Vec<String> = tools.iter().map(|(name, version)| format!(", {name} {version}")).collect();
-    let (title, reason) = (one_line(title), one_line(runtime_reason));
+    let (title, reason) = (one_line(title), one_line(&wording::runtime_reason(*runtime, runtime_reason)));
     format!("lab {id}: {title} ({runtime}: {reason}; {address}{})", tools.concat())
 }
 

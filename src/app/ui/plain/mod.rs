@@ -12,7 +12,8 @@ use super::screen::Screen;
 use super::served;
 use super::text;
 use super::view::View;
-use crate::core::event::{Event, RuntimeEvent};
+use super::wording::{self, Stage};
+use crate::core::event::Event;
 use crate::core::numbers::words;
 
 /// Draws events as plain lines.
@@ -25,6 +26,17 @@ pub(super) struct Plain {
 
 impl View for Plain {
     fn show(&mut self, event: &Event, screen: &mut Screen) {
+        match wording::stage(event) {
+            Some(Stage::Done { what, details, took }) => {
+                let details =
+                    if details.is_empty() { String::new() } else { format!(": {}", details.join(", ")) };
+                let took = words::duration(took);
+                return screen.line(&format!("{} ({took})", one_line(&format!("{what}{details}"))));
+            }
+            // A log has a line for what is done only.
+            Some(Stage::Working(_)) => return,
+            None => {}
+        }
         match event {
             Event::Note { text } => screen.line(&format!("note: {}", one_line(text))),
             Event::Warning { text } => {
@@ -35,18 +47,7 @@ impl View for Plain {
             Event::Repo(event) => served::show(event, screen),
             Event::Bench(event) => bench::show(event, screen),
             Event::Bundle(event) => self.bundle.show(event, screen),
-            // Only what has come about is worth a line of a log.
-            Event::Runtime(RuntimeEvent::Working { .. }) => {}
-            Event::Runtime(RuntimeEvent::Done { what, detail, took }) => {
-                let detail =
-                    if detail.is_empty() { String::new() } else { format!(": {}", one_line(detail)) };
-                screen.line(&format!("{}{detail} ({})", one_line(what), words::duration(*took)));
-            }
-            Event::Runtime(RuntimeEvent::TakenDown { removed, took }) => {
-                let what: Vec<String> = removed.iter().map(|thing| one_line(thing)).collect();
-                let what = if what.is_empty() { "nothing was left".to_owned() } else { what.join(", ") };
-                screen.line(&format!("taken down ({}): {what}", words::duration(*took)));
-            }
+            Event::Runtime(_) | Event::Jobs(_) | Event::Image(_) => {}
         }
     }
 }

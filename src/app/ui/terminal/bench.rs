@@ -18,7 +18,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn show(&mut self, event: &BenchEvent, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         if let BenchEvent::Pressing { target, number, of, lasts, .. } = event {
             let (look, lasts) = (screen.look, *lasts);
             let round = if *of > 1 { format!("round {number} of {of}  ") } else { String::new() };
@@ -27,7 +27,7 @@ impl Bench {
         }
     }
 
-    pub(super) fn hold(&mut self) {
+    pub(super) fn suspend(&mut self) {
         self.pressing = None;
     }
 }

@@ -55,7 +55,7 @@ impl Bundle {
                 }
             }
             BundleEvent::Finished { verb, size, took, .. } => {
-                self.hold();
+                self.suspend();
                 let look = screen.look;
                 let done = match verb {
                     BundleVerb::Export => "exported and verified",
@@ -69,7 +69,7 @@ impl Bundle {
         }
     }
 
-    pub(super) fn hold(&mut self) {
+    pub(super) fn suspend(&mut self) {
         self.live = None;
     }
 }

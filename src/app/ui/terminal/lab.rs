@@ -8,7 +8,7 @@ use super::{MARGIN, summary};
 use crate::app::ui::look::Look;
 use crate::app::ui::paint::Role;
 use crate::app::ui::screen::{LiveLine, Progress, Screen};
-use crate::app::ui::{text, why};
+use crate::app::ui::{text, why, wording};
 use crate::core::event::LabEvent;
 use crate::core::model::LabAddress;
 use crate::core::numbers::words;
@@ -52,7 +52,8 @@ impl Lab {
             }
             LabEvent::Command { command, service } => self.command(command, service.as_deref(), screen),
             LabEvent::Output { line, error } => output(line, *error, screen),
-            LabEvent::OutputBeyond { .. } => {}
+            // The first two are stages; the third is for reports.
+            LabEvent::Preceding { .. } | LabEvent::Trying { .. } | LabEvent::OutputBeyond { .. } => {}
             LabEvent::OutputCut { lines } => {
                 let said = format!(
                     "{} {} more, not shown",
@@ -73,7 +74,7 @@ impl Lab {
                 self.aside(&format!("Hint {number} of {of}"), text, screen);
             }
             LabEvent::Tried { .. } | LabEvent::Tested { .. } => {
-                self.hold();
+                self.suspend();
                 self.tested.show(event, screen);
             }
             LabEvent::CheckStarted { claim } => {
@@ -95,31 +96,31 @@ impl Lab {
                 }
             }
             LabEvent::StepFinished { number, passed, took, .. } => {
-                self.hold();
+                self.suspend();
                 let of = self.steps.max(*number);
                 summary::verdict(*passed, &format!("step {number} of {of}"), *took, screen);
             }
             LabEvent::Finished { .. } => {
-                self.hold();
+                self.suspend();
                 summary::draw(event, self.address, screen);
             }
         }
     }
 
     /// Takes the spinner away.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn suspend(&mut self) {
         self.live.clear();
     }
 
     /// Draws the spinner of a command that was about to run.
-    pub(super) fn go_on(&mut self, screen: &Screen) {
+    pub(super) fn resume(&mut self, screen: &Screen) {
         if let Some(doing) = &self.running {
             self.live = vec![spinner(doing.clone(), screen)];
         }
     }
 
     fn step(&mut self, title: &str, explanation: &str, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         let look = screen.look;
         screen.blank();
         screen.line(&rule(title, &look));
@@ -131,7 +132,7 @@ impl Lab {
 
     /// What is said to the reader between commands.
     fn aside(&mut self, title: &str, markdown: &str, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         self.running = None;
         self.above = Above::Text;
         let look = screen.look;
@@ -141,7 +142,7 @@ impl Lab {
     }
 
     fn command(&mut self, command: &str, service: Option<&str>, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         let look = screen.look;
         screen.blank();
         screen.lines(command_lines(&text::clean(command), &look));
@@ -149,11 +150,11 @@ impl Lab {
         self.running = Some(
             service.map_or_else(|| "running".to_owned(), |name| format!("starting {}", text::clean(name))),
         );
-        self.go_on(screen);
+        self.resume(screen);
     }
 
     fn finished(&mut self, took: Duration, up: Option<(&str, &str)>, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         self.running = None;
         let look = screen.look;
         let time = look.paint.dim(&words::duration(took));
@@ -167,7 +168,7 @@ impl Lab {
 
     /// Checks stand together, apart from what is above them.
     fn start_of_check(&mut self, screen: &mut Screen) {
-        self.hold();
+        self.suspend();
         self.running = None;
         if self.above != Above::Check {
             screen.blank();
@@ -205,7 +206,10 @@ fn start(event: &LabEvent, screen: &mut Screen) {
     screen.blank();
     let tools: Vec<String> = tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let facts = [
-        ("runtime", format!("{runtime} ({})", text::clean(runtime_reason))),
+        (
+            "runtime",
+            format!("{runtime} ({})", text::clean(&wording::runtime_reason(*runtime, runtime_reason))),
+        ),
         ("address", address.to_string()),
         ("tools", tools.join(", ")),
     ];

@@ -5,7 +5,7 @@ mod bundle;
 mod lab;
 mod lines;
 mod provision;
-mod runtime;
+mod stage;
 mod summary;
 mod task;
 mod tested;
@@ -14,12 +14,13 @@ use self::bench::Bench;
 use self::bundle::Bundle;
 use self::lab::Lab;
 use self::provision::Provision;
-use self::runtime::Runtime;
+use self::stage::Stages;
 use super::failure::labelled;
 use super::screen::Screen;
 use super::served;
 use super::view::View;
-use crate::core::event::Event;
+use super::wording;
+use crate::core::event::{Event, RuntimeEvent};
 
 /// Everything stands this far from the left edge, but for rules.
 const MARGIN: &str = "  ";
@@ -29,35 +30,44 @@ const MARGIN: &str = "  ";
 pub(super) struct Terminal {
     provision: Provision,
     lab: Lab,
-    runtime: Runtime,
+    stages: Stages,
     bench: Bench,
     bundle: Bundle,
 }
 
 impl View for Terminal {
     fn show(&mut self, event: &Event, screen: &mut Screen) {
+        if let Some(stage) = wording::stage(event) {
+            if matches!(event, Event::Runtime(RuntimeEvent::TakenDown { .. })) {
+                screen.blank();
+            }
+            return self.stages.show(&stage, screen);
+        }
         let paint = screen.look.paint;
         match event {
             Event::Note { text } => screen.lines(labelled(&paint.strong("note:"), text, &screen.look)),
             Event::Warning { text } => screen.lines(labelled(&paint.warn("warning:"), text, &screen.look)),
             Event::Provision(event) => self.provision.show(event, screen),
-            Event::Lab(event) => self.lab.show(event, screen),
+            Event::Lab(event) => {
+                self.stages.suspend();
+                self.lab.show(event, screen);
+            }
             Event::Repo(event) => served::show(event, screen),
             Event::Bench(event) => self.bench.show(event, screen),
-            Event::Runtime(event) => self.runtime.show(event, screen),
             Event::Bundle(event) => self.bundle.show(event, screen),
+            Event::Runtime(_) | Event::Jobs(_) | Event::Image(_) => {}
         }
     }
 
-    fn hold(&mut self) {
-        self.provision.hold();
-        self.lab.hold();
-        self.runtime.hold();
-        self.bench.hold();
-        self.bundle.hold();
+    fn suspend(&mut self) {
+        self.provision.suspend();
+        self.lab.suspend();
+        self.stages.suspend();
+        self.bench.suspend();
+        self.bundle.suspend();
     }
 
-    fn go_on(&mut self, screen: &Screen) {
-        self.lab.go_on(screen);
+    fn resume(&mut self, screen: &Screen) {
+        self.lab.resume(screen);
     }
 }

@@ -93,7 +93,7 @@ impl Provision {
                 self.failed(artifact, reason, screen);
             }
             ProvisionEvent::Finished { rows, took } => {
-                self.hold();
+                self.suspend();
                 screen.lines(provisioned::summary(rows, *took, MARGIN, &screen.look));
                 *self = Self::default();
                 return;
@@ -103,7 +103,7 @@ impl Provision {
     }
 
     /// Takes everything that moves away.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn suspend(&mut self) {
         self.tasks.clear();
         self.footer = None;
     }

@@ -10,7 +10,7 @@ use crate::app::report::Reports;
 use crate::app::ui::{Answer, Console};
 use crate::app::verb::runtime::{self, Chosen};
 use crate::artifacts::lockfile::Lock;
-use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, StepSummary};
+use crate::core::event::{Event, LabEvent, SharedReporter, Silent, StepSummary};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
@@ -207,8 +207,8 @@ impl Travel<'_> {
             if standing.is_done(&lab.steps[index].id) {
                 continue;
             }
-            let what = format!("doing step {} first", index + 1);
-            reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+            let (number, of, step) = (index + 1, lab.steps.len(), lab.steps[index].id.clone());
+            reporter.report(Event::Lab(LabEvent::Preceding { number, of, step }));
             let outcome = session.run_step(index, None).await.1;
             standing.mark(&lab, &lab.steps[index].id, outcome.is_ok())?;
             if outcome.is_err() && keep {
@@ -297,7 +297,7 @@ pub(super) fn report_start(
         id: lab.id.clone(),
         title: lab.title.clone(),
         summary: lab.summary.clone(),
-        runtime: RuntimeKind::of(run.address()).name().to_owned(),
+        runtime: RuntimeKind::of(run.address()),
         runtime_reason: chosen.reason.clone(),
         address: run.address(),
         tools,

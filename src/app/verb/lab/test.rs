@@ -10,7 +10,7 @@ use super::once_more;
 use super::run::report_start;
 use crate::app::verb::runtime::{self, Chosen};
 use crate::artifacts::lockfile::Lock;
-use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter, Silent, Trial};
+use crate::core::event::{Event, LabEvent, SharedReporter, Silent, Trial};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::LabId;
 use crate::core::settings::Settings;
@@ -175,8 +175,9 @@ impl Tester<'_> {
     }
 
     fn working(&self, index: usize, trial: Trial) {
-        let what = format!("step {} of {}: {}", index + 1, self.session.lab().steps.len(), trial.name());
-        self.reporter.report(Event::Runtime(RuntimeEvent::Working { what }));
+        let steps = &self.session.lab().steps;
+        let (number, of, step) = (index + 1, steps.len(), steps[index].id.clone());
+        self.reporter.report(Event::Lab(LabEvent::Trying { number, of, step, trial }));
     }
 
     fn tell(&mut self, index: usize, trial: Trial, passed: bool, observed: String, took: Duration) {

@@ -68,7 +68,7 @@ fn rows() -> Vec<Row> {
             "sub-svc-proxy",
             Condition::Restarting,
             None,
-            "Terminated: Exit Code: 137, Signal: 9, started again 2 times",
+            "Terminated: Exit Code: 137, Signal: 9, restarted 2 times",
         ),
         task("register", Condition::Done, None, ""),
         task("packages", Condition::Done, Some("prestart"), ""),

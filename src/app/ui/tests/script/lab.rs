@@ -1,8 +1,8 @@
 //! Lab 1, once as it should go and once as it should not.
 
 use super::{lines, ms};
-use crate::core::event::{Event, LabEvent, RuntimeEvent, StepSummary};
-use crate::core::model::LabAddress;
+use crate::core::event::{Event, LabEvent, Removed, RuntimeEvent, RuntimeReason, StepSummary};
+use crate::core::model::{LabAddress, RuntimeKind};
 
 /// A step as it is told: its explanation, its commands, its proofs.
 struct Step {
@@ -178,8 +178,8 @@ fn started() -> Event {
                   beside each. At the end you have **seen** that the bytes crossed under mutual TLS, and that a denied intention stops \
                   them."
             .into(),
-        runtime: "host".into(),
-        runtime_reason: "no Docker daemon answers".into(),
+        runtime: RuntimeKind::Host,
+        runtime_reason: RuntimeReason::DockerAbsent { observed: "there is no /var/run/docker.sock".into() },
         address: LabAddress::DEFAULT,
         tools: vec![("consul".into(), "1.22.7".into()), ("envoy".into(), "1.36.4".into())],
         steps: 7,
@@ -254,12 +254,19 @@ fn summaries(steps: &[Step], last_passed: bool) -> Vec<StepSummary> {
 }
 
 fn taken_down() -> Vec<Event> {
+    let process = |name: &str, pids| Removed::Processes { name: name.into(), pids };
     let mut told: Vec<Event> = ["envoy-client", "envoy-echo", "consul", "echo"]
         .iter()
-        .map(|name| Event::Runtime(RuntimeEvent::Working { what: (*name).into() }))
+        .map(|name| Event::Runtime(RuntimeEvent::Stopping { component: (*name).into() }))
         .collect();
     told.push(Event::Runtime(RuntimeEvent::TakenDown {
-        removed: lines("4 processes: envoy-client (pid 4211), envoy-echo (pid 4188), consul (pid 4102), echo (pid 4097)\nthe folder /home/u/.local/state/meshlab/labs/127.0.0.1"),
+        removed: vec![
+            process("echo", vec![4097]),
+            process("consul", vec![4102]),
+            process("envoy", vec![4188, 4211]),
+            process("envoy-probe", vec![4190, 4195, 4203]),
+            Removed::Folder { path: "/home/u/.local/state/meshlab/labs/127.0.0.1".into() },
+        ],
         took: ms(131),
     }));
     told
