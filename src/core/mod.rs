@@ -1,5 +1,6 @@
 //! What every layer uses: values that are valid once they exist, failures, events, settings.
 
+pub(crate) mod accept;
 pub(crate) mod assets;
 pub(crate) mod atomic_file;
 pub(crate) mod claim;
@@ -17,3 +18,4 @@ pub mod page;
 pub mod secret;
 pub mod settings;
 pub mod signals;
+pub mod until;
