@@ -1,23 +1,23 @@
 //! Waiting for a component: until it is ready, has ended, or has had its time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Machine;
 use super::logs::telling_lines;
 use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::until::{Observed, until};
 use crate::machine::state::readiness::Readiness;
 
 /// How many of a component's last lines a failure shows.
 const LOG_LINES: usize = 8;
 
 /// The pause between two looks at a component that is starting.
-const LOOK_PAUSE: Duration = Duration::from_millis(3);
+const STARTUP_POLL_INTERVAL: Duration = Duration::from_millis(3);
 
 impl Machine {
     /// What makes it ready, in words.
-    pub async fn await_ready(&self, name: &str, ready: &Readiness, patience: Duration) -> Result<String> {
-        let deadline = Instant::now() + patience;
-        loop {
+    pub async fn await_ready(&self, name: &str, ready: &Readiness, deadline: Duration) -> Result<String> {
+        let outcome = until(deadline, STARTUP_POLL_INTERVAL, async || -> Result<_> {
             let looked = ready.look(self.run().address()).await;
             // Asked before the answer is believed: if it has ended, somebody else answers there.
             if let Some(status) = self.ended(name).await {
@@ -25,17 +25,14 @@ impl Machine {
                     Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
                 return Err(self.with_log(failure, Some(name)));
             }
-            let observed = match looked {
-                Ok(ready) => return Ok(ready),
-                Err(observed) => observed,
-            };
-            if Instant::now() >= deadline {
-                let late = format!("{name} was not ready within {} s", patience.as_secs());
-                let failure = Failure::new(FailureKind::DeadlinePassed, late).detail("last seen", observed);
-                return Err(self.with_log(failure, Some(name)));
-            }
-            tokio::time::sleep(LOOK_PAUSE).await;
-        }
+            Ok(Observed::from(looked))
+        });
+        outcome.await?.map_err(|late| {
+            let message = format!("{name} was not ready within {} s", deadline.as_secs());
+            let failure =
+                Failure::new(FailureKind::DeadlinePassed, message).detail("last seen", late.last_seen());
+            self.with_log(failure, Some(name))
+        })
     }
 
     /// Adds what a component logged last, and what to do where that is plain.

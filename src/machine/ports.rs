@@ -143,9 +143,9 @@ fn owner(inodes: &HashSet<u64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpStream;
-    use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::core::until::assert_soon_blocking;
 
     fn needed(port: u16, udp: bool) -> [NeededPort; 1] {
         [NeededPort { port, purpose: "Consul's HTTP API".to_owned(), udp, door: true }]
@@ -197,13 +197,10 @@ mod tests {
     fn a_port_that_is_let_go_of_while_its_holder_is_looked_for_is_free() {
         let at = own(4).port(4017);
         let mut listener = Some(TcpListener::bind(at).unwrap());
-        let deadline = Instant::now() + Duration::from_secs(10);
         let nobody = |_, _| {
             drop(listener.take());
             // A process that another test starts just now has it until its program begins.
-            while TcpListener::bind(at).is_err() && Instant::now() < deadline {
-                std::thread::yield_now();
-            }
+            assert_soon_blocking(|| TcpListener::bind(at).is_ok());
             None
         };
         assert_eq!(why_not(at, false, nobody), None);

@@ -207,8 +207,8 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::core::until::assert_soon_blocking;
     use crate::machine::state::alive::is_running;
-    use crate::machine::state::alive::tests::until;
 
     #[test]
     fn what_waits_for_its_parent_to_notice_does_not_run() {
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(group_members(pid, started).unwrap().len(), 1);
         assert_eq!(group_members(pid, started + 1).unwrap(), []);
         child.kill().unwrap();
-        until(|| !is_running(pid, started));
+        assert_soon_blocking(|| !is_running(pid, started));
         assert_eq!(start_ticks(pid), Some(started), "it is still listed");
         assert_eq!(group_members(pid, started).unwrap(), []);
         child.wait().unwrap();
@@ -244,7 +244,7 @@ mod tests {
         let started = start_ticks(pid).unwrap();
         // The worker is the shell once more until it is replaced.
         let is_worker = |member: &Member| member.name == "sleep";
-        until(|| group_members(pid, started).unwrap().iter().any(is_worker));
+        assert_soon_blocking(|| group_members(pid, started).unwrap().iter().any(is_worker));
         leader.kill().unwrap();
         leader.wait().unwrap();
         let workers = group_members(pid, started).unwrap();

@@ -6,7 +6,7 @@
 pub mod alive;
 pub mod readiness;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -16,6 +16,7 @@ use crate::core::claim::Claim;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{EnvironmentSpec, FileName, LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::state::alive::{is_running, lives};
 use crate::machine::state::readiness::Readiness;
 
@@ -24,9 +25,8 @@ pub const RUN_DIR_VARIABLE: &str = "MESHLAB_RUN_DIR";
 
 const SCHEMA: u32 = 1;
 
-/// How long a process may have what it was born with, before its own program begins.
-const INHERITED: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long a process may hold the lock that it inherited, before its own program begins.
+const LOCK_INHERIT_GRACE: Duration = Duration::from_secs(5);
 
 /// The folder of the lab on one address, and everything in it.
 #[derive(Debug, Clone)]
@@ -208,16 +208,14 @@ impl RunDir {
     /// Takes the right to change what runs here, or says who has it. A meshlab that was killed may leave it for a moment to
     /// what it was just starting; that is waited for.
     pub async fn lock(&self) -> Result<RunLock> {
-        let deadline = Instant::now() + INHERITED;
-        loop {
+        let outcome = until(LOCK_INHERIT_GRACE, POLL_INTERVAL, async || -> Result<_> {
             match Claim::try_now(&self.lock_file())? {
-                Ok(claim) => return Ok(RunLock { _claim: claim }),
-                Err(holder) if holder.is_some_and(lives) || Instant::now() >= deadline => {
-                    return Err(self.taken(holder));
-                }
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                Ok(claim) => Ok(Observed::Ready(RunLock { _claim: claim })),
+                Err(holder) if holder.is_some_and(lives) => Err(self.taken(holder)),
+                Err(holder) => Ok(Observed::Pending(holder)),
             }
-        }
+        });
+        outcome.await?.map_err(|late| self.taken(late.last.flatten()))
     }
 
     /// The same, without waiting for anybody.
@@ -357,7 +355,7 @@ mod tests {
         std::fs::write(run.lock_file(), "4194305").unwrap();
         assert!(run.lock_now().unwrap_err().details()[0].text.contains("4194305"));
         let begins = async {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             drop(inherited);
         };
         let (locked, ()) = tokio::join!(run.lock(), begins);

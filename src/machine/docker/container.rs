@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use bollard::query_parameters::{
@@ -14,13 +14,12 @@ use bollard::{Docker, errors::Error};
 use super::failure::{cannot, is_conflict, is_unknown, told};
 use super::names::Names;
 use crate::core::failure::{Failure, Result};
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::state::alive::start_ticks;
 use crate::machine::state::{ProcessRecord, now};
 
 /// How long the daemon may take to notice that a container has ended.
-const NEWS: Duration = Duration::from_secs(10);
-
-const PAUSE: Duration = Duration::from_millis(10);
+const EXIT_REPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// Makes a container and starts it. One of this lab that has its name goes first; somebody else's is left alone.
 pub(super) async fn start(
@@ -73,19 +72,14 @@ pub(super) fn number_inside(pid: i32) -> Option<i32> {
 
 /// How a container ended whose process is gone, in words. The daemon learns of it a moment later.
 pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
-    let deadline = Instant::now() + NEWS;
-    loop {
+    let ended = until(EXIT_REPORT_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let found = look(docker, name).await?;
         let state = found.as_ref().and_then(|found| found.state.as_ref());
         let runs = state.is_some_and(|state| state.running == Some(true));
-        if !runs {
-            return Ok(how_ended(found.as_ref()));
-        }
-        if Instant::now() >= deadline {
-            return Ok("its process is gone, and Docker does not say how it ended".to_owned());
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+        Ok(if runs { Observed::Pending(()) } else { Observed::Ready(how_ended(found.as_ref())) })
+    });
+    let unknown = "its process is gone, and Docker does not say how it ended";
+    Ok(ended.await?.unwrap_or_else(|_| unknown.to_owned()))
 }
 
 /// How a container ended, in words.

@@ -1,12 +1,13 @@
 //! Taking a lab down by its labels: what the state says does not matter, nor whether there is one.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder};
 use futures_util::future::join_all;
+use tokio::sync::Mutex;
 
 use super::container::remove;
 use super::failure::{cannot, is_unknown};
@@ -14,50 +15,56 @@ use super::names::{ADDRESS, MACHINE, Names, RUN};
 use crate::core::event::Removed;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 
 /// How long the daemon may come up with more: it may have been at work for a meshlab that was killed.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-const PAUSE: Duration = Duration::from_millis(10);
+const LATE_CONTAINERS_GRACE: Duration = Duration::from_secs(30);
 
 /// Removes every container and network of a lab. Returns what was there.
 pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Removed>> {
-    let mut removed = BTreeSet::new();
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let containers = containers(docker, names.filter()).await?;
-        let networks = networks(docker, names.filter()).await?;
-        if containers.is_empty() && networks.is_empty() {
-            return Ok(removed.into_iter().collect());
+    let removed = Mutex::new(BTreeSet::new());
+    // What is there now may take as long as it needs; the grace is for what comes later.
+    remove_found(docker, names, &removed).await?;
+    let outcome = until(LATE_CONTAINERS_GRACE, POLL_INTERVAL, async || -> Result<_> {
+        let left = remove_found(docker, names, &removed).await?;
+        Ok(if left.is_empty() { Observed::Ready(()) } else { Observed::Pending(left) })
+    });
+    outcome.await?.map_err(|late| {
+        Failure::failed("something keeps making containers of this lab")
+            .detail("left", late.last.unwrap_or_default().join(", "))
+            .hint("end the other meshlab first, then run `meshlab down` again")
+    })?;
+    Ok(removed.into_inner().into_iter().collect())
+}
+
+/// Removes the containers and networks that a lab has now, and returns what they were.
+async fn remove_found(
+    docker: &Docker,
+    names: &Names,
+    removed: &Mutex<BTreeSet<Removed>>,
+) -> Result<Vec<String>> {
+    let containers = containers(docker, names.filter()).await?;
+    let networks = networks(docker, names.filter()).await?;
+    let found = containers.iter().filter_map(name).map(|name| format!("container {name}"));
+    let found = found.chain(networks.iter().map(|name| format!("network {name}"))).collect();
+    // The machine last: with it goes the process namespace that the others are in.
+    let (machines, others): (Vec<String>, Vec<String>) =
+        containers.iter().filter_map(name).partition(|name| *name == names.container(MACHINE));
+    for together in [others, machines] {
+        let outcomes = join_all(together.iter().map(|name| remove(docker, name))).await;
+        for (name, outcome) in together.into_iter().zip(outcomes) {
+            outcome?;
+            removed.lock().await.insert(Removed::Container { name });
         }
-        if Instant::now() >= deadline {
-            let left = containers.iter().filter_map(name).map(|name| format!("container {name}"));
-            let left: Vec<String> =
-                left.chain(networks.iter().map(|name| format!("network {name}"))).collect();
-            return Err(Failure::failed("something keeps making containers of this lab")
-                .detail("left", left.join(", "))
-                .hint("end the other meshlab first, then run `meshlab down` again"));
-        }
-        // The machine last: with it goes the process namespace that the others are in.
-        let (machines, others): (Vec<String>, Vec<String>) =
-            containers.iter().filter_map(name).partition(|name| *name == names.container(MACHINE));
-        for together in [others, machines] {
-            let outcomes = join_all(together.iter().map(|name| remove(docker, name))).await;
-            for (name, outcome) in together.into_iter().zip(outcomes) {
-                outcome?;
-                removed.insert(Removed::Container { name });
-            }
-        }
-        for network in networks {
-            match docker.remove_network(&network).await {
-                Ok(()) => _ = removed.insert(Removed::Network { name: network }),
-                Err(error) if is_unknown(&error) => {}
-                Err(error) => return Err(cannot(format!("remove Docker's network {network}"))(error)),
-            }
-        }
-        // Somebody else may be at removing them as well.
-        tokio::time::sleep(PAUSE).await;
     }
+    for network in networks {
+        match docker.remove_network(&network).await {
+            Ok(()) => _ = removed.lock().await.insert(Removed::Network { name: network }),
+            Err(error) if is_unknown(&error) => {}
+            Err(error) => return Err(cannot(format!("remove Docker's network {network}"))(error)),
+        }
+    }
+    Ok(found)
 }
 
 /// Lets go on what somebody has paused: it would not answer.

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
@@ -17,16 +17,15 @@ use super::exec::variables;
 use super::failure::cannot;
 use super::names::{MACHINE, Names};
 use crate::core::failure::{Failure, Result};
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::CommandEnvironment;
 use crate::machine::state::RunDir;
 
 /// How much is passed on at once, in bytes.
 const PIECE: usize = 8 * 1024;
 
-/// How long Docker may take to tell that a program runs.
-const STARTED: Duration = Duration::from_secs(5);
-
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long Docker may take to report that a program runs.
+const START_REPORT_GRACE: Duration = Duration::from_secs(5);
 
 /// How Docker begins to say that a program cannot be started.
 const REFUSAL: &[u8] = b"OCI runtime exec failed";
@@ -172,16 +171,16 @@ enum Left {
 /// Ends a program inside. Docker has no call for it, and the program does not notice that nobody listens any more.
 async fn end(docker: &Docker, run: &RunDir, container: &str, exec: &str) -> Result<()> {
     let what = || format!("end a program in the container {container}");
-    let deadline = Instant::now() + STARTED;
-    let pid = loop {
+    let pid = until(START_REPORT_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let found = docker.inspect_exec(exec).await.map_err(cannot(what()))?;
-        match found.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) {
-            Some(pid) if found.running == Some(true) => break pid,
+        Ok(match found.pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0) {
+            Some(pid) if found.running == Some(true) => Observed::Ready(Some(pid)),
             // It is being started: Docker learns its number when it runs already.
-            _ if found.exit_code.is_none() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            _ => return Ok(()),
-        }
-    };
+            _ if found.exit_code.is_none() => Observed::Pending(()),
+            _ => Observed::Ready(None),
+        })
+    });
+    let Ok(Some(pid)) = pid.await? else { return Ok(()) };
     // Docker starts each as the leader of a session.
     let Some(session) = number_inside(pid) else { return Ok(()) };
     let options = CreateExecOptions {

@@ -1,16 +1,18 @@
 //! What Nomad leaves in the system when it runs as root: a mount for each task's secrets, and control groups.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::core::event::Removed;
 use crate::core::failure::{Failure, Result};
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::process::find_task_processes;
 use crate::machine::state::RunDir;
 
@@ -18,9 +20,7 @@ use crate::machine::state::RunDir;
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
 /// How long the kernel may take to empty a control group whose processes have ended.
-const EMPTYING: Duration = Duration::from_secs(2);
-
-const PAUSE: Duration = Duration::from_millis(10);
+const CGROUP_EMPTY_GRACE: Duration = Duration::from_secs(2);
 
 /// Unmounts everything below a folder, the deepest first. Returns what was there.
 pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Option<Removed>> {
@@ -94,28 +94,32 @@ pub(super) async fn remove_control_groups(
 ) -> Result<Vec<Removed>> {
     let mut removed: Vec<Utf8PathBuf> = Vec::new();
     for group in control_groups(run, allocations, others) {
-        let deadline = Instant::now() + EMPTYING;
-        loop {
+        let Ok(outcome) = until(CGROUP_EMPTY_GRACE, POLL_INTERVAL, async || -> Result<_, Infallible> {
             // Another Nomad may have been started meanwhile, and would find its groups gone.
             let outcome = if group.ends_with(FIRST_VERSION) && is_another_nomad_running() {
                 own_groups(&group, allocations).iter().try_for_each(remove_tree)
             } else {
                 remove_tree(&group)
             };
-            let Err(error) = outcome else {
-                removed.push(group);
-                break;
-            };
-            // Another take-down was quicker, or it is another user's: an ordinary user's Nomad makes none.
-            if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) {
-                break;
-            }
-            if Instant::now() >= deadline {
-                return Err(Failure::failed(format!("cannot remove the control group {group}"))
-                    .seen(&error)
-                    .hint("something still runs in it: look into its cgroup.procs"));
-            }
-            tokio::time::sleep(PAUSE).await;
+            Ok(match outcome {
+                Ok(()) => Observed::Ready(true),
+                // Another take-down was quicker, or it is another user's: an ordinary user's Nomad makes none.
+                Err(error) if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) => {
+                    Observed::Ready(false)
+                }
+                Err(error) => Observed::Pending(error),
+            })
+        })
+        .await;
+        let is_removed = outcome.map_err(|late| {
+            let failure = Failure::failed(format!("cannot remove the control group {group}"));
+            late.last
+                .iter()
+                .fold(failure, |failure, error| failure.seen(error))
+                .hint("something still runs in it: look into its cgroup.procs")
+        })?;
+        if is_removed {
+            removed.push(group);
         }
     }
     // One for each task would be a long list.

@@ -1,23 +1,22 @@
 //! Ending a lab's processes: asked first, then made to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::future::ready;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::core::event::Removed;
 use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::process::{Member, find_members, group_members, is_there};
 use crate::machine::state::{ProcessRecord, RunDir, RunState};
 
 /// How long components may take to end when asked.
-const GRACE: Duration = Duration::from_secs(5);
+const TERM_GRACE: Duration = Duration::from_secs(5);
 
 /// How long the kernel may take to end what was killed.
-const AFTER_KILL: Duration = Duration::from_secs(5);
-
-/// How often /proc is looked at while processes end.
-const LOOK: Duration = Duration::from_millis(10);
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// Ends every member of a lab and returns once none is left. Returns what was ended.
 pub(super) async fn end_all(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Removed>> {
@@ -33,10 +32,9 @@ pub(super) async fn end_group(service: &str, leader: ProcessRecord) -> Result<()
 async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Result<Vec<Removed>> {
     let mut seen: BTreeMap<i32, Member> = BTreeMap::new();
     let mut left = Vec::new();
-    for (signal, patience) in [(Signal::TERM, GRACE), (Signal::KILL, AFTER_KILL)] {
-        let deadline = Instant::now() + patience;
-        let mut told: Vec<Member> = Vec::new();
-        loop {
+    for (signal, grace) in [(Signal::TERM, TERM_GRACE), (Signal::KILL, KILL_GRACE)] {
+        let mut signalled: Vec<Member> = Vec::new();
+        let mut probe = || -> Result<_> {
             // Each look finds what was started since the last one: a process that forks while it is ended.
             let mut alive = members()?;
             // And none is lost sight of: one whose first thread has ended shows no environment and no files any more, while
@@ -46,18 +44,18 @@ async fn end(otherwise: &str, members: impl Fn() -> Result<Vec<Member>>) -> Resu
                 seen.values().filter(|member| !known.contains(&member.pid) && is_there(member)).cloned(),
             );
             if alive.is_empty() {
-                return Ok(by_program(&seen));
+                return Ok(Observed::Ready(()));
             }
-            for member in alive.iter().filter(|member| !told.contains(member)) {
+            for member in alive.iter().filter(|member| !signalled.contains(member)) {
                 send(member, signal);
             }
             seen.extend(alive.iter().map(|member| (member.pid, member.clone())));
-            told = alive;
-            if Instant::now() >= deadline {
-                left = told;
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
+            signalled.clone_from(&alive);
+            Ok(Observed::Pending(alive))
+        };
+        match until(grace, POLL_INTERVAL, || ready(probe())).await? {
+            Ok(()) => return Ok(by_program(&seen)),
+            Err(late) => left = late.last.unwrap_or_default(),
         }
     }
     let left: Vec<String> =

@@ -9,15 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use crate::core::accept::accept;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::machine::host::apart;
 
 /// Of each door; more connections wait until one of these ends.
 const MOST_CONNECTIONS: usize = 256;
-
-/// After something that cannot be helped.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a connection may take to arrive inside.
 const ARRIVAL: Duration = Duration::from_secs(10);
@@ -34,10 +32,8 @@ pub async fn serve(address: LabAddress, ready: u16, ports: Vec<u16>) -> Result<(
     }
     let bell = TcpListener::bind(address.port(ready)).await?;
     loop {
-        // Whoever connects has learned what there is to learn. One that fails to arrive is none of the doors' business.
-        if bell.accept().await.is_err() {
-            tokio::time::sleep(PAUSE).await;
-        }
+        // Whoever connects has learned what there is to learn.
+        drop(accept(&bell).await);
     }
 }
 
@@ -56,12 +52,7 @@ fn open(doors: Vec<SocketAddr>) -> Result<Vec<Listener>> {
 async fn attend(door: TcpListener, inside: SocketAddr) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        // One connection's failure to arrive is not the door's.
-        let Ok((mut guest, _)) = door.accept().await else {
-            // Too many open files, say: it may be otherwise in a moment.
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+        let (mut guest, _) = accept(&door).await;
         tokio::spawn(async move {
             // Either side may end it at any time; the other one sees that it is over.
             if let Ok(Ok(mut host)) = timeout(ARRIVAL, TcpStream::connect(inside)).await {

@@ -4,7 +4,7 @@
 use std::io::Read as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::Utf8Path;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
@@ -12,14 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::signals::interrupted;
+use crate::core::until::{Observed, POLL_INTERVAL, TimedOut, until};
 use crate::machine::host;
 use crate::machine::process::find_task_processes;
 use crate::machine::state::RunDir;
 
 /// How long tasks may take to end once they are killed.
-const AFTER_KILL: Duration = Duration::from_secs(5);
-
-const PAUSE: Duration = Duration::from_millis(10);
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// The first process of the machine: buries what others have left, until it is told to end.
 pub async fn hold() -> Result<()> {
@@ -72,48 +71,43 @@ fn code(status: ExitStatus) -> u8 {
 
 /// Ends a session: its leader and all that it started, unless that made a session of its own.
 pub async fn end(session: i32) -> Result<()> {
-    let deadline = Instant::now() + AFTER_KILL;
-    loop {
+    let outcome = until(KILL_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let processes = procfs::process::all_processes()
             .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
         let stats = processes.flatten().filter_map(|process| process.stat().ok());
         let members: Vec<_> =
             stats.filter(|stat| stat.session == session && !matches!(stat.state, 'Z' | 'X')).collect();
         if members.is_empty() {
-            return Ok(());
+            return Ok(Observed::Ready(()));
         }
         for pid in members.iter().filter_map(|member| Pid::from_raw(member.pid)) {
             // It may have ended in the meantime, which is what is wanted.
             let _ = kill_process(pid, Signal::KILL);
         }
-        if Instant::now() >= deadline {
-            let left: Vec<String> = members.into_iter().map(|member| member.comm).collect();
-            return Err(Failure::new(FailureKind::DeadlinePassed, "a program does not end")
-                .detail("alive", left.join(", ")));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+        Ok(Observed::Pending(members.into_iter().map(|member| member.comm).collect()))
+    });
+    outcome.await?.map_err(|late| still_alive("a program does not end", late))
 }
 
 /// Ends all tasks of the lab's Nomad jobs, before a new Nomad starts them again.
 pub async fn sweep(run: &RunDir) -> Result<()> {
-    let deadline = Instant::now() + AFTER_KILL;
-    loop {
+    let outcome = until(KILL_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let tasks = find_task_processes(run);
         if tasks.is_empty() {
-            return Ok(());
+            return Ok(Observed::Ready(()));
         }
         for pid in tasks.iter().filter_map(|task| Pid::from_raw(task.member.pid)) {
             // It may have ended in the meantime, which is what is wanted.
             let _ = kill_process(pid, Signal::KILL);
         }
-        if Instant::now() >= deadline {
-            let left: Vec<String> = tasks.iter().map(|task| task.task.clone()).collect();
-            return Err(Failure::new(FailureKind::DeadlinePassed, "tasks of an earlier Nomad do not end")
-                .detail("alive", left.join(", ")));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+        Ok(Observed::Pending(tasks.into_iter().map(|task| task.task).collect()))
+    });
+    outcome.await?.map_err(|late| still_alive("tasks of an earlier Nomad do not end", late))
+}
+
+fn still_alive(message: &str, late: TimedOut<Vec<String>>) -> Failure {
+    Failure::new(FailureKind::DeadlinePassed, message)
+        .detail("alive", late.last.unwrap_or_default().join(", "))
 }
 
 /// Empties a lab's folder, as far as nobody uses it.

@@ -1,14 +1,17 @@
 //! Whether a process still runs: the moments in which that is not plain.
 
-use std::time::{Duration, Instant};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use procfs::process::{Process, Stat};
 use rustix::process::Signal;
 
+use crate::core::until::{Observed, until_blocking};
+
 /// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
 /// a `kill -9`, whoever inherited it may take its time.
 pub fn is_running(pid: i32, started: u64) -> bool {
-    settled(|| Seen::of(pid, started), LONGEST_PASSING)
+    settled(|| Seen::of(pid, started), ZOMBIE_GRACE)
 }
 
 /// Whether there is a process of this id, and not only what is left of one until its parent notices.
@@ -18,9 +21,10 @@ pub fn lives(pid: u32) -> bool {
 }
 
 /// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
-const LONGEST_PASSING: Duration = Duration::from_millis(300);
+const ZOMBIE_GRACE: Duration = Duration::from_millis(300);
 
-const LOOK_PAUSE: Duration = Duration::from_millis(1);
+/// Its moments are short.
+const PROCESS_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What a look at a process finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,16 +69,15 @@ fn all_die(process: &Process) -> bool {
 }
 
 /// Whether it runs, once that is plain.
-fn settled(mut look: impl FnMut() -> Seen, patience: Duration) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        match look() {
-            Seen::Running => return true,
-            Seen::Ended => return false,
-            Seen::Passing if Instant::now() >= deadline => return true,
-            Seen::Passing => std::thread::sleep(LOOK_PAUSE),
-        }
-    }
+fn settled(mut look: impl FnMut() -> Seen, grace: Duration) -> bool {
+    let Ok(outcome) = until_blocking(grace, PROCESS_POLL_INTERVAL, || {
+        Ok::<_, Infallible>(match look() {
+            Seen::Running => Observed::Ready(true),
+            Seen::Ended => Observed::Ready(false),
+            Seen::Passing => Observed::Pending(()),
+        })
+    });
+    outcome.unwrap_or(true)
 }
 
 /// The first thread of a program is a zombie for a moment, too, when another thread calls `exec`, as that of
@@ -93,20 +96,12 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
 }
 
 #[cfg(test)]
-pub(in crate::machine) mod tests {
+mod tests {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::{Command, Stdio};
 
     use super::*;
-
-    /// Waits until something holds that soon does.
-    pub(in crate::machine) fn until(holds: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !holds() {
-            assert!(Instant::now() < deadline);
-            std::thread::sleep(LOOK_PAUSE);
-        }
-    }
+    use crate::core::until::assert_soon_blocking;
 
     #[test]
     fn a_first_thread_that_another_one_is_about_to_replace_has_not_ended() {
@@ -165,7 +160,7 @@ pub(in crate::machine) mod tests {
             let started = start_ticks(pid).unwrap();
             assert!(is_running(pid, started));
             child.kill().unwrap();
-            until(|| is_zombie(&Process::new(pid).unwrap().stat().unwrap()));
+            assert_soon_blocking(|| is_zombie(&Process::new(pid).unwrap().stat().unwrap()));
             assert!(!is_running(pid, started));
             child.wait().unwrap();
         }

@@ -18,6 +18,9 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http::{self, Answer, Call, HttpError};
 use crate::core::secret::Token;
 
+/// The pause between two looks at a control plane.
+pub(crate) const API_POLL_INTERVAL: Duration = Duration::from_millis(25);
+
 /// How long an answer may take that nobody holds back on purpose.
 const DEADLINE: Duration = Duration::from_secs(10);
 

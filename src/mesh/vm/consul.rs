@@ -1,9 +1,11 @@
 //! What is left to do once Consul has a leader: who may do what.
 
-use std::time::{Duration, Instant};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use super::{CONSUL_HTTP, Vm};
 use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 
 /// Anybody may look services up: DNS has no tokens.
 const LOOK: &str = r#"service_prefix "" { policy = "read" }
@@ -17,21 +19,17 @@ agent_prefix "" { policy = "read" }
 mesh = "read"
 "#;
 
-const PAUSE: Duration = Duration::from_millis(10);
-
 /// Waits for the certificate authority, and makes policies and tokens. Doing it again changes nothing. A leader that has
 /// just been elected may still refuse any of it.
-pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let Err(failure) = set_up(vm).await else {
-            return Ok("access control on: without a token one may look, not touch".to_owned());
-        };
-        if Instant::now() >= deadline {
-            return Err(failure.with_kind(FailureKind::DeadlinePassed));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
+    let probe = async || -> Result<_, Infallible> { Ok(Observed::from(set_up(vm).await)) };
+    let Ok(outcome) = until(deadline, POLL_INTERVAL, probe).await;
+    outcome.map_err(|late| {
+        let silent =
+            || Failure::failed(format!("Consul at {} does not answer", vm.run.address().port(CONSUL_HTTP)));
+        late.last.unwrap_or_else(silent).with_kind(FailureKind::DeadlinePassed)
+    })?;
+    Ok("access control on: without a token one may look, not touch".to_owned())
 }
 
 async fn set_up(vm: &Vm) -> Result<()> {

@@ -1,52 +1,39 @@
 //! What is left to do once Nomad has a leader: its first token, and a client that is ready for work.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{NOMAD_HTTP, Vm};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::Network;
+use crate::core::until::{Deadline, Observed, TimedOut, until};
+use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::api::nomad::Nomad;
 
 const LOOK: Duration = Duration::from_secs(2);
 
-const PAUSE: Duration = Duration::from_millis(25);
-
 /// Waits until jobs can be placed. Doing it again changes nothing.
-pub(super) async fn settle(vm: &Vm, patience: Duration) -> Result<String> {
+pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     let nomad = vm.nomad();
-    let deadline = Instant::now() + patience;
-    let mut bootstrapped = false;
-    loop {
-        let observed = if bootstrapped {
-            match ready_client(&nomad).await {
-                Ok(said) => {
-                    if vm.spec.network == Network::Bridge {
-                        vm.consul().trust_workloads(&nomad.keys_url()).await?;
-                    }
-                    return Ok(said);
-                }
-                Err(observed) => observed,
-            }
-        } else {
-            match nomad.bootstrap(&vm.secrets.nomad_management, LOOK).await {
-                Ok(()) => {
-                    bootstrapped = true;
-                    continue;
-                }
-                Err(error) => error.to_string(),
-            }
-        };
-        if Instant::now() >= deadline {
-            let at = vm.run.address().port(NOMAD_HTTP);
-            return Err(Failure::new(
-                FailureKind::DeadlinePassed,
-                format!("Nomad at {at} is not ready for jobs"),
-            )
-            .detail("last seen", observed)
-            .hint("`meshlab logs nomad` shows what it says of itself"));
-        }
-        tokio::time::sleep(PAUSE).await;
+    let deadline = Deadline::after(deadline);
+    let late = |late: TimedOut<String>| {
+        let at = vm.run.address().port(NOMAD_HTTP);
+        Failure::new(FailureKind::DeadlinePassed, format!("Nomad at {at} is not ready for jobs"))
+            .detail("last seen", late.last_seen())
+            .hint("`meshlab logs nomad` shows what it says of itself")
+    };
+    let bootstrapped = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
+        let answer = nomad.bootstrap(&vm.secrets.nomad_management, LOOK).await;
+        Ok(Observed::from(answer.map_err(|error| error.to_string())))
+    });
+    bootstrapped.await?.map_err(late)?;
+    let ready = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
+        Ok(Observed::from(ready_client(&nomad).await))
+    });
+    let ready = ready.await?.map_err(late)?;
+    if vm.spec.network == Network::Bridge {
+        vm.consul().trust_workloads(&nomad.keys_url()).await?;
     }
+    Ok(ready)
 }
 
 /// `Ok` once there is a client that runs jobs and knows Consul; before, what is being waited for.
