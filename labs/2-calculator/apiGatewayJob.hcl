@@ -149,7 +149,7 @@ job "apiGatewayJob" {
         }
       }
 
-      # Removes the gateway from Consul, however the instance ends.
+      # Removes the gateway from Consul when the instance ends, also after a failure.
       task "deregister" {
         driver = "raw_exec"
 
