@@ -33,7 +33,8 @@ job "addsvcJob" {
       mode     = "delay"
     }
 
-    # Nomad removes an instance from Consul one second before it ends the instance. By then, every Envoy knows it.
+    # Nomad removes an instance from Consul one second before it ends the instance. In this second, every Envoy gets the
+    # new list of instances from Consul.
     shutdown_delay = "1s"
 
     update {
@@ -42,7 +43,7 @@ job "addsvcJob" {
       progress_deadline = "45s"
       max_parallel      = 3
 
-      # Of a new version, Nomad first starts one instance next to the old ones, and waits until you promote it.
+      # For a new version, Nomad first starts one instance next to the old ones, and waits until you promote it.
       canary = 1
     }
 
@@ -68,7 +69,7 @@ job "addsvcJob" {
 
       connect {
         sidecar_service {
-          # Not necessary: the check above goes through Envoy, every second instead of every ten.
+          # The default check of the port, every ten seconds, is not necessary: the check above goes through Envoy.
           disable_default_tcp_check = true
 
           proxy {

@@ -19,7 +19,8 @@ job "frontendJob" {
         to = 19100
       }
 
-      # The frontend's upstream add-svc, reachable from the machine, too. Calls to this port go through its Envoy.
+      # The frontend's local port for add-svc. You can reach it from the machine, too. Calls to it go through the
+      # frontend's Envoy.
       port "add" {
         static = 9191
         to     = 9191
@@ -61,7 +62,7 @@ job "frontendJob" {
 
       connect {
         sidecar_service {
-          # Not necessary: the check above goes through Envoy, every second instead of every ten.
+          # The default check of the port, every ten seconds, is not necessary: the check above goes through Envoy.
           disable_default_tcp_check = true
 
           proxy {

@@ -138,7 +138,7 @@ job "gatewayJob" {
       }
     }
 
-    # Removes the gateway from Consul, however the instance ends.
+    # Removes the gateway from Consul when the instance ends, also after a failure.
     task "deregister" {
       driver = "raw_exec"
 

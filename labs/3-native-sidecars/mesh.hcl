@@ -29,8 +29,8 @@ JSON
     }
   }
 
-  # No service here reads the certificates of its callers. By default, Envoy writes the certificate chain into a header of
-  # every request and searches that header five times. That costs more CPU time than TLS itself, so it is off here.
+  # By default, Envoy writes the caller's certificate chain into a header of every request, and searches the header five
+  # times. That takes more CPU time than TLS itself. No service here reads the header, so this setting turns it off.
   bootstrap {
     kind = "mesh"
 

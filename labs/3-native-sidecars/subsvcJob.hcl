@@ -55,7 +55,7 @@ job "subsvcJob" {
 
       connect {
         sidecar_service {
-          # Not necessary: the check above goes through Envoy, every second instead of every ten.
+          # The default check of the port, every ten seconds, is not necessary: the check above goes through Envoy.
           disable_default_tcp_check = true
 
           proxy {
