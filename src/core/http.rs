@@ -1,4 +1,4 @@
-//! A small HTTP client for the lab's own components on loopback: no TLS, no proxy, no redirects, hard limits.
+//! An HTTP client for the lab's own components on loopback: no TLS, no proxy, no redirects, a deadline on each request.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// The longest answer that is read, in bytes. Envoy's full configuration dump stays far below.
-const LONGEST_BODY: usize = 16 * 1024 * 1024;
+/// The longest response body, in bytes. Envoy's full configuration dump is far smaller.
+const MAX_BODY: usize = 16 * 1024 * 1024;
 
-/// An answer, whole.
+/// A complete HTTP response.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct HttpResponse {
     /// The status code.
     pub status: StatusCode,
     /// The headers.
@@ -23,53 +23,53 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl HttpResponse {
     /// The body as text, with replacement characters where it is not UTF-8.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
-/// Why there is no answer, in words for a last observation.
+/// Why a request got no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// Nobody listens, or the connection broke.
+    /// The connection was refused or broken, or the response is not the expected one.
     #[error("{0}")]
-    Broken(String),
-    /// No complete answer in time.
+    Failed(String),
+    /// No complete response before the deadline.
     #[error("no answer within {0:?}")]
-    Late(Duration),
+    Timeout(Duration),
 }
 
-/// What is sent.
+/// An HTTP request.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
-    /// GET, PUT ...
+pub struct HttpRequest<'a> {
+    /// For example GET.
     pub method: Method,
-    /// Begins with `/` and may carry a query.
+    /// Starts with `/`; may have a query string.
     pub path: &'a str,
-    /// Names and values beside `Host` and `Connection`.
+    /// Names and values; `Host` and `Connection` are added.
     pub headers: &'a [(&'a str, &'a str)],
     /// Empty for none.
     pub body: Vec<u8>,
-    /// For everything, from connecting to the last byte of the answer.
+    /// From connecting to the last byte of the response.
     pub deadline: Duration,
 }
 
-/// One request on a connection of its own. `path` begins with `/` and may carry a query.
+/// Sends a request without extra headers on a new connection. `path` starts with `/` and may have a query string.
 pub async fn request(
     method: Method,
     address: SocketAddr,
     path: &str,
     body: Vec<u8>,
     deadline: Duration,
-) -> Result<Answer, HttpError> {
-    call(address, Call { method, path, headers: &[], body, deadline }).await
+) -> Result<HttpResponse, HttpError> {
+    send(address, HttpRequest { method, path, headers: &[], body, deadline }).await
 }
 
-/// One request, with headers, on a connection of its own.
-pub async fn call(address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpError> {
-    let Call { method, path, headers, body, deadline } = call;
+/// Sends a request on a new connection.
+pub async fn send(address: SocketAddr, request: HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
+    let HttpRequest { method, path, headers, body, deadline } = request;
     let exchange = async {
         let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -87,9 +87,9 @@ pub async fn call(address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpErr
         let answer = async {
             let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, LONGEST_BODY).collect().await;
-            let body = body.map_err(|error| HttpError::Broken(error.to_string()))?.to_bytes();
-            Ok(Answer { status: head.status, headers: head.headers, body })
+            let body = Limited::new(body, MAX_BODY).collect().await;
+            let body = body.map_err(|error| HttpError::Failed(error.to_string()))?.to_bytes();
+            Ok(HttpResponse { status: head.status, headers: head.headers, body })
         };
         // The connection has to be driven while the answer is read; both end together.
         tokio::pin!(answer);
@@ -101,7 +101,7 @@ pub async fn call(address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpErr
             },
         }
     };
-    tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Late(deadline)))
+    tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout(deadline)))
 }
 
 /// A GET whose answer must be 200.
@@ -111,7 +111,7 @@ pub async fn get(address: SocketAddr, path: &str, deadline: Duration) -> Result<
         return Ok(answer.body);
     }
     let first_line = answer.text().lines().next().unwrap_or_default().chars().take(200).collect::<String>();
-    Err(HttpError::Broken(format!("{} {first_line}", answer.status)))
+    Err(HttpError::Failed(format!("{} {first_line}", answer.status)))
 }
 
 /// A GET whose answer must be 200 and JSON.
@@ -122,9 +122,9 @@ pub async fn get_json(
 ) -> Result<serde_json::Value, HttpError> {
     let body = get(address, path, deadline).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| HttpError::Broken(format!("the answer is not JSON: {error}")))
+        .map_err(|error| HttpError::Failed(format!("the answer is not JSON: {error}")))
 }
 
 fn broken(error: &(dyn std::error::Error + 'static)) -> HttpError {
-    HttpError::Broken(crate::core::failure::cause_chain(error))
+    HttpError::Failed(crate::core::failure::cause_chain(error))
 }

@@ -1,4 +1,4 @@
-//! What every layer uses: values that are valid once they exist, failures, events, settings.
+//! What every layer uses: validated types, failures, events, settings.
 
 pub(crate) mod accept;
 pub(crate) mod assets;

@@ -1,4 +1,4 @@
-//! Tokens: made here, kept in files that only their owner reads, and never shown.
+//! Secret tokens: generated here, stored in files of mode 0600, never printed.
 
 use std::fmt;
 use std::io::Write as _;
@@ -9,17 +9,17 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use crate::core::failure::{Failure, Result};
 
-/// A token in the form of a UUID, as Consul and Nomad want it.
+/// A secret token in the form of a UUID, the format that Consul and Nomad require.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// A token that nobody can guess.
+    /// Generates a random token.
     pub fn random() -> Result<Self> {
         Ok(Self(random_uuid()?))
     }
 
-    /// The token in a file.
+    /// Reads a token from a file.
     pub fn read(path: &Utf8Path) -> Result<Self> {
         let text = fs::read_to_string(path)?;
         let text = text.trim();
@@ -28,29 +28,29 @@ impl Token {
         if well_formed {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Failure::failed(format!("{path} holds no token")))
+            Err(Failure::failed(format!("{path} does not contain a token")))
         }
     }
 
-    /// Writes it to a file of mode 0600, which must not exist yet.
+    /// Writes the token to a new file of mode 0600. Fails if the file exists.
     pub fn write(&self, path: &Utf8Path) -> Result<()> {
         write_private(path, &self.0)
     }
 
-    /// The token itself, for a header or an environment.
+    /// The token as text, for a header or an environment variable.
     pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
-/// A log or an error message must not give it away.
+/// Hides the token, for logs and error messages.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(...)")
     }
 }
 
-/// Writes a file that only its owner reads. It must not exist yet: nobody can have put one there with other rights.
+/// Writes a new file of mode 0600. Fails if the file exists: an existing one may have other permissions.
 pub fn write_private(path: &Utf8Path, text: &str) -> Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
@@ -63,8 +63,8 @@ pub fn random_uuid() -> Result<String> {
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     match filled {
         Ok(16) => {}
-        Ok(_) => return Err(Failure::failed("the kernel gave too few random bytes")),
-        Err(error) => return Err(Failure::failed("the kernel gives no random bytes").seen(&error)),
+        Ok(_) => return Err(Failure::failed("the kernel returned too few random bytes")),
+        Err(error) => return Err(Failure::failed("cannot get random bytes from the kernel").seen(&error)),
     }
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_for_its_owner_alone_and_is_never_shown() {
+    fn a_token_file_has_mode_0600_and_the_token_is_never_printed() {
         let temporary = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(temporary.path()).unwrap().join("token");
         let token = Token::random().unwrap();
@@ -87,8 +87,8 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Token::read(&path).unwrap(), token);
         assert!(!format!("{token:?}").contains(token.expose()));
-        assert!(token.write(&path).is_err(), "an existing file is never written to");
-        std::fs::write(&path, "no token").unwrap();
+        assert!(token.write(&path).is_err(), "an existing file is not overwritten");
+        std::fs::write(&path, "not a token").unwrap();
         assert!(Token::read(&path).is_err());
     }
 

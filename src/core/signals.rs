@@ -1,13 +1,13 @@
-//! Being told to stop: SIGINT, SIGTERM, and SIGHUP (the terminal was closed), answered with an orderly take-down.
+//! Shutdown signals: SIGINT, SIGTERM, and SIGHUP (the terminal was closed).
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::core::failure::{Failure, FailureKind};
 
-/// Waits for one of the three and says how the run then ends. Never returns if signals cannot be watched.
+/// Waits for a shutdown signal and returns the failure to exit with. Never returns if no signal handler can be installed.
 pub async fn interrupted() -> Failure {
     let watch = |kind| signal(kind).ok();
-    // Asked before it is watched: a run under `nohup` is to outlive its terminal.
+    // Checked before the handler is installed: under `nohup` meshlab ignores SIGHUP.
     let mut hang_up = if is_hang_up_ignored() { None } else { watch(SignalKind::hangup()) };
     let (Some(mut interrupt), Some(mut terminate)) =
         (watch(SignalKind::interrupt()), watch(SignalKind::terminate()))
@@ -28,7 +28,7 @@ pub async fn interrupted() -> Failure {
     Failure::new(FailureKind::Interrupted(number), format!("interrupted by {name}"))
 }
 
-/// Whether this process was started with SIGHUP ignored.
+/// Whether this process was started with SIGHUP ignored, as by `nohup`.
 fn is_hang_up_ignored() -> bool {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
     // Bit 0 is signal 1.

@@ -82,7 +82,7 @@ impl Session {
                     Err(failure) => return Err(failure),
                 },
                 Turn::Quit => {
-                    return Err(Failure::new(FailureKind::Stopped, "stopped before it was done"));
+                    return Err(Failure::new(FailureKind::ReaderQuit, "stopped before it was done"));
                 }
             }
         }

@@ -44,7 +44,7 @@ impl Session {
             checks += group.iter().filter(|action| matches!(action, Action::Check(_))).count();
         }
         let (passed, took) = (outcome.is_ok(), started.elapsed());
-        if !matches!(&outcome, Err(failure) if failure.kind() == FailureKind::Stopped) {
+        if !matches!(&outcome, Err(failure) if failure.kind() == FailureKind::ReaderQuit) {
             self.report(LabEvent::StepFinished { number, step: step.id.clone(), passed, took });
         }
         (StepSummary { number, step: step.id, title: step.title, passed, checks, took }, outcome)

@@ -230,7 +230,7 @@ impl RunDir {
             .detail("process", who)
             .hint(format!(
                 "wait for it, or give this lab an address of its own: --address {}",
-                self.address.another()
+                self.address.alternative()
             ))
     }
 

@@ -172,9 +172,9 @@ fn an_interrupted_lab_is_reported_as_far_as_it_came(place: Place) {
 fn what_cannot_be_written_is_told_before_anything_runs() {
     let lab = Lab::new(Place::Host, 53);
     for (file, said) in [
-        ("report.pdf", "no form of report has this extension"),
+        ("report.pdf", "the file name extension selects no report format"),
         ("report", "FILE.xml"),
-        ("nowhere/report.html", "there is no folder"),
+        ("nowhere/report.html", "does not exist"),
         ("labs.xml", "is a folder"),
     ] {
         std::fs::create_dir_all(lab.folder().join("labs.xml")).unwrap();

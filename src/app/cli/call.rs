@@ -3,11 +3,11 @@
 use clap::ValueEnum as _;
 
 use super::GlobalArgs;
-use crate::core::settings::Call;
+use crate::core::settings::Invocation;
 
-/// How this process was called.
-pub(super) fn of_process(flags: &GlobalArgs) -> Call {
-    Call { arguments: std::env::args_os().skip(1).collect(), flags: flags.to_arguments() }
+/// The command line of this process.
+pub(super) fn of_process(flags: &GlobalArgs) -> Invocation {
+    Invocation { arguments: std::env::args_os().skip(1).collect(), flags: flags.to_arguments() }
 }
 
 impl GlobalArgs {

@@ -71,7 +71,7 @@ pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings>
     {
         return Err(Failure::usage(format!("{address} is no address for --runtime {kind}")).hint(format!(
             "leave --runtime out, or give an address such as {}",
-            kind.default_address().another()
+            kind.default_address().alternative()
         )));
     }
     Ok(Settings {
@@ -84,7 +84,7 @@ pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings>
         yes: flags.yes,
         jobs,
         address,
-        address_given: given.is_some(),
+        is_address_set: given.is_some(),
         inside: environment.flag(INSIDE_VARIABLE)?.unwrap_or(false),
         color: flags.color,
         runtime,
@@ -92,7 +92,7 @@ pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings>
         mirror,
         work_dir,
         environment,
-        call: call::of_process(flags),
+        invocation: call::of_process(flags),
     })
 }
 
@@ -201,7 +201,7 @@ mod tests {
             environment,
         )
         .unwrap();
-        let command = settings.call_to(&["lab", "test", "3-x"]).unwrap();
+        let command = settings.subcommand(&["lab", "test", "3-x"]).unwrap();
         let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();
         assert_eq!(
             words,

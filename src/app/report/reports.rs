@@ -8,12 +8,12 @@ use super::Recorder;
 use crate::app::ui::Console;
 use crate::core::event::{Event, Reporter as _, SharedReporter};
 use crate::core::failure::Result;
-use crate::core::page::{Form, ReportFile};
+use crate::core::page::{ReportFile, ReportFormat};
 use crate::core::settings::Settings;
 use crate::labs::Lab;
 use crate::machine::host::apart;
 
-const FORMS: &[Form] = &[Form::Html, Form::Json, Form::Xml];
+const FORMATS: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json, ReportFormat::Xml];
 
 /// The files that were asked for, and what is to be written into them.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub struct Reports {
 impl Reports {
     /// Nothing is written yet, but what cannot be written is told.
     pub fn new(paths: &[Utf8PathBuf], settings: &Settings) -> Result<Self> {
-        let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMS, apart::outside);
+        let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, apart::outside);
         Ok(Self { files: paths.iter().map(file).collect::<Result<_>>()?, recorder: None })
     }
 
@@ -60,10 +60,10 @@ impl Reports {
         let record = recorder.finish(outcome.as_ref().err());
         let mut written = Ok(());
         for file in &self.files {
-            let text = match file.form {
-                Form::Html => record.html(),
-                Form::Json => record.json(),
-                Form::Xml => record.junit(),
+            let text = match file.format {
+                ReportFormat::Html => record.html(),
+                ReportFormat::Json => record.json(),
+                ReportFormat::Xml => record.junit(),
             };
             let path = &file.path;
             match file.write(&text) {

@@ -95,7 +95,7 @@ fn latency(measurement: &Measurement, look: &Look) -> String {
     }
     let mut row: Vec<Cell> = vec!["".into()];
     row.extend(PERCENTILES.map(|percent| Cell::strong(micros(latencies.percentile(percent)))));
-    row.push(micros(latencies.most()).into());
+    row.push(micros(latencies.max()).into());
     table.row(row);
     let mut shown = table.render(look);
     let filled_in = measurement.filled_in();
@@ -113,7 +113,7 @@ fn latency(measurement: &Measurement, look: &Look) -> String {
 
 /// How often each latency was seen, up to the slowest thousandth, which would be a single letter each.
 fn histogram(latencies: &Distribution, look: &Look) -> String {
-    let (Some(least), Some(most)) = (latencies.least(), latencies.percentile(99.9)) else {
+    let (Some(least), Some(most)) = (latencies.min(), latencies.percentile(99.9)) else {
         return String::new();
     };
     let from = as_float(least).max(1.0);

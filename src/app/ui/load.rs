@@ -38,7 +38,7 @@ fn figures(tally: &Tally, look: &Look) -> String {
         failed,
         time(latencies.percentile(50.0)).into(),
         time(latencies.percentile(99.0)).into(),
-        time(latencies.most()).into(),
+        time(latencies.max()).into(),
         words::duration(tally.took).into(),
     ]);
     table.render(look)

@@ -14,7 +14,7 @@ use crate::artifacts::provision::{Request, provision};
 use crate::core::event::{BenchEvent, Event, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::ArtifactName;
-use crate::core::page::{Form, ReportFile};
+use crate::core::page::{ReportFile, ReportFormat};
 use crate::core::settings::Settings;
 use crate::labs::bench::block::Measurement;
 use crate::labs::bench::compare::{Comparison, Side};
@@ -35,7 +35,7 @@ const OWN_NAME: &str = "meshlab bench";
 const WRK: &str = "wrk";
 
 /// The forms its report has.
-const FORMS: &[Form] = &[Form::Html, Form::Json];
+const FORMATS: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json];
 
 /// Measures, says what came of it, and writes the reports; the second value fails the run if one could not be
 /// written, and the figures are there all the same.
@@ -49,7 +49,7 @@ pub async fn run(
         return Ok((services::run(args, settings, lock, reporter).await?, Ok(())));
     }
     let load = Load::new(&args.duration, args.connections, args.threads)?;
-    let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMS, apart::outside);
+    let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, apart::outside);
     let files: Vec<ReportFile> = args.reports.iter().map(file).collect::<Result<_>>()?;
     let target = compute(settings.address)?;
     let compared = match args.compare {

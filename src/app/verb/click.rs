@@ -10,7 +10,7 @@ use super::Output;
 use crate::app::cli::ClickArgs;
 use crate::app::ui::{Cell, Look, Table};
 use crate::core::failure::{Failure, FailureKind, Result};
-use crate::core::http::{self, Answer, Call};
+use crate::core::http::{self, HttpRequest, HttpResponse};
 use crate::core::model::RuntimeKind;
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(super) struct Click {
     at: u64,
     pub(super) took: Duration,
-    pub(super) answer: Result<Answer, String>,
+    pub(super) answer: Result<HttpResponse, String>,
 }
 
 /// Calls as often as asked. The second value fails if the last call did.
@@ -86,14 +86,19 @@ async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> 
         return Click { at, took: started.elapsed(), answer: Err("no lab is running there".to_owned()) };
     }
     let headers = [("Content-Type", "application/json")];
-    let call =
-        Call { method: Method::POST, path, headers: &headers, body: body.into_bytes(), deadline: DEADLINE };
+    let call = HttpRequest {
+        method: Method::POST,
+        path,
+        headers: &headers,
+        body: body.into_bytes(),
+        deadline: DEADLINE,
+    };
     let answer =
-        http::call(settings.address.port(LOAD_BALANCER), call).await.map_err(|error| error.to_string());
+        http::send(settings.address.port(LOAD_BALANCER), call).await.map_err(|error| error.to_string());
     Click { at, took: started.elapsed(), answer }
 }
 
-fn body(answer: &Answer) -> Value {
+fn body(answer: &HttpResponse) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 

@@ -16,7 +16,7 @@ use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{Request, provision};
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
-use crate::core::atomic_file::{Beside, cannot_write};
+use crate::core::atomic_file::{AtomicFile, cannot_write};
 use crate::core::event::{Event, ImageEvent, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ByteSize, Digest, Hashed, Platform, Slug};
@@ -120,10 +120,10 @@ pub async fn export(
     print: Print,
 ) -> Result<Option<Output>> {
     let path = settings.work_dir.join(&args.file);
-    let beside = match args.file.as_str() {
+    let file = match args.file.as_str() {
         STDOUT => None,
         _ if !settings.yes && path.exists() => return Err(in_the_way(&args.file)),
-        _ => Some(Beside::claim(&path)?),
+        _ => Some(AtomicFile::claim(&path)?),
     };
     let request = Request { names: artifacts(lock, &args.names)?, ..Request::default() };
     provision(&request, settings, lock, reporter).await?;
@@ -140,10 +140,10 @@ pub async fn export(
     let (names, bytes): (Vec<Slug>, _) =
         (images.iter().map(|image| image.identity.name.clone()).collect(), ByteSize(size));
     reporter.report(Event::Image(ImageEvent::Exporting { images: names.clone(), bytes }));
-    let digest = match beside {
-        Some(beside) => {
-            let digest = into_file(archive, &beside, &path).await?;
-            beside.rename()?;
+    let digest = match file {
+        Some(file) => {
+            let digest = into_file(archive, &file, &path).await?;
+            file.rename()?;
             digest
         }
         None => blocking(move || write(&archive, Printed(print)).map(|(digest, _)| digest)).await?,
@@ -153,8 +153,8 @@ pub async fn export(
     Ok((args.file != STDOUT).then(|| was_exported(&args.file, &images, size, &digest)))
 }
 
-async fn into_file(archive: Archive, beside: &Beside, path: &Utf8Path) -> Result<Digest> {
-    let (file, path) = (beside.create()?, path.to_owned());
+async fn into_file(archive: Archive, file: &AtomicFile, path: &Utf8Path) -> Result<Digest> {
+    let (file, path) = (file.create()?, path.to_owned());
     blocking(move || {
         let (digest, file) = write(&archive, file)?;
         file.sync_all().map_err(|error| cannot_write(&path, &error))?;

@@ -43,7 +43,7 @@ fn as_json(tally: &Tally) -> Value {
         "micros": {
             "p50": latencies.percentile(50.0),
             "p99": latencies.percentile(99.0),
-            "max": latencies.most(),
+            "max": latencies.max(),
         },
         "took_millis": u64::try_from(tally.took.as_millis()).unwrap_or(u64::MAX),
         "by": by,

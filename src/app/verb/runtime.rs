@@ -58,7 +58,7 @@ pub(super) async fn require_free(run: &RunDir, lab: &Lab, daemon: Option<&Daemon
     let address = run.address();
     let Some(daemon) = daemon else { return ports::require_free(address, &lab.ports) };
     let doors: Vec<NeededPort> = lab.ports.iter().filter(|port| port.door).cloned().collect();
-    ports::require_free(address.doors(), &doors)?;
+    ports::require_free(address.published(), &doors)?;
     docker::require_free_network(daemon, run).await.map(drop)
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn clear_leftovers(
         let address = run.address();
         return Err(Failure::failed(format!("lab {} is running on {address}", state.lab)).hint(format!(
             "`meshlab down` ends it; --address {} runs another one beside it",
-            address.another()
+            address.alternative()
         )));
     }
     reporter.report(Event::Note {
@@ -197,5 +197,5 @@ pub(super) fn docker_host(settings: &Settings) -> Option<&str> {
 
 /// Whether nothing has decided where a lab runs: no flag, no address, no lab that is there already.
 pub(super) fn is_undecided(settings: &Settings) -> bool {
-    settings.runtime.kind().is_none() && !settings.address_given && !RunDir::of(settings).exists()
+    settings.runtime.kind().is_none() && !settings.is_address_set && !RunDir::of(settings).exists()
 }

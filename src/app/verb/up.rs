@@ -36,7 +36,7 @@ pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &Sha
             return Err(Failure::failed(format!("lab {} is running on {}", state.lab, run.address())).hint(
                 format!(
                     "`meshlab down` ends it; --address {} brings this one up beside it",
-                    run.address().another()
+                    run.address().alternative()
                 ),
             ));
         }

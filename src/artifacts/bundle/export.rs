@@ -16,7 +16,7 @@ use super::progress::Progress;
 use crate::artifacts::lockfile::{Artifact, Lock, LockedFile, SizeBound, Source};
 use crate::artifacts::store::{Store, hash_file};
 use crate::artifacts::work::blocking;
-use crate::core::atomic_file::{Beside, cannot_write};
+use crate::core::atomic_file::{AtomicFile, cannot_write};
 use crate::core::event::{BundleVerb, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hashed, Platform};
@@ -71,8 +71,8 @@ pub async fn export(
             files.find(|locked| locked.digest == file.digest).cloned()
         })
         .collect();
-    let beside = Beside::claim(path)?;
-    let file = beside.create()?;
+    let target = AtomicFile::claim(path)?;
+    let file = target.create()?;
     let mut work = Writing {
         out: WriteBehind::start(Hashed::new(file)).map_err(|error| cannot_write(path, &error))?,
         path: path.to_owned(),
@@ -92,7 +92,7 @@ pub async fn export(
         Ok((manifest, digest, size, progress))
     })
     .await?;
-    beside.rename()?;
+    target.rename()?;
     progress.finish();
     Ok(Exported { manifest, size, digest })
 }

@@ -266,7 +266,7 @@ fn keeps(failure: &Failure) -> bool {
     matches!(
         failure.kind(),
         FailureKind::Failed
-            | FailureKind::MachineLacks
+            | FailureKind::MissingRequirement
             | FailureKind::DeadlinePassed
             | FailureKind::NotCached
     )

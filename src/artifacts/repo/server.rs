@@ -97,7 +97,7 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
         )
         .hint(format!("stop what listens there (`ss -ltnp 'sport = :{port}'` names it), or choose another port with --listen")),
         io::ErrorKind::PermissionDenied => failure(
-            FailureKind::MachineLacks,
+            FailureKind::MissingRequirement,
             format!("the package repository may not listen on {listen}"),
         )
         .hint("ports below 1024 are for root; choose another with --listen"),

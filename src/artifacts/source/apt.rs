@@ -92,7 +92,7 @@ struct Apt<'a> {
 impl<'a> Apt<'a> {
     fn find(job: &'a Job<'a>) -> Result<Self> {
         let program = find_program(job.environment, "apt-get").ok_or_else(|| {
-            Failure::new(FailureKind::MachineLacks, "apt-get is not installed")
+            Failure::new(FailureKind::MissingRequirement, "apt-get is not installed")
                 .hint("this source needs Debian or Ubuntu; elsewhere use a mirror")
         })?;
         let mut environment: BTreeMap<String, String> =

@@ -102,7 +102,7 @@ async fn download(job: &Job<'_>, file: &LockedFile, folder: Utf8PathBuf, pins: P
         }
         missing.push(program.to_string());
     }
-    let failure = Failure::new(FailureKind::MachineLacks, "python3 with pip is not installed");
+    let failure = Failure::new(FailureKind::MissingRequirement, "python3 with pip is not installed");
     let failure =
         if missing.is_empty() { failure } else { failure.detail("without pip", missing.join(", ")) };
     Err(failure.hint("install it (Debian, Ubuntu: `apt-get install python3-pip`), or use another --source"))

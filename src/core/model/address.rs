@@ -1,4 +1,4 @@
-//! The address a lab lives on.
+//! The IP address of a lab.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::{Invalid, as_string};
 
-/// An address of 127.0.0.0/8, for a lab of processes, or a private one, for a lab of containers. Nothing of a lab listens
-/// anywhere else.
+/// The address that a lab listens on, and the only one: in 127.0.0.0/8 for a lab of processes, a private address for a
+/// lab of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LabAddress(Ipv4Addr);
 
@@ -15,31 +15,31 @@ impl LabAddress {
     /// 127.0.0.1.
     pub const DEFAULT: Self = Self(Ipv4Addr::LOCALHOST);
 
-    /// 10.10.10.150: the machine that a lab's containers make up together.
+    /// 10.10.10.150: the default address of a lab's machine in containers.
     pub const MACHINE: Self = Self(Ipv4Addr::new(10, 10, 10, 150));
 
-    /// The address with a port.
+    /// This address with a port.
     pub fn port(self, port: u16) -> SocketAddr {
         SocketAddr::from((self.0, port))
     }
 
-    /// Another loopback address that belongs to this lab, for second instances of what has a fixed port.
+    /// A second loopback address of this lab, for a second instance of a service with a fixed port.
     #[must_use]
     pub fn second(self) -> Self {
         if !self.0.is_loopback() {
-            // Every machine has a loopback of its own.
+            // The machine has its own loopback interface.
             return Self(Ipv4Addr::new(127, 0, 0, 2));
         }
         let [first, second, third, fourth] = self.0.octets();
-        // 127.255.255.255 is for broadcasts; 127.254.255.255 leads to 127.0.255.255.
+        // Never 127.255.255.255, the broadcast address.
         let next = if second >= 254 { 0 } else { second + 1 };
         Self(Ipv4Addr::new(first, next, third, fourth))
     }
 
-    /// Where a lab's doors are on this machine's loopback: the address itself, 127.0.0.1 for the usual machine of
-    /// containers, and for another machine its address with 127 in front.
+    /// The loopback address at which the lab's ports are published: the address itself for a loopback address, 127.0.0.1
+    /// for [`Self::MACHINE`], and for any other machine its address with 127 as the first octet.
     #[must_use]
-    pub fn doors(self) -> Self {
+    pub fn published(self) -> Self {
         let [_, second, third, fourth] = self.0.octets();
         match self {
             _ if self.0.is_loopback() => self,
@@ -48,9 +48,9 @@ impl LabAddress {
         }
     }
 
-    /// One that a second lab could have, for advice.
+    /// An address for a second lab, for hints.
     #[must_use]
-    pub fn another(self) -> Self {
+    pub fn alternative(self) -> Self {
         let [first, second, third, fourth] = self.0.octets();
         if self.0.is_loopback() {
             Self(Ipv4Addr::new(127, 0, 0, if self == Self::DEFAULT { 2 } else { 3 }))
@@ -59,7 +59,7 @@ impl LabAddress {
         }
     }
 
-    /// The plain address.
+    /// This address without its type.
     pub fn ip(self) -> Ipv4Addr {
         self.0
     }
@@ -79,13 +79,14 @@ impl FromStr for LabAddress {
             .ok()
             .filter(|address| {
                 let own = address.octets()[3];
-                // A network's first address is its gateway's, and its last one is for broadcasts.
+                // .0 is the network, .1 its gateway, .255 the broadcast address.
                 let is_machine = address.is_private() && (2..=254).contains(&own);
                 (address.is_loopback() && *address != Ipv4Addr::new(127, 255, 255, 255)) || is_machine
             })
             .map(Self)
             .ok_or_else(|| {
-                let expected = "a loopback address such as 127.0.0.2, or, for containers, a private one such as 10.10.20.150";
+                let expected =
+                    "a loopback address such as 127.0.0.2, or, for containers, a private address such as 10.10.20.150";
                 Invalid::new(expected, text)
             })
     }
@@ -98,10 +99,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_and_private_addresses_are_taken() {
+    fn only_loopback_and_private_addresses_are_accepted() {
         assert_eq!("127.0.0.2".parse::<LabAddress>().unwrap().port(80).to_string(), "127.0.0.2:80");
-        assert_eq!("10.20.0.150".parse::<LabAddress>().unwrap().doors().to_string(), "127.20.0.150");
-        assert_eq!(LabAddress::MACHINE.doors(), LabAddress::DEFAULT);
+        assert_eq!("10.20.0.150".parse::<LabAddress>().unwrap().published().to_string(), "127.20.0.150");
+        assert_eq!(LabAddress::MACHINE.published(), LabAddress::DEFAULT);
         assert_eq!(LabAddress::MACHINE.second().to_string(), "127.0.0.2");
         for bad in
             ["10.0.0.1", "10.0.0.255", "8.8.8.8", "0.0.0.0", "localhost", "::1", "127.0.0", "127.0.0.1; rm"]

@@ -1,4 +1,4 @@
-//! Digests: the only identity a downloaded file has.
+//! Digests (SHA-256, SHA-512), which identify downloaded files.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,17 @@ use sha2::Digest as _;
 
 use super::{Invalid, as_string};
 
-/// The algorithms that upstream projects publish.
+/// The digest algorithms that upstream projects publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DigestAlgorithm {
     /// SHA-256, 64 hexadecimal digits.
     Sha256,
-    /// SHA-512, 128 hexadecimal digits; for files whose publisher gives nothing else.
+    /// SHA-512, 128 hexadecimal digits; for publishers that have nothing else.
     Sha512,
 }
 
 impl DigestAlgorithm {
-    /// The name used in `deps.lock`, in the store's folders and in URLs.
+    /// The name in `deps.lock`, in the cache's folders and in URLs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -58,14 +58,14 @@ impl Digest {
         })
     }
 
-    /// The first twelve hexadecimal digits, for names and for people.
+    /// The first twelve hexadecimal digits, for file names and output.
     pub fn short(&self) -> String {
         let mut hex = self.hex();
         hex.truncate(12);
         hex
     }
 
-    /// Reads `hex` as a digest of the given algorithm.
+    /// Parses lower-case hexadecimal digits.
     pub fn from_hex(algorithm: DigestAlgorithm, hex: &str) -> Result<Self, Invalid> {
         match algorithm {
             DigestAlgorithm::Sha256 => bytes_from_hex(hex)
@@ -77,7 +77,7 @@ impl Digest {
         }
     }
 
-    /// The SHA-256 of bytes that are in memory.
+    /// The SHA-256 of `bytes`.
     pub fn sha256_of(bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(DigestAlgorithm::Sha256);
         hasher.update(bytes);
@@ -131,7 +131,7 @@ impl FromStr for Digest {
 
 as_string!(Digest);
 
-/// A digest in the making: fed with the bytes as they pass.
+/// Computes a digest incrementally.
 #[derive(Clone)]
 pub enum Hasher {
     /// SHA-256.
@@ -141,7 +141,7 @@ pub enum Hasher {
 }
 
 impl Hasher {
-    /// Nothing fed yet.
+    /// Creates a hasher without input.
     pub fn new(algorithm: DigestAlgorithm) -> Self {
         match algorithm {
             DigestAlgorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
@@ -149,7 +149,7 @@ impl Hasher {
         }
     }
 
-    /// Feeds the next bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
@@ -157,7 +157,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of all that was fed.
+    /// The digest of all bytes that were added.
     pub fn finish(self) -> Digest {
         match self {
             Self::Sha256(hasher) => Digest::Sha256(hasher.finalize().into()),
@@ -173,7 +173,7 @@ mod tests {
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn reads_what_it_writes() {
+    fn a_digest_is_parsed_from_its_own_text() {
         let digest: Digest = EMPTY.parse().unwrap();
         assert_eq!(digest, Digest::sha256_of(b""));
         assert_eq!(digest.to_string(), EMPTY);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_digest() {
+    fn malformed_digests_are_rejected() {
         for text in [
             "",
             "sha256:",

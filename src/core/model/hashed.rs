@@ -1,10 +1,10 @@
-//! A writer that hashes and counts what goes through it.
+//! A writer that hashes and counts the bytes written.
 
 use std::io::{self, Write};
 
 use super::{Digest, DigestAlgorithm, Hasher};
 
-/// Passes everything on, and keeps its SHA-256 and its length.
+/// A writer that passes all bytes on, and computes their SHA-256 and number.
 pub struct Hashed<W> {
     inner: W,
     hasher: Hasher,
@@ -12,12 +12,12 @@ pub struct Hashed<W> {
 }
 
 impl<W> Hashed<W> {
-    /// Nothing has gone through yet.
+    /// Wraps a writer.
     pub fn new(inner: W) -> Self {
         Self { inner, hasher: Hasher::new(DigestAlgorithm::Sha256), length: 0 }
     }
 
-    /// The digest and the length in bytes of what went through, and where it went.
+    /// The digest and the number of the bytes written, and the inner writer.
     pub fn finish(self) -> (Digest, u64, W) {
         (self.hasher.finish(), self.length, self.inner)
     }

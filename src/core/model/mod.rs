@@ -1,6 +1,7 @@
-//! Types that cannot hold a wrong value. Text becomes one of these where it enters, and is trusted from there on.
+//! Validated types: text is parsed into one of these where it enters meshlab.
 
 mod address;
+mod bounded;
 pub mod call_path;
 mod digest;
 mod environment_spec;
@@ -10,9 +11,9 @@ mod platform;
 mod relative_path;
 mod runtime_kind;
 mod size;
-mod within;
 
 pub use address::LabAddress;
+pub use bounded::{Bounded, HttpStatus, Port};
 pub use digest::{Digest, DigestAlgorithm, Hasher};
 pub use environment_spec::{EnvironmentSpec, Network};
 pub use hashed::Hashed;
@@ -21,15 +22,14 @@ pub use platform::Platform;
 pub use relative_path::RelativePath;
 pub use runtime_kind::RuntimeKind;
 pub use size::ByteSize;
-pub use within::{HttpStatus, Port, Within};
 
-/// Text that is not a value of the type it should be.
+/// Text that is not a valid value of a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found:?}")]
 pub struct Invalid {
-    /// What would have been right.
+    /// A description of valid values.
     pub expected: &'static str,
-    /// What was there.
+    /// The invalid text.
     pub found: String,
 }
 
@@ -39,7 +39,7 @@ impl Invalid {
     }
 }
 
-/// `Display`, `FromStr`-based `Serialize` and `Deserialize` for a type that is written as one string.
+/// Implements `Serialize` and `Deserialize` as one string, through `Display` and `FromStr`.
 macro_rules! as_string {
     ($type:ty) => {
         impl serde::Serialize for $type {

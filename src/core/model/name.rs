@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use super::{Invalid, as_string};
 
-const LONGEST_NAME: usize = 128;
+const MAX_NAME: usize = 128;
 
 /// Lower-case letters, digits and single dashes: safe as a file name, a URL segment and a shell word.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slug(String);
 
 impl Slug {
-    /// The text.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -22,7 +22,7 @@ impl FromStr for Slug {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let well_formed = text.len() <= LONGEST_NAME
+        let well_formed = text.len() <= MAX_NAME
             && text.split('-').all(|word| {
                 !word.is_empty()
                     && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -52,12 +52,12 @@ pub type LabId = Slug;
 /// The name of a step within its lab, for instance `echo-server`.
 pub type StepId = Slug;
 
-/// The name of one file: no folders, no hidden files, only characters that need no quoting in a URL or a shell.
+/// The name of one file: no folder, not hidden, only characters that need no quoting in a URL or a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileName(String);
 
 impl FileName {
-    /// The text.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_safe_everywhere() {
+    fn slugs_are_safe_in_file_names_urls_and_shells() {
         for good in ["consul", "1-tcp-echo", "cni-plugins", "x"] {
             assert_eq!(good.parse::<Slug>().unwrap().as_str(), good);
         }

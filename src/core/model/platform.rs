@@ -1,4 +1,4 @@
-//! The platforms that are locked.
+//! The platforms that `deps.lock` has artifacts for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{Invalid, as_string};
 use crate::core::failure::{Failure, FailureKind};
 
-/// An operating system and processor that artifacts exist for.
+/// A supported operating system and processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Platform {
     /// Linux on `x86_64`.
@@ -25,13 +25,13 @@ impl Platform {
             ("linux", "x86_64") => Ok(Self::LinuxX86_64),
             ("linux", "aarch64") => Ok(Self::LinuxArm64),
             (os, arch) => Err(Failure::new(
-                FailureKind::MachineLacks,
-                format!("meshlab runs on Linux x86_64 and arm64, and this is {os} {arch}"),
+                FailureKind::MissingRequirement,
+                format!("{os} {arch} is not supported: meshlab runs on Linux x86_64 and arm64"),
             )),
         }
     }
 
-    /// The name used in `deps.lock`.
+    /// The name in `deps.lock`.
     pub fn name(self) -> &'static str {
         match self {
             Self::LinuxX86_64 => "linux-x86_64",

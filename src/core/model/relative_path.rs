@@ -1,4 +1,4 @@
-//! A path that stays below the folder it is joined to.
+//! A relative path that cannot leave its base folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Invalid, as_string};
 
-/// A relative path of plain names: no `..`, no root, no empty or `.` parts, no control characters.
+/// A relative path without `..`, root, empty parts, `.`, or control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelativePath(Utf8PathBuf);
 
@@ -17,7 +17,7 @@ impl RelativePath {
         &self.0
     }
 
-    /// The path below `folder`.
+    /// This path joined to `folder`.
     pub fn below(&self, folder: &Utf8Path) -> Utf8PathBuf {
         folder.join(&self.0)
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stays_below() {
+    fn a_path_that_leaves_its_folder_is_rejected() {
         let path: RelativePath = "bin/consul".parse().unwrap();
         assert_eq!(path.below(Utf8Path::new("/t")), "/t/bin/consul");
         for bad in ["", "/a", "a//b", "a/", "./a", "a/../b", "..", "a\0b", "a\nb", "..\\a"] {

@@ -1,4 +1,4 @@
-//! The two ways to run a lab.
+//! The runtimes: Docker containers or host processes.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum RuntimeKind {
 }
 
 impl RuntimeKind {
-    /// The address of a lab that is given none.
+    /// The default address of a lab.
     pub fn default_address(self) -> LabAddress {
         match self {
             Self::Docker => LabAddress::MACHINE,
@@ -25,12 +25,12 @@ impl RuntimeKind {
         }
     }
 
-    /// The runtime that labs on an address run on: containers have an address of their own, processes one of loopback.
+    /// The runtime of labs on `address`: processes use loopback addresses, containers have their own.
     pub fn of(address: LabAddress) -> Self {
         if address.ip().is_loopback() { Self::Host } else { Self::Docker }
     }
 
-    /// In a word.
+    /// The name in flags, variables and output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",

@@ -1,8 +1,8 @@
-//! Figures as people read them: three digits and a unit.
+//! Formats measured values for people: three digits and a unit.
 
 /// Microseconds: `812 µs`, `3.12 ms`, `14.9 ms`, `1.24 s`.
 pub fn micros(micros: f64) -> String {
-    // What rounds up to the next unit is shown in it.
+    // A value that rounds up to 1000 is shown in the next unit.
     match micros {
         ..999.5 => format!("{} µs", digits(micros)),
         ..999_500.0 => format!("{} ms", digits(micros / 1e3)),
@@ -10,17 +10,17 @@ pub fn micros(micros: f64) -> String {
     }
 }
 
-/// A rate, or anything else that is counted: `9.12`, `84.3`, `843`, `12,345`.
+/// A rate or a count: `9.12`, `84.3`, `843`, `12,345`.
 pub fn number(number: f64) -> String {
     if number >= 999.5 { thousands(number) } else { digits(number) }
 }
 
-/// A whole number with commas: `1,234,567`.
+/// An integer with thousands separators: `1,234,567`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -28,7 +28,7 @@ pub fn count(number: u64) -> String {
     text
 }
 
-/// A share of one core: `0.4 %`, `37 %`, `104 %`.
+/// A share of one core, in percent: `0.4 %`, `37 %`, `104 %`.
 pub fn share(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 9.95 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
@@ -40,12 +40,12 @@ pub fn megabytes(bytes: f64) -> String {
     if megabytes < 9.95 { format!("{megabytes:.1} MB") } else { format!("{} MB", thousands(megabytes)) }
 }
 
-/// How many times as much: `×1.86`.
+/// A factor: `×1.86`.
 pub fn ratio(ratio: f64) -> String {
     format!("×{}", digits(ratio))
 }
 
-/// Three digits, no more than two of them behind the point.
+/// Three digits, at most two after the decimal point.
 fn digits(number: f64) -> String {
     match number {
         _ if number.abs() < 9.995 => format!("{number:.2}"),
@@ -54,7 +54,7 @@ fn digits(number: f64) -> String {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "figures are far below 2^63")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "values are far below 2^63")]
 fn thousands(number: f64) -> String {
     count(number.round().max(0.0) as u64)
 }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_read_well() {
+    fn values_have_three_digits_and_a_unit() {
         let shown = [1.0, 812.4, 999.6, 3120.0, 14_900.0, 999_600.0, 1_240_000.0, 12_000_000.0].map(micros);
         assert_eq!(
             shown,

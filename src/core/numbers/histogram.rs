@@ -1,30 +1,30 @@
-//! A distribution of latencies: exact values with their counts, and what follows from them.
+//! Latency distributions: exact values with their counts, percentiles, mean, buckets.
 
 use serde::Serialize;
 
-/// The shares, in percent, that every summary shows.
+/// The percentiles in every summary.
 pub const PERCENTILES: [f64; 5] = [50.0, 75.0, 90.0, 99.0, 99.9];
 
-/// How often each latency was seen. Values are microseconds, ascending, each once, with counts above zero.
+/// The number of times each latency was measured. Values are microseconds, ascending and unique; counts are above zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Distribution {
     rows: Vec<(u64, u64)>,
 }
 
-/// How many latencies lie in a range: from the first value up to, not including, the second.
+/// The number of latencies in the range `from..to`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
-    /// In microseconds.
+    /// In microseconds, inclusive.
     pub from: f64,
-    /// In microseconds.
+    /// In microseconds, exclusive.
     pub to: f64,
-    /// How many.
+    /// The number of latencies in the range.
     pub count: u64,
 }
 
 impl Distribution {
-    /// Sorts rows of value and count, and joins those of the same value.
+    /// Creates a distribution from pairs of value and count, in any order. Equal values are merged.
     pub fn new(mut rows: Vec<(u64, u64)>) -> Self {
         rows.retain(|(_, count)| *count > 0);
         rows.sort_unstable();
@@ -38,33 +38,33 @@ impl Distribution {
         Self { rows }
     }
 
-    /// Value and count, ascending.
+    /// Pairs of value and count, ascending.
     pub fn rows(&self) -> &[(u64, u64)] {
         &self.rows
     }
 
-    /// All latencies of two runs together.
+    /// The latencies of both distributions.
     #[must_use]
     pub fn merged(&self, other: &Self) -> Self {
         Self::new(self.rows.iter().chain(&other.rows).copied().collect())
     }
 
-    /// How many latencies.
+    /// The number of latencies.
     pub fn count(&self) -> u64 {
         self.rows.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The fastest.
-    pub fn least(&self) -> Option<u64> {
+    /// The shortest latency.
+    pub fn min(&self) -> Option<u64> {
         self.rows.first().map(|(value, _)| *value)
     }
 
-    /// The slowest.
-    pub fn most(&self) -> Option<u64> {
+    /// The longest latency.
+    pub fn max(&self) -> Option<u64> {
         self.rows.last().map(|(value, _)| *value)
     }
 
-    /// The smallest latency that at least `percent` of all do not exceed (nearest rank).
+    /// The percentile by nearest rank: the smallest latency that `percent` of all latencies do not exceed.
     pub fn percentile(&self, percent: f64) -> Option<u64> {
         let rank = rank(percent, self.count());
         let mut seen = 0_u64;
@@ -88,11 +88,11 @@ impl Distribution {
         Some((mean, over(&|value| (value - mean).powi(2)).sqrt()))
     }
 
-    /// At most `most` buckets that are equally wide on a logarithmic axis and cover everything from `from` to `to`;
-    /// latencies outside of it go to the first and the last one.
-    pub fn buckets(&self, from: f64, to: f64, most: usize) -> Vec<Bucket> {
+    /// `number` buckets (at least one) of equal width on a logarithmic axis from `from` to `to` microseconds. Latencies
+    /// outside count in the first or last bucket.
+    pub fn buckets(&self, from: f64, to: f64, number: usize) -> Vec<Bucket> {
         let (from, to) = (from.max(1.0), to.max(from.max(1.0) * 1.01));
-        let number = most.max(1);
+        let number = number.max(1);
         let step = (to / from).powf(1.0 / as_float(number as u64));
         let edge = |index: usize| from * step.powf(as_float(index as u64));
         let mut buckets: Vec<Bucket> =
@@ -107,13 +107,13 @@ impl Distribution {
         buckets
     }
 
-    /// Points of the curve "this share of all is at most this slow": percent and microseconds, at most `most` of
-    /// them, denser the slower they are.
-    pub fn curve(&self, most: usize) -> Vec<(f64, u64)> {
+    /// At most `max_points` points (at least two) of the percentile curve: percent and microseconds. Points are denser
+    /// at high percentiles.
+    pub fn curve(&self, max_points: usize) -> Vec<(f64, u64)> {
         let count = self.count();
-        // The last one that stands for at least one latency.
+        // The highest percentile that a single latency decides: 99.9 % of 1000.
         let nines = as_float(count).log10().max(1.0);
-        let pieces = most.max(2) - 1;
+        let pieces = max_points.max(2) - 1;
         let mut points: Vec<(f64, u64)> = Vec::new();
         for piece in 0..=pieces {
             let share = as_float(piece as u64) / as_float(pieces as u64);
@@ -126,16 +126,16 @@ impl Distribution {
     }
 }
 
-/// From 1: the place, among `count` in order, that `percent` of them do not go beyond.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+/// The nearest rank, from 1, of a percentile among `count` sorted values.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=count")]
 fn rank(percent: f64, count: u64) -> u64 {
-    // 99.9 % of 1000 must be 999, though 0.999 has no exact form.
+    // Rank 999 for 99.9 % of 1000, although 0.999 has no exact binary form.
     let exact = percent.clamp(0.0, 100.0) * as_float(count) / 100.0;
     let rounded = (exact - 1e-9 * exact.max(1.0)).ceil();
     (rounded as u64).clamp(1, count.max(1))
 }
 
-/// Counts and microseconds are far below 2^53.
+/// Converts counts and microseconds, which are far below 2^53.
 #[allow(clippy::cast_precision_loss, reason = "shown to a few digits")]
 pub(crate) fn as_float(number: u64) -> f64 {
     number as f64
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn known_percentiles() {
+    fn percentiles_match_known_values() {
         let hundred: Vec<u64> = (1..=100).collect();
         let all = of_values(&hundred);
         assert_eq!(
@@ -167,33 +167,33 @@ mod tests {
     }
 
     #[test]
-    fn known_mean_and_deviation() {
+    fn mean_and_deviation_match_known_values() {
         let (mean, deviation) = of_values(&[2, 4, 4, 4, 5, 5, 7, 9]).mean_and_deviation().unwrap();
         assert!((mean - 5.0).abs() < 1e-9 && (deviation - 2.0).abs() < 1e-9, "{mean} {deviation}");
         assert_eq!(Distribution::default().mean_and_deviation(), None);
     }
 
     #[test]
-    fn rows_of_one_value_are_joined() {
+    fn rows_of_equal_value_are_merged() {
         let joined = Distribution::new(vec![(5, 1), (3, 2), (5, 4), (9, 0)]);
         assert_eq!(joined.rows(), [(3, 2), (5, 5)]);
     }
 
     proptest! {
         #[test]
-        fn percentiles_are_those_of_the_sorted_values(
+        fn percentiles_match_the_sorted_values(
             mut values in proptest::collection::vec(0_u64..5000, 1..400),
             tenths in 0_u32..=1000,
         ) {
             let found = of_values(&values).percentile(f64::from(tenths) / 10.0);
             values.sort_unstable();
-            // In whole numbers, so that nothing is rounded.
+            // In integers, without rounding.
             let rank = (tenths as usize * values.len()).div_ceil(1000).max(1);
             prop_assert_eq!(found, Some(values[rank - 1]));
         }
 
         #[test]
-        fn merging_keeps_everything(
+        fn merging_keeps_every_latency(
             one in proptest::collection::vec(0_u64..100, 0..50),
             other in proptest::collection::vec(0_u64..100, 0..50),
         ) {
@@ -202,12 +202,12 @@ mod tests {
         }
 
         #[test]
-        fn buckets_hold_each_latency_once(
+        fn each_latency_is_in_one_bucket(
             values in proptest::collection::vec(0_u64..10_000_000, 1..200),
-            from in 0.0_f64..1e6, width in 0.0_f64..1e6, most in 0_usize..80,
+            from in 0.0_f64..1e6, width in 0.0_f64..1e6, number in 0_usize..80,
         ) {
             let all = of_values(&values);
-            let buckets = all.buckets(from, from + width, most);
+            let buckets = all.buckets(from, from + width, number);
             prop_assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), all.count());
             for pair in buckets.windows(2) {
                 prop_assert!(pair[0].from < pair[0].to && pair[0].to <= pair[1].from * (1.0 + 1e-12));
@@ -222,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn the_curve_rises(values in proptest::collection::vec(0_u64..10_000, 1..200)) {
+        fn the_percentile_curve_rises(values in proptest::collection::vec(0_u64..10_000, 1..200)) {
             let curve = of_values(&values).curve(60);
             for pair in curve.windows(2) {
                 prop_assert!(pair[0].0 <= pair[1].0 && pair[0].1 <= pair[1].1);

@@ -1,4 +1,4 @@
-//! Numbers: measured, counted, and in words.
+//! Measured numbers, and how they are shown.
 
 pub mod figure;
 pub mod histogram;

@@ -1,8 +1,8 @@
-//! Durations and counts in words.
+//! Durations and counts as text for people.
 
 use std::time::Duration;
 
-/// A duration as a person reads it: `7 ms`, `2.1 s`, `3 m 12 s`, `1 h 05 m`.
+/// A duration with one or two units: `7 ms`, `2.1 s`, `3 m 12 s`, `1 h 05 m`.
 pub fn duration(took: Duration) -> String {
     let millis = took.as_millis();
     let seconds = took.as_secs();
@@ -15,7 +15,7 @@ pub fn duration(took: Duration) -> String {
     }
 }
 
-/// `1 step`, `2 steps`.
+/// A number with a noun, in the plural unless it is 1: `1 step`, `2 steps`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_well() {
+    fn durations_have_one_or_two_units() {
         let shown: Vec<String> = [0, 999, 1000, 2149, 59_999, 60_000, 192_000, 3_900_000]
             .map(|millis| duration(Duration::from_millis(millis)))
             .into();

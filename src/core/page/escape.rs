@@ -1,6 +1,6 @@
-//! Text of others in a page.
+//! HTML escaping.
 
-/// Text that is safe in HTML and SVG, as content and as attribute.
+/// Escapes text for HTML and SVG, as content and as attribute value. Control characters become U+FFFD.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -26,7 +26,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_escapes_from_text(text in ".*") {
+        fn escaped_text_has_no_markup_and_loses_nothing(text in ".*") {
             let safe = escape(&text);
             prop_assert!(!safe.contains(['<', '>', '"', '\'', '\0']), "{}", safe);
             let back = safe.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&");

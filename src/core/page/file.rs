@@ -1,33 +1,33 @@
-//! A file that a report is to be written to.
+//! The report file of `--report FILE`.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::core::atomic_file::{self, cannot_write};
 use crate::core::failure::{Failure, Result};
 
-/// A file for a report.
+/// A report file and its format, checked before anything runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportFile {
-    /// Where.
+    /// The path as the user sees it.
     pub path: Utf8PathBuf,
-    /// In which form.
-    pub form: Form,
-    /// Where that is found from here.
-    place: Utf8PathBuf,
+    /// The format, from the file name extension.
+    pub format: ReportFormat,
+    /// The path at which this process reaches `path`.
+    local_path: Utf8PathBuf,
 }
 
-/// The forms a report can have.
+/// The formats of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A page for people.
+pub enum ReportFormat {
+    /// An HTML page.
     Html,
-    /// Data for programs.
+    /// JSON.
     Json,
-    /// The XML of `JUnit`, for whatever shows test results.
+    /// `JUnit` XML, for CI systems.
     Xml,
 }
 
-impl Form {
+impl ReportFormat {
     fn of(path: &Utf8Path) -> Option<Self> {
         match path.extension()?.to_ascii_lowercase().as_str() {
             "html" | "htm" => Some(Self::Html),
@@ -47,40 +47,41 @@ impl Form {
 }
 
 impl ReportFile {
-    /// The form follows from the extension, and must be one of `forms`; the folder must be there and writable.
-    /// `locate` gives the path at which this process reaches a path of the user.
+    /// Checks the argument of `--report`: the extension must select one of `formats`, and the folder must exist and be
+    /// writable. `locate` maps a path of the user to the path at which this process reaches it.
     pub fn new(
         path: &Utf8Path,
         work_dir: &Utf8Path,
-        forms: &[Form],
+        formats: &[ReportFormat],
         locate: impl FnOnce(&Utf8Path) -> Utf8PathBuf,
     ) -> Result<Self> {
-        let Some(form) = Form::of(path).filter(|form| forms.contains(form)) else {
-            let examples: Vec<&str> = forms.iter().map(|form| form.example()).collect();
-            return Err(Failure::usage(format!("--report {path}: no form of report has this extension"))
-                .hint(format!("give {}; --report may be given several times", examples.join(" or "))));
+        let Some(format) = ReportFormat::of(path).filter(|format| formats.contains(format)) else {
+            let examples: Vec<&str> = formats.iter().map(|format| format.example()).collect();
+            return Err(Failure::usage(format!(
+                "--report {path}: the file name extension selects no report format"
+            ))
+            .hint(format!("give {}; --report may be given several times", examples.join(" or "))));
         };
         let path = work_dir.join(path);
-        let place = locate(&path);
-        let folder = place.parent().unwrap_or(work_dir);
-        // Better known now than after an hour.
+        let local_path = locate(&path);
+        let folder = local_path.parent().unwrap_or(work_dir);
         if !folder.is_dir() {
-            return Err(Failure::usage(format!("--report {path}: there is no folder {folder}"))
-                .hint("create it first, or give another file"));
+            return Err(Failure::usage(format!("--report {path}: folder {folder} does not exist"))
+                .hint("create it first, or choose another file"));
         }
-        if place.is_dir() || path.as_str().ends_with('/') {
-            return Err(Failure::usage(format!("--report {path} is a folder")).hint("give a file in it"));
+        if local_path.is_dir() || path.as_str().ends_with('/') {
+            return Err(Failure::usage(format!("--report {path} is a folder")).hint("choose a file in it"));
         }
         if rustix::fs::access(folder.as_std_path(), rustix::fs::Access::WRITE_OK).is_err() {
-            return Err(Failure::usage(format!("--report {path}: {folder} cannot be written"))
-                .hint("give another file"));
+            return Err(Failure::usage(format!("--report {path}: folder {folder} is not writable"))
+                .hint("choose another file"));
         }
-        Ok(Self { path, form, place })
+        Ok(Self { path, format, local_path })
     }
 
-    /// Writes it; the file has its name once it is complete.
+    /// Writes the report atomically.
     pub fn write(&self, text: &str) -> Result<()> {
-        atomic_file::write(&self.place, text).map_err(|error| cannot_write(&self.path, &error))
+        atomic_file::write(&self.local_path, text).map_err(|error| cannot_write(&self.path, &error))
     }
 }
 
@@ -88,27 +89,31 @@ impl ReportFile {
 mod tests {
     use super::*;
 
-    const ALL: &[Form] = &[Form::Html, Form::Json, Form::Xml];
+    const ALL: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json, ReportFormat::Xml];
 
     #[test]
-    fn reports_are_checked_before_anything_runs() {
+    fn a_report_argument_needs_a_known_extension_and_a_writable_folder() {
         let folder = tempfile::tempdir().unwrap();
         let work_dir = Utf8Path::from_path(folder.path()).unwrap();
-        let form = |path: &str| {
-            ReportFile::new(Utf8Path::new(path), work_dir, ALL, Utf8Path::to_owned).map(|file| file.form)
+        let format_of = |path: &str| {
+            ReportFile::new(Utf8Path::new(path), work_dir, ALL, Utf8Path::to_owned).map(|file| file.format)
         };
-        assert_eq!(form("a.html").unwrap(), Form::Html);
-        assert_eq!(form("a.HTM").unwrap(), Form::Html);
-        assert_eq!(form("a.b.json").unwrap(), Form::Json);
-        assert_eq!(form("junit.xml").unwrap(), Form::Xml);
+        assert_eq!(format_of("a.html").unwrap(), ReportFormat::Html);
+        assert_eq!(format_of("a.HTM").unwrap(), ReportFormat::Html);
+        assert_eq!(format_of("a.b.json").unwrap(), ReportFormat::Json);
+        assert_eq!(format_of("junit.xml").unwrap(), ReportFormat::Xml);
         for bad in ["a.pdf", "a", "", "nowhere/a.html"] {
-            assert!(form(bad).unwrap_err().hint_text().is_some(), "{bad}");
+            assert!(format_of(bad).unwrap_err().hint_text().is_some(), "{bad}");
         }
         std::fs::create_dir(work_dir.join("x.html")).unwrap();
-        assert!(form("x.html").is_err() && form("y.html/").is_err());
-        let unwanted =
-            ReportFile::new("a.xml".into(), work_dir, &[Form::Html, Form::Json], Utf8Path::to_owned)
-                .unwrap_err();
+        assert!(format_of("x.html").is_err() && format_of("y.html/").is_err());
+        let unwanted = ReportFile::new(
+            "a.xml".into(),
+            work_dir,
+            &[ReportFormat::Html, ReportFormat::Json],
+            Utf8Path::to_owned,
+        )
+        .unwrap_err();
         assert_eq!(
             unwanted.hint_text(),
             Some("give FILE.html or FILE.json; --report may be given several times")
@@ -116,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_leaves_nothing() {
+    fn a_failed_write_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let work_dir = Utf8Path::from_path(folder.path()).unwrap();
         let file = ReportFile::new("a.json".into(), work_dir, ALL, Utf8Path::to_owned).unwrap();

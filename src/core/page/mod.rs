@@ -1,10 +1,10 @@
-//! What all pages that meshlab writes share.
+//! What all HTML pages of meshlab share.
 
 mod escape;
 mod file;
 
 pub use escape::escape;
-pub use file::{Form, ReportFile};
+pub use file::{ReportFile, ReportFormat};
 
-/// The style that all pages share.
+/// The style sheet of all pages.
 pub const PAGE_STYLE: &str = include_str!("../../../assets/report/page.css");

@@ -1,8 +1,8 @@
-//! What holds for one run: flag before variable before file.
+//! The settings of one run. A flag overrides a variable, a variable overrides the settings file.
 //!
-//! Invariant: the process environment is read here and nowhere else.
+//! Invariant: only this module reads the process's environment variables.
 
-mod call;
+mod invocation;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use url::Url;
 
-pub use call::Call;
+pub use invocation::Invocation;
 
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{LabAddress, RuntimeKind};
@@ -30,7 +30,7 @@ impl Environment {
         )
     }
 
-    /// For tests.
+    /// Creates an environment for tests.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
@@ -40,9 +40,9 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// For a service, which uses no folder, and which a scheduler may start without HOME.
+    /// Sets HOME to `/` if it is missing. For services: they use no folder, and Nomad may start them without HOME.
     #[must_use]
-    pub fn with_any_home(mut self) -> Self {
+    pub fn with_default_home(mut self) -> Self {
         self.0.entry("HOME".to_owned()).or_insert_with(|| "/".to_owned());
         self
     }
@@ -52,70 +52,72 @@ impl Environment {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether a variable is set to something that means yes.
+    /// The boolean value of a variable; `None` if it is not set. Fails on any other value.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
         match self.var(name) {
             None => Ok(None),
             Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
             Some("0" | "false" | "no" | "off") => Ok(Some(false)),
-            Some(other) => Err(Failure::usage(format!("{name} is {other:?}")).hint("set it to 1 or 0")),
+            Some(other) => {
+                Err(Failure::usage(format!("{name} is {other:?}, not a boolean")).hint("set it to 1 or 0"))
+            }
         }
     }
 }
 
-/// The folders meshlab writes to.
+/// The folders that meshlab writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
-    /// Downloaded files by digest.
+    /// The cache: downloaded files by digest.
     pub cache: Utf8PathBuf,
     /// Unpacked tools.
     pub data: Utf8PathBuf,
-    /// Running labs, logs, progress.
+    /// Running labs, logs and progress.
     pub state: Utf8PathBuf,
-    /// The settings file.
+    /// The folder of the settings file.
     pub config: Utf8PathBuf,
 }
 
-/// Everything that flags, variables and the settings file decide together.
+/// The settings of one run, from flags, variables and the settings file.
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Settings {
-    /// The folders meshlab writes to.
+    /// The folders that meshlab writes to.
     pub dirs: Dirs,
-    /// Never open a socket to the outside.
+    /// Make no network connections outside this machine (`--offline`).
     pub offline: bool,
-    /// Refuse what would need the lock to change.
+    /// Fail if `deps.lock` would change (`--locked`).
     pub locked: bool,
-    /// Data on stdout and events on stderr as JSON.
+    /// Print data on stdout and events on stderr as JSON (`--json`).
     pub json: bool,
-    /// Only errors and data.
+    /// Print only errors and data (`--quiet`).
     pub quiet: bool,
-    /// More detail.
+    /// How often `-v` was given.
     pub verbose: u8,
-    /// Ask nothing.
+    /// Answer yes to every prompt (`--yes`).
     pub yes: bool,
-    /// How many downloads and unpackings run at once.
+    /// The number of parallel downloads and unpacks.
     pub jobs: usize,
-    /// Where the lab listens; if nobody said so, where one runs, and else where one would.
+    /// The address of the lab: as set by the user, else that of a running lab, else the default.
     pub address: LabAddress,
-    /// Whether somebody said so.
-    pub address_given: bool,
-    /// Whether this runs inside the machine of a lab's containers.
+    /// Whether the user set `address`.
+    pub is_address_set: bool,
+    /// Whether this process runs inside a lab's machine.
     pub inside: bool,
     /// When to use colour.
     pub color: ColorChoice,
     /// Where components run.
     pub runtime: RuntimeChoice,
-    /// A lock other than the one in the working directory or the built-in one.
+    /// The lock file of `--lock`; by default the one in the working directory, else the built-in one.
     pub lock: Option<Utf8PathBuf>,
-    /// A base URL that is tried first for every file.
+    /// A base URL to try first for every file (`--mirror`).
     pub mirror: Option<Url>,
     /// The working directory (`-C`).
     pub work_dir: Utf8PathBuf,
-    /// The process's environment.
+    /// The environment variables of this process.
     pub environment: Environment,
-    /// How this program was called.
-    pub call: Call,
+    /// The command line of this process.
+    pub invocation: Invocation,
 }
 
 /// When to use colour.
@@ -142,7 +144,7 @@ pub enum RuntimeChoice {
 }
 
 impl RuntimeChoice {
-    /// The runtime, where the choice leaves no doubt.
+    /// The chosen runtime; `None` for `Auto`.
     pub fn kind(self) -> Option<RuntimeKind> {
         match self {
             Self::Auto => None,
@@ -152,11 +154,10 @@ impl RuntimeChoice {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        <Self as ValueEnum>::from_str(text, false).map_err(|_| {
-            Failure::usage(format!("no runtime is called {text:?}")).hint("use auto, docker or host")
-        })
+        <Self as ValueEnum>::from_str(text, false)
+            .map_err(|_| Failure::usage(format!("unknown runtime {text:?}")).hint("use auto, docker or host"))
     }
 }
 
-/// Set for whatever runs inside the machine of a lab's containers.
+/// The variable that is set for every process inside a lab's machine.
 pub const INSIDE_VARIABLE: &str = "MESHLAB_INSIDE";

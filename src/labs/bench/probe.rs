@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::Target;
 use crate::core::failure::{Failure, Result};
-use crate::core::http::{self, Call};
+use crate::core::http::{self, HttpRequest};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -14,8 +14,8 @@ pub async fn probe(target: &Target) -> Result<()> {
     let json = [("content-type", "application/json")];
     let headers = if body.is_empty() { &[][..] } else { &json[..] };
     let path = target.path();
-    let call = Call { method: target.method.clone(), path: &path, headers, body, deadline: DEADLINE };
-    let answer = http::call(target.address()?, call).await;
+    let call = HttpRequest { method: target.method.clone(), path: &path, headers, body, deadline: DEADLINE };
+    let answer = http::send(target.address()?, call).await;
     let answer = answer.map_err(|error| {
         Failure::failed(format!("{} does not answer", target.url)).seen(&error).hint(
             "`meshlab status` shows what is not ready; `meshlab jobs start` starts the calculator's jobs",

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::counter::{Calls, Counter, Growth};
 use super::{Kind, Look, Place};
-use crate::core::http::{self, Call};
-use crate::core::model::{HttpStatus, Port, Within};
+use crate::core::http::{self, HttpRequest};
+use crate::core::model::{Bounded, HttpStatus, Port};
 
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -36,7 +36,7 @@ pub(super) struct Http {
     json: Option<toml::Table>,
     /// Text that the answer must have.
     contains: Option<String>,
-    times: Option<Within<u32, 1, MOST_TIMES>>,
+    times: Option<Bounded<u32, 1, MOST_TIMES>>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter<Calls>>,
 }
@@ -93,7 +93,7 @@ impl Http {
     }
 
     fn times(&self) -> u32 {
-        self.times.map_or(1, Within::get)
+        self.times.map_or(1, Bounded::get)
     }
 
     fn wanted(&self) -> Option<Value> {
@@ -105,8 +105,8 @@ impl Http {
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let headers: &[(&str, &str)] =
             if self.body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
-        let call = Call { method: self.method(), path: &self.path, headers, body, deadline: DEADLINE };
-        let answer = http::call(at, call).await.map_err(|error| format!("{at}: {error}"))?;
+        let call = HttpRequest { method: self.method(), path: &self.path, headers, body, deadline: DEADLINE };
+        let answer = http::send(at, call).await.map_err(|error| format!("{at}: {error}"))?;
         let text = answer.text();
         if answer.status.as_u16() != self.status.get() {
             return Err(format!("{}: {}", answer.status, shortened(text.trim())));

@@ -71,7 +71,7 @@ trait Kind: fmt::Debug + Send + Sync {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look>;
 
     /// Whether chance has a say in what a look finds. Each look gives what is wrong another chance to seem right.
-    fn is_drawn_by_lot(&self) -> bool {
+    fn is_random(&self) -> bool {
         false
     }
 }
@@ -211,7 +211,7 @@ impl Check {
         mut waiting: impl FnMut(&str),
     ) -> Verdict {
         let deadline = Instant::now() + timeout;
-        let mut pauses = pauses(self.kind.is_drawn_by_lot());
+        let mut pauses = pauses(self.kind.is_random());
         let mut last = String::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());

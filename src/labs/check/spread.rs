@@ -21,7 +21,7 @@ use super::binomial::accepted;
 use super::counter::{Answers, Counter, Growth};
 use super::parsed::{Headers, Parsed};
 use super::{Kind, Look, Place};
-use crate::core::model::{HttpStatus, Port, Within};
+use crate::core::model::{Bounded, HttpStatus, Port};
 use crate::core::numbers::figure;
 use crate::samples::load::{LONGEST_TIMEOUT, Load, MOST_CONNECTIONS, Tally};
 
@@ -51,14 +51,14 @@ struct Raw {
     method: Option<Parsed<Method>>,
     #[serde(default)]
     headers: Headers,
-    calls: Within<u32, 1, MOST_CALLS>,
-    connections: Option<Within<u16, 1, { MOST_CONNECTIONS as i64 }>>,
+    calls: Bounded<u32, 1, MOST_CALLS>,
+    connections: Option<Bounded<u16, 1, { MOST_CONNECTIONS as i64 }>>,
     /// For one call, in milliseconds.
-    timeout_ms: Option<Within<u64, 1, LONGEST_TIMEOUT_MILLIS>>,
+    timeout_ms: Option<Bounded<u64, 1, LONGEST_TIMEOUT_MILLIS>>,
     /// The header that tells answers apart.
     by: Option<Parsed<HeaderName>>,
     /// How many different ones answer.
-    instances: Option<Within<u32, 1, MOST_CALLS>>,
+    instances: Option<Bounded<u32, 1, MOST_CALLS>>,
     /// By how much each may be off what would be even: 0.1 is a tenth.
     even_within: Option<f64>,
     /// Who answers which share of the calls, and nobody else does. Measured with the interval.
@@ -141,7 +141,7 @@ impl Kind for Spread {
         format!("{calls} calls {} :{port}{path}{headers}{at_once}: {}", self.method(), parts.join("; "))
     }
 
-    fn is_drawn_by_lot(&self) -> bool {
+    fn is_random(&self) -> bool {
         self.raw.share.is_some() || self.raw.even_within.is_some()
     }
 
@@ -162,7 +162,7 @@ impl Spread {
     }
 
     fn connections(&self) -> u16 {
-        self.raw.connections.map_or(1, Within::get)
+        self.raw.connections.map_or(1, Bounded::get)
     }
 
     fn load(&self, place: Place<'_>) -> Load {
@@ -174,7 +174,7 @@ impl Spread {
             count: self.raw.calls.get(),
             connections: self.connections(),
             rate: None,
-            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(TIMEOUT_MILLIS, Within::get)),
+            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(TIMEOUT_MILLIS, Bounded::get)),
             duration: None,
             by: self.raw.by.as_ref().map(|by| by.0.clone()),
         }
@@ -201,7 +201,7 @@ impl Spread {
             evidence.push(line);
         }
         if let Some(slowest) = self.raw.slowest_ms {
-            let found = tally.latencies().most().unwrap_or_default();
+            let found = tally.latencies().max().unwrap_or_default();
             if found > slowest.saturating_mul(1000) {
                 return Err(format!("{}; expected none slower than {slowest} ms", figures(tally)));
             }
@@ -285,7 +285,7 @@ fn figures(tally: &Tally) -> String {
         tally.failures(),
         time(latencies.percentile(50.0)),
         time(latencies.percentile(99.0)),
-        time(latencies.most())
+        time(latencies.max())
     )
 }
 

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::counter::{Bytes, Counter, Growth, Nothing};
 use super::{Kind, Look, Place};
-use crate::core::model::{ByteSize, Port, Within};
+use crate::core::model::{Bounded, ByteSize, Port};
 
 /// How long a closed connection may take to show. Longer silence is no refusal.
 const REFUSAL: Duration = Duration::from_secs(3);
@@ -24,7 +24,7 @@ const MOST_BYTES: i64 = 64 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpEcho {
     port: Port,
-    bytes: Within<usize, 1, MOST_BYTES>,
+    bytes: Bounded<usize, 1, MOST_BYTES>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter<Bytes>>,
 }

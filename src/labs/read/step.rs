@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::ready::RawReady;
-use crate::core::model::{Slug, StepId, Within};
+use crate::core::model::{Bounded, Slug, StepId};
 use crate::labs::check::Check;
 use crate::labs::definition::{Action, Reset, RunAction, ServiceAction, Step};
 use crate::labs::table::{Misplaced, Table, Value};
@@ -33,7 +33,7 @@ struct RawStep {
     text: String,
     #[serde(default)]
     hints: Vec<String>,
-    timeout_seconds: Option<Within<u64, 1, LONGEST_STEP_SECONDS>>,
+    timeout_seconds: Option<Bounded<u64, 1, LONGEST_STEP_SECONDS>>,
     #[serde(default = "yes")]
     changes: bool,
     /// Read one by one, as is what undoes them: each says itself what it is.
@@ -107,7 +107,7 @@ impl StepReader {
             title: raw.title,
             text: raw.text,
             hints: raw.hints,
-            timeout: Duration::from_secs(raw.timeout_seconds.map_or(STEP_SECONDS, Within::get)),
+            timeout: Duration::from_secs(raw.timeout_seconds.map_or(STEP_SECONDS, Bounded::get)),
             actions: actions.into_iter().map(|action| self.action(action)).collect::<Result<_, _>>()?,
             reset: reset.into_iter().map(|reset| self.reset(reset)).collect::<Result<_, _>>()?,
             changes: raw.changes,

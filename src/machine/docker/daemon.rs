@@ -135,7 +135,7 @@ fn unfit(info: &SystemInfo) -> Option<&'static str> {
 }
 
 fn unusable(message: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::MachineLacks, message)
+    Failure::new(FailureKind::MissingRequirement, message)
 }
 
 fn silent(socket: &Utf8PathBuf) -> Failure {

@@ -251,7 +251,7 @@ fn not_loaded(error: &Error) -> Failure {
     let failure = Failure::failed("Docker did not load the images").seen(error);
     if failure.to_string().contains("no space left on device") {
         return failure
-            .with_kind(FailureKind::MachineLacks)
+            .with_kind(FailureKind::MissingRequirement)
             .hint("free some space where Docker keeps its images (`docker system df` shows what takes it), and run the same again");
     }
     failure.hint("`docker info` and the daemon's log say more; the same command goes on from here")

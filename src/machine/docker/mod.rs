@@ -112,7 +112,7 @@ impl Containers {
         for service in self.run.load().iter().flat_map(|state| &state.services) {
             container::remove_own(docker, &self.names, &self.names.container(&service.name)).await?;
         }
-        let doors = self.run.address().doors();
+        let doors = self.run.address().published();
         let published: HashMap<String, Option<Vec<PortBinding>>> = self
             .plan
             .published

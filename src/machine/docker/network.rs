@@ -80,7 +80,7 @@ pub(super) fn require_route(address: LabAddress) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new(
-        FailureKind::MachineLacks,
+        FailureKind::MissingRequirement,
         format!("the lab's network {wanted} cannot be reached from here"),
     )
     .detail("seen", "Docker has made it, and no interface of this network namespace leads to it")
@@ -105,13 +105,13 @@ async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Ow
             )
             .hint(format!(
                 "`docker network inspect {name}` tells whose it is; or give --address {}",
-                address.another()
+                address.alternative()
             )));
         }
         if let Some(taken) = ranges(&network).into_iter().find(|range| range.overlaps(wanted)) {
             return Err(clash(address, format!("Docker's network {name} has {taken}")).hint(format!(
                 "remove it (`docker network rm {name}`), or run the lab elsewhere: --address {}",
-                address.another()
+                address.alternative()
             )));
         }
     }
@@ -120,7 +120,7 @@ async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Ow
     }
     if let Some(interface) = route(wanted) {
         return Err(clash(address, format!("this machine reaches {wanted} through {interface}"))
-            .hint(format!("run the lab elsewhere: --address {}", address.another())));
+            .hint(format!("run the lab elsewhere: --address {}", address.alternative())));
     }
     Ok(Owner::Nobody(wanted))
 }

@@ -148,5 +148,5 @@ fn cannot_mount(place: &str, error: rustix::io::Errno) -> Failure {
 }
 
 fn lacks(message: &str) -> Failure {
-    Failure::new(FailureKind::MachineLacks, message)
+    Failure::new(FailureKind::MissingRequirement, message)
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::core::failure::{Failure, FailureKind, Result};
-use crate::core::http::{self, Answer, Call, HttpError};
+use crate::core::http::{self, HttpError, HttpRequest, HttpResponse};
 use crate::core::secret::Token;
 
 /// The pause between two looks at a control plane.
@@ -41,11 +41,11 @@ impl Api {
         path: &str,
         body: Option<&Value>,
         deadline: Duration,
-    ) -> Result<Answer, HttpError> {
+    ) -> Result<HttpResponse, HttpError> {
         let token = self.token.as_ref().map(|token| (self.header, token.expose()));
         let headers: Vec<(&str, &str)> = token.into_iter().collect();
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        http::call(self.address, Call { method, path, headers: &headers, body, deadline }).await
+        http::send(self.address, HttpRequest { method, path, headers: &headers, body, deadline }).await
     }
 
     /// A call that must succeed; the answer is read as JSON, and an empty one as `null`.
@@ -62,7 +62,7 @@ impl Api {
         self.read(&method, path, &answer)
     }
 
-    fn read<T: DeserializeOwned>(&self, method: &Method, path: &str, answer: &Answer) -> Result<T> {
+    fn read<T: DeserializeOwned>(&self, method: &Method, path: &str, answer: &HttpResponse) -> Result<T> {
         let path = path.split('?').next().unwrap_or_default();
         if answer.status != StatusCode::OK {
             return Err(self.refused(method, path, answer));
@@ -78,7 +78,7 @@ impl Api {
         })
     }
 
-    fn refused(&self, method: &Method, path: &str, answer: &Answer) -> Failure {
+    fn refused(&self, method: &Method, path: &str, answer: &HttpResponse) -> Failure {
         let failure = Failure::failed(format!("{} refused {method} {path}", self.name))
             .detail("seen", format!("{}: {}", answer.status, shortened(&answer.text())));
         match answer.status {
@@ -95,8 +95,8 @@ impl Api {
 
     fn unreachable(&self, error: &HttpError) -> Failure {
         let kind = match error {
-            HttpError::Broken(_) => FailureKind::Failed,
-            HttpError::Late(_) => FailureKind::DeadlinePassed,
+            HttpError::Failed(_) => FailureKind::Failed,
+            HttpError::Timeout(_) => FailureKind::DeadlinePassed,
         };
         Failure::new(kind, format!("{} does not answer at {}", self.name, self.address))
             .seen(error)

@@ -131,7 +131,7 @@ impl Nomad {
         match answer.status {
             StatusCode::OK => Ok(()),
             _ if done => Ok(()),
-            status => Err(HttpError::Broken(format!("{status}: {}", super::shortened(&answer.text())))),
+            status => Err(HttpError::Failed(format!("{status}: {}", super::shortened(&answer.text())))),
         }
     }
 

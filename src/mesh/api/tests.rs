@@ -72,7 +72,7 @@ async fn an_agent_that_is_not_there_is_told_with_what_to_do() {
     let failure = Consul::new(address, None).agent_services().await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Failed);
     let api = Api { name: "Consul", address, header: "X", token: None };
-    let late = api.unreachable(&HttpError::Late(Duration::from_secs(10)));
+    let late = api.unreachable(&HttpError::Timeout(Duration::from_secs(10)));
     assert_eq!(late.kind(), FailureKind::DeadlinePassed);
     insta::assert_snapshot!([shown(&failure, address), shown(&late, address)].join("\n"));
 }

@@ -185,7 +185,7 @@ mod tests {
         tally.failed("connection refused", Duration::ZERO);
         assert_eq!(tally.failures_in_words(), "1 x 404, 2 x 503, 1 x connection refused");
         assert_eq!(tally.by["a"], Calls { calls: 5, failed: 3 });
-        assert_eq!(tally.latencies().most(), Some(3000));
+        assert_eq!(tally.latencies().max(), Some(3000));
         let mut twice = tally.clone();
         twice.add(tally);
         assert_eq!((twice.calls(), twice.by["a"].failed, twice.latencies().count()), (12, 6, 12));

@@ -206,7 +206,7 @@ fn cannot_listen(service: &str, listen: SocketAddr, error: &io::Error) -> Failur
             "is something else there? `meshlab doctor` names the holders of the labs' ports",
         ),
         io::ErrorKind::PermissionDenied => {
-            (FailureKind::MachineLacks, "ports below 1024 are for root; choose another with --listen")
+            (FailureKind::MissingRequirement, "ports below 1024 are for root; choose another with --listen")
         }
         io::ErrorKind::AddrNotAvailable => (
             FailureKind::Usage,

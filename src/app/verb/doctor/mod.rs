@@ -48,7 +48,7 @@ pub async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>
         0 => Ok(()),
         count => {
             let noun = if count == 1 { "finding stands" } else { "findings stand" };
-            Err(Failure::new(FailureKind::MachineLacks, format!("{count} {noun} in the way"))
+            Err(Failure::new(FailureKind::MissingRequirement, format!("{count} {noun} in the way"))
                 .hint("each names its fix above"))
         }
     };
@@ -101,13 +101,13 @@ fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
             RuntimeKind::Host => lab.ports,
             RuntimeKind::Docker => lab.ports.into_iter().filter(|port| port.door).collect(),
         };
-        let taken = ports::taken(address.doors(), &needed);
+        let taken = ports::taken(address.published(), &needed);
         let subject = format!("ports of {id}");
         if taken.is_empty() {
             findings.push(Note::new(
                 Weight::Good,
                 subject.clone(),
-                format!("all {} free on {}", needed.len(), address.doors()),
+                format!("all {} free on {}", needed.len(), address.published()),
             ));
         }
         for port in taken {

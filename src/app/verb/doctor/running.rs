@@ -186,7 +186,7 @@ fn interfaces(address: LabAddress, listeners: &[Listener]) -> Note {
             RuntimeKind::Host => format!("closed: all {count} listening ports are on loopback"),
             RuntimeKind::Docker => format!(
                 "closed: all {count} listening ports are on {address}, in a network of this machine; its doors are on {}",
-                address.doors()
+                address.published()
             ),
         };
         return Note::new(Weight::Good, "other machines", seen);

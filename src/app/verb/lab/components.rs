@@ -38,7 +38,7 @@ pub(in crate::app::verb) async fn move_apart(
         Failure::usage(format!("lab {} has networks, and no busybox to make them with", lab.id))
             .hint("add \"busybox\" to its tools")
     })?;
-    let again = settings.call_again()?;
+    let again = settings.re_exec()?;
     apart::make(&settings.dirs.state, &busybox)?;
     match apart::start_anew(again)? {}
 }

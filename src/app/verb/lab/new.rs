@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::app::ui::Look;
 use crate::app::verb::Output;
 use crate::core::assets;
-use crate::core::atomic_file::PASSING;
+use crate::core::atomic_file::TEMP_PREFIX;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabId;
 use crate::core::settings::Settings;
@@ -54,7 +54,7 @@ fn write(folder: &Utf8Path, id: &LabId) -> Result<()> {
     let labs = folder.parent().unwrap_or(folder);
     std::fs::create_dir_all(labs).map_err(|error| cannot(&error))?;
     let beside = tempfile::Builder::new()
-        .prefix(PASSING)
+        .prefix(TEMP_PREFIX)
         .permissions(Permissions::from_mode(0o777))
         .tempdir_in(labs)
         .map_err(|error| cannot(&error))?;

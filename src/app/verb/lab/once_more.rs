@@ -97,7 +97,7 @@ mod tests {
     async fn a_child_that_fails_tells_why_by_its_exit_code() {
         see_through(shell("true"), "it", &mut pin!(pending()), PATIENCE).await.unwrap();
         assert_eq!(ended("exit 3").await, FailureKind::CheckFailed);
-        assert_eq!(ended("exit 6").await, FailureKind::MachineLacks);
+        assert_eq!(ended("exit 6").await, FailureKind::MissingRequirement);
         assert_eq!(ended("exit 130").await, FailureKind::Interrupted(2));
         assert_eq!(ended("kill -TERM $$").await, FailureKind::Interrupted(15));
         assert_eq!(ended("kill -KILL $$").await, FailureKind::Failed);

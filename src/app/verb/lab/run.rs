@@ -249,7 +249,7 @@ impl Travel<'_> {
         let reader = if self.with_reader { self.console.reader() } else { None };
         for (place, index) in shown.iter().copied().enumerate() {
             let (summary, outcome) = session.run_step(index, reader).await;
-            if matches!(&outcome, Err(failure) if failure.kind() == FailureKind::Stopped) {
+            if matches!(&outcome, Err(failure) if failure.kind() == FailureKind::ReaderQuit) {
                 self.report_stop(&format!("stopped at step {} of {}", index + 1, lab.steps.len()));
                 break;
             }

@@ -43,7 +43,7 @@ pub async fn test(
         let lab = catalog.lab(id.as_str(), chosen.settings.address)?;
         if is_one_of_several && moves_apart(&lab, &chosen) {
             // This process would not come back to the labs that are left.
-            let test = chosen.settings.call_to(&["lab", "test", id.as_str()])?;
+            let test = chosen.settings.subcommand(&["lab", "test", id.as_str()])?;
             let what = format!("the test of lab {id}");
             once_more::see_through(test, &what, &mut interruption, once_more::PATIENCE).await?;
             continue;

@@ -20,7 +20,7 @@ fn axis<'a>(label: &'a str, scale: Scale, text: &'a dyn Fn(f64) -> String) -> Ax
 /// How often each latency was seen.
 pub(super) fn latencies(report: &Report) -> Option<String> {
     let all = &report.measurement.latencies;
-    let (least, most) = (as_float(all.least()?).max(1.0), as_float(all.most()?));
+    let (least, most) = (as_float(all.min()?).max(1.0), as_float(all.max()?));
     let (from, to) = (least * 0.97, most.max(least * 1.05) * 1.03);
     let total = as_float(all.count());
     let bars: Vec<Bar> = all

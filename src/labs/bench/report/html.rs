@@ -58,7 +58,7 @@ fn intro(report: &Report, title: &str) -> String {
     for percent in [50.0, 99.0] {
         card(&format!("latency p{percent}"), &percentile(measurement, percent));
     }
-    card("slowest", &measurement.latencies.most().map_or_else(nothing, micros));
+    card("slowest", &measurement.latencies.max().map_or_else(nothing, micros));
     let class = if errors == 0 { "good" } else { "bad" };
     let name = format!("errors, of {} answers", figure::count(measurement.requests));
     card(&name, &format!("<span class=\"{class}\">{}</span>", figure::count(errors)));
@@ -100,12 +100,12 @@ fn latency(report: &Report) -> String {
     head.push("slowest".into());
     let spread = measurement.latencies.mean_and_deviation();
     let mut row = vec![
-        measurement.latencies.least().map_or_else(nothing, micros),
+        measurement.latencies.min().map_or_else(nothing, micros),
         spread.map_or_else(nothing, |(mean, _)| figure::micros(mean)),
         spread.map_or_else(nothing, |(_, deviation)| figure::micros(deviation)),
     ];
     row.extend(PERCENTILES.map(|percent| percentile(measurement, percent)));
-    row.push(measurement.latencies.most().map_or_else(nothing, micros));
+    row.push(measurement.latencies.max().map_or_else(nothing, micros));
     html.push_str(&table(&head, 0, &[row]));
     if measurement.filled_in() > 0 {
         add(
@@ -192,7 +192,7 @@ fn comparison(comparison: &Comparison) -> String {
     for (side, total) in comparison.sides.iter().zip(&totals) {
         let mut row = vec![escape(&side.target.name), figure::number(total.rate())];
         row.extend(PERCENTILES.map(|percent| percentile(total, percent)));
-        row.push(total.latencies.most().map_or_else(nothing, micros));
+        row.push(total.latencies.max().map_or_else(nothing, micros));
         row.push(figure::count(total.errors.total()));
         rows.push(row);
     }

@@ -43,11 +43,11 @@ fn result(measurement: &Measurement, with_distribution: bool) -> Value {
         "count": latencies.count(),
         "filled_in": measurement.filled_in(),
         "exact": measurement.exact,
-        "least": latencies.least(),
+        "least": latencies.min(),
         "mean": spread.map(|(mean, _)| mean),
         "deviation": spread.map(|(_, deviation)| deviation),
         "percentiles": percentiles,
-        "most": latencies.most(),
+        "most": latencies.max(),
     });
     if with_distribution && let Some(members) = latency.as_object_mut() {
         members.insert("distribution".to_owned(), json!(latencies));

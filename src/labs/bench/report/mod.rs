@@ -14,7 +14,7 @@ use super::plan::{Load, Target};
 use super::timeline::Timeline;
 use crate::core::failure::Result;
 use crate::core::model::{LabAddress, LabId};
-use crate::core::page::{Form, ReportFile};
+use crate::core::page::{ReportFile, ReportFormat};
 
 /// One load test.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +67,9 @@ impl Report {
 
     /// Writes a file; it has its name once it is complete.
     pub fn write(&self, file: &ReportFile) -> Result<()> {
-        file.write(&match file.form {
-            Form::Html => self.html(),
-            Form::Json | Form::Xml => format!("{}\n", self.json()),
+        file.write(&match file.format {
+            ReportFormat::Html => self.html(),
+            ReportFormat::Json | ReportFormat::Xml => format!("{}\n", self.json()),
         })
     }
 }
