@@ -3,8 +3,8 @@
 # its access control (ACLs), and this lab has no ACLs.
 default_intention_policy = "deny"
 
-# These services speak HTTP. With this setting, an Envoy sees the requests of a
-# connection. It can refuse one with a 403, and does not close the connection.
+# These services use HTTP. With this setting, an Envoy sees the requests of a
+# connection. It can refuse one request with a 403 and keep the connection open.
 config_entries {
   bootstrap {
     kind     = "service-defaults"

@@ -1,5 +1,5 @@
-# An unwanted service that is registered nevertheless. Consul gives its Envoy a
-# certificate, and with it an identity. Its upstream is add-svc.
+# A service that should not be in the mesh, but is registered. Consul gives its
+# Envoy a certificate, and with it an identity. Its upstream is add-svc.
 services {
   name    = "rogue"
   address = "{address}"
