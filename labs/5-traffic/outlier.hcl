@@ -1,5 +1,5 @@
-# How the Envoy of client treats add-svc: after three failures in a row, an
-# instance gets no requests for a while, the first time for 30 s.
+# A rule for the Envoy of client: after three failures in a row, an instance of
+# add-svc gets no requests for a while, the first time for 30 s.
 Kind     = "service-defaults"
 Name     = "client"
 Protocol = "http"

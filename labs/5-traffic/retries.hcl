@@ -1,5 +1,5 @@
-# The route of timeout.hcl, and retries: a request to v1 that is answered with
-# 503 is sent again, up to three times.
+# The route of timeout.hcl, and retries: if a request to v1 gets 503, Envoy
+# sends it again, up to three times.
 Kind = "service-router"
 Name = "add-svc"
 

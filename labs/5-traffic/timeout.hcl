@@ -1,4 +1,4 @@
-# The route of canary.hcl, with a timeout: a request to v2 has 300 ms.
+# The route of canary.hcl, with a timeout: Envoy waits 300 ms for an answer of v2.
 Kind = "service-router"
 Name = "add-svc"
 

@@ -40,8 +40,8 @@ fn each_step_of_the_traffic_lab_is_proved_by_who_answered_and_by_counters(place:
     has("v2 answers all of 200", &["v2's Envoy, requests passed to it: +200"]);
     has("with the header", &["v2: all 100 calls"]);
     has("ten calls to v2", &["took too long: +10"]);
-    has("none of 100 calls fails, though", &["retries to v1: +"]);
-    has("one instance is ejected", &["ejections_active: 1"]);
+    has("none of 100 calls fails, although", &["retries to v1: +"]);
+    has("the client's Envoy has ejected", &["ejections_active: 1"]);
     has("of 40 calls", &["too many were waiting: +"]);
     has("v1 answers requests for v2", &["requests to the failover: +100"]);
     // As many as the client counted, so many have v2's own Envoy and the client's counted.
