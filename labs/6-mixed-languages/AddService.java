@@ -1,7 +1,6 @@
 // add-svc in Java: GET /api/v1/execute/?l=<int>&r=<int> answers l + r.
 //
-// One file that uses the standard library only. It contains no code for the mesh: its caller is add-svc's Envoy, over
-// plain HTTP.
+// It uses the standard library only. It contains no code for the mesh: add-svc's Envoy calls it over plain HTTP.
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;

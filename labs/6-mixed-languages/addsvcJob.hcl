@@ -44,8 +44,8 @@ job "addsvcJob" {
       }
     }
 
-    # This task compiles the source file: the Java runtime contains the compiler. Both tasks use the runtime in the folder that
-    # they share, `alloc`.
+    # This task compiles the source file: the Java runtime contains the compiler. Both tasks share the folder `alloc`,
+    # and use the runtime in it.
     task "compile" {
       driver = "raw_exec"
 
@@ -100,7 +100,7 @@ job "addsvcJob" {
       config {
         command = "${NOMAD_ALLOC_DIR}/java/bin/java"
 
-        # Send small answers without delay, and keep a connection open longer than Envoy's pauses between two requests.
+        # Java sends small answers without delay. It keeps a connection open longer than Envoy's pauses between requests.
         args = [
           "-XX:+UseSerialGC", "-Xmx64m",
           "-Dsun.net.httpserver.nodelay=true", "-Dsun.net.httpserver.idleInterval=120",

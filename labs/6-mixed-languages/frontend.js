@@ -227,7 +227,7 @@ function log(fields) {
   process.stdout.write(`${JSON.stringify({ time, service: NAME, instance: INSTANCE, ...others })}\n`);
 }
 
-// Longer than Envoy's pauses between two requests.
+// Keeps a connection open longer than Envoy's pauses between two requests.
 server.keepAliveTimeout = 120_000;
 const listen = process.argv[process.argv.indexOf("--listen") + 1] ?? "";
 const [, host, port] = /^(.*):([0-9]+)$/.exec(listen) ?? [];

@@ -1,8 +1,8 @@
 # Addresses, and packages with their checksums. The values are in lab.vars.hcl.
 variable "lab" {}
 
-# The same three services in Rust, as they are built into meshlab, for a comparison only: no check, no registration in
-# Consul, no sidecar. They are one program. The name of its file selects the service that it runs.
+# The same three services in Rust, only for a comparison: no health check, no registration in Consul, no sidecar. All
+# three are one program, meshlab. The name of its file selects the service that it runs.
 locals {
   services = {
     "add-svc"  = 9093

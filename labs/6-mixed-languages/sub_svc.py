@@ -1,7 +1,7 @@
 """sub-svc in Python: GET /api/v1/execute/?l=<int>&r=<int> answers l - r.
 
-It uses the standard library only. It contains no code for the mesh: its caller
-is sub-svc's Envoy, over plain HTTP.
+It uses the standard library only. It contains no code for the mesh: sub-svc's
+Envoy calls it over plain HTTP.
 """
 
 import argparse
