@@ -1,4 +1,4 @@
-# Two services. Each gets a sidecar: an Envoy that speaks mTLS for it.
+# Two services. Each gets a sidecar: an Envoy that uses mTLS for its connections.
 
 services {
   name    = "client"
