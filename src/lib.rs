@@ -28,7 +28,8 @@
 //! Invariant: a token is in a file of mode 0600 and in the environment of commands a person would type; never in an
 //! argument, in a job, or in the environment of a component.
 //!
-//! Invariant: the process environment is read in [`app::cli`] only, and standard streams are written in [`app::ui`] only.
+//! Invariant: the process environment is read in [`core::settings`] only, and standard streams are written in [`app::ui`]
+//! only.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod app;

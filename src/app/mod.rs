@@ -1,6 +1,9 @@
 //! The command line: what can be typed, what each verb does, and how it looks.
 
-pub mod cli;
+mod cli;
 pub mod report;
+mod run;
 pub mod ui;
-pub mod verb;
+mod verb;
+
+pub use run::run;

@@ -22,7 +22,7 @@ struct File {
 }
 
 /// Joins flags, variables and the settings file.
-pub fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings> {
+pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings> {
     let start = current_dir()?;
     let work_dir = flags.directory.as_ref().map_or_else(|| start.clone(), |given| start.join(given));
     if !work_dir.is_dir() {

@@ -2,14 +2,15 @@
 
 use std::fs::TryLockError;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
 use fs_err as fs;
 use serde_json::json;
 
-use super::Output;
 use super::runtime::docker_host;
-use crate::app::cli::CleanArgs;
+use super::{Context, Output, Run};
 use crate::app::ui::{Look, Table};
 use crate::artifacts::source::{apt, go};
 use crate::core::claim::any_held;
@@ -20,6 +21,33 @@ use crate::core::settings::{Dirs, Settings};
 use crate::labs::Progress;
 use crate::machine::docker;
 use crate::machine::state::RunDir;
+
+/// Remove downloaded files, tools, images or state
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+pub(crate) struct CleanArgs {
+    /// Remove downloaded files
+    #[arg(long)]
+    cache: bool,
+    /// Remove unpacked tools
+    #[arg(long)]
+    tools: bool,
+    /// Remove container images from Docker, except those of a running lab
+    #[arg(long)]
+    images: bool,
+    /// Remove logs and progress, except those of a running lab
+    #[arg(long)]
+    state: bool,
+    /// Show what would be removed without removing it
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Run for CleanArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&run(&self, &context.settings, &context.reporter).await?)
+    }
+}
 
 const SCHEMA: u32 = 1;
 const CACHE: &str = "--cache";
@@ -40,7 +68,7 @@ struct Candidate {
 }
 
 /// Removes what was asked for and says what that freed.
-pub async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
+async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
     let images = if args.images { Some(images(args.dry_run, settings).await?) } else { None };
     let (args, settings, reporter) = (args.clone(), settings.clone(), reporter.clone());
     tokio::task::spawn_blocking(move || clean(&args, images.as_deref(), &settings, &reporter))

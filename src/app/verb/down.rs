@@ -1,7 +1,10 @@
 //! `meshlab down`: end what runs, and whatever an interrupted run left.
 
-use super::runtime;
-use crate::app::cli::DownArgs;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Context, Run, runtime};
 use crate::core::event::{Event, SharedReporter};
 use crate::core::failure::Result;
 use crate::core::model::{LabAddress, RuntimeKind};
@@ -10,8 +13,23 @@ use crate::machine::docker::{self, Found};
 use crate::machine::process;
 use crate::machine::state::RunDir;
 
+/// Stop the running lab, and clean up after an interrupted run
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Stop the labs on every address, not only on --address
+    #[arg(long)]
+    all: bool,
+}
+
+impl Run for DownArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        run(&self, &context.settings, &context.reporter).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// Takes down the lab on the address, or all labs.
-pub async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
+async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) -> Result<()> {
     let state_dir = &settings.dirs.state;
     let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![RunDir::of(settings)] };
     let mut elsewhere = Vec::new();

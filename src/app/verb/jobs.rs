@@ -1,13 +1,13 @@
 //! `meshlab jobs`: the lab's Nomad jobs.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::Output;
-use crate::app::cli::JobsCommand;
+use super::{Context, Output, Run, Runnable};
 use crate::app::ui::{Cell, Look, Table};
-use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
 use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
@@ -17,22 +17,71 @@ use crate::mesh::jobs::{self, Jobs};
 /// How long jobs may take to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Starts, stops or lists.
-pub async fn run(verb: &JobsCommand, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
-    let jobs = Jobs::of(&RunDir::of(settings))?;
-    match verb {
-        JobsCommand::Start { names } => {
-            let list = jobs.read(names).await?;
-            let started = jobs::start(&jobs, &list, reporter).await?;
-            Ok(Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
+/// Start, stop or list the lab's Nomad jobs
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsVerb {
+    Start(StartArgs),
+    Stop(StopArgs),
+    List(ListArgs),
+}
+
+impl JobsVerb {
+    pub(super) fn into_runnable(self) -> Box<dyn Runnable> {
+        match self {
+            Self::Start(args) => Box::new(args),
+            Self::Stop(args) => Box::new(args),
+            Self::List(args) => Box::new(args),
         }
-        JobsCommand::Stop { names } => {
-            let names = jobs.names(names).await?;
-            let stopped = jobs::stop(&jobs, &names, PATIENCE, reporter).await?;
-            let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
-            Ok(Output { human, json: json!({"schema": 1, "stopped": stopped}) })
-        }
-        JobsCommand::List => list(&jobs, settings).await,
+    }
+}
+
+/// Start jobs and wait until they are healthy
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Jobs [default: all of the lab]
+    names: Vec<String>,
+}
+
+impl Run for StartArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let jobs = Jobs::of(&RunDir::of(&context.settings))?;
+        let list = jobs.read(&self.names).await?;
+        let started = jobs::start(&jobs, &list, &context.reporter).await?;
+        context.print(&Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
+    }
+}
+
+/// Stop jobs and remove them from Nomad and Consul
+#[derive(Debug, Args)]
+pub(crate) struct StopArgs {
+    /// Jobs [default: all of the lab]
+    names: Vec<String>,
+}
+
+impl Run for StopArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let jobs = Jobs::of(&RunDir::of(&context.settings))?;
+        let names = jobs.names(&self.names).await?;
+        let stopped = jobs::stop(&jobs, &names, PATIENCE, &context.reporter).await?;
+        let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
+        context.print(&Output { human, json: json!({"schema": 1, "stopped": stopped}) })
+    }
+}
+
+/// List the lab's jobs and their states
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs;
+
+impl Run for ListArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let jobs = Jobs::of(&RunDir::of(&context.settings))?;
+        context.print(&list(&jobs, &context.settings).await?)
     }
 }
 

@@ -1,14 +1,37 @@
 //! `meshlab logs`: what components and tasks wrote.
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::app::cli::LogsArgs;
+use clap::Args;
+
+use super::{Context, Run};
 use crate::app::ui::print_while_read;
 use crate::core::failure::{Failure, Result};
 use crate::core::nearest::nearest;
 use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
 use crate::mesh::logs::{Listing, Logs, Stream, Writer};
+
+/// Show the logs of components and tasks
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// Component or task, as `meshlab status` lists it [default: all]
+    service: Option<String>,
+    /// Follow the log
+    #[arg(short, long)]
+    follow: bool,
+    /// Number of lines to show from the end of each log
+    #[arg(short = 'n', long, default_value_t = 50, value_name = "LINES")]
+    lines: usize,
+}
+
+impl Run for LogsArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        run(&self, &context.settings).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
 
 /// The pause between two looks at logs that are followed.
 const LOOK: Duration = Duration::from_millis(100);
@@ -23,7 +46,7 @@ const LINE: u64 = 512;
 const TAIL: (u64, u64) = (64 * 1024, 16 * 1024 * 1024);
 
 /// Prints the last lines of one writer or of all, and goes on with new ones if asked to.
-pub async fn run(args: &LogsArgs, settings: &Settings) -> Result<()> {
+async fn run(args: &LogsArgs, settings: &Settings) -> Result<()> {
     let run = RunDir::of(settings);
     let logs = Logs::of(&run)?;
     let chosen = choose(args.service.as_deref(), &logs).await?;

@@ -1,9 +1,12 @@
 //! `meshlab provision`
 
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::Output;
-use crate::app::cli::{ProfileChoice, ProvisionArgs, SourceChoice};
+use super::profile::ProfileChoice;
+use super::{Context, Output, Run};
 use crate::app::ui::{Cell, Look, Table};
 use crate::artifacts::lockfile::{Lock, SizeBound};
 use crate::artifacts::provision::{
@@ -11,13 +14,46 @@ use crate::artifacts::provision::{
 };
 use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
-use crate::core::model::ByteSize;
+use crate::core::model::{ArtifactName, ByteSize};
 use crate::core::settings::Settings;
 
 const SCHEMA: u32 = 1;
 
+/// Download, verify and unpack pinned tools
+#[derive(Debug, Args)]
+pub(crate) struct ProvisionArgs {
+    /// Artifacts [default: those of the profile]
+    names: Vec<ArtifactName>,
+    /// Set of artifacts [default: core, unless artifacts are named]
+    #[arg(long, value_enum, value_name = "PROFILE")]
+    profile: Option<ProfileChoice>,
+    /// Kinds of source to use
+    #[arg(long, value_enum, default_value = "auto", value_name = "SOURCE")]
+    source: SourceChoice,
+    /// Show what would be done without doing it
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The kinds of source that may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceChoice {
+    /// All, in the order of deps.lock
+    Auto,
+    /// Only release files of the projects (and MESHLAB_MIRROR)
+    Upstream,
+    /// Only package managers (and MESHLAB_MIRROR)
+    Registry,
+}
+
+impl Run for ProvisionArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&run(&self, &context.settings, &context.lock()?, &context.reporter).await?)
+    }
+}
+
 /// Gets what was asked for into place, or says what would be done.
-pub async fn run(
+async fn run(
     args: &ProvisionArgs,
     settings: &Settings,
     lock: &Lock,

@@ -2,35 +2,73 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use camino::Utf8Path;
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
 
-use crate::artifacts::lockfile::Lock;
+use super::{Context, Execution, Run, Runnable};
 use crate::artifacts::repo::{Access, AccessLog, Catalog, Options, PublishedPackages, Server};
 use crate::artifacts::store::Store;
 use crate::core::event::{Event, RepoEvent, SharedReporter};
 use crate::core::failure::Result;
-use crate::core::settings::Settings;
+use crate::core::signals::interrupted;
 
-/// Serves the store, and the packages of a list, until `shutdown`; then lets requests under way finish for a moment.
-pub async fn serve(
-    settings: &Settings,
-    lock: &Lock,
+/// Serve the package repository
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoVerb {
+    Serve(ServeArgs),
+}
+
+impl RepoVerb {
+    pub(super) fn into_runnable(self) -> Box<dyn Runnable> {
+        match self {
+            Self::Serve(args) => Box::new(args),
+        }
+    }
+}
+
+/// Serve the store over HTTP until Ctrl-C
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address and port to listen on
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDR")]
     listen: SocketAddr,
-    packages: Option<&Utf8Path>,
-    reporter: SharedReporter,
+    /// Also serve the packages in this list, a JSON file written by meshlab
+    #[arg(long, value_name = "FILE")]
+    packages: Option<Utf8PathBuf>,
+}
+
+impl Run for ServeArgs {
+    /// Requests under way may finish.
+    const EXECUTION: Execution = Execution::HandlesSignals;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let settings = &context.settings;
+        let mut catalog = Catalog::new(&context.lock()?, Store::new(&settings.dirs.cache));
+        if let Some(list) = self.packages {
+            catalog = catalog.with_published(&PublishedPackages::read(&settings.work_dir.join(list))?);
+        }
+        let shutdown = async { drop(interrupted().await) };
+        serve(catalog, self.listen, settings.quiet, &context.reporter, shutdown).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Serves until `shutdown`, then lets requests under way finish for a moment.
+async fn serve(
+    catalog: Catalog,
+    listen: SocketAddr,
+    quiet: bool,
+    reporter: &SharedReporter,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let mut catalog = Catalog::new(lock, Store::new(&settings.dirs.cache));
-    if let Some(list) = packages {
-        catalog = catalog.with_published(&PublishedPackages::read(&settings.work_dir.join(list))?);
-    }
     let files = catalog.stored_files();
-    let (log, problems) = (Arc::clone(&reporter), Arc::clone(&reporter));
+    let (log, problems) = (Arc::clone(reporter), Arc::clone(reporter));
     let options = Options {
         // Nobody would see it.
-        log: (!settings.quiet).then(|| -> AccessLog { Arc::new(move |access| log.report(served(access))) }),
+        log: (!quiet).then(|| -> AccessLog { Arc::new(move |access| log.report(served(access))) }),
         problems: Some(Arc::new(move |text| problems.report(Event::Warning { text: text.to_owned() }))),
         ..Options::default()
     };
@@ -72,13 +110,9 @@ fn plain(text: &str) -> String {
 mod tests {
     use std::sync::Mutex;
 
-    use clap::Parser as _;
-
     use super::*;
-    use crate::app::cli::Cli;
-    use crate::app::cli::resolve;
+    use crate::artifacts::lockfile::Lock;
     use crate::core::event::Reporter;
-    use crate::core::settings::Environment;
 
     #[derive(Default)]
     struct Recorder(Mutex<Vec<Event>>);
@@ -91,14 +125,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_open_to_the_network_is_warned_about() {
-        let keep = tempfile::tempdir().unwrap();
-        let home = keep.path().to_str().unwrap();
-        let cli = Cli::try_parse_from(["meshlab", "repo", "serve"]).unwrap();
-        let settings = resolve(&cli.global, Environment::from_pairs([("HOME", home)])).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let store = || Store::new(camino::Utf8Path::from_path(temporary.path()).unwrap());
         let lock = Lock::parse("version = 1\nartifact = []\n", "test").unwrap();
         for (listen, warned) in [("127.0.0.1:0", false), ("0.0.0.0:0", true)] {
             let recorder = Arc::new(Recorder::default());
-            serve(&settings, &lock, listen.parse().unwrap(), None, recorder.clone(), async {}).await.unwrap();
+            let reporter: SharedReporter = recorder.clone();
+            let catalog = Catalog::new(&lock, store());
+            serve(catalog, listen.parse().unwrap(), false, &reporter, async {}).await.unwrap();
             let events = recorder.0.lock().unwrap();
             assert_eq!(events.iter().any(|event| matches!(event, Event::Warning { .. })), warned, "{listen}");
             assert!(

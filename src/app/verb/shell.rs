@@ -1,13 +1,14 @@
 //! `meshlab shell`: a shell, or one command, that finds the lab's tools and addresses.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use camino::Utf8PathBuf;
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::app::cli::ShellArgs;
+use super::{Context, Execution, Run, runtime};
 use crate::app::ui::{self, RawTerminal};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
@@ -21,14 +22,27 @@ use crate::machine::WIDTH_VARIABLE;
 use crate::machine::docker::{self, Visit};
 use crate::machine::state::{RunDir, RunState};
 
+/// Open a shell, or run one command, with the lab's PATH, addresses and tokens
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    /// Command to run instead of an interactive shell
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl Run for ShellArgs {
+    const IN_LAB_NETNS: bool = true;
+    /// It ends the command in the container.
+    const EXECUTION: Execution = Execution::HandlesSignals;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        run(&self, &context.settings, &context.lock()?, &context.reporter).await.map(ExitCode::from)
+    }
+}
+
 /// On the machine of containers, runs to its end there; else takes this process's place, and returns only if the command
 /// cannot be started. Returns the command's exit status.
-pub async fn run(
-    args: &ShellArgs,
-    settings: &Settings,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<u8> {
+async fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<u8> {
     let run = RunDir::of(settings);
     let state = run.load();
     if args.command.is_empty() {
@@ -47,7 +61,7 @@ pub async fn run(
 }
 
 async fn inside(args: &ShellArgs, settings: &Settings, run: &RunDir, state: &RunState) -> Result<u8> {
-    let daemon = docker::require(super::runtime::docker_host(settings)).await?;
+    let daemon = docker::require(runtime::docker_host(settings)).await?;
     let mut variables = inside_environment(run, &state.path, &settings.dirs);
     variables.extend(secret_environment(run));
     variables.remove(WIDTH_VARIABLE);

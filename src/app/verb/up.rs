@@ -1,10 +1,13 @@
 //! `meshlab up`: the single-VM environment without a lab's steps; run again, it mends what has ended.
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+use clap::Args;
 
 use super::lab::{components, components_for_a_start};
 use super::runtime::{self, Chosen};
-use crate::app::cli::UpArgs;
+use super::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
@@ -18,8 +21,27 @@ use crate::mesh::vm::Component;
 /// How long one component may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Start the environment: Consul, Nomad, the package repository, the load balancer
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Lab whose jobs, packages and mesh configuration to use: id, name, or unique prefix
+    #[arg(long, default_value = "2-calculator", value_name = "LAB")]
+    lab: String,
+}
+
+impl Run for UpArgs {
+    const IN_LAB_NETNS: bool = true;
+    /// It takes down what it has started.
+    const EXECUTION: Execution = Execution::HandlesSignals;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        run(&self, &context.settings, &context.lock()?, &context.reporter).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// Starts what does not run. What was begun from nothing is taken down again if it does not come up.
-pub async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
+async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
     let chosen = runtime::choose(settings).await?;
     let settings = &chosen.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab, settings.address)?;

@@ -1,9 +1,11 @@
 //! `meshlab why`: the path from one service to another, and where it stops.
 
+use std::process::ExitCode;
+
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::Output;
-use crate::app::cli::WhyArgs;
+use super::{Context, Output, Run};
 use crate::app::ui::{self, Look};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::call_path::{CallPath, PathQuery, RequestLine};
@@ -11,8 +13,37 @@ use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
 use crate::mesh::why;
 
+/// Show every hop from one service to another, and which one stops the call
+#[derive(Debug, Args)]
+pub(crate) struct WhyArgs {
+    /// Service that calls, or API gateway
+    source: String,
+    /// Service that is called
+    destination: String,
+    /// Path of the request, for routes and intentions that depend on it
+    #[arg(long, value_name = "PATH", value_parser = path)]
+    path: Option<String>,
+    /// Method of the request
+    #[arg(long, value_name = "METHOD", default_value = "GET", requires = "path")]
+    method: String,
+}
+
+impl Run for WhyArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let (output, outcome) = run(&self, &context.settings).await?;
+        context.print(&output)?;
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
+
+fn path(text: &str) -> Result<String, String> {
+    if text.starts_with('/') { Ok(text.to_owned()) } else { Err("a path begins with /".to_owned()) }
+}
+
 /// Looks and draws. The second value fails if no call gets through.
-pub async fn run(args: &WhyArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
+async fn run(args: &WhyArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
     let run = RunDir::of(settings);
     if !run.exists() {
         return Err(Failure::failed(format!("no lab is running on {}", run.address()))

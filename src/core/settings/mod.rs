@@ -122,6 +122,7 @@ pub struct Settings {
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(clippy::doc_markdown, reason = "these comments are help texts, which show no backticks")]
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set
     Auto,

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
 
-use super::{OWN_NAME, Rounds, no_lab, program};
-use crate::app::cli::BenchArgs;
+use super::{BenchArgs, OWN_NAME, Rounds, no_lab, program};
 use crate::app::ui::{self, Look};
 use crate::app::verb::Output;
 use crate::artifacts::lockfile::Lock;

@@ -4,9 +4,12 @@ mod containers;
 mod machine;
 mod running;
 
+use std::process::ExitCode;
+
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Output, runtime};
+use super::{Context, Output, Run, runtime};
 use crate::app::ui::{self, Look, Note, Weight};
 use crate::artifacts::lockfile::Lock;
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -15,6 +18,21 @@ use crate::core::settings::Settings;
 use crate::labs::Catalog;
 use crate::machine::ports::{self, NeededPort};
 use crate::machine::state::RunDir;
+
+/// Check this machine, and show how to fix what is missing
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs;
+
+impl Run for DoctorArgs {
+    /// It reports that HOME is missing.
+    const NEEDS_HOME: bool = false;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let (output, outcome) = run(&context.settings, &context.lock()?).await?;
+        context.print(&output)?;
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
 
 /// The word before what mends a finding.
 const FIX: &str = "fix";
@@ -27,7 +45,7 @@ struct Section {
 
 /// Looks at the machine and at what runs on it. Every failure comes with its fix; the second value fails the run (exit 6)
 /// if there is one.
-pub async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
+async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let section = |title: &str, notes| Section { title: title.to_owned(), notes };
     let (mut containers, daemon) = containers::docker(settings).await;
     containers.push(containers::bridge_networks(settings, lock, daemon.as_ref()));

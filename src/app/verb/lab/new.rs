@@ -2,12 +2,14 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::ExitCode;
 
 use camino::Utf8Path;
+use clap::Args;
 use serde_json::json;
 
-use crate::app::ui::Look;
-use crate::app::verb::Output;
+use crate::app::ui::{self, Look};
+use crate::app::verb::{Context, Output, Run};
 use crate::core::assets;
 use crate::core::atomic_file::TEMP_PREFIX;
 use crate::core::failure::{Failure, Result};
@@ -15,16 +17,33 @@ use crate::core::model::LabId;
 use crate::core::settings::Settings;
 use crate::labs::Catalog;
 
+/// Write the files of a small lab to start from (for authors)
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// Name of the lab, for instance rate-limits; a missing number is added
+    #[arg(required_unless_present = "guide")]
+    name: Option<String>,
+    /// Show how labs are written
+    #[arg(long, conflicts_with = "name")]
+    guide: bool,
+}
+
+impl Run for NewArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&new(self.name.as_deref(), &context.settings)?)
+    }
+}
+
 /// Stands for the lab's name in the template.
 const NAME: &str = "{name}";
 
 const FILES: [&str; 2] = ["lab.toml", "greeting.txt"];
 
 /// Writes a small lab that runs and passes its tests, in `labs/` of the working directory; without a name shows the guide.
-pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
+fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
     let Some(name) = name else {
         let guide = asset("guide.md")?;
-        let human = crate::app::ui::markdown(guide, &Look::of_stdout(settings));
+        let human = ui::markdown(guide, &Look::of_stdout(settings));
         return Ok(Output { human, json: json!({"schema": 1, "guide": guide}) });
     };
     let id = numbered(name, &Catalog::find(&settings.work_dir)?)?;
@@ -40,7 +59,7 @@ pub fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
          - `meshlab lab new --guide` tells how labs are written\n\n\
          In this folder, its `labs` take the place of those that are built in.\n"
     );
-    let human = crate::app::ui::markdown(&markdown, &Look::of_stdout(settings));
+    let human = ui::markdown(&markdown, &Look::of_stdout(settings));
     Ok(Output { human, json: json!({"schema": 1, "id": id, "folder": folder}) })
 }
 

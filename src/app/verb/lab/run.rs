@@ -1,14 +1,18 @@
 //! `meshlab lab NAME`: a lab from its first step, or from where it was left, to its last.
 
 use std::ops::Range;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use camino::Utf8PathBuf;
+use clap::Args;
+
 use super::{components, components_for_a_start, move_apart};
-use crate::app::cli::LabRunArgs;
 use crate::app::report::Reports;
 use crate::app::ui::{Answer, Console};
 use crate::app::verb::runtime::{self, Chosen};
+use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, SharedReporter, Silent, StepSummary};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -17,6 +21,35 @@ use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
 use crate::labs::{Catalog, Lab, Progress, Session, Standing};
 use crate::machine::state::RunDir;
+
+#[derive(Debug, Args)]
+pub(super) struct LabRunArgs {
+    /// Lab id, name, or unique prefix (1, tcp-echo)
+    name: Option<String>,
+    /// Leave the lab running at the end
+    #[arg(long)]
+    keep: bool,
+    /// Show only this step, by number or name; earlier steps run silently if they are not done
+    #[arg(long, value_name = "STEP", conflicts_with = "from")]
+    step: Option<String>,
+    /// Start with this step; earlier steps run silently if they are not done
+    #[arg(long, value_name = "STEP")]
+    from: Option<String>,
+    /// Write a report, even if the lab fails: FILE.html, FILE.json or FILE.xml (JUnit) (repeatable)
+    #[arg(long = "report", value_name = "FILE")]
+    reports: Vec<Utf8PathBuf>,
+}
+
+impl Run for LabRunArgs {
+    const IN_LAB_NETNS: bool = true;
+    /// It takes down what it has started.
+    const EXECUTION: Execution = Execution::HandlesSignals;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        run(&self, &context.settings, &context.lock()?, &context.console).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
 
 /// The steps that are to be seen.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +88,7 @@ pub(super) struct Way {
 
 /// Runs a lab and, unless it is to be kept, takes everything down again. The reports that were asked for are written
 /// however it ends.
-pub async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
+async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
     let mut reports = Reports::new(&args.reports, settings)?;
     let name = args.name.as_deref().unwrap_or_default();
     // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.

@@ -2,13 +2,17 @@
 //! fail again once it is undone.
 
 use std::pin::pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use clap::Args;
 
 use super::components::{components_for_a_start, move_apart, moves_apart};
 use super::once_more;
 use super::run::report_start;
 use crate::app::verb::runtime::{self, Chosen};
+use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, SharedReporter, Silent, Trial};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -18,16 +22,28 @@ use crate::core::signals::interrupted;
 use crate::labs::{Catalog, Lab, Session};
 use crate::machine::state::RunDir;
 
+/// Test labs (for authors): the checks of each step fail before it, pass after it, and fail again after its reset
+#[derive(Debug, Args)]
+pub(super) struct TestArgs {
+    /// Lab ids, names, or unique prefixes [default: all]
+    names: Vec<String>,
+}
+
+impl Run for TestArgs {
+    /// It takes down what it has started.
+    const EXECUTION: Execution = Execution::HandlesSignals;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        test(&self.names, &context.settings, &context.lock()?, &context.reporter).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// The pause between two looks at a step that was undone.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Tests the labs that are named, else all. Progress of readers is not touched.
-pub async fn test(
-    names: &[String],
-    settings: &Settings,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<()> {
+async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
     let catalog = Catalog::find(&settings.work_dir)?;
     let ids: Vec<LabId> = if names.is_empty() {
         catalog.ids().cloned().collect()

@@ -2,12 +2,13 @@
 
 mod services;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use clap::{Args, ValueEnum};
 
-use super::Output;
-use crate::app::cli::{BenchArgs, CompareChoice};
+use super::{Context, Output, Run};
 use crate::app::ui::{self, Look};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{Request, provision};
@@ -28,6 +29,46 @@ use crate::machine::docker::COMMANDS;
 use crate::machine::host::apart;
 use crate::machine::state::{RunDir, RunState, now};
 
+/// Put load on the running calculator, and measure latency, throughput and resources
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Duration of the load, from 1s to 1h
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    duration: String,
+    /// Number of connections open at once
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    connections: u32,
+    /// Threads of wrk [default: 5, or the number of connections if that is lower]
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+    /// Also measure the same call without the mesh, and compare
+    #[arg(long, value_enum, value_name = "WITH")]
+    compare: Option<CompareChoice>,
+    /// Restart and measure each service of the lab on its own, to compare languages
+    #[arg(long, conflicts_with_all = ["compare", "reports"])]
+    services: bool,
+    /// Write a report to FILE.html or FILE.json (repeatable)
+    #[arg(long = "report", value_name = "FILE")]
+    reports: Vec<Utf8PathBuf>,
+}
+
+/// What a call through the mesh is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareChoice {
+    /// The service itself, without Envoy
+    Direct,
+}
+
+impl Run for BenchArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let (output, outcome) = run(&self, &context.settings, &context.lock()?, &context.reporter).await?;
+        context.print(&output)?;
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
+
 /// What this process is called among the components.
 const OWN_NAME: &str = "meshlab bench";
 
@@ -39,7 +80,7 @@ const FORMATS: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json];
 
 /// Measures, says what came of it, and writes the reports; the second value fails the run if one could not be
 /// written, and the figures are there all the same.
-pub async fn run(
+async fn run(
     args: &BenchArgs,
     settings: &Settings,
     lock: &Lock,

@@ -1,119 +1,55 @@
-//! `meshlab image list|load|export`
+//! `meshlab image export`
 
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
 use std::time::Instant;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
 use serde_json::json;
 
-use super::Output;
-use super::runtime::docker_host;
-use crate::app::cli::ImageExportArgs;
-use crate::app::ui::{Cell, Look, Table};
-use crate::artifacts::image::{Archive, Assembled, Identity, artifacts, assemble, reference};
+use super::{SCHEMA, layers};
+use crate::app::ui;
+use crate::app::verb::{Context, Output, Run};
+use crate::artifacts::image::{Archive, Assembled, artifacts, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{Request, provision};
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
 use crate::core::atomic_file::{AtomicFile, cannot_write};
 use crate::core::event::{Event, ImageEvent, SharedReporter};
-use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, Hashed, Platform, Slug};
 use crate::core::settings::Settings;
-use crate::machine::docker::images::{Presence, presence};
-use crate::machine::docker::{self, Found};
 
-const SCHEMA: u32 = 1;
 /// What stands for standard output.
 const STDOUT: &str = "-";
 const BUFFER: usize = 256 * 1024;
 
-/// Every image of the lock, and whether Docker has it. Fetches nothing, and does without Docker.
-pub async fn list(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<Output> {
-    let platform = Platform::current()?;
-    let daemon = match docker::find(docker_host(settings)).await {
-        Ok(Found::Usable(daemon)) => Some(daemon),
-        Ok(Found::Absent(_)) => None,
-        Err(failure) => {
-            reporter.report(Event::Note { text: format!("Docker was not asked: {failure}") });
-            None
-        }
-    };
-    let mut table = Table::new(["NAME", "REFERENCE", "ID", "LAYERS", "SIZE", "DOCKER"]).right(3).right(4);
-    let mut images = Vec::new();
-    for image in &lock.images {
-        let (lock_now, name) = (lock.clone(), image.name.clone());
-        let tools = Tools::new(&settings.dirs.data);
-        let assembled = match blocking(move || assemble(&lock_now, platform, &tools, &[name])).await {
-            Ok(assembled) => assembled.into_iter().next(),
-            Err(failure) if failure.kind() == FailureKind::NotCached => None,
-            Err(failure) => return Err(failure),
-        };
-        let identity = match &assembled {
-            Some(assembled) => Some(assembled.identity.clone()),
-            None => Identity::pinned(lock, image, platform)?,
-        };
-        let presence = match (&daemon, &identity) {
-            (Some(daemon), Some(identity)) => Some(presence(daemon, identity).await?),
-            _ => None,
-        };
-        let size = assembled.as_ref().map(Assembled::size);
-        table.row([
-            Cell::strong(image.name.as_str()),
-            reference(lock, image)?.into(),
-            identity.as_ref().map_or_else(|| Cell::dim("not pinned"), |known| known.id.short().into()),
-            (image.contents.len() + 1).to_string().into(),
-            size.map_or_else(|| Cell::dim("not installed"), |size| ByteSize(size).to_string().into()),
-            match presence {
-                Some(Presence::Loaded) => Cell::good("loaded"),
-                Some(Presence::Other) => Cell::warn("another image"),
-                Some(Presence::Absent) => "absent".into(),
-                None => Cell::dim("not asked"),
-            },
-        ]);
-        images.push(json!({
-            "name": image.name,
-            "summary": image.summary,
-            "reference": reference(lock, image)?,
-            "contents": image.contents,
-            "platform": platform,
-            "id": identity.as_ref().map(|known| known.id),
-            "manifest": identity.as_ref().map(|known| known.manifest_id),
-            "size": size,
-            "layers": assembled.as_ref().map(layers),
-            "docker": presence,
-        }));
-    }
-    let json = json!({ "schema": SCHEMA, "images": images });
-    Ok(Output { human: table.render(&Look::of_stdout(settings)), json })
+/// Write images to one archive for `docker load` and `podman load`; fetch missing artifacts first
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Archive to write, or - for standard output; an existing file is replaced only with --yes
+    file: Utf8PathBuf,
+    /// Images [default: all]
+    names: Vec<Slug>,
 }
 
-/// Has Docker have images, after what is missing was fetched.
-pub async fn load(
-    names: &[Slug],
-    settings: &Settings,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<Output> {
-    let daemon = docker::require(docker_host(settings)).await?;
-    let request = Request { names: artifacts(lock, names)?, ..Request::default() };
-    provision(&request, settings, lock, reporter).await?;
-    let tools = Tools::new(&settings.dirs.data);
-    let called = docker::ensure_images(&daemon, lock, &tools, names, reporter).await?;
-    let mut human = String::new();
-    for reference in called.values() {
-        let _ = writeln!(human, "{reference}");
+impl Run for ExportArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let stdout = Box::new(ui::print_while_read);
+        let exported = export(&self, &context.settings, &context.lock()?, &context.reporter, stdout).await?;
+        exported.map_or(Ok(ExitCode::SUCCESS), |output| context.print(&output))
     }
-    Ok(Output { human, json: json!({ "schema": SCHEMA, "images": called }) })
 }
 
 /// Takes bytes for standard output, and says whether somebody still reads them.
-pub type Print = Box<dyn FnMut(&[u8]) -> Result<bool> + Send>;
+type Print = Box<dyn FnMut(&[u8]) -> Result<bool> + Send>;
 
 /// Writes an archive, after what is missing was fetched. What goes to standard output leaves nothing to say there.
-pub async fn export(
-    args: &ImageExportArgs,
+async fn export(
+    args: &ExportArgs,
     settings: &Settings,
     lock: &Lock,
     reporter: &SharedReporter,
@@ -225,8 +161,4 @@ fn described(image: &Assembled) -> serde_json::Value {
         "size": image.size(),
         "layers": layers(image),
     })
-}
-
-fn layers(image: &Assembled) -> Vec<serde_json::Value> {
-    image.layers().map(|(of, digest, size)| json!({ "of": of, "digest": digest, "size": size })).collect()
 }

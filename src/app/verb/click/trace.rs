@@ -4,9 +4,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::{Output, click};
-use crate::app::cli::ClickArgs;
+use super::{ClickArgs, compute, result, verdict};
 use crate::app::ui::{self, Look};
+use crate::app::verb::Output;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const REQUEST_ID: &str = "x-request-id";
 
 /// Calls once and collects. The second value fails if the call did, or if a hop is missing at the deadline.
-pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
+pub(super) async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
     let watch = Watch::begin(&RunDir::of(settings)).await?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let click = click::compute(&args.expression, settings, Instant::now()).await;
-    let outcome = click::verdict(&click, settings, &args.expression);
+    let click = compute(&args.expression, settings, Instant::now()).await;
+    let outcome = verdict(&click, settings, &args.expression);
     let answer = click.answer.as_ref().ok();
     let id = answer.and_then(|answer| answer.headers.get(REQUEST_ID)?.to_str().ok());
     let (Some(answer), Some(id)) = (answer, id) else {
@@ -34,7 +34,7 @@ pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Resul
     };
     let empty = Trace::new(id.to_owned(), micros(began), micros(click.took), answer.status.as_u16());
     let trace = watch.collect(empty, PATIENCE).await?;
-    let result = click::result(&click);
+    let result = result(&click);
     let human = ui::trace(&trace, &args.expression, result.as_deref(), &Look::of_stdout(settings));
     let json = as_json(&trace, &args.expression, result.as_deref());
     Ok((Output { human, json }, outcome.and_then(|()| complete(&trace))))

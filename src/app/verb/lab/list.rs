@@ -1,17 +1,30 @@
-//! `meshlab lab list|show`
+//! `meshlab lab list`
+
+use std::process::ExitCode;
 
 use camino::Utf8Path;
+use clap::Args;
 use serde_json::json;
 
 use crate::app::ui::{self, Cell, Look, Note, Table, Weight};
-use crate::app::verb::Output;
+use crate::app::verb::{Context, Output, Run};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::settings::Settings;
-use crate::labs::{Catalog, Progress, Step};
+use crate::labs::{Catalog, Progress};
+
+/// List all labs
+#[derive(Debug, Args)]
+pub(super) struct ListArgs;
+
+impl Run for ListArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&list(&context.settings)?)
+    }
+}
 
 /// All labs, in order.
-pub fn list(settings: &Settings) -> Result<Output> {
+fn list(settings: &Settings) -> Result<Output> {
     let catalog = Catalog::find(&settings.work_dir)?;
     Ok(listed(&catalog, &settings.dirs.state, settings.address, &Look::of_stdout(settings)))
 }
@@ -61,38 +74,6 @@ fn note(folder: &str, failure: &Failure) -> Note {
         (None, Some(hint)) => note.advice("hint", hint),
         (None, None) => note,
     }
-}
-
-/// What a lab teaches, and its steps.
-pub fn show(name: &str, settings: &Settings) -> Result<Output> {
-    let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
-    let look = Look::of_stdout(settings);
-    let progress = Progress::load(&settings.dirs.state, &lab.id);
-    let line = |(index, step): (usize, &Step)| {
-        let done = if progress.is_done(&step.id) { " (done)" } else { "" };
-        format!("{}. {}{done}", index + 1, step.title)
-    };
-    let steps: Vec<String> = lab.steps.iter().enumerate().map(line).collect();
-    let text = format!(
-        "# {}\n\n{}\n\n{}\n\n`meshlab lab {}` runs it.\n",
-        lab.title,
-        lab.summary,
-        steps.join("\n"),
-        lab.id
-    );
-    let json_of = |step: &Step| {
-        json!({
-            "id": step.id, "title": step.title, "done": progress.is_done(&step.id),
-            "hints": step.hints.len(), "resets": !step.reset.is_empty(),
-        })
-    };
-    let steps: Vec<_> = lab.steps.iter().map(json_of).collect();
-    let json = json!({
-        "schema": 1, "id": lab.id, "title": lab.title, "summary": lab.summary, "tools": lab.tools,
-        "ports": lab.ports.iter().map(|port| json!({"port": port.port, "purpose": port.purpose})).collect::<Vec<_>>(),
-        "steps": steps, "learned": lab.learned,
-    });
-    Ok(Output { human: ui::markdown(&text, &look), json })
 }
 
 #[cfg(test)]

@@ -1,23 +1,54 @@
-//! `meshlab click` and `meshlab fault`: calls through the whole lab, from the load balancer to the services behind the mesh.
+//! `meshlab click`: calls through the whole lab, from the load balancer to the services behind the mesh.
+
+mod trace;
 
 use std::fmt::Write as _;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::Output;
-use crate::app::cli::ClickArgs;
+use super::{Context, Output, Run, parse};
 use crate::app::ui::{Cell, Look, Table};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http::{self, HttpRequest, HttpResponse};
 use crate::core::model::RuntimeKind;
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
+use crate::labs::bench::plan::EXPRESSION;
 use crate::machine::state::RunDir;
 use crate::mesh::vm::LOAD_BALANCER;
 
-pub use crate::labs::bench::plan::EXPRESSION;
+/// Compute an expression through the mesh
+#[derive(Debug, Args)]
+pub(crate) struct ClickArgs {
+    /// Integers with + and - between them
+    #[arg(default_value = EXPRESSION, allow_hyphen_values = true)]
+    expression: String,
+    /// Number of calls
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Pause between two calls
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = parse::duration)]
+    interval: Duration,
+    /// Show every hop of the call, from the logs of Envoy, the load balancer and the services
+    #[arg(long, conflicts_with = "count")]
+    trace: bool,
+}
+
+impl Run for ClickArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let (output, outcome) = if self.trace {
+            trace::run(&self, &context.settings).await?
+        } else {
+            run(&self, &context.settings).await?
+        };
+        context.print(&output)?;
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+}
 
 /// How long one call may take: longer than anything behind the load balancer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -30,7 +61,7 @@ pub(super) struct Click {
 }
 
 /// Calls as often as asked. The second value fails if the last call did.
-pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
+async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
     let began = Instant::now();
     let mut clicks = Vec::new();
     for number in 0..args.count {
@@ -55,30 +86,13 @@ pub async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Resul
     Ok((Output { human, json: json!({"schema": 1, "expression": args.expression, "calls": calls}) }, outcome))
 }
 
-/// Calls what does not exist behind add-svc. It is well if the failure comes back as a failure.
-pub async fn fault(settings: &Settings) -> Result<Output> {
-    let click = call(settings, "/api/v1/test/fault", String::new(), Instant::now()).await;
-    let answer = click.answer.as_ref().map_err(|seen| unreachable(settings, seen))?;
-    let details = body(answer).get("details").and_then(Value::as_str).map(str::to_owned);
-    match (answer.status, details) {
-        (StatusCode::INTERNAL_SERVER_ERROR, Some(details)) => Ok(Output {
-            human: format!("500 {details}  ({})\n", words::duration(click.took)),
-            json: json!({"schema": 1, "calls": [as_json(&click)]}),
-        }),
-        _ => Err(Failure::failed("the fault did not come back as one")
-            .detail("expected", "500 with {\"details\": ...}")
-            .detail("observed", format!("{}: {}", answer.status, answer.text().trim()))
-            .hint("`meshlab jobs list` and `meshlab status` show what runs")),
-    }
-}
-
 /// One compute call.
 pub(super) async fn compute(expression: &str, settings: &Settings, began: Instant) -> Click {
     let body = json!({"expression": expression}).to_string();
     call(settings, "/api/v1/compute", body, began).await
 }
 
-async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
+pub(super) async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
     let started = Instant::now();
     let at = u64::try_from((started - began).as_millis()).unwrap_or(u64::MAX);
     // Without a lab, a private address may be some other machine's, which is none of meshlab's business.
@@ -98,7 +112,7 @@ async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> 
     Click { at, took: started.elapsed(), answer }
 }
 
-fn body(answer: &HttpResponse) -> Value {
+pub(super) fn body(answer: &HttpResponse) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
@@ -128,7 +142,7 @@ pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> R
     })
 }
 
-fn unreachable(settings: &Settings, seen: &str) -> Failure {
+pub(super) fn unreachable(settings: &Settings, seen: &str) -> Failure {
     Failure::failed(format!("nobody answers at http://{}", settings.address.port(LOAD_BALANCER)))
         .detail("seen", seen)
         .hint("`meshlab up` and `meshlab jobs start` bring the calculator up; `meshlab lab 2-calculator --keep` too")
@@ -179,7 +193,7 @@ fn in_short(said: &str) -> String {
     }
 }
 
-fn as_json(click: &Click) -> Value {
+pub(super) fn as_json(click: &Click) -> Value {
     let micros = u64::try_from(click.took.as_micros()).unwrap_or(u64::MAX);
     match &click.answer {
         Ok(answer) => {

@@ -1,8 +1,12 @@
 //! `meshlab deps lock`: the only thing that writes digests.
 
+use std::process::ExitCode;
+
+use clap::Args;
 use serde_json::json;
 
-use super::Output;
+use super::SCHEMA;
+use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::deps_lock::{FromStore, LockReport, Request, deps_lock, lock_path};
 use crate::artifacts::download::{Http, Timeouts};
 use crate::artifacts::lockfile::Lock;
@@ -15,10 +19,24 @@ use crate::core::failure::Result;
 use crate::core::model::ArtifactName;
 use crate::core::settings::Settings;
 
-const SCHEMA: u32 = 1;
+/// Measure the files of artifacts and write their digests and sizes to deps.lock
+#[derive(Debug, Args)]
+pub(crate) struct LockArgs {
+    /// Artifacts [default: all]
+    names: Vec<ArtifactName>,
+    /// Write nothing; fail if deps.lock would change
+    #[arg(long)]
+    check: bool,
+}
+
+impl Run for LockArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&run(&self.names, self.check, &context.settings, &context.reporter).await?)
+    }
+}
 
 /// Measures and writes, as the flags say.
-pub async fn run(
+async fn run(
     names: &[ArtifactName],
     check: bool,
     settings: &Settings,

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
+use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
+use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::Output;
+use super::{Context, Output, Run};
 use crate::app::ui::{self, Cell, Look, Note, Table, Weight};
 use crate::core::failure::Result;
 use crate::core::numbers::words;
@@ -16,6 +18,16 @@ use crate::core::settings::Settings;
 use crate::machine::program_of;
 use crate::machine::state::{RunDir, RunState, ServiceRecord, now};
 use crate::mesh::jobs::{self, Condition, Jobs, Task};
+
+/// Show every component of every running lab: state, address, version, uptime
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs;
+
+impl Run for StatusArgs {
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        context.print(&run(&context.settings).await?)
+    }
+}
 
 /// How long Nomad or Consul may take to say how tasks are.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -38,7 +50,7 @@ struct Row {
 }
 
 /// The components and tasks of the labs on all addresses, with what makes them ready or why they are not.
-pub async fn run(settings: &Settings) -> Result<Output> {
+async fn run(settings: &Settings) -> Result<Output> {
     let look = Look::of_stdout(settings);
     let mut human = String::new();
     let mut labs = Vec::new();

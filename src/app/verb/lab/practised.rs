@@ -1,0 +1,58 @@
+//! A lab in a reader's own hands, one step at a time.
+
+use crate::app::verb::runtime::{self, Chosen};
+use crate::core::failure::{Failure, Result};
+use crate::core::model::LabAddress;
+use crate::core::settings::Settings;
+use crate::labs::{Catalog, Lab, Progress, Standing};
+use crate::machine::state::{RunDir, RunState};
+
+/// A lab that was named, with what is done of it.
+pub(super) struct Practised {
+    pub(super) lab: Lab,
+    pub(super) run: RunDir,
+    pub(super) standing: Standing,
+    pub(super) chosen: Chosen,
+}
+
+impl Practised {
+    pub(super) async fn find(name: &str, settings: &Settings) -> Result<Self> {
+        // A name that does not exist is the first thing to say.
+        let named = lab(name, settings.address, settings)?;
+        let chosen = runtime::choose(settings).await?;
+        let settings = &chosen.settings;
+        let lab = lab(named.id.as_str(), settings.address, settings)?;
+        let run = RunDir::of(settings);
+        let standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+        Ok(Self { lab, run, standing, chosen })
+    }
+
+    pub(super) fn require_running(&self) -> Result<()> {
+        let (id, address) = (&self.lab.id, self.run.address());
+        match self.run.load() {
+            Some(RunState { lab, .. }) if lab == *id => Ok(()),
+            Some(RunState { lab, .. }) => {
+                Err(Failure::failed(format!("lab {lab} is running on {address}, not {id}"))
+                    .hint(format!("`meshlab down` ends it; then `meshlab lab solve {id}` starts this one")))
+            }
+            None => Err(Failure::failed(format!("lab {id} is not running on {address}")).hint(format!(
+                "`meshlab lab solve {id}` starts it with its first step; `meshlab lab {id} --keep` runs all of it"
+            ))),
+        }
+    }
+}
+
+pub(super) fn lab(name: &str, address: LabAddress, settings: &Settings) -> Result<Lab> {
+    Catalog::find(&settings.work_dir)?.lab(name, address)
+}
+
+/// The step that was named, else the first that is not done.
+pub(super) fn step(lab: &Lab, current: Option<usize>, named: Option<&str>) -> Result<usize> {
+    match named {
+        Some(named) => lab.position(named),
+        None => current.ok_or_else(|| {
+            Failure::usage(format!("all {} steps of lab {} are done", lab.steps.len(), lab.id))
+                .hint(format!("name a step, or begin anew: `meshlab lab reset {}`", lab.id))
+        }),
+    }
+}

@@ -1,0 +1,78 @@
+//! `meshlab lab reset`
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::components;
+use super::practised::Practised;
+use crate::app::verb::{Context, Run, runtime};
+use crate::artifacts::lockfile::Lock;
+use crate::core::event::{Event, SharedReporter};
+use crate::core::failure::{Failure, Result};
+use crate::core::settings::Settings;
+use crate::labs::Session;
+
+/// Undo a step of the running lab; without a step, stop the lab and delete its progress
+#[derive(Debug, Args)]
+pub(super) struct ResetArgs {
+    /// Lab id, name, or unique prefix
+    name: String,
+    /// Step by number or name [default: the whole lab]
+    step: Option<String>,
+}
+
+impl Run for ResetArgs {
+    const IN_LAB_NETNS: bool = true;
+
+    async fn run(self, context: &Context) -> Result<ExitCode> {
+        let (settings, lock) = (&context.settings, context.lock()?);
+        reset(&self.name, self.step.as_deref(), settings, &lock, &context.reporter).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Undoes a step of the running lab; without a step takes the lab down and forgets all progress.
+async fn reset(
+    name: &str,
+    step: Option<&str>,
+    settings: &Settings,
+    lock: &Lock,
+    reporter: &SharedReporter,
+) -> Result<()> {
+    let mut practised = Practised::find(name, settings).await?;
+    let id = practised.lab.id.clone();
+    let Some(step) = step else {
+        if practised.run.load().is_some_and(|state| state.lab == id) {
+            let run_lock = practised.run.lock().await?;
+            runtime::take_down(&practised.run, run_lock, &practised.chosen.settings, reporter).await?;
+        }
+        practised.standing.progress().forget()?;
+        reporter.report(Event::Note { text: format!("lab {id} begins anew: `meshlab lab {id}`") });
+        return Ok(());
+    };
+    practised.require_running()?;
+    let index = practised.lab.position(step)?;
+    let number = index + 1;
+    let Practised { lab, run, mut standing, chosen } = practised;
+    if lab.steps[index].reset.is_empty() {
+        return Err(Failure::usage(format!("step {number} of lab {id} cannot be undone on its own"))
+            .hint(format!("`meshlab lab reset {id}` begins the whole lab anew")));
+    }
+    let _run_lock = run.lock().await?;
+    let components = components(&lab, &chosen, lock, reporter).await?;
+    let dirs = &chosen.settings.dirs;
+    let mut session = Session::resume(lab.clone(), &run, components, dirs, reporter.clone()).await?;
+    session.reset_step(index).await?;
+    standing.mark(&lab, &lab.steps[index].id, false)?;
+    let mut text = format!("step {number} is undone: do it again, then `meshlab lab check {id} {number}`");
+    if standing.is_any_done(&lab, number) {
+        let _ = write!(
+            text,
+            "; steps after it still count as done, though they may need it: `meshlab lab reset {id}` begins the whole lab anew"
+        );
+    }
+    reporter.report(Event::Note { text });
+    Ok(())
+}
