@@ -3,7 +3,7 @@
 //! Invariant: a file at [`Store::path_of`] has that digest. It gets there by a rename after it was hashed and
 //! written through to the disk, so neither a kill nor a second meshlab ever shows a half of it.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -90,7 +90,17 @@ impl Store {
             Failure::new(FailureKind::Untrusted, format!("{} is not the file that is locked", file.name))
                 .detail("expected", file.digest.to_string())
                 .detail("observed", format!("{digest} ({length} bytes)"));
-        self.keep_aside(path, &format!("{}-{}", digest.short(), file.name), failure)
+        kept_aside(self.set_aside(path, file, digest), failure)
+    }
+
+    /// Moves a file that is not what the lock says out of the way, and returns where it is.
+    pub(crate) fn set_aside(
+        &self,
+        path: &Utf8Path,
+        file: &LockedFile,
+        digest: &Digest,
+    ) -> io::Result<Utf8PathBuf> {
+        self.move_aside(path, &format!("{}-{}", digest.short(), file.name))
     }
 
     /// Keeps the beginning of a file that is longer than the lock allows, and tells where.
@@ -103,23 +113,30 @@ impl Store {
             Failure::new(FailureKind::Untrusted, format!("{} is longer than the lock allows", file.name))
                 .detail("expected", expected)
                 .detail("observed", "more; it was cut off there");
-        self.keep_aside(path, &format!("longer-{}", file.name), failure)
+        kept_aside(self.move_aside(path, &format!("longer-{}", file.name)), failure)
     }
 
     /// Takes a file out of the store that has the locked digest and is unsafe all the same: nobody is to get it from here.
     pub(crate) fn reject_stored(&self, file: &LockedFile, failure: Failure) -> Failure {
-        self.keep_aside(&self.path_of(&file.digest), &format!("unsafe-{}", file.name), failure)
+        let moved = self.move_aside(&self.path_of(&file.digest), &format!("unsafe-{}", file.name));
+        kept_aside(moved, failure)
     }
 
-    fn keep_aside(&self, path: &Utf8Path, name: &str, failure: Failure) -> Failure {
+    fn move_aside(&self, path: &Utf8Path, name: &str) -> io::Result<Utf8PathBuf> {
         let folder = self.root.join("rejected");
         let aside = folder.join(name);
-        match fs::create_dir_all(&folder).and_then(|()| fs::rename(path, &aside)) {
-            Ok(()) => failure.detail("kept at", aside.to_string()),
-            Err(error) => failure.detail("not kept", error.to_string()),
-        }
-        .hint("nothing was installed; try another --source, and look at the file before you trust where it came from")
+        fs::create_dir_all(&folder)?;
+        fs::rename(path, &aside)?;
+        Ok(aside)
     }
+}
+
+fn kept_aside(moved: io::Result<Utf8PathBuf>, failure: Failure) -> Failure {
+    match moved {
+        Ok(aside) => failure.detail("kept at", aside.to_string()),
+        Err(error) => failure.detail("not kept", error.to_string()),
+    }
+    .hint("nothing was installed; try another --source, and look at the file before you trust where it came from")
 }
 
 /// The digest of a file's bytes. Blocks.

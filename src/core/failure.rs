@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 /// A result whose error is shown as it is.
 pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -171,6 +173,20 @@ impl fmt::Display for Failure {
 }
 
 impl StdError for Failure {}
+
+impl Serialize for Failure {
+    /// `message`, `details` as pairs of label and text, `hint`, `exit`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let details: Vec<(&str, &str)> =
+            self.details().iter().map(|fact| (fact.label.as_str(), fact.text.as_str())).collect();
+        let mut members = serializer.serialize_struct("Failure", 4)?;
+        members.serialize_field("message", self.message())?;
+        members.serialize_field("details", &details)?;
+        members.serialize_field("hint", &self.hint_text())?;
+        members.serialize_field("exit", &self.kind().exit_code())?;
+        members.end()
+    }
+}
 
 impl From<std::io::Error> for Failure {
     /// For errors of `fs_err`, which name the path. Other I/O errors need a message of their own.

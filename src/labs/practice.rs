@@ -6,7 +6,7 @@ use super::reader::{Reader, Turn};
 use super::session::Session;
 use super::steps::with_place;
 use super::{Reset, RunAction, Step};
-use crate::core::event::{Event, LabEvent, RuntimeEvent};
+use crate::core::event::{Event, LabEvent, Note, RuntimeEvent};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::Slug;
 
@@ -93,7 +93,7 @@ impl Session {
             Some((index, text)) => {
                 self.report(LabEvent::Hint { number: index + 1, of, text: text.clone() });
             }
-            None => self.reporter.report(Event::Note { text: "there are no more hints".to_owned() }),
+            None => self.reporter.report(Event::Note(Note::NoMoreHints)),
         }
     }
 }

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use super::Recorder;
 use crate::app::ui::Console;
-use crate::core::event::{Event, Reporter as _, SharedReporter};
+use crate::core::event::{Event, Note, Reporter as _, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::page::{ReportFile, ReportFormat};
 use crate::core::settings::Settings;
@@ -67,9 +67,9 @@ impl Reports {
             };
             let path = &file.path;
             match file.write(&text) {
-                Ok(()) => recorder.report(Event::Note { text: format!("report written to {path}") }),
+                Ok(()) => recorder.report(Event::Note(Note::ReportWritten { path: path.clone() })),
                 Err(failure) if outcome.is_err() => {
-                    recorder.report(Event::Warning { text: failure.to_string() });
+                    recorder.report(Event::Warning(Warning::ReportNotWritten { failure }));
                 }
                 Err(failure) => written = written.and(Err(failure)),
             }

@@ -76,11 +76,6 @@ impl Console {
         self.asks.then_some(self as &dyn Reader)
     }
 
-    /// Tells something that a person should know.
-    pub fn report_note(&self, text: String) {
-        self.report(Event::Note { text });
-    }
-
     fn stage(&self) -> MutexGuard<'_, Stage> {
         // A view that panicked leaves nothing worse than a line half drawn.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
@@ -165,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::app::ui::testing::{Paper, look, pipe};
+    use crate::core::event::Note;
 
     #[test]
     fn a_question_stays_below_what_happens_meanwhile_and_is_gone_at_the_end() {
@@ -172,13 +168,16 @@ mod tests {
         let screen = Screen::new(look(80), Box::new(paper.clone()), ProgressDrawTarget::hidden());
         let console = Console::on(screen, true);
         let mut asking = Asking::start(&console, "Enter runs it");
-        console.report(Event::Note { text: "one".into() });
+        console.report(Event::Note(Note::NoMoreHints));
         asking.answered_by_line = true;
         drop(asking);
-        console.report(Event::Note { text: "two".into() });
+        console.report(Event::Note(Note::NothingRuns { address: None }));
         assert_eq!(
             paper.text(),
-            "  Enter runs it \r\u{1b}[2Knote: one\n  Enter runs it \u{1b}[1A\r\u{1b}[2Knote: two\n"
+            concat!(
+                "  Enter runs it \r\u{1b}[2Knote: there are no more hints\n",
+                "  Enter runs it \u{1b}[1A\r\u{1b}[2Knote: nothing is running on any address\n"
+            )
         );
     }
 

@@ -14,9 +14,9 @@ use super::{Context, Output, Run};
 use crate::app::ui::{Look, Table};
 use crate::artifacts::source::{apt, go};
 use crate::core::claim::any_held;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::ByteSize;
+use crate::core::model::{ByteSize, LabAddress};
 use crate::core::settings::{Dirs, Settings};
 use crate::labs::Progress;
 use crate::machine::docker;
@@ -91,15 +91,15 @@ fn clean(
 ) -> Result<Output> {
     let dirs = &settings.dirs;
     let labs = labs(&dirs.state)?;
-    let running: Vec<String> =
-        labs.iter().filter(|(_, runs)| *runs).map(|(run, _)| run.address().to_string()).collect();
+    let running: Vec<LabAddress> =
+        labs.iter().filter(|(_, runs)| *runs).map(|(run, _)| run.address()).collect();
     let candidates = candidates(dirs, &labs)?;
     if !(args.cache || args.tools || args.state || args.images) {
         return Err(nothing_named(&candidates));
     }
     if args.tools && !running.is_empty() {
         return Err(Failure::failed("a running lab uses the tools")
-            .detail("running", running.join(", "))
+            .detail("running", running.iter().map(LabAddress::to_string).collect::<Vec<_>>().join(", "))
             .hint("take it down first: meshlab down --all"));
     }
     let at_work = (args.cache
@@ -110,8 +110,7 @@ fn clean(
             .hint("wait until it has finished, and clean up then"));
     }
     if args.state && !running.is_empty() {
-        let text = format!("the state of running labs is kept: {}", running.join(", "));
-        reporter.report(Event::Note { text });
+        reporter.report(Event::Note(Note::StateKept { addresses: running }));
     }
     let wanted: Vec<&Candidate> = candidates
         .iter()
@@ -171,7 +170,7 @@ fn remove_build_folders(dirs: &Dirs, reporter: &SharedReporter) -> Result<()> {
     apt::sweep(&dirs.cache)?;
     let left: Vec<_> = entries(&dirs.cache.join(BUILD))?.into_iter().filter(|path| path.is_dir()).collect();
     for path in left {
-        reporter.report(Event::Note { text: format!("{path} is kept: another meshlab builds in it") });
+        reporter.report(Event::Note(Note::BuildFolderKept { path }));
     }
     Ok(())
 }

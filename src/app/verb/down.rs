@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{Context, Run, runtime};
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, Note, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::model::{LabAddress, RuntimeKind};
 use crate::core::settings::Settings;
@@ -66,11 +66,10 @@ async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) ->
         outcome = outcome.and(runtime::take_down(&run, lock, settings, reporter).await);
     }
     if !found && outcome.is_ok() {
-        let place = if args.all { "any address".to_owned() } else { settings.address.to_string() };
-        reporter.report(Event::Note { text: format!("nothing is running on {place}") });
+        let address = (!args.all).then_some(settings.address);
+        reporter.report(Event::Note(Note::NothingRuns { address }));
         if let Some(address) = elsewhere.first() {
-            let text = format!("something runs on {address}: `meshlab down --all` ends it as well");
-            reporter.report(Event::Note { text });
+            reporter.report(Event::Note(Note::RunsElsewhere { address: *address }));
         }
     }
     outcome
@@ -85,8 +84,7 @@ async fn labelled(settings: &Settings, reporter: &SharedReporter) -> Vec<LabAddr
         }
     };
     asked.await.unwrap_or_else(|failure| {
-        let text = format!("labs that run in containers are not looked for: {failure}");
-        reporter.report(Event::Warning { text });
+        reporter.report(Event::Warning(Warning::ContainersNotSearched { failure }));
         Vec::new()
     })
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use super::{Context, Execution, Run, Runnable};
 use crate::artifacts::repo::{Access, AccessLog, Catalog, Options, PublishedPackages, Server};
 use crate::artifacts::store::Store;
-use crate::core::event::{Event, RepoEvent, SharedReporter};
+use crate::core::event::{Event, RepoEvent, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::signals::interrupted;
 
@@ -69,16 +69,15 @@ async fn serve(
     let options = Options {
         // Nobody would see it.
         log: (!quiet).then(|| -> AccessLog { Arc::new(move |access| log.report(served(access))) }),
-        problems: Some(Arc::new(move |text| problems.report(Event::Warning { text: text.to_owned() }))),
+        problems: Some(Arc::new(move |observed| {
+            problems.report(Event::Warning(Warning::FileNotServed { observed: observed.to_owned() }));
+        })),
         ..Options::default()
     };
     let server = Server::bind(listen, catalog, options).await?;
     let address = server.address();
     if !address.ip().is_loopback() {
-        let text = format!(
-            "the package repository on {address} is open to the network, and anyone there may read it"
-        );
-        reporter.report(Event::Warning { text });
+        reporter.report(Event::Warning(Warning::RepositoryOpen { address }));
     }
     reporter.report(Event::Repo(RepoEvent::Listening { address, files }));
     server.run(shutdown).await;
@@ -134,7 +133,7 @@ mod tests {
             let catalog = Catalog::new(&lock, store());
             serve(catalog, listen.parse().unwrap(), false, &reporter, async {}).await.unwrap();
             let events = recorder.0.lock().unwrap();
-            assert_eq!(events.iter().any(|event| matches!(event, Event::Warning { .. })), warned, "{listen}");
+            assert_eq!(events.iter().any(|event| matches!(event, Event::Warning(_))), warned, "{listen}");
             assert!(
                 events
                     .iter()

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::artifacts::image;
 use crate::artifacts::lockfile::{Image, Lock};
 use crate::artifacts::tool::Tools;
-use crate::core::event::{Event, RuntimeEvent, RuntimeReason, SharedReporter};
+use crate::core::event::{Event, Note, RuntimeEvent, RuntimeReason, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, RuntimeKind, Slug};
 use crate::core::settings::Settings;
@@ -150,9 +150,7 @@ pub(super) async fn clear_leftovers(
             address.alternative()
         )));
     }
-    reporter.report(Event::Note {
-        text: format!("taking down what an interrupted run left on {}", run.address()),
-    });
+    reporter.report(Event::Note(Note::LeftoversFound { address: run.address() }));
     take_down(run, run_lock, settings, reporter).await?;
     run.lock().await
 }

@@ -12,7 +12,7 @@ use super::{Context, Execution, Run, runtime};
 use crate::app::ui::{self, RawTerminal};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{Platform, RuntimeKind};
 use crate::core::settings::Settings;
@@ -46,11 +46,8 @@ async fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shar
     let run = RunDir::of(settings);
     let state = run.load();
     if args.command.is_empty() {
-        let what = match &state {
-            Some(state) => format!("lab {} on {}", state.lab, state.address),
-            None => "no lab is running; the installed tools are on the PATH".to_owned(),
-        };
-        reporter.report(Event::Note { text: format!("{what}; `exit` leaves this shell") });
+        let lab = state.as_ref().map(|state| state.lab.clone());
+        reporter.report(Event::Note(Note::ShellOpened { lab, address: run.address() }));
     }
     match state {
         Some(state) if state.runtime == RuntimeKind::Docker && !settings.inside => {

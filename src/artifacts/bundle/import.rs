@@ -19,7 +19,7 @@ use crate::artifacts::lockfile::{Lock, LockedFile};
 use crate::artifacts::store::Store;
 use crate::artifacts::work::blocking;
 use crate::core::claim::Claim;
-use crate::core::event::{BundleVerb, Event, SharedReporter};
+use crate::core::event::{BundleVerb, Event, Note, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, Platform};
 
@@ -171,11 +171,12 @@ fn compare(
     let mut differing: Vec<(&Bundled, &str)> = Vec::new();
     for artifact in &manifest.artifacts {
         let Some(locked) = lock.artifacts.iter().find(|locked| locked.name == artifact.name) else {
-            let text = format!(
-                "{} {} for {} is in the bundle and not in the lock ({}): it is not stored",
-                artifact.name, artifact.version, artifact.platform, lock.origin
-            );
-            reporter.report(Event::Warning { text });
+            reporter.report(Event::Warning(Warning::NotInLock {
+                artifact: artifact.name.clone(),
+                version: artifact.version.clone(),
+                platform: artifact.platform,
+                lock: lock.origin.clone(),
+            }));
             continue;
         };
         let is_there = |digest: &Digest| bundled.contains(digest) || store.contains(digest);
@@ -187,11 +188,12 @@ fn compare(
             (true, false) => {}
             (false, true) => differing.push((artifact, &locked.version)),
             (false, false) => {
-                let text = format!(
-                    "{} {} for {} is not what the lock pins ({})",
-                    artifact.name, artifact.version, artifact.platform, lock.origin
-                );
-                reporter.report(Event::Warning { text });
+                reporter.report(Event::Warning(Warning::NotPinned {
+                    artifact: artifact.name.clone(),
+                    version: artifact.version.clone(),
+                    platform: artifact.platform,
+                    lock: lock.origin.clone(),
+                }));
             }
         }
     }
@@ -199,16 +201,11 @@ fn compare(
         return Err(outdated(&differing, lock));
     }
     if manifest.lock.digest != Digest::sha256_of(lock.text.as_bytes()) {
-        let text = format!("the bundle was made with another lock; {} has what it takes here", named(lock));
-        reporter.report(Event::Note { text });
+        reporter.report(Event::Note(Note::OtherLock { lock: named(lock).to_owned() }));
     }
     if !manifest.artifacts.is_empty() && !manifest.platforms().contains(&platform) {
-        let platforms: Vec<&str> = manifest.platforms().into_iter().map(Platform::name).collect();
-        let text = format!(
-            "the bundle is for {}, and this machine is {platform}: nothing of it can be installed here",
-            platforms.join(", ")
-        );
-        reporter.report(Event::Warning { text });
+        let platforms = manifest.platforms();
+        reporter.report(Event::Warning(Warning::OtherPlatform { platforms, here: platform }));
     }
     Ok(installable)
 }

@@ -10,7 +10,7 @@ use crate::artifacts::lockfile::edit::{Change, IMAGE, LockEdit, SourcePlace};
 use crate::artifacts::lockfile::{Artifact, Image, Lock, Source, SourceKind};
 use crate::artifacts::measure::{Measure, Measured};
 use crate::core::assets;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, Platform};
 
@@ -150,13 +150,21 @@ impl Work {
                     kind: source.kind.name(),
                     reason: failure.to_string(),
                 };
-                let text = format!("{} {} by {}: kept, {failure}", kept.artifact, kept.platform, kept.kind);
-                reporter.report(Event::Warning { text });
-                self.report.kept.push(kept);
+                self.keep(kept, failure, reporter);
                 Ok(())
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    fn keep(&mut self, kept: Kept, failure: Failure, reporter: &SharedReporter) {
+        reporter.report(Event::Warning(Warning::SourceKept {
+            name: kept.artifact.clone(),
+            platform: kept.platform,
+            kind: kept.kind.to_owned(),
+            failure,
+        }));
+        self.report.kept.push(kept);
     }
 
     /// After the artifacts, because an image's layers are what they are now.
@@ -182,14 +190,8 @@ impl Work {
                         self.report.changes.extend(changes);
                     }
                     Err(failure) if keeps(&failure) => {
-                        let text = format!("image {} {platform}: kept, {failure}", image.name);
-                        reporter.report(Event::Warning { text });
-                        self.report.kept.push(Kept {
-                            artifact: image.name.clone(),
-                            platform,
-                            kind: IMAGE,
-                            reason: failure.to_string(),
-                        });
+                        let (artifact, reason) = (image.name.clone(), failure.to_string());
+                        self.keep(Kept { artifact, platform, kind: IMAGE, reason }, failure, reporter);
                     }
                     Err(failure) => return Err(failure),
                 }

@@ -10,7 +10,7 @@ use crate::artifacts::source::{self, Job, mirror};
 use crate::artifacts::store::hash_file;
 use crate::artifacts::tool::InstalledTool;
 use crate::artifacts::work::{WorkFolder, blocking};
-use crate::core::event::{Event, SourceFailure};
+use crate::core::event::{Event, SourceFailure, Warning};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, Platform};
 
@@ -151,11 +151,8 @@ impl<'a> Engine<'a> {
             self.remember(&[file]);
             return Ok(true);
         }
-        let length = fs_err::metadata(&path).map_or(0, |found| found.len());
-        let failure = self.store.reject(&path, file, &digest, length);
-        let kept = failure.details().last().map(|fact| format!("; {} {}", fact.label, fact.text));
-        let text = format!("{} changed in the cache and is not used{}", file.name, kept.unwrap_or_default());
-        self.reporter.report(Event::Warning { text });
+        let (file, kept_at) = (file.name.clone(), self.store.set_aside(&path, file, &digest).ok());
+        self.reporter.report(Event::Warning(Warning::CachedFileChanged { file, kept_at }));
         Ok(false)
     }
 

@@ -18,7 +18,7 @@ use super::source;
 use super::tool::InstalledTool;
 use super::work::blocking;
 use crate::artifacts::lockfile::{Lock, Profile, Source};
-use crate::core::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter};
+use crate::core::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter, Warning};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::ArtifactName;
 use crate::core::settings::Settings;
@@ -136,7 +136,7 @@ async fn sweep(rows: &[ProvisionRow], settings: &Settings, reporter: &SharedRepo
         Ok(())
     });
     if let Err(failure) = swept.await {
-        reporter.report(Event::Warning { text: format!("cannot clear the build folder: {failure}") });
+        reporter.report(Event::Warning(Warning::BuildFolderNotCleared { failure }));
     }
 }
 

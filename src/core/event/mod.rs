@@ -7,6 +7,7 @@ mod bundle;
 mod image;
 mod jobs;
 mod lab;
+mod note;
 mod provision;
 mod runtime;
 
@@ -21,6 +22,7 @@ pub use bundle::{BundleEvent, BundleVerb};
 pub use image::ImageEvent;
 pub use jobs::{AllocationName, JobEvent, JobWait, TaskTrouble, Unmet};
 pub use lab::{LabEvent, StepSummary, Trial};
+pub use note::{Note, Warning, WrongAnswer};
 pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
 pub use runtime::{Removed, RuntimeEvent, RuntimeReason};
 
@@ -40,15 +42,9 @@ pub type SharedReporter = Arc<dyn Reporter>;
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// Something a person should know that is not an error.
-    Note {
-        /// One sentence.
-        text: String,
-    },
-    /// Something that may hurt later.
-    Warning {
-        /// One sentence.
-        text: String,
-    },
+    Note(Note),
+    /// Something that may cause trouble later.
+    Warning(Warning),
     /// Getting artifacts.
     Provision(ProvisionEvent),
     /// A lab at work.
@@ -110,24 +106,13 @@ impl Reporter for Silent {
 pub struct FailureReport<'a> {
     /// Always `error`.
     pub event: &'static str,
-    /// What failed, on what.
-    pub message: &'a str,
-    /// Label and text of each fact.
-    pub details: Vec<(&'a str, &'a str)>,
-    /// What to do.
-    pub hint: Option<&'a str>,
-    /// The exit code.
-    pub exit: u8,
+    /// What failed, and why.
+    #[serde(flatten)]
+    pub failure: &'a Failure,
 }
 
 impl<'a> From<&'a Failure> for FailureReport<'a> {
     fn from(failure: &'a Failure) -> Self {
-        Self {
-            event: "error",
-            message: failure.message(),
-            details: failure.details().iter().map(|fact| (fact.label.as_str(), fact.text.as_str())).collect(),
-            hint: failure.hint_text(),
-            exit: failure.kind().exit_code(),
-        }
+        Self { event: "error", failure }
     }
 }

@@ -22,7 +22,7 @@ use crate::artifacts::image::{Archive, Assembled, Identity, LABEL, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
-use crate::core::event::{Event, ImageEvent, SharedReporter};
+use crate::core::event::{Event, ImageEvent, Note, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ByteSize, Platform, Slug};
 
@@ -108,17 +108,12 @@ async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &S
         }
     }
     for image in missing.iter().filter(|image| !image.is_pinned) {
-        let text = format!(
-            "image {} is made of other files than the lock pins it with: its tools came from another source",
-            image.identity.name
-        );
-        reporter.report(Event::Note { text });
+        reporter.report(Event::Note(Note::ImageNotPinned { image: image.identity.name.clone() }));
     }
     reporter.report(Event::Image(ImageEvent::Loaded { images, bytes, took: started.elapsed() }));
     // What these replaced is of no use to anybody; it takes disk space and nothing else.
     if let Err(failure) = remove_replaced(docker).await {
-        let text = format!("images that were replaced are still there: {failure}");
-        reporter.report(Event::Warning { text });
+        reporter.report(Event::Warning(Warning::ReplacedImagesKept { failure }));
     }
     Ok(())
 }

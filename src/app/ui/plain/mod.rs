@@ -38,9 +38,10 @@ impl View for Plain {
             None => {}
         }
         match event {
-            Event::Note { text } => screen.line(&format!("note: {}", one_line(text))),
-            Event::Warning { text } => {
-                screen.line(&format!("{} {}", screen.look.paint.warn("warning:"), one_line(text)));
+            Event::Note(note) => screen.line(&format!("note: {}", one_line(&wording::note(note)))),
+            Event::Warning(warning) => {
+                let text = one_line(&wording::warning(warning));
+                screen.line(&format!("{} {text}", screen.look.paint.warn("warning:")));
             }
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),

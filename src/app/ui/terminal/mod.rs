@@ -45,8 +45,12 @@ impl View for Terminal {
         }
         let paint = screen.look.paint;
         match event {
-            Event::Note { text } => screen.lines(labelled(&paint.strong("note:"), text, &screen.look)),
-            Event::Warning { text } => screen.lines(labelled(&paint.warn("warning:"), text, &screen.look)),
+            Event::Note(note) => {
+                screen.lines(labelled(&paint.strong("note:"), &wording::note(note), &screen.look));
+            }
+            Event::Warning(warning) => {
+                screen.lines(labelled(&paint.warn("warning:"), &wording::warning(warning), &screen.look));
+            }
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => {
                 self.stages.suspend();

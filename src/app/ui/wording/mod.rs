@@ -2,10 +2,12 @@
 
 mod image;
 mod jobs;
+mod note;
 mod runtime;
 
 use std::time::Duration;
 
+pub(super) use note::{note, warning};
 pub(crate) use runtime::runtime_reason;
 
 use crate::core::event::{Event, LabEvent};

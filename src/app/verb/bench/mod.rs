@@ -12,7 +12,7 @@ use super::{Context, Output, Run};
 use crate::app::ui::{self, Look};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{Request, provision};
-use crate::core::event::{BenchEvent, Event, SharedReporter};
+use crate::core::event::{BenchEvent, Event, Note, SharedReporter, Warning, WrongAnswer};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::ArtifactName;
 use crate::core::page::{ReportFile, ReportFormat};
@@ -105,13 +105,8 @@ async fn run(
     let (program, version) = program(settings, lock, reporter).await?;
     let wrk = Wrk::new(program, &run)?;
     if load.effective_connections() != load.connections {
-        let text = format!(
-            "wrk gives each of its {} threads the same number of connections: {} are used, not {}",
-            load.threads,
-            load.effective_connections(),
-            load.connections
-        );
-        reporter.report(Event::Note { text });
+        let (threads, asked, used) = (load.threads, load.connections, load.effective_connections());
+        reporter.report(Event::Note(Note::ConnectionsRounded { threads, asked, used }));
     }
     let mut comparison = (!compared.is_empty()).then(|| Comparison::new(load.round(), compared));
     let turns = comparison.as_ref().map(Comparison::turns).unwrap_or_default();
@@ -262,17 +257,13 @@ fn warn(report: &Report, reporter: &SharedReporter) {
     for (target, measurement) in std::iter::once((&report.target, report.measurement.clone())).chain(totals) {
         let errors = measurement.errors;
         if errors.status + errors.wrong > 0 {
-            let first = measurement
-                .sample
-                .map(|sample| format!(", the first one: {}", shown(sample.status, &sample.body)));
-            let text = format!(
-                "{} of {} answers of {} were wrong{}",
-                errors.status.saturating_add(errors.wrong),
-                measurement.requests,
-                target.name,
-                first.unwrap_or_default()
-            );
-            reporter.report(Event::Warning { text });
+            let first = measurement.sample;
+            reporter.report(Event::Warning(Warning::WrongAnswers {
+                target: target.name.clone(),
+                requests: measurement.requests,
+                wrong: errors.status.saturating_add(errors.wrong),
+                first: first.map(|answer| WrongAnswer { status: answer.status, body: answer.body }),
+            }));
         }
     }
 }

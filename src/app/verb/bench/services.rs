@@ -11,7 +11,7 @@ use crate::app::ui::{self, Look};
 use crate::app::verb::Output;
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::repo::PublishedPackages;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
 use crate::core::settings::Settings;
@@ -73,8 +73,7 @@ pub(super) async fn run(
     let place = |job: &str| order.iter().position(|name| *name == job);
     wanted.sort_by_key(|(service, _)| (service.task.clone(), place(&service.job).unwrap_or(usize::MAX)));
     if cfg!(debug_assertions) {
-        let text = "this meshlab was built without optimisation, and its services with it: theirs are not the figures of a release";
-        reporter.report(Event::Warning { text: text.to_owned() });
+        reporter.report(Event::Warning(Warning::DebugBuild));
     }
     let (wrk, _) = program(settings, lock, reporter).await?;
     let wrk = Wrk::new(wrk, &run)?;

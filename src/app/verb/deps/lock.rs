@@ -14,7 +14,7 @@ use crate::artifacts::measure::Clients;
 use crate::artifacts::provision;
 use crate::artifacts::source::{apt, go};
 use crate::artifacts::store::Store;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::model::ArtifactName;
 use crate::core::settings::Settings;
@@ -58,8 +58,7 @@ async fn run(
     };
     let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
     if settings.offline {
-        let text = "offline: the lock's structure, the wrappers' digests and the images of stored files are compared, no file is measured";
-        reporter.report(Event::Warning { text: text.to_owned() });
+        reporter.report(Event::Warning(Warning::NotMeasured));
     }
     let mut images = FromStore::new(&store);
     let report = deps_lock(request, &measure, &mut images, reporter).await;

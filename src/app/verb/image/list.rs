@@ -13,7 +13,7 @@ use crate::artifacts::image::{Assembled, Identity, assemble, reference};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{FailureKind, Result};
 use crate::core::model::{ByteSize, Platform};
 use crate::core::settings::Settings;
@@ -37,7 +37,7 @@ async fn list(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Re
         Ok(Found::Usable(daemon)) => Some(daemon),
         Ok(Found::Absent(_)) => None,
         Err(failure) => {
-            reporter.report(Event::Note { text: format!("Docker was not asked: {failure}") });
+            reporter.report(Event::Note(Note::DockerNotAsked { failure }));
             None
         }
     };

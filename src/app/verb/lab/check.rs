@@ -9,7 +9,7 @@ use super::components;
 use super::practised::{Practised, step};
 use crate::app::verb::{Context, Run};
 use crate::artifacts::lockfile::Lock;
-use crate::core::event::{Event, LabEvent, SharedReporter};
+use crate::core::event::{Event, LabEvent, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
 use crate::labs::{PATIENCE_WITH_READERS, Session};
@@ -76,14 +76,10 @@ async fn check(
         })
     };
     outcome.map_err(failed)?;
-    let next = match standing.current(lab) {
-        Some(next) => format!(
-            "next is step {}, {}: `meshlab lab solve {id}` does it, `meshlab lab {id}` goes on from there",
-            next + 1,
-            lab.steps[next].title
-        ),
-        None => format!("that was the last one: all {of} steps of lab {id} are done"),
-    };
-    reporter.report(Event::Note { text: next });
+    let lab_id = id.clone();
+    reporter.report(Event::Note(match standing.current(lab) {
+        Some(next) => Note::NextStep { lab: lab_id, number: next + 1, title: lab.steps[next].title.clone() },
+        None => Note::LabDone { lab: lab_id, steps: of },
+    }));
     Ok(())
 }

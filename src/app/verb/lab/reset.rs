@@ -1,6 +1,5 @@
 //! `meshlab lab reset`
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,7 +8,7 @@ use super::components;
 use super::practised::Practised;
 use crate::app::verb::{Context, Run, runtime};
 use crate::artifacts::lockfile::Lock;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
 use crate::labs::Session;
@@ -49,7 +48,7 @@ async fn reset(
             runtime::take_down(&practised.run, run_lock, &practised.chosen.settings, reporter).await?;
         }
         practised.standing.progress().forget()?;
-        reporter.report(Event::Note { text: format!("lab {id} begins anew: `meshlab lab {id}`") });
+        reporter.report(Event::Note(Note::LabReset { lab: id }));
         return Ok(());
     };
     practised.require_running()?;
@@ -66,13 +65,7 @@ async fn reset(
     let mut session = Session::resume(lab.clone(), &run, components, dirs, reporter.clone()).await?;
     session.reset_step(index).await?;
     standing.mark(&lab, &lab.steps[index].id, false)?;
-    let mut text = format!("step {number} is undone: do it again, then `meshlab lab check {id} {number}`");
-    if standing.is_any_done(&lab, number) {
-        let _ = write!(
-            text,
-            "; steps after it still count as done, though they may need it: `meshlab lab reset {id}` begins the whole lab anew"
-        );
-    }
-    reporter.report(Event::Note { text });
+    let later_done = standing.is_any_done(&lab, number);
+    reporter.report(Event::Note(Note::StepReset { lab: id, number, later_done }));
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::app::ui::{Answer, Console};
 use crate::app::verb::runtime::{self, Chosen};
 use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
-use crate::core::event::{Event, LabEvent, SharedReporter, Silent, StepSummary};
+use crate::core::event::{Event, LabEvent, Note, SharedReporter, Silent, StepSummary};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
@@ -199,10 +199,8 @@ impl Plan {
         let left = progress.current(lab).unwrap_or(0);
         let shown = way.wanted.range(left, lab.steps.len());
         if matches!(way.wanted, Wanted::Rest) && left > 0 {
-            let (number, title) = (left + 1, &lab.steps[left].title);
-            reporter.report(Event::Note {
-                text: format!("going on with step {number}, {title}; `--from 1` begins anew"),
-            });
+            let (number, title) = (left + 1, lab.steps[left].title.clone());
+            reporter.report(Event::Note(Note::LabContinues { number, title }));
         }
         let begins_anew = shown.start == 0 && !matches!(way.wanted, Wanted::Only(_));
         Self { first: 0, shown: shown.collect(), resumes: false, begins_anew }
@@ -283,7 +281,7 @@ impl Travel<'_> {
         for (place, index) in shown.iter().copied().enumerate() {
             let (summary, outcome) = session.run_step(index, reader).await;
             if matches!(&outcome, Err(failure) if failure.kind() == FailureKind::ReaderQuit) {
-                self.report_stop(&format!("stopped at step {} of {}", index + 1, lab.steps.len()));
+                self.report_stop(index + 1, lab.steps.len(), false);
                 break;
             }
             standing.mark(lab, &summary.step, outcome.is_ok())?;
@@ -297,7 +295,7 @@ impl Travel<'_> {
                 let answer = self.console.pause("Enter for the next step, q and Enter to stop").await;
                 paused += pause.elapsed();
                 if answer == Answer::Quit {
-                    self.report_stop(&format!("stopped after step {} of {}", index + 1, lab.steps.len()));
+                    self.report_stop(index + 1, lab.steps.len(), true);
                     break;
                 }
             }
@@ -306,8 +304,8 @@ impl Travel<'_> {
         Ok(seen)
     }
 
-    fn report_stop(&self, text: &str) {
-        self.console.report_note(format!("{text}: run the lab again, and it goes on there"));
+    fn report_stop(&self, number: usize, of: usize, done: bool) {
+        self.reporter.report(Event::Note(Note::LabStopped { number, of, done }));
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::fault::FaultFlags;
 use crate::app::ui;
 use crate::app::verb::{Context, Execution, Run};
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::signals::interrupted;
 use crate::samples;
@@ -130,9 +130,7 @@ async fn serve(
         }
     }?;
     if stopped.dropped > 0 {
-        let text =
-            format!("{} lines of the access log were dropped: nobody took them in time", stopped.dropped);
-        reporter.report(Event::Warning { text });
+        reporter.report(Event::Warning(Warning::AccessLogDropped { lines: stopped.dropped }));
     }
     Ok(())
 }

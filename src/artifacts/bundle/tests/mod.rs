@@ -114,7 +114,7 @@ impl Scene {
     fn warnings(&self) -> Vec<String> {
         let told = self.told.0.lock().unwrap();
         let text = |event: &Event| match event {
-            Event::Warning { text } | Event::Note { text } => Some(text.clone()),
+            Event::Warning(_) | Event::Note(_) => Some(serde_json::to_string(event).unwrap()),
             _ => None,
         };
         told.iter().filter_map(text).collect()

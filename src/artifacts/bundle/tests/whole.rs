@@ -90,11 +90,11 @@ fn what_the_lock_in_force_does_not_name_is_not_stored() {
     let imported = other.import_bytes(&bytes, "to").unwrap();
     assert_eq!((imported.stored, imported.unknown), (3, 2));
     assert_eq!(other.verified("to"), 3);
-    insta::assert_snapshot!(other.warnings().join("\n"), @r"
-    two 1.0 for linux-x86_64 is in the bundle and not in the lock (deps.lock): it is not stored
-    two 1.0 for linux-arm64 is in the bundle and not in the lock (deps.lock): it is not stored
-    the bundle was made with another lock; deps.lock has what it takes here
-    ");
+    insta::assert_snapshot!(other.warnings().join("\n"), @r#"
+    {"event":"warning","warning":"not-in-lock","artifact":"two","version":"1.0","platform":"linux-x86_64","lock":"deps.lock"}
+    {"event":"warning","warning":"not-in-lock","artifact":"two","version":"1.0","platform":"linux-arm64","lock":"deps.lock"}
+    {"event":"note","note":"other-lock","lock":"deps.lock"}
+    "#);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_bundle_for_another_machine_is_stored_and_said() {
     scene.export("there.tar", &[Platform::LinuxArm64]).unwrap();
     let imported = scene.import("there.tar", "to").unwrap();
     assert_eq!((imported.stored, imported.installable.len()), (2, 0));
-    insta::assert_snapshot!(scene.warnings().join("\n"), @"the bundle is for linux-arm64, and this machine is linux-x86_64: nothing of it can be installed here");
+    insta::assert_snapshot!(scene.warnings().join("\n"), @r#"{"event":"warning","warning":"other-platform","platforms":["linux-arm64"],"here":"linux-x86_64"}"#);
 }
 
 #[test]

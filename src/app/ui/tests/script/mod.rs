@@ -12,7 +12,7 @@ pub(crate) use lab::{failing_lab, lab, solved_step};
 pub(super) use practice::{exercise, tested};
 pub(super) use provisioning::{nothing_to_provision, provisioning};
 
-use crate::core::event::{Event, RuntimeEvent};
+use crate::core::event::{Event, Note, RuntimeEvent, Warning};
 use crate::core::failure::{Failure, FailureKind};
 
 fn ms(millis: u64) -> Duration {
@@ -48,8 +48,8 @@ pub(super) fn digest_failure() -> Failure {
 
 pub(super) fn notices() -> Vec<Event> {
     vec![
-        Event::Note { text: "runtime host: no Docker daemon answers at unix:///var/run/docker.sock, and DOCKER_HOST is not set".into() },
-        Event::Warning { text: "a run of lab 1-tcp-echo was interrupted; `meshlab down` takes down what it left".into() },
+        Event::Note(Note::StepReset { lab: "1-tcp-echo".parse().unwrap(), number: 3, later_done: true }),
+        Event::Warning(Warning::NotMeasured),
         Event::Runtime(RuntimeEvent::TakenDown { removed: vec![], took: ms(1) }),
     ]
 }
