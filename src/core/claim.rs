@@ -3,19 +3,21 @@
 //! Invariant: a claim is an advisory lock on an open file, so the kernel releases it when the holder dies.
 
 use std::fs::TryLockError;
+use std::future::ready;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::until::{Interval, Observed, until};
 
 /// How long to wait for another process. A Go build takes minutes, and much longer on a slow machine.
-const DEFAULT_DEADLINE: Duration = Duration::from_mins(30);
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const CLAIM_DEADLINE: Duration = Duration::from_mins(30);
+const FIRST_INTERVAL: Duration = Duration::from_millis(10);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A held lock file. Dropping it releases the lock and removes the file.
 #[derive(Debug)]
@@ -29,40 +31,38 @@ impl Claim {
     /// Locks the file at `path`, waiting up to 30 minutes for another holder. `waiting` is called once if another process
     /// holds it, with that process id if it is known. Dropping the future cancels the wait.
     pub(crate) async fn wait(path: &Utf8Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self> {
-        Self::wait_for(path, DEFAULT_DEADLINE, waiting).await
+        Self::wait_for(path, CLAIM_DEADLINE, waiting).await
     }
 
     async fn wait_for(
         path: &Utf8Path,
-        patience: Duration,
+        deadline: Duration,
         waiting: impl FnOnce(Option<u32>),
     ) -> Result<Self> {
-        let deadline = Instant::now() + patience;
-        let mut pause = FIRST_PAUSE;
         let mut waiting = Some(waiting);
-        loop {
-            let holder = match Self::attempt(path)? {
-                Attempt::Acquired(claim) => return Ok(claim),
-                Attempt::Removed => continue,
-                Attempt::Held(holder) => holder,
-            };
-            if let Some(waiting) = waiting.take() {
+        let mut probe = || {
+            let claim = Self::try_now(path)?;
+            if let Err(holder) = claim
+                && let Some(waiting) = waiting.take()
+            {
                 waiting(holder);
             }
-            if Instant::now() >= deadline {
-                let who = holder.map_or_else(|| "an unknown process".into(), |pid| format!("process {pid}"));
-                return Err(Failure::new(
-                    FailureKind::DeadlinePassed,
-                    "another meshlab process holds the lock on the same file",
-                )
-                .detail("held by", who)
-                .detail("lock", path.as_str())
-                .detail("waited", format!("{} s", patience.as_secs()))
-                .hint("wait for that process or stop it, then run the command again"));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+            Ok(Observed::from(claim))
+        };
+        let interval = Interval::doubling(FIRST_INTERVAL, LONGEST_INTERVAL);
+        let outcome: Result<_> = until(deadline, interval, || ready(probe())).await;
+        outcome?.map_err(|late| {
+            let holder = late.last.flatten();
+            let who = holder.map_or_else(|| "an unknown process".into(), |pid| format!("process {pid}"));
+            Failure::new(
+                FailureKind::DeadlinePassed,
+                "another meshlab process holds the lock on the same file",
+            )
+            .detail("held by", who)
+            .detail("lock", path.as_str())
+            .detail("waited", format!("{} s", deadline.as_secs()))
+            .hint("wait for that process or stop it, then run the command again")
+        })
     }
 
     /// Locks the file at `path` without waiting. The inner error is the holder's process id, if it is known.

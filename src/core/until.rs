@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use crate::core::numbers::words;
+
 /// The deadline of a wait that needs no other.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -66,7 +68,7 @@ impl<T, O> From<Result<T, O>> for Observed<T, O> {
 impl TimedOut<String> {
     /// The last observation, in words.
     pub(crate) fn last_seen(self) -> String {
-        self.last.unwrap_or_else(|| format!("no result within {:?}", self.waited))
+        self.last.unwrap_or_else(|| format!("no result within {}", words::duration(self.waited)))
     }
 }
 
@@ -155,7 +157,7 @@ pub fn until_blocking<T, O, E>(
     }
 }
 
-/// Repeats an attempt until it breaks with a value; each one that does not says how long to pause. The number of attempts
+/// Repeats an attempt until it breaks with a value; each one that continues says how long to pause. The number of attempts
 /// is the caller's to bound.
 pub(crate) async fn retry<T, A>(mut attempt: impl FnMut() -> A) -> T
 where
