@@ -8,9 +8,11 @@ mod sink;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use url::Url;
 
 pub(crate) use client::{Http, Timeouts, shown};
@@ -23,6 +25,7 @@ use crate::core::event::{Event, ProvisionEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, ByteSize};
 use crate::core::settings::Environment;
+use crate::core::until::retry;
 use attempt::Trouble;
 use sink::Sink;
 
@@ -127,34 +130,15 @@ impl Downloader {
 
     /// Asks until the body is whole, a few times at most, each time from where the last one ended.
     async fn attempts(&self, wanted: &Wanted<'_>, sink: &mut Sink) -> Result<(), Trouble> {
-        let mut progress = Progress::default();
-        let mut back_off = FIRST_BACK_OFF;
-        let mut number = 1;
-        let mut fruitless = 0;
-        loop {
-            let before = sink.length();
-            if wanted.file.size.exact() == Some(sink.length()) {
-                if number == 1 {
-                    wanted.report_started(wanted.file.size.exact(), sink);
-                }
-                return Ok(());
-            }
-            match self.attempt(wanted, sink, &mut progress, number == 1).await {
-                Err(Trouble::Again(failure)) => {
-                    // A line that breaks often still brings a big file home, as long as each attempt brings some of it.
-                    let is_fruitful = sink.length() >= before + WORTHWHILE;
-                    (fruitless, back_off) =
-                        if is_fruitful { (0, FIRST_BACK_OFF) } else { (fruitless + 1, back_off) };
-                    if fruitless >= ATTEMPTS || self.http.dead(wanted.url).is_some() {
-                        return Err(Trouble::Again(failure));
-                    }
-                }
-                ended => return ended,
-            }
-            tokio::time::sleep(back_off).await;
-            back_off *= 2;
-            number += 1;
-        }
+        let attempts = Attempts {
+            sink,
+            progress: Progress::default(),
+            back_off: FIRST_BACK_OFF,
+            is_first: true,
+            fruitless: 0,
+        };
+        let attempts = Mutex::new(attempts);
+        retry(async || attempts.lock().await.next(self, wanted).await).await
     }
 
     /// The verdict on the digest, and the move into the store. Waits for the disk, hence on a thread of its own.
@@ -194,6 +178,51 @@ impl Wanted<'_> {
             size: size.map(ByteSize),
             resumed: ByteSize(sink.length()),
         });
+    }
+}
+
+/// The attempts on one file.
+struct Attempts<'a> {
+    sink: &'a mut Sink,
+    progress: Progress,
+    back_off: Duration,
+    is_first: bool,
+    /// How many attempts in succession brought next to nothing.
+    fruitless: u32,
+}
+
+impl Attempts<'_> {
+    /// One attempt: how it ended, or the pause before the next one.
+    async fn next(
+        &mut self,
+        downloader: &Downloader,
+        wanted: &Wanted<'_>,
+    ) -> ControlFlow<Result<(), Trouble>, Duration> {
+        let before = self.sink.length();
+        if wanted.file.size.exact() == Some(before) {
+            if self.is_first {
+                wanted.report_started(wanted.file.size.exact(), self.sink);
+            }
+            return ControlFlow::Break(Ok(()));
+        }
+        match downloader.attempt(wanted, self.sink, &mut self.progress, self.is_first).await {
+            Err(Trouble::Again(failure)) => {
+                // A line that breaks often still brings a big file home, as long as each attempt brings some of it.
+                if self.sink.length() >= before + WORTHWHILE {
+                    (self.fruitless, self.back_off) = (0, FIRST_BACK_OFF);
+                } else {
+                    self.fruitless += 1;
+                }
+                if self.fruitless >= ATTEMPTS || downloader.http.dead(wanted.url).is_some() {
+                    return ControlFlow::Break(Err(Trouble::Again(failure)));
+                }
+            }
+            ended => return ControlFlow::Break(ended),
+        }
+        let pause = self.back_off;
+        self.back_off *= 2;
+        self.is_first = false;
+        ControlFlow::Continue(pause)
     }
 }
 

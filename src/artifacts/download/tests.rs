@@ -1,5 +1,5 @@
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -14,6 +14,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::fixture::{Manner, Server};
 use crate::core::model::{ByteSize, Digest};
 use crate::core::settings::Environment;
+use crate::core::until::assert_soon;
 
 #[derive(Default)]
 struct Kept(Mutex<Vec<Event>>);
@@ -294,7 +295,6 @@ async fn dropping_the_future_keeps_what_came_and_frees_the_claim() {
 async fn two_at_once_share_the_work() {
     let scene = Scene::new(&[Manner::GateAfter(1000)]);
     let (first, second, ()) = tokio::join!(scene.fetch(), scene.fetch(), async {
-        let deadline = Instant::now() + Duration::from_secs(10);
         let waiting = || {
             scene
                 .events
@@ -304,9 +304,7 @@ async fn two_at_once_share_the_work() {
                 .iter()
                 .any(|event| matches!(event, Event::Provision(ProvisionEvent::Waiting { .. })))
         };
-        while !waiting() && Instant::now() < deadline {
-            tokio::task::yield_now().await;
-        }
+        assert_soon(waiting).await;
         scene.server.open_gate();
     });
     first.unwrap();

@@ -5,16 +5,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::catalog::Catalog;
 use super::connection;
 use super::options::{Options, Shared};
 use super::slots::{Slot, Slots};
+use crate::core::accept::accept;
 use crate::core::failure::{Failure, FailureKind, Result};
 
 /// A server that listens, and answers as soon as it is run.
@@ -55,7 +55,7 @@ impl Server {
             let accepted = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                accepted = accept(&listener, &slots) => accepted,
+                accepted = accept_slot(&listener, &slots) => accepted,
             };
             // Those that have ended: never more than there are slots.
             while connections.try_join_next().is_some() {}
@@ -74,17 +74,9 @@ impl Server {
 }
 
 /// The next connection, and a slot for it. It is taken before there is one: that it waits is what makes room.
-async fn accept(listener: &TcpListener, slots: &Arc<Slots>) -> Option<(TcpStream, Slot)> {
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slots.take().await?)),
-        Err(error) => {
-            // The client may be gone already. With no descriptors left, trying again at once would only burn time.
-            if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                sleep(Duration::from_millis(50)).await;
-            }
-            None
-        }
-    }
+async fn accept_slot(listener: &TcpListener, slots: &Arc<Slots>) -> Option<(TcpStream, Slot)> {
+    let (stream, _) = accept(listener).await;
+    Some((stream, slots.take().await?))
 }
 
 fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {

@@ -2,6 +2,8 @@
 //! it left when the caller stops waiting.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::future::ready;
+use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt as _;
 use std::pin::pin;
 use std::process::Stdio;
@@ -15,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Environment;
+use crate::core::until::retry;
 
 /// How many of the last lines an error may show.
 const KEPT_LINES: usize = 20;
@@ -185,18 +188,15 @@ impl Client<'_> {
             .process_group(0)
             .kill_on_drop(true);
         let mut tries = 0;
-        loop {
-            match command.spawn() {
-                // A tool that was unpacked a moment ago: a process forked meanwhile still has it open for writing.
-                Err(error)
-                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
-                {
-                    tries += 1;
-                    sleep(BUSY_PAUSE).await;
-                }
-                other => return other,
+        let mut attempt = || match command.spawn() {
+            // A tool that was unpacked a moment ago: a process forked meanwhile still has it open for writing.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
+                tries += 1;
+                ControlFlow::Continue(BUSY_PAUSE)
             }
-        }
+            other => ControlFlow::Break(other),
+        };
+        retry(|| ready(attempt())).await
     }
 }
 
@@ -239,6 +239,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::until::assert_soon;
 
     fn shell(script: &str, deadline: Duration) -> Client<'static> {
         Client {
@@ -333,11 +334,7 @@ mod tests {
     }
 
     async fn assert_dies(pid: i32) {
-        let until = std::time::Instant::now() + Duration::from_secs(10);
-        while !dead(pid) {
-            assert!(std::time::Instant::now() < until, "process {pid} is still there");
-            sleep(Duration::from_millis(10)).await;
-        }
+        assert_soon(|| dead(pid)).await;
     }
 
     #[test]

@@ -14,10 +14,11 @@ async fn a_head_that_drips_is_cut_off() {
     let mut stream = site.connect().await;
     stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
     let (mut from, mut to) = stream.split();
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
     let drip = async {
         // Each drop comes in time; the head as a whole does not.
         while to.write_all(b"A: b\r\n").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            pace.tick().await;
         }
     };
     let mut bytes = Vec::new();
