@@ -27,6 +27,15 @@ pub use tasks::{Condition, Task, Tasks, tasks};
 /// The longest job file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
 
+/// How long Nomad may hold an answer back while nothing changes.
+const LONG_POLL: Duration = Duration::from_millis(500);
+
+/// A long poll pauses by itself.
+const BETWEEN_LONG_POLLS: Duration = Duration::from_millis(1);
+
+/// How long Nomad, Consul or the load balancer may take for an answer.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The progress deadline that Nomad's parser gives to a job that does not say one.
 const UNSAID: Duration = Duration::from_mins(10);
 

@@ -1,36 +1,29 @@
 //! Starting jobs and seeing them through.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
+use tokio::sync::Mutex;
 
 use super::progress::{JobFailure, progress, why_not_placed};
-use super::{JOB_LABEL, Job, Jobs, Progress};
+use super::{BETWEEN_LONG_POLLS, JOB_LABEL, Job, Jobs, LONG_POLL, Progress, REQUEST_DEADLINE};
 use crate::core::event::{AllocationName, Event, JobEvent, JobWait, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
+use crate::core::until::{DEFAULT_DEADLINE, Deadline, Observed, until};
 use crate::machine::state::now;
 use crate::machine::state::readiness::envoy_reaches;
+use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::api::consul::{ADMIN_LABEL, Instance};
 use crate::mesh::vm::{LOAD_BALANCER, VARIABLES};
-
-/// The longest that Nomad holds an answer back while nothing changes.
-const WATCH: Duration = Duration::from_secs(1);
 
 /// The service that the load balancer looks for.
 const GATEWAY: &str = "api-gateway";
 
-const LOOK: Duration = Duration::from_secs(5);
-
-/// How long jobs may take to be healthy that do not say it themselves.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// How long Nomad may take to say that a job is late: that tells more than that it was waited for.
-const NEWS: Duration = Duration::from_secs(10);
-
-/// The pause between two looks at Consul.
-const PAUSE: Duration = Duration::from_millis(25);
+/// How long Nomad may take to report that a job missed its own deadline: its reason says more than ours.
+const NOMAD_REPORT_GRACE: Duration = Duration::from_secs(10);
 
 /// A job that was started.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -47,27 +40,34 @@ pub struct Started {
 /// end before the next job is submitted. It waits for a minute, or for as long as the jobs give themselves.
 pub async fn start(jobs: &Jobs, list: &[Job], reporter: &SharedReporter) -> Result<Vec<Started>> {
     let own = list.iter().filter_map(Job::progress_deadline).max();
-    let deadline = Instant::now() + own.map_or(PATIENCE, |own| PATIENCE.max(own + NEWS));
-    let mut watch =
-        Watch { jobs, since: i64::try_from(now()).unwrap_or(0) * 1_000_000_000, index: 0, reporter };
-    let mut waiting: Vec<Submitted> = Vec::new();
-    let mut started = Vec::new();
+    let limit = own.map_or(DEFAULT_DEADLINE, |own| DEFAULT_DEADLINE.max(own + NOMAD_REPORT_GRACE));
+    let deadline = Deadline::after(limit);
+    let starting = Mutex::new(Starting {
+        jobs,
+        since: i64::try_from(now()).unwrap_or(0) * 1_000_000_000,
+        index: 0,
+        reporter,
+        waiting: Vec::new(),
+        last: BTreeMap::new(),
+        started: Vec::new(),
+    });
     let variables = jobs.variables()?;
     for job in list {
         let since = Instant::now();
         jobs.nomad.submit(&job.definition, &job.source, &variables).await?;
-        waiting.push(Submitted { job, version: jobs.nomad.version(&job.id).await?, since });
+        let submitted = Submitted { job, version: jobs.nomad.version(&job.id).await?, since };
+        starting.lock().await.waiting.push(submitted);
         reporter.report(Event::Jobs(JobEvent::Submitted { job: job.id.clone() }));
         if job.is_batch() {
-            watch.until(deadline, &mut waiting, &mut started, Job::is_batch).await?;
+            until_started(&starting, deadline, Job::is_batch).await?;
         }
     }
-    watch.until(deadline, &mut waiting, &mut started, |_| true).await?;
+    until_started(&starting, deadline, |_| true).await?;
     let services = until_consul_agrees(jobs, list, deadline, reporter).await?;
     if services.iter().any(|name| name == GATEWAY) {
-        until_the_door_opens(jobs, deadline).await?;
+        wait_for_load_balancer(jobs, deadline).await?;
     }
-    Ok(started)
+    Ok(starting.into_inner().started)
 }
 
 struct Submitted<'a> {
@@ -76,65 +76,80 @@ struct Submitted<'a> {
     since: Instant,
 }
 
-struct Watch<'a> {
+struct Starting<'a> {
     jobs: &'a Jobs,
     since: i64,
     index: u64,
     reporter: &'a SharedReporter,
+    waiting: Vec<Submitted<'a>>,
+    /// What each job was last seen to wait for.
+    last: BTreeMap<String, (String, JobWait)>,
+    started: Vec<Started>,
 }
 
-impl Watch<'_> {
-    /// Waits until no job that `matters` is waited for any more.
-    async fn until(
-        &mut self,
-        deadline: Instant,
-        waiting: &mut Vec<Submitted<'_>>,
-        started: &mut Vec<Started>,
-        matters: impl Fn(&Job) -> bool,
-    ) -> Result<()> {
-        let mut last = BTreeMap::new();
-        while waiting.iter().any(|submitted| matters(submitted.job)) {
-            let (allocations, index) = self.jobs.nomad.allocations(self.index, WATCH).await?;
-            self.index = index;
-            let mut still = Vec::new();
-            for submitted in waiting.drain(..) {
-                let job = submitted.job;
-                let why = match progress(job, submitted.version, &allocations, self.since) {
-                    Progress::Done(allocations) => {
-                        let took = submitted.since.elapsed();
-                        self.report(JobEvent::Started {
-                            job: job.id.clone(),
-                            batch: job.is_batch(),
-                            allocations: allocations.clone(),
-                            took,
-                        });
-                        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                        started.push(Started { job: job.id.clone(), allocations, millis });
-                        continue;
-                    }
-                    Progress::Failed(why) => return Err(failed(job, &why)),
-                    Progress::Waiting { group, wait } => (group, wait),
-                    Progress::Unplaced(group) => self.why_unplaced(job, group).await,
-                };
-                if last.get(&job.id) != Some(&why) {
-                    let (job, (group, wait)) = (job.id.clone(), why.clone());
-                    self.report(JobEvent::Waiting { job: job.clone(), group, wait });
-                    last.insert(job, why);
-                }
-                still.push(submitted);
-            }
-            *waiting = still;
-            if !waiting.is_empty() {
-                // A client that was refused once, when it was new, asks again for its work only after many seconds.
-                self.jobs.nomad.nudge(LOOK).await;
-            }
-            if Instant::now() >= deadline
-                && let Some(Submitted { job, .. }) = waiting.first()
-            {
-                return Err(late(job, last.remove(&job.id)));
-            }
+/// Waits until no job that `matters` is waited for any more.
+async fn until_started(
+    starting: &Mutex<Starting<'_>>,
+    deadline: Deadline,
+    matters: impl Fn(&Job) -> bool,
+) -> Result<()> {
+    let probe = async || starting.lock().await.look(&matters).await;
+    match until(deadline.left(), BETWEEN_LONG_POLLS, probe).await? {
+        Ok(()) => Ok(()),
+        Err(_) => Err(starting.lock().await.late()),
+    }
+}
+
+impl Starting<'_> {
+    async fn look(&mut self, matters: impl Fn(&Job) -> bool) -> Result<Observed<(), ()>> {
+        let is_over = |waiting: &[Submitted]| !waiting.iter().any(|submitted| matters(submitted.job));
+        if is_over(&self.waiting) {
+            return Ok(Observed::Ready(()));
         }
-        Ok(())
+        let (allocations, index) = self.jobs.nomad.allocations(self.index, LONG_POLL).await?;
+        self.index = index;
+        let mut at = 0;
+        while let Some(Submitted { job, version, since }) = self.waiting.get(at) {
+            let why = match progress(job, *version, &allocations, self.since) {
+                Progress::Done(allocations) => {
+                    let took = since.elapsed();
+                    self.report(JobEvent::Started {
+                        job: job.id.clone(),
+                        batch: job.is_batch(),
+                        allocations: allocations.clone(),
+                        took,
+                    });
+                    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                    self.started.push(Started { job: job.id.clone(), allocations, millis });
+                    self.waiting.remove(at);
+                    continue;
+                }
+                Progress::Failed(why) => return Err(failed(job, &why)),
+                Progress::Waiting { group, wait } => (group, wait),
+                Progress::Unplaced(group) => self.why_unplaced(job, group).await,
+            };
+            if self.last.get(&job.id) != Some(&why) {
+                let (job, (group, wait)) = (job.id.clone(), why.clone());
+                self.report(JobEvent::Waiting { job: job.clone(), group, wait });
+                self.last.insert(job, why);
+            }
+            at += 1;
+        }
+        if !self.waiting.is_empty() {
+            // A client that was refused once, when it was new, asks again for its work only after many seconds.
+            self.jobs.nomad.nudge(REQUEST_DEADLINE).await;
+        }
+        Ok(if is_over(&self.waiting) { Observed::Ready(()) } else { Observed::Pending(()) })
+    }
+
+    fn late(&self) -> Failure {
+        let Some(Submitted { job, .. }) = self.waiting.first() else {
+            return Failure::new(FailureKind::DeadlinePassed, "the jobs are not healthy");
+        };
+        let seen = self.last.get(&job.id).map(|(group, wait)| format!("{group}: {wait}"));
+        Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
+            .detail("last seen", seen.unwrap_or_else(|| "nothing".to_owned()))
+            .hint(format!("`meshlab shell -- nomad job status {}` shows more", job.id))
     }
 
     async fn why_unplaced(&self, job: &Job, group: String) -> (String, JobWait) {
@@ -145,13 +160,6 @@ impl Watch<'_> {
     fn report(&self, event: JobEvent) {
         self.reporter.report(Event::Jobs(event));
     }
-}
-
-fn late(job: &Job, last: Option<(String, JobWait)>) -> Failure {
-    let last = last.map_or_else(|| "nothing".to_owned(), |(group, wait)| format!("{group}: {wait}"));
-    Failure::new(FailureKind::DeadlinePassed, format!("job {} is not healthy", job.id))
-        .detail("last seen", last)
-        .hint(format!("`meshlab shell -- nomad job status {}` shows more", job.id))
 }
 
 fn failed(job: &Job, why: &JobFailure) -> Failure {
@@ -172,55 +180,54 @@ fn failed(job: &Job, why: &JobFailure) -> Failure {
 async fn until_consul_agrees(
     jobs: &Jobs,
     list: &[Job],
-    deadline: Instant,
+    deadline: Deadline,
     reporter: &SharedReporter,
 ) -> Result<Vec<String>> {
     let started = Instant::now();
-    let mut last = Vec::new();
-    loop {
+    let last = Mutex::new(Vec::new());
+    let healthy = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
         let (names, failing) = unhealthy(jobs, list).await?;
         if failing.is_empty() {
-            if !names.is_empty() {
-                let took = started.elapsed();
-                reporter.report(Event::Jobs(JobEvent::HealthyInConsul { services: names.clone(), took }));
-            }
-            return Ok(names);
+            return Ok(Observed::Ready(names));
         }
-        if Instant::now() >= deadline {
-            return Err(Failure::new(
-                FailureKind::DeadlinePassed,
-                "the jobs run, and are not healthy in Consul",
-            )
-            .detail("last seen", failing.join("\n"))
-            .hint("`meshlab status` and Consul's UI show every check"));
-        }
-        if last != failing {
+        let mut last = last.lock().await;
+        if *last != failing {
             reporter.report(Event::Jobs(JobEvent::WaitingForConsul { failing: failing.clone() }));
-            last = failing;
+            last.clone_from(&failing);
         }
-        tokio::time::sleep(PAUSE).await;
+        Ok(Observed::Pending(failing.join("\n")))
+    });
+    let names = healthy.await?.map_err(|late| {
+        Failure::new(FailureKind::DeadlinePassed, "the jobs run, and are not healthy in Consul")
+            .detail("last seen", late.last_seen())
+            .hint("`meshlab status` and Consul's UI show every check")
+    })?;
+    if !names.is_empty() {
+        let took = started.elapsed();
+        reporter.report(Event::Jobs(JobEvent::HealthyInConsul { services: names.clone(), took }));
     }
+    Ok(names)
 }
 
 /// Waits until the load balancer has found the gateway, and the gateway a service: nginx asks Consul's DNS once a second.
-async fn until_the_door_opens(jobs: &Jobs, deadline: Instant) -> Result<()> {
+async fn wait_for_load_balancer(jobs: &Jobs, deadline: Deadline) -> Result<()> {
     /// The header that a proxy adds to what came from behind it.
     const FROM_UPSTREAM: &str = "x-envoy-upstream-service-time";
     let at = jobs.run.address().port(LOAD_BALANCER);
-    loop {
-        let observed = match http::request(Method::GET, at, "/", Vec::new(), LOOK).await {
-            Ok(answer) if answer.headers.contains_key(FROM_UPSTREAM) => return Ok(()),
-            Ok(answer) => format!("{}, from nobody behind it", answer.status),
-            Err(error) => error.to_string(),
-        };
-        if Instant::now() >= deadline {
-            let late = format!("the load balancer at {at} reaches no service through the API gateway");
-            return Err(Failure::new(FailureKind::DeadlinePassed, late)
-                .detail("last seen", observed)
-                .hint("`meshlab logs lb` shows what nginx says"));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+    let Ok(outcome) = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_, Infallible> {
+        Ok(match http::request(Method::GET, at, "/", Vec::new(), REQUEST_DEADLINE).await {
+            Ok(answer) if answer.headers.contains_key(FROM_UPSTREAM) => Observed::Ready(()),
+            Ok(answer) => Observed::Pending(format!("{}, from nobody behind it", answer.status)),
+            Err(error) => Observed::Pending(error.to_string()),
+        })
+    })
+    .await;
+    outcome.map_err(|late| {
+        let message = format!("the load balancer at {at} reaches no service through the API gateway");
+        Failure::new(FailureKind::DeadlinePassed, message)
+            .detail("last seen", late.last_seen())
+            .hint("`meshlab logs lb` shows what nginx says")
+    })
 }
 
 /// The names of the services that these jobs registered, and what fails of them.

@@ -1,19 +1,20 @@
 //! Collecting the hops of a call from everybody's logs: from where the logs ended before the call, until all are there.
 
-use std::time::{Duration, Instant};
+use std::convert::Infallible;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::Mutex;
 
 use super::hop::Hop;
 use super::tree::Trace;
 use crate::core::failure::Result;
+use crate::core::until::{Observed, until};
 use crate::machine::state::RunDir;
+use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::jobs::Jobs;
 use crate::mesh::logs::{Logs, Stream, Writer};
 use crate::mesh::vm::Component;
-
-/// The pause between two looks. An Envoy writes its lines out four times a second.
-const PAUSE: Duration = Duration::from_millis(25);
 
 /// The ends of all logs before a call.
 #[derive(Debug)]
@@ -38,26 +39,23 @@ impl Watch {
         Ok(Self { logs, streams })
     }
 
-    /// Reads on until `empty`, the trace of a call without any hop, is complete, or `patience` is over: then what is
+    /// Reads on until `empty`, the trace of a call without any hop, is complete, or the deadline passes: then what is
     /// missing is in the trace.
-    pub async fn collect(mut self, empty: Trace, patience: Duration) -> Result<Trace> {
-        let deadline = Instant::now() + patience;
-        let mut hops = Vec::new();
-        loop {
-            let late = Instant::now() >= deadline;
-            match self.look(&empty.request_id, &mut hops).await {
-                Err(failure) if late => return Err(failure),
+    pub async fn collect(self, empty: Trace, deadline: Duration) -> Result<Trace> {
+        let state = Mutex::new((self, Vec::new()));
+        let Ok(outcome) = until(deadline, API_POLL_INTERVAL, async || -> Result<_, Infallible> {
+            let (watch, hops) = &mut *state.lock().await;
+            Ok(match watch.look(&empty.request_id, hops).await {
+                Ok(()) => match empty.with(hops.clone()) {
+                    trace if trace.missing.is_empty() => Observed::Ready(trace),
+                    trace => Observed::Pending(Ok(trace)),
+                },
                 // Nomad may be busy; what was read stays read.
-                Err(_) => {}
-                Ok(()) => {
-                    let trace = empty.with(hops.clone());
-                    if late || trace.missing.is_empty() {
-                        return Ok(trace);
-                    }
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+                Err(failure) => Observed::Pending(Err(failure)),
+            })
+        })
+        .await;
+        outcome.or_else(|late| late.last.unwrap_or_else(|| Ok(empty.with(Vec::new()))))
     }
 
     async fn look(&mut self, request_id: &str, hops: &mut Vec<Hop>) -> Result<()> {
