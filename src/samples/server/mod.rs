@@ -29,7 +29,7 @@ use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 pub(super) use body::read_body;
 pub(super) use exchange::{Call, Exchange, micros_between, utc};
@@ -40,6 +40,7 @@ pub(super) use identity::{REQUEST_ID, TRACE_PARENT, X_INSTANCE};
 pub use log::Printer;
 pub(super) use reply::{GET, POST, Refusal, Reply};
 
+use crate::core::accept::accept;
 use crate::core::failure::{Failure, FailureKind, Result};
 use access::Access;
 use log::Log;
@@ -158,7 +159,7 @@ async fn accept_until<S: Service>(
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = accept(&listener, &slots) => if let Some((stream, peer, slot)) = accepted {
+            accepted = accept_slot(&listener, &slots) => if let Some((stream, peer, slot)) = accepted {
                 let (shared, stopping) = (Arc::clone(shared), stopping.clone());
                 connections.spawn(async move {
                     connection::serve(stream, peer, shared, stopping).await;
@@ -177,21 +178,13 @@ async fn accept_until<S: Service>(
 }
 
 /// The next connection, once there is room for it.
-async fn accept(
+async fn accept_slot(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, slot)),
-        Err(error) => {
-            // The client may be gone already. With no descriptors left, trying again at once would only burn time.
-            if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-                sleep(Duration::from_millis(50)).await;
-            }
-            None
-        }
-    }
+    let (stream, peer) = accept(listener).await;
+    Some((stream, peer, slot))
 }
 
 /// Looks once, and so has it begin to wait.

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::core::until::assert_soon;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -173,11 +174,7 @@ async fn a_reader_that_is_stuck_stops_nobody() {
     assert_eq!(dropped, 10_000 - 4096);
     drop(stuck);
     let lines = 1 + 4096 + 1;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while String::from_utf8_lossy(&written.lock().unwrap()).lines().count() < lines {
-        assert!(tokio::time::Instant::now() < deadline, "not written");
-        sleep(Duration::from_millis(5)).await;
-    }
+    assert_soon(|| String::from_utf8_lossy(&written.lock().unwrap()).lines().count() >= lines).await;
     assert_eq!(log.close().await, dropped);
     let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
     let told = written.lines().filter(|line| !line.starts_with('x')).collect::<Vec<_>>();
@@ -202,11 +199,7 @@ async fn what_a_reader_never_took_is_counted() {
     let log = Log::start(Box::new(move |_: &[u8]| answers.pop().unwrap())).unwrap();
     for count in 1..=2 {
         log.write(b"line\n");
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while log.dropped() < count {
-            assert!(tokio::time::Instant::now() < deadline, "not counted");
-            sleep(Duration::from_millis(1)).await;
-        }
+        assert_soon(|| log.dropped() >= count).await;
     }
     assert!(log.is_gone());
     assert_eq!(log.close().await, 2);
