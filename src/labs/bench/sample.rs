@@ -271,6 +271,7 @@ mod tests {
 
     use super::*;
     use crate::core::numbers::histogram::as_float;
+    use crate::core::until::assert_soon_blocking;
     use crate::machine::state::RUN_DIR_VARIABLE;
 
     struct Ended(Child);
@@ -315,10 +316,7 @@ mod tests {
         let sampler = Sampler::start(run.clone(), "me", Duration::from_mins(1)).await;
         // One that comes while the others are looked at.
         let busy = process(&run, "while :; do :; done", "busy");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while cpu_seconds(&busy.0) < 0.5 && Instant::now() < deadline {
-            std::thread::yield_now();
-        }
+        assert_soon_blocking(|| cpu_seconds(&busy.0) >= 0.5);
         let timeline = sampler.finish();
         let component = |name: &str| timeline.components.iter().find(|one| one.name == name);
         let (busy, idle) = (component("job/busy").unwrap(), component("job/idle").unwrap());
@@ -333,11 +331,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDir::new(Utf8Path::from_path(folder.path()).unwrap(), "127.0.0.1".parse().unwrap());
         let sampler = Sampler::start(run, "me", Duration::from_millis(300)).await;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !sampler.thread.is_finished() {
-            assert!(Instant::now() < deadline, "it looks on and on");
-            std::thread::yield_now();
-        }
+        assert_soon_blocking(|| sampler.thread.is_finished());
         assert!(sampler.finish().samples >= 1);
     }
 

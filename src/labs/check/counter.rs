@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
@@ -13,13 +13,12 @@ use super::Place;
 use super::admin::Admin;
 use crate::core::model::LabAddress;
 use crate::core::numbers::figure;
+use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::mesh::api::envoy;
 use crate::samples::load::Tally;
 
 /// How long Envoy may take to count what has already happened.
-const COUNTING: Duration = Duration::from_secs(3);
-
-const PAUSE: Duration = Duration::from_millis(10);
+const COUNT_GRACE: Duration = Duration::from_secs(3);
 
 /// A counter that has to grow while a check acts, by what the check does.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -178,26 +177,20 @@ impl<'a, S> Growth<'a, S> {
                 Amount::By(Answered { answered: value }) => answered(value)
                     .ok_or_else(|| format!("{}: no call was answered by {value:?}", counter.who))?,
             };
-            let deadline = Instant::now() + COUNTING;
-            loop {
+            let outcome = until(COUNT_GRACE, POLL_INTERVAL, async || -> Result<_, String> {
                 let grown = growth(before, &values(counter, self.place).await?);
-                let told =
-                    grown.iter().map(|grown| format!("+{}", figure::count(*grown))).collect::<Vec<_>>();
-                let told = told.join(", ");
-                if counter.is_enough(&grown, least) {
-                    evidence.push(format!("{}: {told} ({})", counter.who, counter.name));
-                    break;
-                }
-                if Instant::now() >= deadline {
-                    let each = if counter.each { " each" } else { "" };
-                    let least = figure::count(least);
-                    return Err(format!(
-                        "{}: {} grew by {told}, not by {least}{each}",
-                        counter.who, counter.name
-                    ));
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
+                let words: Vec<String> =
+                    grown.iter().map(|grown| format!("+{}", figure::count(*grown))).collect();
+                let words = words.join(", ");
+                let is_enough = counter.is_enough(&grown, least);
+                Ok(if is_enough { Observed::Ready(words) } else { Observed::Pending(words) })
+            });
+            let grown = outcome.await?.map_err(|late| {
+                let each = if counter.each { " each" } else { "" };
+                let (grown, least) = (late.last_seen(), figure::count(least));
+                format!("{}: {} grew by {grown}, not by {least}{each}", counter.who, counter.name)
+            })?;
+            evidence.push(format!("{}: {grown} ({})", counter.who, counter.name));
         }
         Ok(evidence)
     }

@@ -15,19 +15,22 @@ mod spread;
 mod stranger;
 mod tcp;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 use toml::Spanned;
 
 use super::table::{Misplaced, Table};
 use crate::core::model::call_path::{CallPath, PathQuery};
 use crate::core::model::{LabAddress, Port, Slug};
+use crate::core::until::{Deadline, Interval, MIN_PROBE_TIME, Observed, until};
 use crate::machine::Machine;
 use crate::machine::state::RunDir;
 use crate::mesh::api::consul::Consul;
@@ -36,13 +39,13 @@ use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 use crate::mesh::why;
 
 /// The pause between two looks grows from here ...
-const FIRST_PAUSE: Duration = Duration::from_millis(4);
+const FIRST_INTERVAL: Duration = Duration::from_millis(4);
 
 /// ... up to here.
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The first pause after a look that is drawn by lot. The pauses double without a limit, so the looks are few: seven in 30 s.
-const FIRST_PAUSE_OF_LOTS: Duration = Duration::from_millis(250);
+const FIRST_RANDOM_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The most that a look may take which is not repeated.
 const ONE_LOOK: Duration = Duration::from_secs(20);
@@ -208,31 +211,26 @@ impl Check {
         address: LabAddress,
         machine: &Machine,
         timeout: Duration,
-        mut waiting: impl FnMut(&str),
+        waiting: impl FnMut(&str),
     ) -> Verdict {
-        let deadline = Instant::now() + timeout;
-        let mut pauses = pauses(self.kind.is_random());
-        let mut last = String::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // Every check gets one whole look, however late.
-            let place = Place { address, machine, deadline: left.max(Duration::from_millis(100)) };
-            let look = tokio::time::timeout(place.deadline, self.kind.look(place)).await;
-            match look {
-                Ok(Ok(evidence)) => return Verdict::Holds { evidence },
-                Ok(Err(observed)) if observed == last => {}
-                Ok(Err(observed)) => {
-                    waiting(&observed);
-                    last = observed;
+        let deadline = Deadline::after(timeout);
+        let seen = Mutex::new((String::new(), waiting));
+        let probe = async || -> Result<_, Infallible> {
+            let place = Place { address, machine, deadline: deadline.left().max(MIN_PROBE_TIME) };
+            let look = self.kind.look(place).await;
+            if let Err(observed) = &look {
+                let (last, waiting) = &mut *seen.lock().await;
+                if last != observed {
+                    waiting(observed);
+                    last.clone_from(observed);
                 }
-                // What was seen before tells more than that this look took too long.
-                Err(_) if last.is_empty() => last = format!("no result within {timeout:?}"),
-                Err(_) => {}
             }
-            match pauses.next().filter(|pause| Instant::now() + *pause < deadline) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Verdict::Fails { observed: last },
-            }
+            Ok(Observed::from(look))
+        };
+        let Ok(outcome) = until(timeout, interval(self.kind.is_random()), probe).await;
+        match outcome {
+            Ok(evidence) => Verdict::Holds { evidence },
+            Err(late) => Verdict::Fails { observed: late.last_seen() },
         }
     }
 }
@@ -247,28 +245,34 @@ fn two_services(names: Spanned<Vec<Slug>>) -> Result<(Slug, Slug), Misplaced> {
 }
 
 /// The pauses between looks: doubling, and with a limit unless they are drawn by lot.
-fn pauses(of_lots: bool) -> impl Iterator<Item = Duration> {
-    let (first, longest) =
-        if of_lots { (FIRST_PAUSE_OF_LOTS, Duration::MAX) } else { (FIRST_PAUSE, LONGEST_PAUSE) };
-    std::iter::successors(Some(first), move |pause| Some(pause.saturating_mul(2).min(longest)))
+fn interval(is_random: bool) -> Interval {
+    if is_random {
+        Interval::doubling(FIRST_RANDOM_INTERVAL, Duration::MAX)
+    } else {
+        Interval::doubling(FIRST_INTERVAL, LONGEST_INTERVAL)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
 
-    #[test]
-    fn looks_at_lots_are_few_and_others_are_quick() {
-        let looks = |of_lots: bool| {
-            let mut left = Duration::from_secs(30);
-            let fits = pauses(of_lots).take_while(|pause| {
-                let fits = *pause < left;
-                left = left.saturating_sub(*pause);
-                fits
-            });
-            1 + fits.count()
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_lots_are_few_and_others_are_quick() {
+        let looks = async |is_random: bool| {
+            let mut looks = 0;
+            let probe = || {
+                looks += 1;
+                ready(Ok::<Observed<(), ()>, Infallible>(Observed::Pending(())))
+            };
+            let Ok(outcome) = until(Duration::from_secs(30), interval(is_random), probe).await;
+            assert!(outcome.is_err());
+            looks
         };
-        assert_eq!(looks(true), 7);
-        assert!((300..400).contains(&looks(false)), "{}", looks(false));
+        assert_eq!(looks(true).await, 7);
+        let quick = looks(false).await;
+        assert!((300..400).contains(&quick), "{quick}");
     }
 }
