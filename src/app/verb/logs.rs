@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Context, Run};
 use crate::app::ui::print_while_read;
@@ -33,11 +34,11 @@ impl Run for LogsArgs {
     }
 }
 
-/// The pause between two looks at logs that are followed.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often logs that are followed are read.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often a look is taken at whether a task runs elsewhere by now.
-const NEW_TASKS: Duration = Duration::from_secs(1);
+/// How often new tasks are looked for.
+const NEW_TASKS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is read of a log for its last lines: lines rarely reach this length, in bytes.
 const LINE: u64 = 512;
@@ -56,15 +57,17 @@ async fn run(args: &LogsArgs, settings: &Settings) -> Result<()> {
         return Ok(());
     }
     let mut looked = Instant::now();
+    let mut pace = interval(FOLLOW_INTERVAL);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while args.follow && run.exists() {
+        pace.tick().await;
         if !printer.print_new_lines().await? {
             return Ok(());
         }
-        if looked.elapsed() >= NEW_TASKS {
+        if looked.elapsed() >= NEW_TASKS_INTERVAL {
             printer.find_new_tasks(args.service.as_deref()).await;
             looked = Instant::now();
         }
-        tokio::time::sleep(LOOK).await;
     }
     Ok(())
 }

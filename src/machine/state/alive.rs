@@ -139,7 +139,7 @@ mod tests {
     #[ignore = "run by the test that kills it"]
     fn many_threads() {
         for _ in 0..200 {
-            std::thread::spawn(|| std::thread::sleep(Duration::from_secs(20)));
+            std::thread::spawn(|| std::thread::park_timeout(Duration::from_secs(20)));
         }
         writeln!(std::io::stdout(), "begun").unwrap();
         std::thread::sleep(Duration::from_secs(20));

@@ -1,7 +1,9 @@
 //! `meshlab bench --services`: what each of the lab's services costs, one after the other, on its own.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::convert::Infallible;
+use std::future::ready;
+use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -15,6 +17,7 @@ use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
 use crate::core::settings::Settings;
+use crate::core::until::{Deadline, Observed, TimedOut, until};
 use crate::labs::bench::plan::{Load, Seconds, Target};
 use crate::labs::bench::probe::probe;
 use crate::labs::bench::sample::Sampler;
@@ -30,14 +33,15 @@ use crate::mesh::vm::packages_file;
 const WARM_UP: Seconds = Seconds(1);
 
 /// For a service to answer after it was started again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_secs(30);
 
-const LOOK: Duration = Duration::from_secs(1);
+const REQUEST_DEADLINE: Duration = Duration::from_secs(1);
 
-const PAUSE: Duration = Duration::from_millis(5);
+/// The start is measured to this precision.
+const STARTUP_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Consul looks once a second.
-const BETWEEN_PROBES: Duration = Duration::from_millis(100);
+const MESH_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 const HEALTH: &str = "/health/state";
 
@@ -115,40 +119,40 @@ async fn start_again(nomad: &Nomad, run: &RunDir, service: &Service) -> Result<D
             .hint("`meshlab jobs list` shows why; `meshlab jobs start` starts what is missing")
     })?;
     nomad.restart(&before.allocation, &before.task).await?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut now: Option<TaskProcess> = None;
-    let mut observed = "its process goes on".to_owned();
-    while Instant::now() < deadline {
-        match &now {
-            None => {
-                now = process(run, service).filter(|now| now.member != before.member);
-            }
-            Some(now) => match http::get(service.address, HEALTH, LOOK).await {
-                Ok(_) => return since(now.member.start_ticks),
-                Err(error) => observed = error.to_string(),
-            },
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Err(Failure::new(
-        FailureKind::DeadlinePassed,
-        format!("{} does not answer {PATIENCE:?} after it was started again", service.component()),
-    )
-    .detail("at", format!("http://{}{HEALTH}", service.address))
-    .detail("last seen", observed)
-    .hint(format!("`meshlab logs {}` shows what it says", service.task)))
+    let deadline = Deadline::after(START_DEADLINE);
+    let late = |late: TimedOut<String>| {
+        Failure::new(
+            FailureKind::DeadlinePassed,
+            format!("{} does not answer {START_DEADLINE:?} after it was started again", service.component()),
+        )
+        .detail("at", format!("http://{}{HEALTH}", service.address))
+        .detail("last seen", late.last_seen())
+        .hint(format!("`meshlab logs {}` shows what it says", service.task))
+    };
+    let Ok(now) = until(deadline.left(), STARTUP_POLL_INTERVAL, || {
+        let now = process(run, service).filter(|now| now.member != before.member);
+        ready(Ok::<_, Infallible>(Observed::from(now.ok_or_else(|| "its process goes on".to_owned()))))
+    })
+    .await;
+    let now = now.map_err(late)?;
+    let took = until(deadline.left(), STARTUP_POLL_INTERVAL, async || -> Result<_> {
+        Ok(match http::get(service.address, HEALTH, REQUEST_DEADLINE).await {
+            Ok(_) => Observed::Ready(since(now.member.start_ticks)?),
+            Err(error) => Observed::Pending(error.to_string()),
+        })
+    });
+    took.await?.map_err(late)
 }
 
 /// Waits until a service answers as it should. One that calls others may have to wait for those that were started again
 /// before it: Envoy sends nobody to a service before Consul has seen it healthy.
 async fn answers_rightly(target: &Target) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match probe(target).await {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(BETWEEN_PROBES).await,
-            outcome => return outcome,
-        }
-    }
+    let probe = async || -> Result<_, Infallible> { Ok(Observed::from(probe(target).await)) };
+    let Ok(outcome) = until(START_DEADLINE, MESH_POLL_INTERVAL, probe).await;
+    outcome.map_err(|late| {
+        let silent = || Failure::new(FailureKind::DeadlinePassed, "the service does not answer");
+        late.last.unwrap_or_else(silent)
+    })
 }
 
 fn process(run: &RunDir, service: &Service) -> Option<TaskProcess> {

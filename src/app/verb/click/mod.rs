@@ -3,12 +3,14 @@
 mod trace;
 
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::{Context, Output, Run, parse};
 use crate::app::ui::{Cell, Look, Table};
@@ -17,6 +19,7 @@ use crate::core::http::{self, HttpRequest, HttpResponse};
 use crate::core::model::RuntimeKind;
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
+use crate::core::until::retry;
 use crate::labs::bench::plan::EXPRESSION;
 use crate::machine::state::RunDir;
 use crate::mesh::vm::LOAD_BALANCER;
@@ -63,13 +66,15 @@ pub(super) struct Click {
 /// Calls as often as asked. The second value fails if the last call did.
 async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
     let began = Instant::now();
-    let mut clicks = Vec::new();
-    for number in 0..args.count {
-        if number > 0 {
-            tokio::time::sleep(args.interval).await;
-        }
+    let clicks = Mutex::new(Vec::new());
+    retry(async || {
+        let mut clicks = clicks.lock().await;
         clicks.push(compute(&args.expression, settings, began).await);
-    }
+        let is_last = clicks.len() >= args.count as usize;
+        if is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(args.interval) }
+    })
+    .await;
+    let clicks = clicks.into_inner();
     let Some(last) = clicks.last() else { return Err(Failure::usage("nothing to do")) };
     let outcome = verdict(last, settings, &args.expression);
     let human = match (&outcome, clicks.as_slice()) {

@@ -82,6 +82,7 @@ mod tests {
     use std::pin::pin;
 
     use super::*;
+    use crate::core::until::assert_soon;
 
     fn shell(line: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -106,9 +107,7 @@ mod tests {
     /// Interrupts a child once there is a file.
     async fn stopped(line: &str, began: &Path, signal: u8, patience: Duration) -> Failure {
         let interruption = async {
-            while !began.exists() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+            assert_soon(|| began.exists()).await;
             Failure::new(FailureKind::Interrupted(signal), "interrupted")
         };
         see_through(shell(line), "it", &mut pin!(interruption), patience).await.unwrap_err()

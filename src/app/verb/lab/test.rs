@@ -1,6 +1,7 @@
 //! `meshlab lab test`: whether a lab keeps its promises. For each step: its checks fail before it and hold after it, and
 //! fail again once it is undone.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::LabId;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
+use crate::core::until::{Observed, until};
 use crate::labs::{Catalog, Lab, Session};
 use crate::machine::state::RunDir;
+use crate::mesh::api::API_POLL_INTERVAL;
 
 /// Test labs (for authors): the checks of each step fail before it, pass after it, and fail again after its reset
 #[derive(Debug, Args)]
@@ -38,9 +41,6 @@ impl Run for TestArgs {
         Ok(ExitCode::SUCCESS)
     }
 }
-
-/// The pause between two looks at a step that was undone.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Tests the labs that are named, else all. Progress of readers is not touched.
 async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
@@ -180,13 +180,15 @@ impl Tester<'_> {
 
     /// Looks until a check of a step does not hold any more, for as long as the step may take.
     async fn until_open(&self, index: usize) -> (bool, String) {
-        let deadline = Instant::now() + self.session.lab().steps[index].timeout;
-        loop {
-            let seen = told(self.session.first_open_check(index).await);
-            if !seen.0 || Instant::now() >= deadline {
-                return seen;
-            }
-            tokio::time::sleep(PAUSE).await;
+        let deadline = self.session.lab().steps[index].timeout;
+        let probe = async || -> Result<_, Infallible> {
+            let (holds, observed) = told(self.session.first_open_check(index).await);
+            Ok(if holds { Observed::Pending(observed) } else { Observed::Ready(observed) })
+        };
+        let Ok(outcome) = until(deadline, API_POLL_INTERVAL, probe).await;
+        match outcome {
+            Ok(observed) => (false, observed),
+            Err(late) => (true, late.last_seen()),
         }
     }
 
