@@ -1,4 +1,4 @@
-//! The structure that `src/lib.rs` draws, held against the imports: layers, circles, and the length of files.
+//! The structure that `src/lib.rs` draws, held against the imports: layers, circles, the length of files; and loops that sleep.
 //!
 //! There is no list of exceptions. Test code inside `src/` follows the same rules.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
@@ -6,6 +6,7 @@
 mod circles;
 mod names;
 mod paths;
+mod sleeps;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -129,6 +130,18 @@ fn no_modules_import_each_other_in_a_circle() {
         found.extend(circles::among(&imports, |file| circles::module_in(&folder, file)));
     }
     assert!(found.is_empty(), "{} circles of modules:{}", found.len(), lines(found));
+}
+
+/// Each wait has a deadline and keeps its last observation, because `core::until` is the only loop that sleeps.
+#[test]
+fn no_loop_sleeps_outside_the_helper() {
+    let sources = sources();
+    let others = sources.iter().filter(|(file, _)| *file != Path::new("src/core/until.rs"));
+    let found: Vec<String> = others
+        .flat_map(|(file, text)| sleeps::in_loops(text).into_iter().map(move |line| (file, line)))
+        .map(|(file, line)| format!("{}:{line}: a loop sleeps", file.display()))
+        .collect();
+    assert!(found.is_empty(), "{} loops sleep; use core::until:{}", found.len(), lines(found));
 }
 
 #[test]
