@@ -45,12 +45,12 @@ struct RawPort {
     #[serde(default)]
     udp: bool,
     #[serde(default)]
-    door: bool,
+    published: bool,
 }
 
 impl From<RawPort> for NeededPort {
     fn from(raw: RawPort) -> Self {
-        Self { port: raw.port.get(), purpose: raw.purpose, udp: raw.udp, door: raw.door }
+        Self { port: raw.port.get(), purpose: raw.purpose, udp: raw.udp, door: raw.published }
     }
 }
 

@@ -10,9 +10,9 @@ mod envoy;
 mod http;
 mod nomad;
 mod parsed;
+mod refused_without_certificate;
 mod renewed;
 mod spread;
-mod stranger;
 mod tcp;
 
 use std::convert::Infallible;
@@ -91,10 +91,10 @@ const KINDS: [(&str, ReadKind); 14] = [
     ("http", read::<http::Http>),
     ("mutual-tls", read::<envoy::MutualTls>),
     ("nomad-task", read::<nomad::Task>),
+    ("refused-without-certificate", read::<refused_without_certificate::RefusedWithoutCertificate>),
     ("renewed", read::<renewed::Renewed>),
     ("sidecar", read::<consul::Sidecar>),
     ("spread", read::<spread::Spread>),
-    ("stranger", read::<stranger::Stranger>),
     ("tcp-denied", read::<tcp::TcpDenied>),
     ("tcp-echo", read::<tcp::TcpEcho>),
     ("xds", read::<envoy::Xds>),
