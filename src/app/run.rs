@@ -11,7 +11,7 @@ use super::ui::{self, Console};
 use super::verb::{Context, Execution, Runnable};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::{Environment, Settings};
-use crate::machine::host::apart;
+use crate::machine::host::netns;
 use crate::machine::state::RunDir;
 
 /// Threads of the async runtime. Hashing and unpacking have threads of their own; these only move bytes.
@@ -72,9 +72,9 @@ fn execute(verb: Box<dyn Runnable>, settings: Settings, console: &Arc<Console>) 
 /// Executes this program again in the network namespace of the running lab, if that has its own and this process is not
 /// in it.
 fn enter_lab_netns(settings: &Settings) -> Result<()> {
-    let state = RunDir::of(settings).load();
-    let Some(process) = state.as_ref().and_then(apart::door_to) else { return Ok(()) };
-    let again = settings.re_exec()?;
-    apart::enter(process)?;
-    match apart::start_anew(again)? {}
+    let Some(state) = RunDir::of(settings).load() else { return Ok(()) };
+    let Some(process) = netns::process_in(&state) else { return Ok(()) };
+    let again = settings.re_exec(state.runtime)?;
+    netns::enter(process)?;
+    match netns::re_exec(again)? {}
 }

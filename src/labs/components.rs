@@ -1,12 +1,12 @@
-//! What a lab is given: tools, packages, and a place to run.
+//! What a lab needs, provisioned.
 
 use camino::Utf8PathBuf;
 
 use crate::artifacts::tool::InstalledTool;
-use crate::machine::docker::{Daemon, Plan};
+use crate::machine::LoadedImages;
 use crate::mesh::vm::Package;
 
-/// The provisioned tools that a lab's commands find.
+/// The provisioned tools and packages of a lab.
 #[derive(Debug, Clone, Default)]
 pub struct Components {
     /// Folders for PATH, first wins.
@@ -17,21 +17,6 @@ pub struct Components {
     pub packages: Vec<Package>,
     /// The tools that it serves whole.
     pub runtimes: Vec<InstalledTool>,
-    /// Where all of it runs.
-    pub place: Place,
-}
-
-/// Where a lab runs, with what that needs.
-#[derive(Debug, Clone, Default)]
-pub enum Place {
-    /// As processes of this machine.
-    #[default]
-    Host,
-    /// As containers.
-    Docker {
-        /// The daemon that keeps them.
-        daemon: Box<Daemon>,
-        /// What they are made of.
-        plan: Box<Plan>,
-    },
+    /// The images of its containers, where it runs in containers.
+    pub images: LoadedImages,
 }

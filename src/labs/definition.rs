@@ -6,9 +6,10 @@ use super::check::Check;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, EnvironmentSpec, FileName, LabId, Network, Slug, StepId};
 use crate::core::nearest::nearest;
-use crate::machine::ServiceSpec;
+use crate::core::settings::Dirs;
 use crate::machine::ports::NeededPort;
 use crate::machine::state::readiness::Readiness;
+use crate::machine::{LabNeeds, Role, ServiceSpec};
 use crate::mesh::vm::Component;
 
 /// A lab, valid throughout.
@@ -93,6 +94,8 @@ pub struct RunAction {
 pub struct ServiceAction {
     /// The component's name, unique in the lab.
     pub name: Slug,
+    /// The tool that it runs: its image in containers, and its version in `status`.
+    pub tool: Option<ArtifactName>,
     /// What makes it ready.
     pub ready: Readiness,
     /// Where it answers, for `status`.
@@ -104,6 +107,7 @@ impl ServiceAction {
     pub(super) fn spec(&self, command: &str) -> ServiceSpec {
         ServiceSpec {
             name: self.name.to_string(),
+            role: Role::LabService { tool: self.tool.clone() },
             command: command.to_owned(),
             listens: self.listens.clone(),
             ready: self.ready.clone(),
@@ -147,13 +151,25 @@ impl Lab {
         })
     }
 
-    /// Whether its tasks may have networks of their own.
-    pub fn has_networks(&self) -> bool {
-        self.environment.as_ref().is_some_and(|spec| spec.network == Network::Bridge)
+    /// The network modes that its Nomad tasks may use.
+    pub fn network(&self) -> Network {
+        self.environment.as_ref().map(|environment| environment.network).unwrap_or_default()
     }
 
-    /// The names of all that it starts and leaves in the background.
-    pub fn components(&self) -> Vec<String> {
+    /// What it needs of the backend that it runs on.
+    pub fn needs(&self, dirs: &Dirs) -> LabNeeds {
+        LabNeeds {
+            lab: self.id.clone(),
+            tools: self.tools.clone(),
+            components: self.components(),
+            ports: self.ports.clone(),
+            network: self.network(),
+            store: dirs.cache.clone(),
+        }
+    }
+
+    /// The names of all components that it starts.
+    fn components(&self) -> Vec<String> {
         let of_environment = self.environment.iter().flat_map(|_| Component::ALL);
         let services = self.steps.iter().flat_map(|step| &step.actions).filter_map(|action| match action {
             Action::Run(RunAction { service: Some(service), .. }) => Some(service.name.to_string()),

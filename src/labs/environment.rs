@@ -2,9 +2,9 @@
 
 use camino::Utf8PathBuf;
 
-use crate::core::settings::{Dirs, INSIDE_VARIABLE};
+use crate::core::settings::Dirs;
 use crate::machine::state::RunDir;
-use crate::machine::{CommandEnvironment, WIDTH_VARIABLE, at_home};
+use crate::machine::{CommandEnvironment, WIDTH_VARIABLE};
 use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 
 /// The environment of a lab's commands: the lab's PATH and addresses, meshlab's folders, and nothing of the user's.
@@ -32,13 +32,6 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("MESHLAB_CONFIG_DIR", dirs.config.to_string()),
     ];
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The same inside the machine of a lab's containers.
-pub fn inside_environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
-    let mut environment = environment(run, path, dirs);
-    environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
-    at_home(environment, run)
 }
 
 /// The tokens of a lab that has some, for commands that a person would type.

@@ -50,7 +50,7 @@ struct RawPort {
 
 impl From<RawPort> for NeededPort {
     fn from(raw: RawPort) -> Self {
-        Self { port: raw.port.get(), purpose: raw.purpose, udp: raw.udp, door: raw.published }
+        Self { port: raw.port.get(), purpose: raw.purpose, udp: raw.udp, published: raw.published }
     }
 }
 
@@ -100,7 +100,7 @@ fn read<'a>(
     if steps.is_empty() {
         return Err(Misplaced::new(&(0..0), "expected at least one [[step]]"));
     }
-    let mut reader = StepReader::new(environment.is_some());
+    let mut reader = StepReader::new(environment.is_some(), &raw.tools);
     let steps = steps.into_iter().map(|step| reader.step(step)).collect::<Result<_, _>>()?;
     reader.finish()?;
     let of_components = Component::ALL.into_iter().flat_map(Component::ports);

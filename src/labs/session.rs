@@ -1,23 +1,21 @@
-//! A lab at work: its folder, its components, and the reporter of its events.
+//! A running lab: its folder, its components, and its reporter.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
 use super::Lab;
-use super::components::{Components, Place};
-use super::environment::{environment, inside_environment, secret_environment};
+use super::components::Components;
+use super::environment::{environment, secret_environment};
 use crate::artifacts::work::blocking;
 use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{LabAddress, RuntimeKind};
+use crate::core::model::LabAddress;
 use crate::core::settings::Dirs;
-use crate::machine::docker::Containers;
-use crate::machine::host::{Host, apart};
-use crate::machine::state::readiness::Readiness;
 use crate::machine::state::{RunDir, RunState};
-use crate::machine::{Machine, Runtime, ServiceSpec, ports};
-use crate::mesh::vm::{Component, Vm, copy_of_this_program, packed_runtimes};
+use crate::machine::{Backend, LoadedImages, Machine, ServiceSpec, Site, ports};
+use crate::mesh::vm::{Component, Vm, packed_runtimes};
 
 /// A lab that is running.
 pub struct Session {
@@ -28,133 +26,106 @@ pub struct Session {
     pub(super) reporter: SharedReporter,
 }
 
+/// Where a session runs, and its reporter.
+#[derive(Clone, Copy)]
+pub(super) struct SessionPlace<'a> {
+    pub(super) run: &'a RunDir,
+    pub(super) backend: &'a Arc<dyn Backend>,
+    pub(super) dirs: &'a Dirs,
+    pub(super) reporter: &'a SharedReporter,
+}
+
 impl Session {
-    /// Makes the lab's folder, its files and its PATH. No component runs yet.
-    pub async fn prepare(
-        lab: Lab,
-        run: &RunDir,
-        components: Components,
-        dirs: &Dirs,
-        reporter: SharedReporter,
-    ) -> Result<Self> {
-        run.create()?;
-        let own = match &components.place {
-            Place::Host => std::env::current_exe()
-                .map_err(|error| Failure::failed("cannot find this program").seen(&error))?,
-            Place::Docker { .. } => copy_of_this_program(run)?.into_std_path_buf(),
-        };
-        fs::os::unix::fs::symlink(own, run.bin().join("meshlab"))?;
-        let mut state =
-            RunState::new(lab.id.clone(), run.address(), components.path.clone(), components.tools.clone());
+    pub(super) async fn begin(lab: Lab, at: SessionPlace<'_>, components: Components) -> Result<Self> {
+        at.run.create()?;
+        fs::os::unix::fs::symlink(at.backend.program()?, at.run.bin().join("meshlab"))?;
+        let (path, tools) = (components.path.clone(), components.tools.clone());
+        let mut state = RunState::new(lab.id.clone(), at.backend.kind(), at.run.address(), path, tools);
         state.environment.clone_from(&lab.environment);
-        lay_down(&lab, run, &mut state)?;
-        Self::over(lab, run, state, components, dirs, reporter).await
+        write_files(&lab, at.run, &mut state)?;
+        Self::over(lab, at, state, components).await
     }
 
-    /// A session over what an earlier meshlab left running.
-    pub async fn resume(
-        lab: Lab,
-        run: &RunDir,
-        components: Components,
-        dirs: &Dirs,
-        reporter: SharedReporter,
-    ) -> Result<Self> {
-        let mut state = recorded(run)?;
-        // Its author may have added some since. What a reader changed or removed stays so.
-        lay_down(&lab, run, &mut state)?;
-        Self::over(lab, run, state, components, dirs, reporter).await
+    pub(super) async fn resume(lab: Lab, at: SessionPlace<'_>, components: Components) -> Result<Self> {
+        let mut state = recorded(at.run)?;
+        // The lab may have new files since it started. A file that the reader changed or removed stays so.
+        write_files(&lab, at.run, &mut state)?;
+        Self::over(lab, at, state, components).await
     }
 
-    /// The same, to look only: nothing on disk is touched, and another meshlab may be at work here.
-    pub async fn observe(
-        lab: Lab,
-        run: &RunDir,
-        components: Components,
-        dirs: &Dirs,
-        reporter: SharedReporter,
-    ) -> Result<Self> {
-        Self::of(lab, run, recorded(run)?, None, components.place, dirs, reporter).await
+    pub(super) async fn observe(lab: Lab, at: SessionPlace<'_>, components: Components) -> Result<Self> {
+        let state = recorded(at.run)?;
+        Self::of(lab, at, state, None, components.images).await
     }
 
     async fn over(
         lab: Lab,
-        run: &RunDir,
+        at: SessionPlace<'_>,
         mut state: RunState,
         components: Components,
-        dirs: &Dirs,
-        reporter: SharedReporter,
     ) -> Result<Self> {
-        let is_apart = apart::is_inside();
-        state.network = if is_apart { apart::own_network() } else { None };
-        // The intent first: whatever comes to be below the folder is known to belong to a lab.
-        run.save(&state)?;
-        if is_apart {
-            apart::shorten(run)?;
-        }
+        state.network = at.backend.netns();
+        // The record comes first: everything in the folder then belongs to a known lab.
+        at.run.save(&state)?;
         let vm = match &lab.environment {
             Some(spec) => {
                 let runtimes = components.runtimes;
                 if !runtimes.is_empty() {
-                    reporter.report(Event::Runtime(RuntimeEvent::PackingRuntimes));
+                    at.reporter.report(Event::Runtime(RuntimeEvent::PackingRuntimes));
                 }
-                let at = run.clone();
-                let runtimes = blocking(move || packed_runtimes(&at, &runtimes)).await?;
-                Some(Vm::prepare(run.clone(), spec.clone(), &components.packages, &runtimes)?)
+                let run = at.run.clone();
+                let runtimes = blocking(move || packed_runtimes(&run, &runtimes)).await?;
+                let (placement, spec) = (at.backend.placement(), spec.clone());
+                Some(Vm::prepare(at.run.clone(), placement, spec, &components.packages, &runtimes)?)
             }
             None => None,
         };
-        let mut session = Self::of(lab, run, state, vm, components.place, dirs, reporter).await?;
-        if is_apart {
-            session.open_doors().await?;
-        }
+        let mut session = Self::of(lab, at, state, vm, components.images).await?;
+        session.publish_ports().await?;
         Ok(session)
     }
 
-    /// Has the ports of a lab with a network of its own lead there from outside as well.
-    async fn open_doors(&mut self) -> Result<()> {
-        const NAME: &str = "doors";
-        /// Nobody else's.
-        const BELL: u16 = 8099;
-        const PATIENCE: Duration = Duration::from_secs(10);
-        if self.machine.is_alive(NAME).await {
+    /// Makes the lab's ports reachable from outside, where that takes a component.
+    async fn publish_ports(&mut self) -> Result<()> {
+        const DEADLINE: Duration = Duration::from_secs(10);
+        let Some(spec) = self.machine.backend().port_forwarder(&self.lab.ports) else { return Ok(()) };
+        if self.machine.is_alive(&spec.name).await {
             return Ok(());
         }
-        let ports: Vec<String> = self.lab.ports.iter().map(|port| port.port.to_string()).collect();
-        let ready = Readiness::Tcp { port: BELL };
-        let spec = ServiceSpec {
-            name: NAME.to_owned(),
-            command: format!("meshlab svc doors --of {} --ready {BELL} {}", self.address, ports.join(" ")),
-            listens: Vec::new(),
-            ready: ready.clone(),
-        };
+        let (name, ready) = (spec.name.clone(), spec.ready.clone());
         self.machine.start(&[spec]).await?;
-        self.machine.await_ready(NAME, &ready, PATIENCE).await.map(drop)
+        self.machine.await_ready(&name, &ready, DEADLINE).await.map(drop)
     }
 
     async fn of(
         lab: Lab,
-        run: &RunDir,
+        at: SessionPlace<'_>,
         state: RunState,
         vm: Option<Vm>,
-        place: Place,
-        dirs: &Dirs,
-        reporter: SharedReporter,
+        images: LoadedImages,
     ) -> Result<Self> {
-        let runtime: Box<dyn Runtime> = match place {
-            Place::Host => Box::new(Host::new(run.clone(), environment(run, &state.path, dirs))),
-            Place::Docker { daemon, plan } => {
-                let environment = inside_environment(run, &state.path, dirs);
-                Box::new(Box::pin(Containers::new(*daemon, run.clone(), *plan, environment)).await?)
-            }
-        };
-        let mut machine = Machine::new(run.clone(), state, runtime);
+        let SessionPlace { run, backend, dirs, reporter } = at;
+        let environment = environment(run, &state.path, dirs);
+        let site = Site { needs: lab.needs(dirs), images, environment };
+        backend.prepare(&site).await?;
+        let mut machine = Machine::new(run.clone(), state, Arc::clone(backend), site);
         machine.set_secrets(secret_environment(run));
-        Ok(Self { lab, address: run.address(), machine, vm, reporter })
+        Ok(Self { lab, address: run.address(), machine, vm, reporter: reporter.clone() })
+    }
+
+    /// Starts the whole environment, in the order in which components need each other. Returns whether anything had to be
+    /// started.
+    pub async fn bring_up_all(&mut self, patience: Duration) -> Result<bool> {
+        let mut changed = false;
+        for together in Component::ALL.chunk_by(|_, next| !next.comes_last()) {
+            changed |= self.bring_up(together, patience).await?;
+        }
+        Ok(changed)
     }
 
     /// Starts those of these components that do not run, side by side, and waits until all are ready. Says whether
     /// anything had to be started.
-    pub async fn bring_up(&mut self, components: &[Component], patience: Duration) -> Result<bool> {
+    async fn bring_up(&mut self, components: &[Component], patience: Duration) -> Result<bool> {
         let started = Instant::now();
         let mut missing = Vec::new();
         for component in components {
@@ -165,7 +136,7 @@ impl Session {
                 if *component != Component::Nomad {
                     self.machine.stop(&spec.name).await?;
                 }
-                if RuntimeKind::of(self.address) == RuntimeKind::Host {
+                if self.machine.backend().placement().shares_ports {
                     ports::require_free(self.address, &component.ports())?;
                 }
                 missing.push(spec);
@@ -228,7 +199,7 @@ impl Session {
 }
 
 /// Writes those of the lab's files that were not written before.
-fn lay_down(lab: &Lab, run: &RunDir, state: &mut RunState) -> Result<()> {
+fn write_files(lab: &Lab, run: &RunDir, state: &mut RunState) -> Result<()> {
     for (name, text) in &lab.files {
         if !state.files.contains(name) {
             fs::write(run.work().join(name.as_str()), text)?;

@@ -104,7 +104,7 @@ mod tests {
         }
         let run = RunDir::new(folder, LabAddress::DEFAULT);
         run.create().unwrap();
-        run.save(&RunState::new(lab.id.clone(), run.address(), Vec::new(), Vec::new())).unwrap();
+        run.save(&RunState::on_host(lab.id.as_str(), run.address(), &[])).unwrap();
         let load = || Standing::load(&run, Progress::load(folder, &lab.id));
         let mut standing = load();
         assert!(!standing.is_begun());

@@ -18,8 +18,8 @@ pub struct NeededPort {
     pub purpose: String,
     /// Whether UDP is needed as well.
     pub udp: bool,
-    /// Whether a person wants to reach it, so that a lab of containers publishes it on this machine's loopback.
-    pub door: bool,
+    /// Whether people use it from outside: a lab of containers publishes it on this machine's loopback.
+    pub published: bool,
 }
 
 /// A port that is taken.
@@ -148,7 +148,7 @@ mod tests {
     use crate::core::until::assert_soon_blocking;
 
     fn needed(port: u16, udp: bool) -> [NeededPort; 1] {
-        [NeededPort { port, purpose: "Consul's HTTP API".to_owned(), udp, door: true }]
+        [NeededPort { port, purpose: "Consul's HTTP API".to_owned(), udp, published: true }]
     }
 
     #[test]

@@ -44,6 +44,15 @@ pub(super) fn group_members(leader: i32, started: u64) -> Result<Vec<Member>> {
     Ok(members.map(|stat| Member { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm }).collect())
 }
 
+/// The live processes of a session.
+pub(super) fn session_members(leader: i32) -> Result<Vec<Member>> {
+    let processes = procfs::process::all_processes()
+        .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
+    let stats = processes.flatten().filter_map(|process| process.stat().ok());
+    let members = stats.filter(|stat| stat.session == leader && !has_ended(stat));
+    Ok(members.map(|stat| Member { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm }).collect())
+}
+
 /// Every live process that carries the lab's mark, is in a process group that the state records, or writes to a log of
 /// the lab.
 ///

@@ -1,13 +1,16 @@
 //! The lab on one address: what runs there is recorded before it starts, and found again by the next meshlab.
 
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
-use super::{CommandEnvironment, OutputLine, Runtime, ServiceSpec};
+use super::backend::{Backend, ServiceSpec, Site};
+use super::output::OutputLine;
+use super::variables::CommandEnvironment;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::ByteSize;
 use crate::machine::state::{RunDir, RunState, ServiceRecord};
@@ -22,7 +25,8 @@ pub struct Machine {
     state: RunState,
     /// Tokens: for commands in the foreground only, never for what stays and starts other programs.
     secrets: CommandEnvironment,
-    runtime: Box<dyn Runtime>,
+    backend: Arc<dyn Backend>,
+    site: Site,
 }
 
 /// How a command ended.
@@ -35,9 +39,14 @@ pub struct Finished {
 }
 
 impl Machine {
-    /// A lab whose folder exists, with what is recorded of it.
-    pub fn new(run: RunDir, state: RunState, runtime: Box<dyn Runtime>) -> Self {
-        Self { run, state, secrets: CommandEnvironment::new(), runtime }
+    /// A lab whose folder exists, with its recorded state, on a backend that is prepared for it.
+    pub fn new(run: RunDir, state: RunState, backend: Arc<dyn Backend>, site: Site) -> Self {
+        Self { run, state, secrets: CommandEnvironment::new(), backend, site }
+    }
+
+    /// Where its components run.
+    pub fn backend(&self) -> &dyn Backend {
+        self.backend.as_ref()
     }
 
     /// Variables for commands in the foreground.
@@ -67,6 +76,7 @@ impl Machine {
             self.state.services.retain(|record| record.name != spec.name);
             self.state.services.push(ServiceRecord {
                 name: spec.name.clone(),
+                role: spec.role.clone(),
                 command: spec.command.clone(),
                 listens: spec.listens.clone(),
                 ready: spec.ready.clone(),
@@ -74,7 +84,7 @@ impl Machine {
             });
         }
         self.run.save(&self.state)?;
-        let started = join_all(specs.iter().map(|spec| self.runtime.start(spec))).await;
+        let started = join_all(specs.iter().map(|spec| self.backend.start(&self.site, spec))).await;
         let mut outcome = Ok(());
         for (spec, started) in specs.iter().zip(started) {
             match started {
@@ -95,14 +105,14 @@ impl Machine {
     /// Ends a component, whoever started it, and returns once nothing of it is left.
     pub async fn stop(&self, service: &str) -> Result<()> {
         match self.record(service) {
-            Some(record) => self.runtime.stop(record).await,
+            Some(record) => self.backend.stop(record).await,
             None => Ok(()),
         }
     }
 
     /// How a component ended, if it has.
     pub async fn ended(&self, service: &str) -> Option<String> {
-        self.runtime.ended(self.record(service)?).await
+        self.backend.ended(self.record(service)?).await
     }
 
     /// Runs a command line to its end and hands over each line as it comes.
@@ -126,7 +136,7 @@ impl Machine {
             last.clone_from(&next.text);
             on_line(next);
         };
-        let run = self.runtime.execute(line, &self.secrets, &mut counted);
+        let run = self.backend.execute(&self.site, line, &self.secrets, &mut counted);
         let limited = async {
             tokio::select! {
                 biased;
@@ -170,32 +180,36 @@ mod tests {
 
     use super::*;
     use crate::core::model::LabAddress;
-    use crate::machine::scripted::Fake;
+    use crate::machine::role::Role;
+    use crate::machine::scripted::{Scripted, site};
     use crate::machine::state::readiness::Readiness;
 
     fn spec(name: &str) -> ServiceSpec {
         ServiceSpec {
             name: name.to_owned(),
+            role: Role::default(),
             command: format!("{name} --serve"),
             listens: Vec::new(),
-            // Nobody is there.
+            // Nothing listens there.
             ready: Readiness::Tcp { port: 1 },
         }
     }
 
-    fn machine(temporary: &tempfile::TempDir, script: Fake) -> Machine {
+    fn machine(temporary: &tempfile::TempDir, script: Scripted) -> Machine {
         let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), LabAddress::DEFAULT);
         run.create().unwrap();
-        let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
-        Machine::new(run.clone(), state, Box::new(Fake { run: Some(run), ..script }))
+        let state = RunState::on_host("1-x", LabAddress::DEFAULT, &[]);
+        Machine::new(run.clone(), state, Arc::new(Scripted { run: Some(run), ..script }), site("1-x"))
     }
 
     #[tokio::test]
     async fn what_starts_is_recorded_before_and_after_also_beside_one_that_does_not() {
         let temporary = tempfile::tempdir().unwrap();
-        let script =
-            Fake { broken: BTreeMap::from([("b".into(), "no such image".into())]), ..Fake::default() };
-        let asked = script.asked.clone();
+        let script = Scripted {
+            broken: BTreeMap::from([("b".into(), "no such image".into())]),
+            ..Scripted::default()
+        };
+        let asked = script.calls.clone();
         let mut machine = machine(&temporary, script);
         let failure = machine.start(&[spec("a"), spec("b"), spec("c")]).await.unwrap_err();
         assert_eq!(failure.message(), "no such image");
@@ -211,8 +225,10 @@ mod tests {
     #[tokio::test]
     async fn one_that_ends_is_not_waited_for_and_its_last_words_are_told() {
         let temporary = tempfile::tempdir().unwrap();
-        let script =
-            Fake { ended: BTreeMap::from([("a".into(), "exit status: 3".into())]), ..Fake::default() };
+        let script = Scripted {
+            ended: BTreeMap::from([("a".into(), "exit status: 3".into())]),
+            ..Scripted::default()
+        };
         let mut machine = machine(&temporary, script);
         machine.start(&[spec("a")]).await.unwrap();
         std::fs::write(machine.run().log("a"), "[DEBUG] x\nno such file\n").unwrap();
@@ -227,8 +243,8 @@ mod tests {
     async fn a_command_gets_secrets_and_a_deadline() {
         let temporary = tempfile::tempdir().unwrap();
         let lines = vec!["one".to_owned(), "two".to_owned()];
-        let script = Fake { commands: BTreeMap::from([("list".into(), lines)]), ..Fake::default() };
-        let asked = script.asked.clone();
+        let script = Scripted { commands: BTreeMap::from([("list".into(), lines)]), ..Scripted::default() };
+        let asked = script.calls.clone();
         let mut machine = machine(&temporary, script);
         machine.set_secrets(CommandEnvironment::from([("TOKEN".into(), "x".into())]));
         let deadline = Duration::from_millis(50);
@@ -245,7 +261,7 @@ mod tests {
     async fn a_command_that_goes_astray_is_stopped() {
         let temporary = tempfile::tempdir().unwrap();
         let lines = vec!["x".repeat(MOST_OUTPUT / 2); 3];
-        let script = Fake { commands: BTreeMap::from([("yes".into(), lines)]), ..Fake::default() };
+        let script = Scripted { commands: BTreeMap::from([("yes".into(), lines)]), ..Scripted::default() };
         let machine = machine(&temporary, script);
         let mut seen = 0;
         let stopped = machine.execute("yes", Duration::from_mins(1), |_| seen += 1).await.unwrap_err();

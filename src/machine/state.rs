@@ -17,6 +17,8 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{EnvironmentSpec, FileName, LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
 use crate::core::until::{Observed, POLL_INTERVAL, until};
+use crate::machine::placement::Placement;
+use crate::machine::role::Role;
 use crate::machine::state::alive::{is_running, lives};
 use crate::machine::state::readiness::Readiness;
 
@@ -49,7 +51,7 @@ pub struct RunState {
     pub lab: LabId,
     /// Where it listens.
     pub address: LabAddress,
-    /// How its components run.
+    /// The backend that it runs on.
     pub runtime: RuntimeKind,
     /// Folders of the tools' commands where the lab's commands run, first wins.
     pub path: Vec<Utf8PathBuf>,
@@ -75,6 +77,9 @@ pub struct RunState {
 pub struct ServiceRecord {
     /// Its name, unique in the lab.
     pub name: String,
+    /// What it is in the lab.
+    #[serde(default)]
+    pub role: Role,
     /// The command line as shown.
     pub command: String,
     /// Where it answers, for `status`.
@@ -139,6 +144,11 @@ impl RunDir {
     /// The folder itself.
     pub fn root(&self) -> &Utf8Path {
         &self.root
+    }
+
+    /// The state folder that it is in.
+    pub fn state_dir(&self) -> &Utf8Path {
+        self.root.ancestors().nth(2).unwrap_or(&self.root)
     }
 
     /// The address it belongs to.
@@ -289,6 +299,7 @@ impl RunState {
     /// A lab about to start, with nothing started yet.
     pub fn new(
         lab: LabId,
+        runtime: RuntimeKind,
         address: LabAddress,
         path: Vec<Utf8PathBuf>,
         tools: Vec<(String, String)>,
@@ -297,7 +308,7 @@ impl RunState {
             schema: SCHEMA,
             lab,
             address,
-            runtime: RuntimeKind::of(address),
+            runtime,
             path,
             tools,
             files: Vec::new(),
@@ -306,6 +317,17 @@ impl RunState {
             environment: None,
             network: None,
         }
+    }
+
+    /// A lab about to start on the host.
+    #[cfg(test)]
+    pub(crate) fn on_host(lab: &str, address: LabAddress, tools: &[(String, String)]) -> Self {
+        Self::new(lab.parse().unwrap(), RuntimeKind::Host, address, Vec::new(), tools.to_vec())
+    }
+
+    /// Where the lab is in the network.
+    pub fn placement(&self) -> Placement {
+        Placement::of(self.runtime, self.address)
     }
 }
 
@@ -328,7 +350,7 @@ mod tests {
         let run = run_dir(&temporary);
         let lock = run.lock().await.unwrap();
         run.create().unwrap();
-        let state = RunState::new("1-x".parse().unwrap(), LabAddress::DEFAULT, vec![], vec![]);
+        let state = RunState::on_host("1-x", LabAddress::DEFAULT, &[]);
         run.save(&state).unwrap();
         assert_eq!(run.load().unwrap().lab, state.lab);
         assert_eq!(RunDir::all(Utf8Path::from_path(temporary.path()).unwrap()).unwrap().len(), 1);

@@ -6,9 +6,9 @@ use url::Url;
 
 use super::{GlobalArgs, call};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{LabAddress, RuntimeKind};
+use crate::core::model::LabAddress;
 use crate::core::settings::{Dirs, Environment, INSIDE_VARIABLE, RuntimeChoice, Settings};
-use crate::machine::state::RunDir;
+use crate::machine::choose;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,15 +65,8 @@ pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Se
     };
     let runtime = runtime.unwrap_or(RuntimeChoice::Auto);
     let given = flags.address.or(address).or(file.address);
-    let address = given.unwrap_or_else(|| usual_address(runtime, &dirs));
-    if let Some(kind) = runtime.kind()
-        && kind != RuntimeKind::of(address)
-    {
-        return Err(Failure::usage(format!("{address} is no address for --runtime {kind}")).hint(format!(
-            "leave --runtime out, or give an address such as {}",
-            kind.default_address().alternative()
-        )));
-    }
+    let address = given.unwrap_or_else(|| choose::usual_address(runtime, &dirs.state));
+    choose::require_address(runtime, address)?;
     Ok(Settings {
         dirs,
         offline: flags.offline || environment.flag("MESHLAB_OFFLINE")?.or(file.offline).unwrap_or(false),
@@ -94,13 +87,6 @@ pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Se
         environment,
         invocation: call::of_process(flags),
     })
-}
-
-/// Where a lab runs that was given no address; if none does, where one would.
-fn usual_address(runtime: RuntimeChoice, dirs: &Dirs) -> LabAddress {
-    let runs = |kind: &RuntimeKind| RunDir::new(&dirs.state, kind.default_address()).exists();
-    let kind = runtime.kind().or_else(|| [RuntimeKind::Docker, RuntimeKind::Host].into_iter().find(runs));
-    kind.unwrap_or(RuntimeKind::Host).default_address()
 }
 
 const DEFAULT_JOBS: usize = 4;
@@ -201,7 +187,8 @@ mod tests {
             environment,
         )
         .unwrap();
-        let command = settings.subcommand(&["lab", "test", "3-x"]).unwrap();
+        let command =
+            settings.subcommand(RuntimeChoice::Host.kind().unwrap(), &["lab", "test", "3-x"]).unwrap();
         let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();
         assert_eq!(
             words,

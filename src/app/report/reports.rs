@@ -11,7 +11,7 @@ use crate::core::failure::Result;
 use crate::core::page::{ReportFile, ReportFormat};
 use crate::core::settings::Settings;
 use crate::labs::Lab;
-use crate::machine::host::apart;
+use crate::machine::host::netns;
 
 const FORMATS: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json, ReportFormat::Xml];
 
@@ -25,7 +25,7 @@ pub struct Reports {
 impl Reports {
     /// Nothing is written yet, but what cannot be written is told.
     pub fn new(paths: &[Utf8PathBuf], settings: &Settings) -> Result<Self> {
-        let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, apart::outside);
+        let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, netns::outside);
         Ok(Self { files: paths.iter().map(file).collect::<Result<_>>()?, recorder: None })
     }
 

@@ -9,7 +9,6 @@ use clap::Args;
 use fs_err as fs;
 use serde_json::json;
 
-use super::runtime::docker_host;
 use super::{Context, Output, Run};
 use crate::app::ui::{Look, Table};
 use crate::artifacts::source::{apt, go};
@@ -19,6 +18,7 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, LabAddress};
 use crate::core::settings::{Dirs, Settings};
 use crate::labs::Progress;
+use crate::machine::choose::docker_host;
 use crate::machine::docker;
 use crate::machine::state::RunDir;
 

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{Context, Run, runtime};
+use super::{Context, Run};
 use crate::core::event::{Event, Note, SharedReporter, Warning};
 use crate::core::failure::Result;
-use crate::core::model::{LabAddress, RuntimeKind};
 use crate::core::settings::Settings;
-use crate::machine::docker::{self, Found};
-use crate::machine::process;
+use crate::labs::take_down;
+use crate::machine::choose;
 use crate::machine::state::RunDir;
 
 /// Stop the running lab, and clean up after an interrupted run
@@ -33,17 +32,16 @@ async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) ->
     let state_dir = &settings.dirs.state;
     let mut runs = if args.all { RunDir::all(state_dir)? } else { vec![RunDir::of(settings)] };
     let mut elsewhere = Vec::new();
-    if args.all || runtime::is_undecided(settings) {
+    if args.all || choose::is_undecided(settings) {
         // Processes and containers whose lab's folder was deleted still carry its name.
         let known: Vec<_> = runs.iter().map(RunDir::address).collect();
-        let mut lost = process::marked_addresses(state_dir)?;
-        lost.extend(labelled(settings, reporter).await);
-        if !args.all {
-            (lost, elsewhere) =
-                lost.into_iter().partition(|address| *address == RuntimeKind::of(*address).default_address());
+        let (mut lost, failure) = choose::labs_without_folder(settings).await?;
+        if let Some(failure) = failure {
+            reporter.report(Event::Warning(Warning::ContainersNotSearched { failure }));
         }
-        lost.sort();
-        lost.dedup();
+        if !args.all {
+            (lost, elsewhere) = lost.into_iter().partition(|address| choose::is_default_address(*address));
+        }
         lost.retain(|address| !known.contains(address));
         runs.extend(lost.into_iter().map(|address| RunDir::new(state_dir, address)));
     }
@@ -58,12 +56,16 @@ async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) ->
                 continue;
             }
         };
-        if !runtime::is_anything_there(&run, settings).await? {
+        if !choose::is_anything_there(&run, settings).await? {
             run.remove(lock)?;
             continue;
         }
         found = true;
-        outcome = outcome.and(runtime::take_down(&run, lock, settings, reporter).await);
+        let taken_down = match choose::of_lab(&run, settings).await {
+            Ok(backend) => take_down(backend.as_ref(), lock, reporter).await,
+            Err(failure) => Err(failure),
+        };
+        outcome = outcome.and(taken_down);
     }
     if !found && outcome.is_ok() {
         let address = (!args.all).then_some(settings.address);
@@ -73,18 +75,4 @@ async fn run(args: &DownArgs, settings: &Settings, reporter: &SharedReporter) ->
         }
     }
     outcome
-}
-
-/// The addresses of labs that have containers. That there is no daemon to ask is no reason to let the others run.
-async fn labelled(settings: &Settings, reporter: &SharedReporter) -> Vec<LabAddress> {
-    let asked = async {
-        match docker::find(runtime::docker_host(settings)).await? {
-            Found::Usable(daemon) => docker::labelled_addresses(&daemon, &settings.dirs.state).await,
-            Found::Absent(_) => Ok(Vec::new()),
-        }
-    };
-    asked.await.unwrap_or_else(|failure| {
-        reporter.report(Event::Warning(Warning::ContainersNotSearched { failure }));
-        Vec::new()
-    })
 }

@@ -20,7 +20,6 @@ mod profile;
 mod provision;
 mod repo;
 mod run;
-mod runtime;
 mod shell;
 mod status;
 mod svc;

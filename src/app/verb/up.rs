@@ -5,18 +5,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::lab::{components, components_for_a_start};
-use super::runtime::{self, Chosen};
 use super::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::RuntimeKind;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
-use crate::labs::{Catalog, Lab, Session};
-use crate::machine::state::RunDir;
-use crate::mesh::vm::Component;
+use crate::labs::{Catalog, Lab, Launcher};
 
 /// How long one component may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -42,15 +37,15 @@ impl Run for UpArgs {
 
 /// Starts what does not run. What was begun from nothing is taken down again if it does not come up.
 async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
-    let chosen = runtime::choose(settings).await?;
-    let settings = &chosen.settings;
+    let launcher = Launcher::choose(settings, lock, reporter).await?;
+    let settings = &launcher.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(&args.lab, settings.address)?;
     if lab.environment.is_none() {
         return Err(Failure::usage(format!("lab {} has no environment", lab.id))
             .hint("`meshlab up` without --lab brings the calculator's up"));
     }
-    super::lab::move_apart(&lab, &chosen, lock, reporter).await?;
-    let run = RunDir::of(settings);
+    launcher.enter_netns(&lab).await?;
+    let run = launcher.run();
     let mut run_lock = run.lock().await?;
     let resumed = match run.load().filter(|state| state.kept) {
         Some(state) if state.lab == lab.id => true,
@@ -63,47 +58,36 @@ async fn run(args: &UpArgs, settings: &Settings, lock: &Lock, reporter: &SharedR
             ));
         }
         None => {
-            run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
+            run_lock = launcher.clear_leftovers(run_lock).await?;
             false
         }
     };
     let outcome = tokio::select! {
-        outcome = bring_up(lab, &run, resumed, &chosen, lock, reporter) => outcome,
+        outcome = bring_up(lab, resumed, &launcher, reporter) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     if outcome.is_err() && !resumed {
-        let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+        let taken_down = launcher.undo(run_lock).await;
         return outcome.and(taken_down);
     }
     outcome
 }
 
-async fn bring_up(
-    lab: Lab,
-    run: &RunDir,
-    resumed: bool,
-    chosen: &Chosen,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<()> {
+async fn bring_up(lab: Lab, resumed: bool, launcher: &Launcher<'_>, reporter: &SharedReporter) -> Result<()> {
     let started = Instant::now();
-    let dirs = &chosen.settings.dirs;
     let mut session = if resumed {
-        let components = components(&lab, chosen, lock, reporter).await?;
-        Session::resume(lab, run, components, dirs, reporter.clone()).await?
+        let components = launcher.provision(&lab).await?;
+        launcher.resume(lab, components).await?
     } else {
-        let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
-        Session::prepare(lab, run, components, dirs, reporter.clone()).await?
+        let components = launcher.provision_to_start(&lab).await?;
+        launcher.start(lab, components).await?
     };
-    let mut changed = false;
-    for together in Component::ALL.chunk_by(|_, next| !next.comes_last()) {
-        changed |= session.bring_up(together, PATIENCE).await?;
-    }
+    let changed = session.bring_up_all(PATIENCE).await?;
     session.keep()?;
     reporter.report(Event::Runtime(RuntimeEvent::EnvironmentReady {
-        address: run.address(),
-        kind: RuntimeKind::of(run.address()),
-        reason: chosen.reason.clone(),
+        address: launcher.settings.address,
+        kind: launcher.backend.kind(),
+        reason: launcher.reason.clone(),
         changed,
         took: started.elapsed(),
     }));

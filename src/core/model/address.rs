@@ -36,10 +36,15 @@ impl LabAddress {
         Self(Ipv4Addr::new(first, next, third, fourth))
     }
 
-    /// The loopback address at which the lab's ports are published: the address itself for a loopback address, 127.0.0.1
-    /// for [`Self::MACHINE`], and for any other machine its address with 127 as the first octet.
+    /// Whether it is in 127.0.0.0/8.
+    pub fn is_loopback(self) -> bool {
+        self.0.is_loopback()
+    }
+
+    /// The loopback address that belongs to this address: itself, 127.0.0.1 for [`Self::MACHINE`], else the address with 127
+    /// as the first octet.
     #[must_use]
-    pub fn published(self) -> Self {
+    pub fn on_loopback(self) -> Self {
         let [_, second, third, fourth] = self.0.octets();
         match self {
             _ if self.0.is_loopback() => self,
@@ -101,8 +106,8 @@ mod tests {
     #[test]
     fn only_loopback_and_private_addresses_are_accepted() {
         assert_eq!("127.0.0.2".parse::<LabAddress>().unwrap().port(80).to_string(), "127.0.0.2:80");
-        assert_eq!("10.20.0.150".parse::<LabAddress>().unwrap().published().to_string(), "127.20.0.150");
-        assert_eq!(LabAddress::MACHINE.published(), LabAddress::DEFAULT);
+        assert_eq!("10.20.0.150".parse::<LabAddress>().unwrap().on_loopback().to_string(), "127.20.0.150");
+        assert_eq!(LabAddress::MACHINE.on_loopback(), LabAddress::DEFAULT);
         assert_eq!(LabAddress::MACHINE.second().to_string(), "127.0.0.2");
         for bad in
             ["10.0.0.1", "10.0.0.255", "8.8.8.8", "0.0.0.0", "localhost", "::1", "127.0.0", "127.0.0.1; rm"]

@@ -1,40 +1,33 @@
-//! The runtimes: Docker containers or host processes.
+//! The names of the runtimes.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::model::LabAddress;
-
-/// How a lab's components run.
+/// The name of the backend that a lab runs on, as its state records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeKind {
-    /// As containers that share one network namespace.
+    /// Containers that share one network namespace.
     Docker,
-    /// As processes of this machine.
+    /// Processes of this machine.
     Host,
 }
 
 impl RuntimeKind {
-    /// The default address of a lab.
-    pub fn default_address(self) -> LabAddress {
-        match self {
-            Self::Docker => LabAddress::MACHINE,
-            Self::Host => LabAddress::DEFAULT,
-        }
-    }
-
-    /// The runtime of labs on `address`: processes use loopback addresses, containers have their own.
-    pub fn of(address: LabAddress) -> Self {
-        if address.ip().is_loopback() { Self::Host } else { Self::Docker }
-    }
-
     /// The name in flags, variables and output.
     pub fn name(self) -> &'static str {
         match self {
             Self::Docker => "docker",
             Self::Host => "host",
+        }
+    }
+
+    /// What a lab's components are there, in words.
+    pub fn components(self) -> &'static str {
+        match self {
+            Self::Docker => "containers",
+            Self::Host => "processes of this machine",
         }
     }
 }

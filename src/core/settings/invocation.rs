@@ -20,24 +20,24 @@ pub struct Invocation {
 
 impl Settings {
     /// The command that runs meshlab again with the same arguments in the same folder.
-    pub fn re_exec(&self) -> Result<Command> {
+    pub fn re_exec(&self, runtime: RuntimeKind) -> Result<Command> {
         let mut command = program()?;
         // By path: in another mount namespace the path may refer to another folder.
         command.current_dir(std::env::current_dir()?);
         // As variables: the arguments may contain these flags already, and a flag wins with the same result.
         command
             .args(&self.invocation.arguments)
-            .env("MESHLAB_RUNTIME", RuntimeKind::of(self.address).name())
+            .env("MESHLAB_RUNTIME", runtime.name())
             .env("MESHLAB_ADDRESS", self.address.to_string());
         Ok(command)
     }
 
     /// The command that runs another meshlab subcommand with the same global flags.
-    pub fn subcommand(&self, arguments: &[&str]) -> Result<Command> {
+    pub fn subcommand(&self, runtime: RuntimeKind, arguments: &[&str]) -> Result<Command> {
         let mut command = program()?;
         command
             .args(&self.invocation.flags)
-            .arg(format!("--runtime={}", RuntimeKind::of(self.address)))
+            .arg(format!("--runtime={runtime}"))
             .arg(format!("--address={}", self.address))
             .args(arguments);
         Ok(command)

@@ -8,10 +8,11 @@ use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::ready::RawReady;
-use crate::core::model::{Bounded, Slug, StepId};
+use crate::core::model::{ArtifactName, Bounded, Slug, StepId};
 use crate::labs::check::Check;
 use crate::labs::definition::{Action, Reset, RunAction, ServiceAction, Step};
 use crate::labs::table::{Misplaced, Table, Value};
+use crate::machine::host::PORT_FORWARDER;
 use crate::mesh::vm::Component;
 
 /// How many lines of a command's output are shown if the lab says nothing.
@@ -22,8 +23,8 @@ const STEP_SECONDS: u64 = 30;
 
 const LONGEST_STEP_SECONDS: i64 = 600;
 
-/// What is no service of a lab's: the machine itself, what empties its folder, and what leads into its own network.
-const RESERVED: [&str; 3] = ["machine", "cleaner", "doors"];
+/// Names that a lab's service cannot have: meshlab's own containers and its port forwarder.
+const RESERVED: [&str; 3] = ["machine", "cleaner", PORT_FORWARDER];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +59,7 @@ struct RawUp {
 struct RawRun {
     run: String,
     service: Option<Spanned<Slug>>,
+    tool: Option<Spanned<ArtifactName>>,
     ready: Option<Spanned<RawReady>>,
     #[serde(default)]
     listens: Vec<String>,
@@ -74,6 +76,8 @@ struct RawStop {
 /// Reads one step after the other.
 pub(super) struct StepReader {
     has_environment: bool,
+    /// The lab's tools.
+    tools: Vec<ArtifactName>,
     /// Names of steps and services must not come twice.
     steps: BTreeSet<StepId>,
     services: BTreeSet<Slug>,
@@ -82,8 +86,9 @@ pub(super) struct StepReader {
 }
 
 impl StepReader {
-    pub(super) fn new(has_environment: bool) -> Self {
-        Self { has_environment, steps: BTreeSet::new(), services: BTreeSet::new(), shown: Vec::new() }
+    pub(super) fn new(has_environment: bool, tools: &[ArtifactName]) -> Self {
+        let tools = tools.to_vec();
+        Self { has_environment, tools, steps: BTreeSet::new(), services: BTreeSet::new(), shown: Vec::new() }
     }
 
     pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, Misplaced> {
@@ -147,6 +152,16 @@ impl StepReader {
         Misplaced::new(&name.span(), what)
     }
 
+    fn tool(&self, tool: Spanned<ArtifactName>) -> Result<ArtifactName, Misplaced> {
+        if self.tools.contains(tool.get_ref()) {
+            return Ok(tool.into_inner());
+        }
+        let known: Vec<&str> = self.tools.iter().map(ArtifactName::as_str).collect();
+        let what =
+            format!("expected one of the lab's tools ({}), found {}", known.join(", "), tool.get_ref());
+        Err(Misplaced::new(&tool.span(), what))
+    }
+
     fn action(&mut self, value: Value<'_>) -> Result<Action, Misplaced> {
         let table = Table::of(value)?;
         if table.has("check") {
@@ -205,9 +220,16 @@ impl StepReader {
                     let what = format!("expected names of services that differ, found {name} twice");
                     return Err(Misplaced::new(&at, what));
                 }
-                Some(ServiceAction { name, ready: ready.into_inner().into(), listens: raw.listens })
+                let tool = raw.tool.map(|tool| self.tool(tool)).transpose()?;
+                Some(ServiceAction { name, tool, ready: ready.into_inner().into(), listens: raw.listens })
             }
-            (None, None) => None,
+            (None, None) => match raw.tool {
+                None => None,
+                Some(tool) => {
+                    let what = "tool belongs to a service: expected service = \"a name\"";
+                    return Err(Misplaced::new(&tool.span(), what));
+                }
+            },
             (Some(name), None) => {
                 let what = format!("expected ready = ..., what makes {name} ready");
                 return Err(Misplaced::new(&name.span(), what));

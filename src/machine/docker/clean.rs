@@ -28,7 +28,7 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
         image: Some(any_image(docker).await?),
         user: Some(Part::Cleaner.user()),
         entrypoint: Some(
-            [run.program().as_str(), "svc", "clear", run.root().as_str()].map(str::to_owned).to_vec(),
+            [run.program().as_str(), "svc", "empty-folder", run.root().as_str()].map(str::to_owned).to_vec(),
         ),
         env: Some(vec!["HOME=/".to_owned()]),
         labels: Some(names.component_labels(CLEANER)),

@@ -71,10 +71,15 @@ pub async fn find(docker_host: Option<&str>) -> Result<Found> {
 pub async fn require(docker_host: Option<&str>) -> Result<Daemon> {
     match find(docker_host).await? {
         Found::Usable(daemon) => Ok(*daemon),
-        Found::Absent(why) => Err(unusable("no Docker daemon runs on this machine")
-            .detail("seen", why)
-            .hint("start it (`sudo systemctl start docker`), or run the lab as processes: --runtime host")),
+        Found::Absent(why) => Err(absent(&why)),
     }
+}
+
+/// The failure of a command that needs a daemon where there is none.
+pub(in crate::machine) fn absent(why: &str) -> Failure {
+    unusable("no Docker daemon runs on this machine")
+        .detail("seen", why)
+        .hint("start it (`sudo systemctl start docker`), or run the lab as processes: --runtime host")
 }
 
 fn socket(docker_host: Option<&str>) -> Result<Utf8PathBuf> {

@@ -10,8 +10,9 @@ use futures_util::StreamExt as _;
 use super::container::status;
 use super::failure::cannot;
 use crate::core::failure::{Failure, Result};
+use crate::machine::backend::OnLine;
 use crate::machine::output::forward;
-use crate::machine::{CommandEnvironment, OnLine};
+use crate::machine::variables::CommandEnvironment;
 
 /// A command, and where it runs.
 pub(super) struct Inside<'a> {
@@ -23,8 +24,8 @@ pub(super) struct Inside<'a> {
 }
 
 impl Inside<'_> {
-    /// Runs a command line to its end. Abandoned before that, the connection closes, and `svc leash` inside ends the
-    /// command: the daemon has no call for it.
+    /// Runs a command line to its end. If the future is dropped earlier, the connection closes, and `svc kill-on-stdin-close`
+    /// inside ends the command: the daemon has no call for it.
     pub(super) async fn run(
         &self,
         line: &str,
@@ -38,14 +39,16 @@ impl Inside<'_> {
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             env: Some(variables(environment.iter().chain(secrets))),
-            cmd: Some([self.program, "svc", "leash", line].map(str::to_owned).to_vec()),
+            cmd: Some([self.program, "svc", "kill-on-stdin-close", line].map(str::to_owned).to_vec()),
             working_dir: Some(self.folder.to_owned()),
             ..CreateExecOptions::default()
         };
         let exec = self.docker.create_exec(self.container, options).await.map_err(cannot(what()))?;
         let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await;
         let StartExecResults::Attached { output, input } = started.map_err(cannot(what()))? else {
-            return Err(Failure::failed(format!("cannot {}", what())).detail("seen", "Docker let go of it"));
+            return Err(
+                Failure::failed(format!("cannot {}", what())).detail("seen", "Docker closed the connection")
+            );
         };
         let pieces = output.map(|piece| {
             piece.map(|piece| match piece {
@@ -56,12 +59,12 @@ impl Inside<'_> {
             })
         });
         forward(pieces, on_line).await.map_err(cannot(what()))?;
-        // Held until here: it is the leash.
+        // Open until here: the command ends when it closes.
         drop(input);
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
         let code = ended.exit_code.and_then(|code| i32::try_from(code).ok()).ok_or_else(|| {
             Failure::failed(format!("cannot {}", what()))
-                .detail("seen", "it does not end though its output did")
+                .detail("seen", "its output ended, and it still runs")
         })?;
         Ok(status(code))
     }

@@ -1,8 +1,8 @@
-//! Components as containers that share one network namespace and one process namespace: together they are the machine
-//! that a lab is about.
+//! The docker backend: components are containers that share one network namespace and one process namespace. Together they
+//! are the lab's machine.
 //!
-//! The only place that knows Docker's types. What is made here carries labels with the lab's folder, so that `down` finds
-//! it by those alone.
+//! Invariant: Docker's types are used here only. Containers and networks carry labels with the lab's folder, by which `down`
+//! finds them.
 
 mod clean;
 mod container;
@@ -12,6 +12,7 @@ mod failure;
 pub mod images;
 mod names;
 mod network;
+mod plan;
 mod remove;
 mod rights;
 mod shell;
@@ -20,107 +21,102 @@ use std::collections::{BTreeMap, HashMap};
 use std::process::ExitStatus;
 
 use bollard::models::{
-    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Mount, NetworkingConfig,
-    PortBinding,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, NetworkingConfig, PortBinding,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use futures_util::future::BoxFuture;
 
+pub(super) use daemon::absent;
 pub use daemon::{Daemon, Found, find, require};
-pub use shell::{Visit, visit};
 
-use super::{
-    ALLOCATIONS, CommandEnvironment, OnLine, Runtime, ServiceSpec, WIDTH_VARIABLE, at_home, program_of,
-};
+use super::backend::{Backend, LabNeeds, OnLine, ServiceSpec, Site, Visit};
+use super::host;
+use super::images::LoadedImages;
+use super::placement::Placement;
+use super::program::copy_of_this_program;
+use super::role::Role;
+use super::variables::{CommandEnvironment, WIDTH_VARIABLE, at_home};
+use crate::artifacts::image;
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::tool::Tools;
+use crate::artifacts::tool::{InstalledTool, Tools};
 use crate::core::event::{Removed, SharedReporter};
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{LabAddress, LabId, Network, Platform, Slug};
-use crate::machine::state::{ProcessRecord, RunDir, ServiceRecord};
+use crate::core::model::{ArtifactName, LabAddress, LabId, Platform, RuntimeKind, Slug};
+use crate::core::settings::{INSIDE_VARIABLE, Settings};
+use crate::machine::ports;
+use crate::machine::state::{ProcessRecord, RunDir, RunLock, ServiceRecord};
 use exec::{Inside, variables};
 use names::{MACHINE, Names};
-use rights::{Part, shared};
+use plan::Plan;
+use rights::{Part, mounts, shared};
 
-/// The machine's own name, as in the article.
+/// The machine's host name, as in the article.
 const HOST_NAME: &str = "hello-servicemesh-envoy";
 
-/// Where commands of the tools lie in every image.
+/// The folder of the tools' commands in every image.
 pub const COMMANDS: &str = "/usr/local/bin";
 
-/// What a lab's containers are made of.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// Which lab, for the labels.
-    pub lab: LabId,
-    /// The image of the machine itself: it has every tool of the lab.
-    pub machine: String,
-    /// Images of single programs, by the program's name.
-    pub programs: BTreeMap<String, String>,
-    /// What its components are called.
-    pub components: Vec<String>,
-    /// Ports that are published on this machine's loopback.
-    pub published: Vec<u16>,
-    /// The store, which the package repository reads.
-    pub store: Utf8PathBuf,
-    /// What network Nomad's tasks may ask for.
-    pub network: Network,
-}
-
-/// Starts, runs and ends containers.
+/// Containers of one lab.
 #[derive(Debug)]
 pub struct Containers {
     daemon: Daemon,
     run: RunDir,
-    plan: Plan,
-    names: Names,
-    environment: CommandEnvironment,
 }
 
 impl Containers {
-    /// Makes the lab's network and machine, unless they are there. The lab's folder exists.
-    pub async fn new(
-        daemon: Daemon,
-        run: RunDir,
-        plan: Plan,
-        environment: CommandEnvironment,
-    ) -> Result<Self> {
-        let environment = at_home(environment, &run);
-        let names = Names::new(&run, Some(&plan.lab));
-        let containers = Self { daemon, run, plan, names, environment };
-        remove::wake(&containers.daemon.docker, &containers.names).await?;
-        containers.ensure_machine().await?;
-        network::require_route(containers.run.address())?;
-        Ok(containers)
+    /// For the lab of a folder.
+    pub fn new(daemon: Daemon, run: RunDir) -> Self {
+        Self { daemon, run }
     }
 
-    async fn ensure_machine(&self) -> Result<()> {
+    fn names(&self, lab: Option<&LabId>) -> Names {
+        Names::new(&self.run, lab)
+    }
+
+    /// The environment of everything that runs inside.
+    fn environment(&self, lab: &CommandEnvironment) -> CommandEnvironment {
+        let mut environment = at_home(lab, &self.run);
+        environment.insert(INSIDE_VARIABLE.to_owned(), "1".to_owned());
+        environment
+    }
+
+    async fn ensure(&self, site: &Site) -> Result<()> {
+        let names = self.names(Some(&site.needs.lab));
+        remove::wake(&self.daemon.docker, &names).await?;
+        self.ensure_machine(site, &names).await?;
+        network::require_route(self.run.address())
+    }
+
+    async fn ensure_machine(&self, site: &Site, names: &Names) -> Result<()> {
         let docker = &self.daemon.docker;
-        let name = self.names.container(MACHINE);
-        let machine = container::look_own(docker, &self.names, &name).await?;
+        let name = names.container(MACHINE);
+        let machine = container::look_own(docker, names, &name).await?;
         if machine.as_ref().and_then(container::process).is_some() {
             return Ok(());
         }
-        // Before anything is made: names that are somebody else's.
-        for component in &self.plan.components {
-            container::look_own(docker, &self.names, &self.names.container(component)).await?;
+        // Before anything is made: a container of another owner may have a name that the lab needs.
+        for component in &site.needs.components {
+            container::look_own(docker, names, &names.container(component)).await?;
         }
-        network::ensure(docker, &self.names, self.run.address()).await?;
-        // Without their machine the others are nothing, and would keep it from its address.
+        network::ensure(docker, names, self.run.address()).await?;
+        // Containers that outlived their machine have lost its namespaces, and hold its address.
         for service in self.run.load().iter().flat_map(|state| &state.services) {
-            container::remove_own(docker, &self.names, &self.names.container(&service.name)).await?;
+            container::remove_own(docker, names, &names.container(&service.name)).await?;
         }
-        let doors = self.run.address().published();
-        let published: HashMap<String, Option<Vec<PortBinding>>> = self
-            .plan
-            .published
+        let published_on = self.placement().published_on.to_string();
+        let published: HashMap<String, Option<Vec<PortBinding>>> = site
+            .needs
+            .ports
             .iter()
+            .filter(|port| port.published)
             .map(|port| {
-                let binding =
-                    PortBinding { host_ip: Some(doors.to_string()), host_port: Some(port.to_string()) };
-                (format!("{port}/tcp"), Some(vec![binding]))
+                let binding = PortBinding {
+                    host_ip: Some(published_on.clone()),
+                    host_port: Some(port.port.to_string()),
+                };
+                (format!("{}/tcp", port.port), Some(vec![binding]))
             })
             .collect();
         let endpoint = EndpointSettings {
@@ -131,57 +127,44 @@ impl Containers {
             ..EndpointSettings::default()
         };
         let host_config = HostConfig {
-            network_mode: Some(self.names.network()),
-            port_bindings: Some(published),
-            ..Part::Machine.host_config(vec![self.folder()])
+            network_mode: Some(names.network()),
+            port_bindings: Some(published.clone()),
+            ..Part::Machine.host_config(vec![shared(self.run.root(), false)])
         };
         let body = ContainerCreateBody {
             hostname: Some(HOST_NAME.to_owned()),
-            entrypoint: Some([self.run.program().as_str(), "svc", "hold"].map(str::to_owned).to_vec()),
-            exposed_ports: Some(self.plan.published.iter().map(|port| format!("{port}/tcp")).collect()),
+            entrypoint: Some([self.run.program().as_str(), "svc", "pid1"].map(str::to_owned).to_vec()),
+            exposed_ports: Some(published.into_keys().collect()),
             networking_config: Some(NetworkingConfig {
-                endpoints_config: Some(HashMap::from([(self.names.network(), endpoint)])),
+                endpoints_config: Some(HashMap::from([(names.network(), endpoint)])),
             }),
             host_config: Some(host_config),
-            ..self.body(MACHINE, &self.plan.machine, Part::Machine)
+            ..self.body(site, MACHINE, &site.images.machine, Part::Machine)
         };
-        if container::start(docker, &self.names, &name, &body).await?.is_some() {
+        if container::start(docker, names, &name, &body).await?.is_some() {
             return Ok(());
         }
         let found = container::look(docker, &name).await?;
-        Err(Failure::failed(format!("the container {name} does not stay"))
+        Err(Failure::failed(format!("the container {name} exited immediately"))
             .detail("seen", container::how_ended(found.as_ref()))
-            .hint(format!("`docker logs {name}` shows what it said")))
+            .hint(format!("`docker logs {name}` shows its output")))
     }
 
-    async fn start_component(&self, spec: &ServiceSpec) -> Result<Option<ProcessRecord>> {
+    async fn start_component(&self, site: &Site, spec: &ServiceSpec) -> Result<Option<ProcessRecord>> {
+        let names = self.names(Some(&site.needs.lab));
         let log = self.run.log(&spec.name);
-        // Made here, for its owner alone.
+        // Created here with mode 0600, before anything inside writes to it.
         fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
-        let part = Part::of(&spec.command);
-        let mut mounts = vec![self.folder()];
+        let part = Part::from(&spec.role);
         // Tasks of a Nomad that was killed have outlived it, and hold their ports.
-        let before = if part == Part::Scheduler {
-            mounts.push(shared(Utf8Path::new("/sys/fs/cgroup"), false));
-            if self.plan.network == Network::Bridge {
-                let folder = self.run.allocations();
-                fs::create_dir_all(&folder)?;
-                mounts.push(Mount { target: Some(ALLOCATIONS.to_owned()), ..shared(&folder, false) });
-            }
-            "meshlab svc sweep && "
-        } else {
-            ""
-        };
-        if self.plan.store.is_dir() && spec.command.starts_with("meshlab repo ") {
-            mounts.push(shared(&self.plan.store, true));
-        }
-        let machine = self.names.container(MACHINE);
+        let before = if spec.role == Role::Nomad { "meshlab svc end-tasks && " } else { "" };
+        let machine = names.container(MACHINE);
         let host_config = HostConfig {
             network_mode: Some(format!("container:{machine}")),
             pid_mode: Some(format!("container:{machine}")),
-            ..part.host_config(mounts)
+            ..part.host_config(mounts(&spec.role, &self.run, site)?)
         };
-        // The log is an argument. The command is the lab's own line, which the shell is to read as a person's.
+        // The log is an argument. The command is the lab's own line, which the shell reads as a person's.
         let script = format!(
             "echo 'its output: meshlab logs {}'; exec >>\"$0\" 2>&1; {before}exec {}",
             spec.name, spec.command
@@ -189,43 +172,122 @@ impl Containers {
         let body = ContainerCreateBody {
             entrypoint: Some(["/bin/sh", "-c", &script, log.as_str()].map(str::to_owned).to_vec()),
             host_config: Some(host_config),
-            ..self.body(&spec.name, self.image(&spec.command), part)
+            ..self.body(site, &spec.name, site.images.of(&spec.role), part)
         };
-        let name = self.names.container(&spec.name);
-        container::start(&self.daemon.docker, &self.names, &name, &body).await
+        container::start(&self.daemon.docker, &names, &names.container(&spec.name), &body).await
     }
 
     /// What all containers of the lab have in common.
-    fn body(&self, component: &str, image: &str, part: Part) -> ContainerCreateBody {
+    fn body(&self, site: &Site, component: &str, image: &str, part: Part) -> ContainerCreateBody {
+        let environment = self.environment(&site.environment);
         ContainerCreateBody {
             image: Some(image.to_owned()),
             user: Some(part.user()),
-            // Whatever runs inside inherits it; commands of the lab get the width beside it.
-            env: Some(variables(self.environment.iter().filter(|(name, _)| *name != WIDTH_VARIABLE))),
+            // Programs inside inherit these variables. Commands of the lab get the width in addition.
+            env: Some(variables(environment.iter().filter(|(name, _)| *name != WIDTH_VARIABLE))),
             working_dir: Some(self.run.work().into_string()),
-            labels: Some(self.names.component_labels(component)),
+            labels: Some(self.names(Some(&site.needs.lab)).component_labels(component)),
             ..ContainerCreateBody::default()
         }
     }
 
-    fn folder(&self) -> Mount {
-        shared(self.run.root(), false)
+    async fn run_inside(
+        &self,
+        site: &Site,
+        line: &str,
+        secrets: &CommandEnvironment,
+        on_line: OnLine<'_>,
+    ) -> Result<ExitStatus> {
+        let (container, folder, program) =
+            (self.names(None).container(MACHINE), self.run.work(), self.run.program());
+        let inside = Inside {
+            docker: &self.daemon.docker,
+            container: &container,
+            folder: folder.as_str(),
+            program: program.as_str(),
+        };
+        inside.run(line, &self.environment(&site.environment), secrets, on_line).await
     }
 
-    /// The smallest image that has what a command line needs.
-    fn image(&self, command: &str) -> &str {
-        self.plan.programs.get(program_of(command)).unwrap_or(&self.plan.machine)
+    async fn remove_all(&self) -> Result<Vec<Removed>> {
+        let names = self.names(None);
+        let removed = remove::remove_all(&self.daemon.docker, &names).await?;
+        if self.run.program().exists() && !rustix::process::geteuid().is_root() {
+            clean::empty_folder(&self.daemon.docker, &names, &self.run).await?;
+        }
+        Ok(removed)
     }
 }
 
-impl Runtime for Containers {
-    fn start<'a>(&'a self, spec: &'a ServiceSpec) -> BoxFuture<'a, Result<Option<ProcessRecord>>> {
-        Box::pin(self.start_component(spec))
+impl Backend for Containers {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Docker
+    }
+
+    fn version(&self) -> Option<&str> {
+        Some(&self.daemon.version)
+    }
+
+    fn placement(&self) -> Placement {
+        Placement::of(self.kind(), self.run.address())
+    }
+
+    fn artifacts(&self, needs: &LabNeeds, lock: &Lock) -> Result<Vec<ArtifactName>> {
+        image::artifacts(lock, &Plan::of(needs, lock)?.images())
+    }
+
+    fn path(&self, _installed: Vec<Utf8PathBuf>) -> Vec<Utf8PathBuf> {
+        // Inside, the tools are those of the images.
+        vec![COMMANDS.into()]
+    }
+
+    fn path_of(&self, tool: &InstalledTool, file: Utf8PathBuf) -> Utf8PathBuf {
+        image::path_inside(tool, file)
+    }
+
+    fn program(&self) -> Result<Utf8PathBuf> {
+        copy_of_this_program(&self.run)
+    }
+
+    fn require_free<'a>(&'a self, needs: &'a LabNeeds) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async {
+            let placement = self.placement();
+            ports::require_free(placement.published_on, &placement.needed_here(&needs.ports))?;
+            require_free_network(&self.daemon, &self.run).await.map(drop)
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        needs: &'a LabNeeds,
+        lock: &'a Lock,
+        tools: &'a Tools,
+        reporter: &'a SharedReporter,
+    ) -> BoxFuture<'a, Result<LoadedImages>> {
+        Box::pin(async move {
+            let plan = Plan::of(needs, lock)?;
+            let loaded = ensure_images(&self.daemon, lock, tools, &plan.images(), reporter).await?;
+            Ok(plan.loaded(&loaded))
+        })
+    }
+
+    fn prepare<'a>(&'a self, site: &'a Site) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.ensure(site))
+    }
+
+    fn start<'a>(
+        &'a self,
+        site: &'a Site,
+        spec: &'a ServiceSpec,
+    ) -> BoxFuture<'a, Result<Option<ProcessRecord>>> {
+        Box::pin(self.start_component(site, spec))
     }
 
     fn stop<'a>(&'a self, service: &'a ServiceRecord) -> BoxFuture<'a, Result<()>> {
-        let name = self.names.container(&service.name);
-        Box::pin(async move { container::remove_own(&self.daemon.docker, &self.names, &name).await })
+        Box::pin(async {
+            let names = self.names(None);
+            container::remove_own(&self.daemon.docker, &names, &names.container(&service.name)).await
+        })
     }
 
     fn ended<'a>(&'a self, service: &'a ServiceRecord) -> BoxFuture<'a, Option<String>> {
@@ -233,7 +295,7 @@ impl Runtime for Containers {
             if service.process.is_some_and(|process| process.pid_here().is_some()) {
                 return None;
             }
-            let name = self.names.container(&service.name);
+            let name = self.names(None).container(&service.name);
             let ended = container::look_ended(&self.daemon.docker, &name).await;
             Some(ended.unwrap_or_else(|failure| failure.to_string()))
         })
@@ -241,25 +303,35 @@ impl Runtime for Containers {
 
     fn execute<'a>(
         &'a self,
+        site: &'a Site,
         line: &'a str,
         secrets: &'a CommandEnvironment,
         on_line: OnLine<'a>,
     ) -> BoxFuture<'a, Result<ExitStatus>> {
-        Box::pin(async move {
-            let (container, folder, program) =
-                (self.names.container(MACHINE), self.run.work(), self.run.program());
-            let inside = Inside {
-                docker: &self.daemon.docker,
-                container: &container,
-                folder: folder.as_str(),
-                program: program.as_str(),
-            };
-            inside.run(line, &self.environment, secrets, on_line).await
+        Box::pin(self.run_inside(site, line, secrets, on_line))
+    }
+
+    fn enter<'a>(&'a self, mut visit: Visit<'a>) -> BoxFuture<'a, Result<u8>> {
+        visit.environment = self.environment(&visit.environment);
+        Box::pin(shell::enter(&self.daemon.docker, &self.run, visit))
+    }
+
+    fn is_there(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async { remove::is_there(&self.daemon.docker, &self.names(None)).await })
+    }
+
+    fn take_down(&self, lock: RunLock) -> BoxFuture<'_, Result<Vec<Removed>>> {
+        Box::pin(async {
+            let allocations = host::allocations(&self.run);
+            let mut removed = self.remove_all().await?;
+            removed.extend(host::take_down(&self.run, lock, &allocations).await?);
+            Ok(removed)
         })
     }
 }
 
-/// Sees to it that the daemon has these images of the lock, and says what each is called there. The tools are installed.
+/// Loads these images of the lock into the daemon, unless it has them, and returns their names there. The tools are
+/// installed.
 pub async fn ensure_images(
     daemon: &Daemon,
     lock: &Lock,
@@ -270,24 +342,15 @@ pub async fn ensure_images(
     images::ensure(&daemon.docker, lock, Platform::current()?, tools, names, reporter).await
 }
 
-/// Removes every container and network of a lab, by their labels. Returns what was there.
-pub async fn take_down(daemon: &Daemon, run: &RunDir) -> Result<Vec<Removed>> {
-    let names = Names::new(run, None);
-    let removed = remove::remove_all(&daemon.docker, &names).await?;
-    if run.program().exists() && !rustix::process::geteuid().is_root() {
-        clean::empty_folder(&daemon.docker, &names, run).await?;
-    }
-    Ok(removed)
+/// The folder of the lab in containers that these settings are about, else of the lab on the default address.
+pub fn usual_run(settings: &Settings) -> RunDir {
+    let address = if settings.address.is_loopback() { LabAddress::MACHINE } else { settings.address };
+    RunDir::new(&settings.dirs.state, address)
 }
 
-/// The range of a lab's addresses. Fails if somebody else has any of them.
+/// The address range of a lab's network. Fails if another network overlaps it.
 pub async fn require_free_network(daemon: &Daemon, run: &RunDir) -> Result<String> {
     network::require_free(&daemon.docker, &Names::new(run, None), run.address()).await
-}
-
-/// Whether a lab has containers or a network, running or not.
-pub async fn is_there(daemon: &Daemon, run: &RunDir) -> Result<bool> {
-    remove::is_there(&daemon.docker, &Names::new(run, None)).await
 }
 
 /// The addresses of all labs of a state folder that have containers or networks, even where their folders are gone.

@@ -8,18 +8,18 @@ use bollard::Docker;
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt as _;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use super::Daemon;
 use super::container::{look, number_inside, process};
 use super::exec::variables;
 use super::failure::cannot;
 use super::names::{MACHINE, Names};
 use crate::core::failure::{Failure, Result};
 use crate::core::until::{Observed, POLL_INTERVAL, until};
-use crate::machine::CommandEnvironment;
+use crate::machine::backend::Visit;
 use crate::machine::state::RunDir;
+use crate::machine::variables::WIDTH_VARIABLE;
 
 /// How much is passed on at once, in bytes.
 const PIECE: usize = 8 * 1024;
@@ -36,31 +36,20 @@ const UNREAD: u8 = 128 + 13;
 /// How long a program may take to end when it is told to.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// What to run.
-#[derive(Debug)]
-pub struct Visit<'a> {
-    /// The program and its arguments.
-    pub command: Vec<String>,
-    /// Its whole environment.
-    pub environment: &'a CommandEnvironment,
-    /// The terminal's columns and rows, if there is one; new ones come when it changes.
-    pub terminal: Option<mpsc::Receiver<(u16, u16)>>,
-}
-
-/// Runs it to its end and returns its exit status, unless it is interrupted before: then it is ended. `input` is passed on
-/// to it, and its output to `on_output`, with whether it is for standard error; that says whether anybody still reads.
-pub async fn visit(
-    daemon: &Daemon,
-    run: &RunDir,
-    visit: Visit<'_>,
-    interrupted: impl Future<Output = Failure>,
-    mut input: impl AsyncRead + Unpin,
-    mut on_output: impl FnMut(&[u8], bool) -> Result<bool>,
-) -> Result<u8> {
-    let docker = &daemon.docker;
+/// Runs the visit's command to its end and returns its exit status. If it is interrupted, it ends the command.
+pub(super) async fn enter(docker: &Docker, run: &RunDir, visit: Visit<'_>) -> Result<u8> {
+    let Visit { mut command, mut environment, user, terminal, interrupted, mut input, on_output } = visit;
+    environment.remove(WIDTH_VARIABLE);
+    if command.is_empty() {
+        command.push("/bin/sh".to_owned());
+        environment.insert("PS1".to_owned(), "\\h:\\w\\$ ".to_owned());
+    }
+    if terminal.is_some() {
+        environment.insert("TERM".to_owned(), user.var("TERM").unwrap_or("xterm").to_owned());
+    }
     let container = Names::new(run, None).container(MACHINE);
     if look(docker, &container).await?.as_ref().and_then(process).is_none() {
-        return Err(Failure::failed(format!("the machine of the lab on {} does not run", run.address()))
+        return Err(Failure::failed(format!("the machine of the lab on {} is not running", run.address()))
             .detail("container", container)
             .hint("`meshlab up` brings it back, `meshlab down` removes what is left"));
     }
@@ -71,15 +60,15 @@ pub async fn visit(
         interruption = interrupted.as_mut() => return Err(interruption),
         () = ready(()) => {}
     }
-    let program = visit.command.first().cloned().unwrap_or_default();
-    let is_terminal = visit.terminal.is_some();
+    let program = command.first().cloned().unwrap_or_default();
+    let is_terminal = terminal.is_some();
     let options = CreateExecOptions {
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(is_terminal),
-        env: Some(variables(visit.environment.iter())),
-        cmd: Some(visit.command),
+        env: Some(variables(environment.iter())),
+        cmd: Some(command),
         working_dir: Some(run.work().into_string()),
         ..CreateExecOptions::default()
     };
@@ -89,7 +78,9 @@ pub async fn visit(
     let started = docker.start_exec(&exec.id, Some(start)).await;
     let StartExecResults::Attached { mut output, input: mut to_program } = started.map_err(cannot(what()))?
     else {
-        return Err(Failure::failed(format!("cannot {}", what())).detail("seen", "Docker let go of it"));
+        return Err(
+            Failure::failed(format!("cannot {}", what())).detail("seen", "Docker closed the connection")
+        );
     };
     let pass_on = async {
         let mut piece = vec![0; PIECE];
@@ -104,7 +95,7 @@ pub async fn visit(
         std::future::pending::<()>().await;
     };
     let resize = async {
-        let mut terminal = visit.terminal;
+        let mut terminal = terminal;
         while let Some((width, height)) = next(&mut terminal).await {
             // It may have ended in the meantime.
             let _ = docker.resize_exec(&exec.id, ResizeExecOptions { height, width }).await;
@@ -186,7 +177,9 @@ async fn end(docker: &Docker, run: &RunDir, container: &str, exec: &str) -> Resu
     let options = CreateExecOptions {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
-        cmd: Some([run.program().as_str(), "svc", "end", &session.to_string()].map(str::to_owned).to_vec()),
+        cmd: Some(
+            [run.program().as_str(), "svc", "end-session", &session.to_string()].map(str::to_owned).to_vec(),
+        ),
         ..CreateExecOptions::default()
     };
     let ender = docker.create_exec(container, options).await.map_err(cannot(what()))?;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::core::failure::{Failure, Result};
-use crate::machine::OnLine;
+use crate::machine::backend::OnLine;
 use crate::machine::output::forward;
 
 /// How much is read at once, in bytes.

@@ -1,4 +1,4 @@
-//! Helper processes of a lab: meshlab itself, started inside the machine.
+//! Helper processes of a lab: meshlab itself, started inside the lab's machine.
 
-pub mod doors;
+pub mod forward_ports;
 pub mod processes;

@@ -8,9 +8,9 @@ use super::address::{CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP};
 use super::{BRIDGE_FILE, Vm, consul, nomad};
 use crate::core::failure::Result;
 use crate::core::model::Network;
-use crate::machine::ServiceSpec;
 use crate::machine::ports::NeededPort;
 use crate::machine::state::readiness::Readiness;
+use crate::machine::{Role, ServiceSpec};
 
 const REPOSITORY: u16 = 8090;
 
@@ -48,6 +48,16 @@ impl Component {
         }
     }
 
+    /// Its role, from which its rights follow.
+    fn role(self) -> Role {
+        match self {
+            Self::Consul => Role::Consul,
+            Self::Repo => Role::Repository,
+            Self::Lb => Role::LoadBalancer,
+            Self::Nomad => Role::Nomad,
+        }
+    }
+
     /// The component with this name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|component| component.name() == name)
@@ -75,7 +85,7 @@ impl Component {
             port: *port,
             purpose: (*purpose).to_owned(),
             udp: *udp,
-            door: [CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP].contains(port),
+            published: [CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP].contains(port),
         };
         ports.iter().map(needed).collect()
     }
@@ -122,7 +132,13 @@ impl Component {
             .into_iter()
             .filter(|port| shown(port.port))
             .map(|port| format!("{} {}", address.port(port.port), port.purpose));
-        ServiceSpec { name: self.name().to_owned(), command, listens: listens.collect(), ready }
+        ServiceSpec {
+            name: self.name().to_owned(),
+            role: self.role(),
+            command,
+            listens: listens.collect(),
+            ready,
+        }
     }
 
     /// Does what is left to do once it is ready, the first time or again; says in words what that was.

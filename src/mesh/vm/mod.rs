@@ -15,14 +15,14 @@ use fs_err as fs;
 pub use address::{CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP};
 pub use component::Component;
 pub(crate) use packages::packed_runtimes;
-pub use packages::{Form, Package, VARIABLES, copy_of_this_program, installed_packages};
+pub use packages::{Form, Package, VARIABLES, installed_packages};
 pub use secrets::Secrets;
 
 use crate::core::assets;
 use crate::core::failure::{Failure, Result};
-use crate::core::model::{EnvironmentSpec, LabAddress, Network, RuntimeKind};
+use crate::core::model::{EnvironmentSpec, Network};
 use crate::machine::state::RunDir;
-use crate::machine::{ALLOCATIONS, BRIDGE};
+use crate::machine::{ALLOCATIONS, Placement};
 use crate::mesh::api::consul::Consul;
 use crate::mesh::api::nomad::Nomad;
 
@@ -41,21 +41,23 @@ pub fn is_own_file(name: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct Vm {
     run: RunDir,
+    placement: Placement,
     spec: EnvironmentSpec,
     secrets: Secrets,
 }
 
 impl Vm {
-    /// Writes configuration, secrets and packages into the lab's folder. What is there already is kept: a component
-    /// that is started again comes back with the secrets it had.
+    /// Writes configuration, secrets and packages into the lab's folder. Existing secrets are kept: a component that is started
+    /// again has the same ones.
     pub fn prepare(
         run: RunDir,
+        placement: Placement,
         spec: EnvironmentSpec,
         tools: &[Package],
         runtimes: &[Package],
     ) -> Result<Self> {
         let secrets = Secrets::ensure(&run)?;
-        let vm = Self { run, spec, secrets };
+        let vm = Self { run, placement, spec, secrets };
         let plugins = plugins(tools);
         for name in vm.configuration() {
             let template = assets::vm_file(name)
@@ -92,19 +94,11 @@ impl Vm {
         template
             .replace("{address}", &address.to_string())
             .replace("{run}", &self.run.root().as_str().replace('\\', "\\\\").replace('"', "\\\""))
-            .replace("{interface}", interface(self.run.address()))
+            .replace("{interface}", self.placement.interface)
             .replace("{cgroup}", &self.run.control_group())
-            .replace("{bridge_interface}", bridge_interface(self.run.address()))
+            .replace("{bridge_interface}", self.placement.bridge_interface)
             .replace("{cni}", plugins.as_str())
             .replace("{allocations}", ALLOCATIONS)
-    }
-}
-
-/// The network interface that has the lab's address.
-fn interface(address: LabAddress) -> &'static str {
-    match RuntimeKind::of(address) {
-        RuntimeKind::Host => "lo",
-        RuntimeKind::Docker => "eth0",
     }
 }
 
@@ -113,16 +107,7 @@ pub fn packages_file(run: &RunDir) -> Utf8PathBuf {
     run.work().join(packages::LIST)
 }
 
-/// The network interface by whose address the ports of tasks on a bridge are reached.
-fn bridge_interface(address: LabAddress) -> &'static str {
-    match RuntimeKind::of(address) {
-        // Tasks cannot reach a loopback address that is not their own. The bridge's they can.
-        RuntimeKind::Host => BRIDGE,
-        RuntimeKind::Docker => interface(address),
-    }
-}
-
-/// Where the programs lie by which Nomad makes networks.
+/// The folder of the CNI plugins.
 fn plugins(tools: &[Package]) -> Utf8PathBuf {
     let own = tools.iter().find(|tool| tool.name.as_str() == "host-local");
     let own = own.and_then(|tool| tool.path.parent()).map(Utf8Path::to_owned);
@@ -137,6 +122,7 @@ pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::RuntimeKind;
     use crate::core::secret::Token;
 
     #[test]
@@ -146,7 +132,8 @@ mod tests {
         let secrets =
             Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
         let spec = EnvironmentSpec { network: Network::Bridge, ..EnvironmentSpec::default() };
-        let vm = Vm { run, spec, secrets };
+        let placement = Placement::of(RuntimeKind::Host, run.address());
+        let vm = Vm { run, placement, spec, secrets };
         let mut filled = String::new();
         for name in vm.configuration() {
             let template = assets::vm_file(name).unwrap();

@@ -12,6 +12,7 @@ use crate::artifacts::store::hash_file;
 use crate::artifacts::tool::InstalledTool;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{Digest, DigestAlgorithm, EnvironmentSpec, FileName, Platform};
+use crate::machine::copy_of_this_program;
 use crate::machine::state::RunDir;
 
 /// The job variables, in the lab's folder.
@@ -154,22 +155,6 @@ pub(super) fn publish(
         .map_err(|error| Failure::usage("the lab's packages cannot be published").seen(&error))?;
     fs::write(run.work().join(LIST), list.to_json())?;
     Ok(())
-}
-
-/// The lab goes on running the program that it began with, whatever becomes of the original.
-pub fn copy_of_this_program(run: &RunDir) -> Result<Utf8PathBuf> {
-    let path = run.program();
-    if !path.exists() {
-        let own = std::env::current_exe()
-            .map_err(|error| Failure::failed("cannot find this program").seen(&error))?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let beside = path.with_extension("new");
-        fs::copy(own, &beside)?;
-        fs::rename(&beside, &path)?;
-    }
-    Ok(path)
 }
 
 /// This program as a package.

@@ -35,10 +35,7 @@ pub(super) fn stage(event: &RuntimeEvent) -> Stage {
 
 /// How a lab's components run, and why so.
 pub(crate) fn runtime_reason(runtime: RuntimeKind, reason: &RuntimeReason) -> String {
-    let how = match runtime {
-        RuntimeKind::Host => "processes of this machine",
-        RuntimeKind::Docker => "containers",
-    };
+    let how = runtime.components();
     match reason {
         RuntimeReason::Requested { docker_version: Some(version) } => format!("{how}, Docker {version}"),
         RuntimeReason::Requested { docker_version: None } => how.to_owned(),

@@ -26,7 +26,7 @@ use crate::labs::bench::report::{LabFacts, Report};
 use crate::labs::bench::sample::Sampler;
 use crate::labs::bench::wrk::Wrk;
 use crate::machine::docker::COMMANDS;
-use crate::machine::host::apart;
+use crate::machine::host::netns;
 use crate::machine::state::{RunDir, RunState, now};
 
 /// Put load on the running calculator, and measure latency, throughput and resources
@@ -90,7 +90,7 @@ async fn run(
         return Ok((services::run(args, settings, lock, reporter).await?, Ok(())));
     }
     let load = Load::new(&args.duration, args.connections, args.threads)?;
-    let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, apart::outside);
+    let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, netns::outside);
     let files: Vec<ReportFile> = args.reports.iter().map(file).collect::<Result<_>>()?;
     let target = compute(settings.address)?;
     let compared = match args.compare {

@@ -16,7 +16,6 @@ use super::{Context, Output, Run, parse};
 use crate::app::ui::{Cell, Look, Table};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http::{self, HttpRequest, HttpResponse};
-use crate::core::model::RuntimeKind;
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
 use crate::core::until::retry;
@@ -100,8 +99,8 @@ pub(super) async fn compute(expression: &str, settings: &Settings, began: Instan
 pub(super) async fn call(settings: &Settings, path: &str, body: String, began: Instant) -> Click {
     let started = Instant::now();
     let at = u64::try_from((started - began).as_millis()).unwrap_or(u64::MAX);
-    // Without a lab, a private address may be some other machine's, which is none of meshlab's business.
-    if RuntimeKind::of(settings.address) == RuntimeKind::Docker && !RunDir::of(settings).exists() {
+    // Without a lab, an address that is not on loopback may be another machine's.
+    if !settings.address.is_loopback() && !RunDir::of(settings).exists() {
         return Click { at, took: started.elapsed(), answer: Err("no lab is running there".to_owned()) };
     }
     let headers = [("Content-Type", "application/json")];

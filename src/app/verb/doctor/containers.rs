@@ -7,10 +7,10 @@ use crate::app::ui::{Note, Weight};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::core::failure::Failure;
-use crate::core::model::{Platform, RuntimeKind};
+use crate::core::model::Platform;
 use crate::core::settings::Settings;
+use crate::machine::choose;
 use crate::machine::docker::{self, Daemon, Found};
-use crate::machine::state::RunDir;
 
 /// What the images and the containers of one lab take, in bytes.
 const ROOM: u64 = 1_000_000_000;
@@ -24,7 +24,7 @@ const RIGHTS: [(u32, &str); 3] = [(12, "NET_ADMIN"), (13, "NET_RAW"), (21, "SYS_
 /// What was found of Docker, in notes, and the daemon if labs can use it.
 pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     let subject = "Docker";
-    let found = docker::find(crate::app::verb::runtime::docker_host(settings)).await;
+    let found = docker::find(choose::docker_host(settings)).await;
     let daemon = match found {
         Ok(Found::Usable(daemon)) => *daemon,
         Ok(Found::Absent(why)) => {
@@ -40,11 +40,7 @@ pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     );
     let mut notes = vec![Note::new(Weight::Good, subject, seen)];
     notes.extend(daemon.data.as_deref().and_then(disk));
-    let address = RuntimeKind::Docker.default_address();
-    let run = match RuntimeKind::of(settings.address) {
-        RuntimeKind::Docker => RunDir::of(settings),
-        RuntimeKind::Host => RunDir::new(&settings.dirs.state, address),
-    };
+    let run = docker::usual_run(settings);
     notes.push(match docker::require_free_network(&daemon, &run).await {
         Ok(network) => Note::new(Weight::Good, "lab network", format!("{network} is free, or the lab's own")),
         Err(failure) => bad("lab network", &failure),

@@ -9,14 +9,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Context, Output, Run, runtime};
+use super::{Context, Output, Run};
 use crate::app::ui::{self, Look, Note, Weight};
 use crate::artifacts::lockfile::Lock;
 use crate::core::failure::{Failure, FailureKind, Result};
-use crate::core::model::{LabAddress, RuntimeKind};
 use crate::core::settings::Settings;
 use crate::labs::Catalog;
-use crate::machine::ports::{self, NeededPort};
+use crate::machine::choose::choose;
+use crate::machine::ports;
 use crate::machine::state::RunDir;
 
 /// Check this machine, and show how to fix what is missing
@@ -53,7 +53,7 @@ async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
         section("This machine", machine::machine(settings, lock)),
         section("Containers", containers),
         section("Tools", machine::provisioned(settings, lock)),
-        section("Ports", lab_ports(settings, daemon.is_some())?),
+        section("Ports", lab_ports(settings).await?),
     ];
     for run in RunDir::all(&settings.dirs.state)? {
         if let Some(state) = run.load() {
@@ -96,13 +96,14 @@ fn as_json(title: &str, note: &Note) -> Value {
     json!({"section": title, "verdict": verdict, "what": note.subject, "seen": note.seen, "fix": fix})
 }
 
-/// The ports of the labs where they would run now: on `--address`, else in containers if there is a daemon.
-fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
-    let address =
-        if has_daemon && runtime::is_undecided(settings) { LabAddress::MACHINE } else { settings.address };
-    let run = RunDir::new(&settings.dirs.state, address);
+/// The ports of the labs on the backend that a lab would get now.
+async fn lab_ports(settings: &Settings) -> Result<Vec<Note>> {
+    // What keeps a lab from getting a backend has its own note.
+    let Ok(choice) = choose(settings).await else { return Ok(Vec::new()) };
+    let placement = choice.backend.placement();
+    let run = RunDir::new(&settings.dirs.state, choice.address);
     if let Some(state) = run.load() {
-        let seen = format!("lab {} runs on {address} and has them", state.lab);
+        let seen = format!("lab {} runs on {} and has them", state.lab, choice.address);
         return Ok(vec![Note::new(Weight::Good, "labs' ports", seen)]);
     }
     let catalog = Catalog::find(&settings.work_dir)?;
@@ -115,17 +116,14 @@ fn lab_ports(settings: &Settings, has_daemon: bool) -> Result<Vec<Note>> {
                 continue;
             }
         };
-        let needed: Vec<NeededPort> = match RuntimeKind::of(address) {
-            RuntimeKind::Host => lab.ports,
-            RuntimeKind::Docker => lab.ports.into_iter().filter(|port| port.door).collect(),
-        };
-        let taken = ports::taken(address.published(), &needed);
+        let needed = placement.needed_here(&lab.ports);
+        let taken = ports::taken(placement.published_on, &needed);
         let subject = format!("ports of {id}");
         if taken.is_empty() {
             findings.push(Note::new(
                 Weight::Good,
                 subject.clone(),
-                format!("all {} free on {}", needed.len(), address.published()),
+                format!("all {} free on {}", needed.len(), placement.published_on),
             ));
         }
         for port in taken {

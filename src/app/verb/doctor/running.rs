@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode};
 use super::FIX;
 use crate::app::ui::{Note, Weight};
 use crate::core::http;
-use crate::core::model::{LabAddress, RuntimeKind};
+use crate::machine::Placement;
 use crate::machine::process::{Listener, listeners};
 use crate::machine::state::readiness::Readiness;
 use crate::machine::state::{RunDir, RunState};
@@ -52,7 +52,7 @@ pub(super) async fn reach(run: &RunDir, state: &RunState) -> Vec<Note> {
     let mut notes: Vec<Note> = [nomad, consul, envoys].into_iter().flatten().collect();
     notes.extend(doors(state, &listeners));
     notes.extend(secrets(run));
-    notes.push(interfaces(state.address, &listeners));
+    notes.push(interfaces(state.placement(), &listeners));
     notes
 }
 
@@ -173,23 +173,16 @@ fn secrets(run: &RunDir) -> Option<Note> {
 }
 
 /// Nothing of a lab should be reachable from another machine: containers have a network that ends at this one.
-fn interfaces(address: LabAddress, listeners: &[Listener]) -> Note {
-    let is_own = |listener: &&Listener| listener.at.ip() == address.ip() || listener.at.ip().is_loopback();
+fn interfaces(placement: Placement, listeners: &[Listener]) -> Note {
+    let is_own =
+        |listener: &&Listener| listener.at.ip() == placement.address.ip() || listener.at.ip().is_loopback();
     let beyond: Vec<String> = listeners
         .iter()
         .filter(|listener| !is_own(listener))
         .map(|listener| format!("{} ({})", listener.at, listener.program))
         .collect();
     if beyond.is_empty() {
-        let count = listeners.len();
-        let seen = match RuntimeKind::of(address) {
-            RuntimeKind::Host => format!("closed: all {count} listening ports are on loopback"),
-            RuntimeKind::Docker => format!(
-                "closed: all {count} listening ports are on {address}, in a network of this machine; its doors are on {}",
-                address.published()
-            ),
-        };
-        return Note::new(Weight::Good, "other machines", seen);
+        return Note::new(Weight::Good, "other machines", placement.exposure(listeners.len()));
     }
     let seen = format!("they may reach {}", beyond.join(", "));
     Note::new(Weight::Bad, "other machines", seen)

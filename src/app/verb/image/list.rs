@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::{SCHEMA, layers};
 use crate::app::ui::{Cell, Look, Table};
-use crate::app::verb::runtime::docker_host;
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::image::{Assembled, Identity, assemble, reference};
 use crate::artifacts::lockfile::Lock;
@@ -17,6 +16,7 @@ use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{FailureKind, Result};
 use crate::core::model::{ByteSize, Platform};
 use crate::core::settings::Settings;
+use crate::machine::choose::docker_host;
 use crate::machine::docker::images::{Presence, presence};
 use crate::machine::docker::{self, Found};
 

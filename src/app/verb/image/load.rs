@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::SCHEMA;
-use crate::app::verb::runtime::docker_host;
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::image::artifacts;
 use crate::artifacts::lockfile::Lock;
@@ -17,6 +16,7 @@ use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
 use crate::core::model::Slug;
 use crate::core::settings::Settings;
+use crate::machine::choose::docker_host;
 use crate::machine::docker;
 
 /// Load images into Docker; fetch missing artifacts first, skip images that are loaded

@@ -5,14 +5,13 @@ use std::time::Instant;
 
 use clap::Args;
 
-use super::components;
 use super::practised::{Practised, step};
 use crate::app::verb::{Context, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
-use crate::labs::{PATIENCE_WITH_READERS, Session};
+use crate::labs::PATIENCE_WITH_READERS;
 
 /// Check whether a step of the running lab is done
 #[derive(Debug, Args)]
@@ -40,13 +39,12 @@ async fn check(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
-    let mut practised = Practised::find(name, settings).await?;
+    let mut practised = Practised::find(name, settings, lock, reporter).await?;
     practised.require_running()?;
     let index = step(&practised.lab, practised.standing.current(&practised.lab), named)?;
-    let Practised { lab, run, standing, chosen } = &mut practised;
-    let components = components(lab, chosen, lock, reporter).await?;
-    let dirs = &chosen.settings.dirs;
-    let session = Session::observe(lab.clone(), run, components, dirs, reporter.clone()).await?;
+    let Practised { lab, standing, launcher, .. } = &mut practised;
+    let components = launcher.provision(lab).await?;
+    let session = launcher.observe(lab.clone(), components).await?;
     let checked = &lab.steps[index];
     let (number, of) = (index + 1, lab.steps.len());
     let report = |event: LabEvent| reporter.report(Event::Lab(event));

@@ -1,7 +1,6 @@
 //! `meshlab lab`: run, practise, test and write labs.
 
 mod check;
-mod components;
 mod hint;
 mod list;
 mod new;
@@ -16,8 +15,6 @@ mod test;
 use clap::{Args, Subcommand};
 
 use super::Runnable;
-
-pub(super) use components::{components, components_for_a_start, move_apart};
 
 /// Run a lab, or work on one of its steps
 #[derive(Debug, Args)]

@@ -1,30 +1,36 @@
 //! A lab in a reader's own hands, one step at a time.
 
-use crate::app::verb::runtime::{self, Chosen};
+use crate::artifacts::lockfile::Lock;
+use crate::core::event::SharedReporter;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::settings::Settings;
-use crate::labs::{Catalog, Lab, Progress, Standing};
+use crate::labs::{Catalog, Lab, Launcher, Progress, Standing};
 use crate::machine::state::{RunDir, RunState};
 
 /// A lab that was named, with what is done of it.
-pub(super) struct Practised {
+pub(super) struct Practised<'a> {
     pub(super) lab: Lab,
     pub(super) run: RunDir,
     pub(super) standing: Standing,
-    pub(super) chosen: Chosen,
+    pub(super) launcher: Launcher<'a>,
 }
 
-impl Practised {
-    pub(super) async fn find(name: &str, settings: &Settings) -> Result<Self> {
+impl<'a> Practised<'a> {
+    pub(super) async fn find(
+        name: &str,
+        settings: &Settings,
+        lock: &'a Lock,
+        reporter: &'a SharedReporter,
+    ) -> Result<Self> {
         // A name that does not exist is the first thing to say.
         let named = lab(name, settings.address, settings)?;
-        let chosen = runtime::choose(settings).await?;
-        let settings = &chosen.settings;
+        let launcher = Launcher::choose(settings, lock, reporter).await?;
+        let settings = &launcher.settings;
         let lab = lab(named.id.as_str(), settings.address, settings)?;
         let run = RunDir::of(settings);
         let standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
-        Ok(Self { lab, run, standing, chosen })
+        Ok(Self { lab, run, standing, launcher })
     }
 
     pub(super) fn require_running(&self) -> Result<()> {

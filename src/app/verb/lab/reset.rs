@@ -4,14 +4,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::components;
 use super::practised::Practised;
-use crate::app::verb::{Context, Run, runtime};
+use crate::app::verb::{Context, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
-use crate::labs::Session;
 
 /// Undo a step of the running lab; without a step, stop the lab and delete its progress
 #[derive(Debug, Args)]
@@ -40,12 +38,12 @@ async fn reset(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<()> {
-    let mut practised = Practised::find(name, settings).await?;
+    let mut practised = Practised::find(name, settings, lock, reporter).await?;
     let id = practised.lab.id.clone();
     let Some(step) = step else {
         if practised.run.load().is_some_and(|state| state.lab == id) {
             let run_lock = practised.run.lock().await?;
-            runtime::take_down(&practised.run, run_lock, &practised.chosen.settings, reporter).await?;
+            practised.launcher.take_down(run_lock).await?;
         }
         practised.standing.progress().forget()?;
         reporter.report(Event::Note(Note::LabReset { lab: id }));
@@ -54,15 +52,14 @@ async fn reset(
     practised.require_running()?;
     let index = practised.lab.position(step)?;
     let number = index + 1;
-    let Practised { lab, run, mut standing, chosen } = practised;
+    let Practised { lab, run, mut standing, launcher } = practised;
     if lab.steps[index].reset.is_empty() {
         return Err(Failure::usage(format!("step {number} of lab {id} cannot be undone on its own"))
             .hint(format!("`meshlab lab reset {id}` begins the whole lab anew")));
     }
     let _run_lock = run.lock().await?;
-    let components = components(&lab, &chosen, lock, reporter).await?;
-    let dirs = &chosen.settings.dirs;
-    let mut session = Session::resume(lab.clone(), &run, components, dirs, reporter.clone()).await?;
+    let components = launcher.provision(&lab).await?;
+    let mut session = launcher.resume(lab.clone(), components).await?;
     session.reset_step(index).await?;
     standing.mark(&lab, &lab.steps[index].id, false)?;
     let later_done = standing.is_any_done(&lab, number);

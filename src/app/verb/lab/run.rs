@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 use clap::Args;
 
-use super::{components, components_for_a_start, move_apart};
 use crate::app::report::Reports;
 use crate::app::ui::{Answer, Console};
-use crate::app::verb::runtime::{self, Chosen};
 use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, Note, SharedReporter, Silent, StepSummary};
 use crate::core::failure::{Failure, FailureKind, Result};
-use crate::core::model::{LabAddress, LabId, RuntimeKind};
+use crate::core::model::{LabAddress, LabId};
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
-use crate::labs::{Catalog, Lab, Progress, Session, Standing};
+use crate::labs::{Catalog, Lab, Launcher, Progress, Session, Standing};
 use crate::machine::state::RunDir;
 
 #[derive(Debug, Args)]
@@ -114,18 +112,18 @@ pub(super) async fn go(
     reports: &Reports,
 ) -> Result<()> {
     let reporter = &reports.reporter(console);
-    let chosen = runtime::choose(settings).await?;
-    let settings = &chosen.settings;
+    let launcher = Launcher::choose(settings, lock, reporter).await?;
+    let settings = &launcher.settings;
     let lab = Catalog::find(&settings.work_dir)?.lab(id.as_str(), settings.address)?;
-    move_apart(&lab, &chosen, lock, reporter).await?;
-    let run = RunDir::of(settings);
+    launcher.enter_netns(&lab).await?;
+    let run = launcher.run();
     let mut run_lock = run.lock().await?;
     let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
         Plan::resumed(way, &lab, &standing, run.address())?
     } else {
-        run_lock = runtime::clear_leftovers(&run, run_lock, settings, reporter).await?;
+        run_lock = launcher.clear_leftovers(run_lock).await?;
         standing.refresh();
         Plan::fresh(way, &lab, standing.progress(), reporter)
     };
@@ -135,7 +133,7 @@ pub(super) async fn go(
     }
     let keep = way.keep || resumes;
     let with_reader = way.with_reader;
-    let travel = Travel { run: &run, chosen: &chosen, lock, console, reporter, with_reader };
+    let travel = Travel { launcher: &launcher, console, reporter, with_reader };
     let outcome = tokio::select! {
         outcome = travel.work(lab, plan, keep, &mut standing) => outcome,
         interruption = interrupted() => Err(interruption),
@@ -145,7 +143,7 @@ pub(super) async fn go(
     if resumes || (keep && !stopped && run.exists()) {
         return outcome;
     }
-    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+    let taken_down = launcher.undo(run_lock).await;
     // The first thing that went wrong is the one to tell.
     outcome.and(taken_down)
 }
@@ -208,9 +206,7 @@ impl Plan {
 }
 
 struct Travel<'a> {
-    run: &'a RunDir,
-    chosen: &'a Chosen,
-    lock: &'a Lock,
+    launcher: &'a Launcher<'a>,
     console: &'a Console,
     reporter: &'a SharedReporter,
     with_reader: bool,
@@ -221,16 +217,15 @@ impl Travel<'_> {
         let Plan { first, shown, resumes, .. } = plan;
         let reporter = self.reporter;
         let components = if resumes {
-            components(&lab, self.chosen, self.lock, reporter).await?
+            self.launcher.provision(&lab).await?
         } else {
-            components_for_a_start(&lab, self.run, self.chosen, self.lock, reporter).await?
+            self.launcher.provision_to_start(&lab).await?
         };
-        report_start(&lab, self.run, self.chosen, components.tools.clone(), reporter);
-        let dirs = &self.chosen.settings.dirs;
+        report_start(&lab, self.launcher, components.tools.clone(), reporter);
         let mut session = if resumes {
-            Session::resume(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+            self.launcher.resume(lab.clone(), components).await?
         } else {
-            Session::prepare(lab.clone(), self.run, components, dirs, reporter.clone()).await?
+            self.launcher.start(lab.clone(), components).await?
         };
         // What comes before is needed and was not asked for.
         session.report_to(Arc::new(Silent));
@@ -319,8 +314,7 @@ struct Seen {
 /// Tells which lab begins, and where.
 pub(super) fn report_start(
     lab: &Lab,
-    run: &RunDir,
-    chosen: &Chosen,
+    launcher: &Launcher<'_>,
     tools: Vec<(String, String)>,
     reporter: &SharedReporter,
 ) {
@@ -328,9 +322,9 @@ pub(super) fn report_start(
         id: lab.id.clone(),
         title: lab.title.clone(),
         summary: lab.summary.clone(),
-        runtime: RuntimeKind::of(run.address()),
-        runtime_reason: chosen.reason.clone(),
-        address: run.address(),
+        runtime: launcher.backend.kind(),
+        runtime_reason: launcher.reason.clone(),
+        address: launcher.settings.address,
         tools,
         steps: lab.steps.len(),
     }));

@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::components::{components_for_a_start, move_apart, moves_apart};
 use super::once_more;
 use super::run::report_start;
-use crate::app::verb::runtime::{self, Chosen};
 use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, SharedReporter, Silent, Trial};
@@ -21,8 +19,7 @@ use crate::core::model::LabId;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
 use crate::core::until::{Observed, until};
-use crate::labs::{Catalog, Lab, Session};
-use crate::machine::state::RunDir;
+use crate::labs::{Catalog, Lab, Launcher, Session};
 use crate::mesh::api::API_POLL_INTERVAL;
 
 /// Test labs (for authors): the checks of each step fail before it, pass after it, and fail again after its reset
@@ -51,21 +48,22 @@ async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &Sha
         let id = |name: &String| catalog.lab(name, settings.address).map(|lab| lab.id);
         names.iter().map(id).collect::<Result<_>>()?
     };
-    let chosen = runtime::choose(settings).await?;
+    let launcher = Launcher::choose(settings, lock, reporter).await?;
     let is_one_of_several = ids.len() > 1;
     // One for all of them: to be told between two labs is to be told, too.
     let mut interruption = pin!(interrupted());
     for id in ids {
-        let lab = catalog.lab(id.as_str(), chosen.settings.address)?;
-        if is_one_of_several && moves_apart(&lab, &chosen) {
+        let lab = catalog.lab(id.as_str(), launcher.settings.address)?;
+        if is_one_of_several && launcher.backend.needs_netns(lab.network())? {
             // This process would not come back to the labs that are left.
-            let test = chosen.settings.subcommand(&["lab", "test", id.as_str()])?;
+            let test =
+                launcher.settings.subcommand(launcher.backend.kind(), &["lab", "test", id.as_str()])?;
             let what = format!("the test of lab {id}");
             once_more::see_through(test, &what, &mut interruption, once_more::PATIENCE).await?;
             continue;
         }
-        move_apart(&lab, &chosen, lock, reporter).await?;
-        test_one(lab, &chosen, lock, reporter, &mut interruption).await?;
+        launcher.enter_netns(&lab).await?;
+        test_one(lab, &launcher, reporter, &mut interruption).await?;
     }
     // All labs were asked for: one that cannot even be read has not passed.
     match catalog.unusable().first() {
@@ -76,34 +74,25 @@ async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &Sha
 
 async fn test_one(
     lab: Lab,
-    chosen: &Chosen,
-    lock: &Lock,
+    launcher: &Launcher<'_>,
     reporter: &SharedReporter,
     interruption: &mut (impl Future<Output = Failure> + Unpin),
 ) -> Result<()> {
-    let settings = &chosen.settings;
-    let run = RunDir::of(settings);
-    let run_lock = runtime::clear_leftovers(&run, run.lock().await?, settings, reporter).await?;
+    let run_lock = launcher.clear_leftovers(launcher.run().lock().await?).await?;
     let outcome = tokio::select! {
-        outcome = try_steps(lab, &run, chosen, lock, reporter) => outcome,
+        outcome = try_steps(lab, launcher, reporter) => outcome,
         interruption = interruption => Err(interruption),
     };
-    let taken_down = runtime::undo(&run, run_lock, settings, reporter).await;
+    let taken_down = launcher.undo(run_lock).await;
     outcome.and(taken_down)
 }
 
-async fn try_steps(
-    lab: Lab,
-    run: &RunDir,
-    chosen: &Chosen,
-    lock: &Lock,
-    reporter: &SharedReporter,
-) -> Result<()> {
-    let components = components_for_a_start(&lab, run, chosen, lock, reporter).await?;
-    report_start(&lab, run, chosen, components.tools.clone(), reporter);
+async fn try_steps(lab: Lab, launcher: &Launcher<'_>, reporter: &SharedReporter) -> Result<()> {
+    let components = launcher.provision_to_start(&lab).await?;
+    report_start(&lab, launcher, components.tools.clone(), reporter);
     let started = Instant::now();
-    let silent: SharedReporter = Arc::new(Silent);
-    let session = Session::prepare(lab, run, components, &chosen.settings.dirs, silent).await?;
+    let mut session = launcher.start(lab, components).await?;
+    session.report_to(Arc::new(Silent));
     let mut tester = Tester { session, reporter, trials: 0, wrong: Vec::new() };
     let mut outcome = Ok(());
     let mut steps = 0;

@@ -7,7 +7,7 @@ use crate::core::model::LabAddress;
 fn state() -> RunState {
     let tools = [("consul", "1.22.7"), ("envoy", "1.36.4")];
     let tools = tools.map(|(name, version)| (name.to_owned(), version.to_owned()));
-    RunState::new("2-calculator".parse().unwrap(), LabAddress::DEFAULT, vec![], tools.to_vec())
+    RunState::on_host("2-calculator", LabAddress::DEFAULT, &tools)
 }
 
 fn component(name: &str, state: &'static str, weight: Weight, reason: &str, listens: &str) -> Row {

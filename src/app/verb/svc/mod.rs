@@ -22,12 +22,13 @@ pub(crate) enum SvcVerb {
     Get(client::GetArgs),
     Load(load::LoadArgs),
     Fault(fault::FaultArgs),
-    Doors(machine::DoorsArgs),
-    Hold(machine::HoldArgs),
-    Leash(machine::LeashArgs),
-    Sweep(machine::SweepArgs),
-    End(machine::EndArgs),
-    Clear(machine::ClearArgs),
+    ForwardPorts(machine::ForwardPortsArgs),
+    #[command(name = "pid1")]
+    Pid1(machine::Pid1Args),
+    KillOnStdinClose(machine::KillOnStdinCloseArgs),
+    EndTasks(machine::EndTasksArgs),
+    EndSession(machine::EndSessionArgs),
+    EmptyFolder(machine::EmptyFolderArgs),
     #[command(flatten)]
     Sample(sample::SampleService),
 }
@@ -42,12 +43,12 @@ impl SvcVerb {
             Self::Get(args) => Box::new(args),
             Self::Load(args) => Box::new(args),
             Self::Fault(args) => Box::new(args),
-            Self::Doors(args) => Box::new(args),
-            Self::Hold(args) => Box::new(args),
-            Self::Leash(args) => Box::new(args),
-            Self::Sweep(args) => Box::new(args),
-            Self::End(args) => Box::new(args),
-            Self::Clear(args) => Box::new(args),
+            Self::ForwardPorts(args) => Box::new(args),
+            Self::Pid1(args) => Box::new(args),
+            Self::KillOnStdinClose(args) => Box::new(args),
+            Self::EndTasks(args) => Box::new(args),
+            Self::EndSession(args) => Box::new(args),
+            Self::EmptyFolder(args) => Box::new(args),
             Self::Sample(service) => Box::new(service),
         }
     }

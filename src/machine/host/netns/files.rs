@@ -1,9 +1,9 @@
-//! The files that a lab with mounts of its own sees: the machine's, but for the few places to which Nomad and its plugins
-//! write, and nobody tells them another.
+//! The files in a lab's own mount namespace: the machine's files, except for the few folders to which Nomad and its plugins
+//! write and whose paths cannot be configured.
 //!
-//! A place to mount on that is not there cannot be made without being seen outside. So the folder above it is one of the
-//! lab's own, in which whatever the machine has in it is mounted: that is the machine's own, also for writing. What comes to
-//! be in the machine's folder later is found through [`outside`].
+//! A missing mount point cannot be created without being visible outside. So its parent folder is the lab's own, and each
+//! entry of the machine's folder is mounted in it, writable as before. Entries that the machine's folder gets later are found
+//! through [`outside`].
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -18,25 +18,25 @@ use super::cannot_mount;
 use crate::core::failure::{Failure, Result};
 use crate::machine::ALLOCATIONS;
 
-/// Where what is outside is known inside. There is no such folder elsewhere.
+/// The machine's folders, as the lab sees them. This folder exists only in a lab's mount namespace.
 const OUTSIDE: &str = "/run/meshlab-outside";
 
-/// The network outside.
+/// The network namespace outside.
 pub(super) const NETWORK: &str = "/run/meshlab-outside/net";
 
-/// The folders that are the lab's own, of which most is the machine's.
+/// The lab's own folders, in which the machine's entries are mounted.
 const FOLDERS: [&str; 2] = ["/run", "/var/lib"];
 
-/// What in them is not: folders that are expected to be there, and the lock of the packet filter, which is another one.
+/// The lab's own entries in them: folders that Nomad and its plugins expect, and the lock of the packet filter.
 const EXPECTED: [&str; 3] = ["/run/netns", "/var/lib/cni", ALLOCATIONS];
 const LOCK: &str = "/run/xtables.lock";
 
-/// Whether this process has the mounts of a lab.
+/// Whether this process is in a lab's mount namespace.
 pub fn is_inside() -> bool {
     Utf8Path::new(OUTSIDE).exists()
 }
 
-/// Where the file is found that has this name outside.
+/// The path here of a file that has this path outside.
 pub fn outside(path: &Utf8Path) -> Utf8PathBuf {
     if !is_inside() {
         return path.to_owned();
@@ -54,24 +54,24 @@ fn outside_if_not_mounted(path: &Utf8Path, is_here: impl Fn(&Utf8Path) -> bool) 
         let mut names = path.strip_prefix(folder).ok()?.components();
         let Some(Utf8Component::Normal(first)) = names.next() else { return None };
         let first = folder.join(first);
-        // What lies in the folder itself may be replaced, which what is mounted must not be.
+        // A file directly in the folder may be replaced by a rename, which a mounted file must not be.
         Some(names.next().is_none() || is_own(first.as_std_path()) || !is_here(&first))
     };
     let is_hidden = FOLDERS.iter().find_map(|folder| is_below(Utf8Path::new(folder))).unwrap_or(false);
     if is_hidden { Utf8PathBuf::from(format!("{OUTSIDE}{path}")) } else { path.to_owned() }
 }
 
-/// Fails if what is written to a folder would not be seen outside.
+/// Fails if files in a folder would not be visible outside.
 pub(super) fn require_visible(folder: &Utf8Path) -> Result<()> {
     if !FOLDERS.iter().any(|own| folder == *own) {
         return Ok(());
     }
-    Err(Failure::usage(format!("{folder} cannot hold the state of a lab with a network of its own"))
-        .detail("seen", format!("such a lab has a folder {folder} of its own, which goes when it ends"))
-        .hint(format!("let MESHLAB_STATE_DIR be a folder below: {folder}/meshlab")))
+    Err(Failure::usage(format!("{folder} cannot hold the state of a lab with its own network"))
+        .detail("seen", format!("such a lab has its own {folder}, which ends with the lab"))
+        .hint(format!("set MESHLAB_STATE_DIR to a folder below it: {folder}/meshlab")))
 }
 
-/// Makes the lab's own folders, in mounts that this thread has for itself.
+/// Creates the lab's own folders in this thread's mount namespace.
 pub(super) fn hide() -> Result<()> {
     for folder in FOLDERS {
         cover(Utf8Path::new(folder))?;
@@ -82,13 +82,13 @@ pub(super) fn hide() -> Result<()> {
     Ok(())
 }
 
-/// Whether something in the folders is the lab's own.
+/// Whether a path in these folders is the lab's own.
 fn is_own(path: &Path) -> bool {
     EXPECTED.iter().chain(&[OUTSIDE, LOCK]).any(|own| path == Path::new(own))
 }
 
 fn cover(folder: &Utf8Path) -> Result<()> {
-    // What is open is found below what is about to be mounted over it.
+    // An open folder stays reachable below a mount that covers it.
     let machines =
         File::open(folder).map_err(|error| Failure::failed(format!("cannot read {folder}")).seen(&error))?;
     let below = Utf8PathBuf::from(format!("/proc/self/fd/{}", machines.as_raw_fd()));
@@ -120,7 +120,7 @@ fn cover(folder: &Utf8Path) -> Result<()> {
         }
         match mount_bind_recursive(&from, &to) {
             Ok(()) => {}
-            // It ended in the meantime.
+            // It was removed in the meantime.
             Err(rustix::io::Errno::NOENT) if kind.is_dir() => fs::remove_dir(&to)?,
             Err(rustix::io::Errno::NOENT) => fs::remove_file(&to)?,
             Err(error) => return Err(cannot_mount(&to.display().to_string(), error)),

@@ -1,7 +1,8 @@
-//! A network and mounts of a lab's own, for labs whose tasks have networks of theirs. What Nomad makes there (a bridge, rules
-//! of the packet filter, names of networks) goes when the lab's last process does, and nothing of it is seen outside.
+//! A lab's own network namespace and mount namespace, for labs whose Nomad tasks have networks. What Nomad creates there (a
+//! bridge, packet filter rules, named network namespaces) ends with the lab's last process and is not visible outside.
 //!
-//! A program that wants to be in there moves this thread and starts itself anew: then all of its threads are.
+//! Only a thread can enter a namespace. So a program enters with its first thread and executes itself again: then all of its
+//! threads are inside.
 
 mod files;
 
@@ -26,16 +27,16 @@ use crate::machine::state::alive::is_running;
 use crate::machine::state::{RunDir, RunState};
 use crate::machine::{ALLOCATIONS, BRIDGE};
 
-/// The address of Nomad's bridge, in the network that Nomad takes if it is not told another.
+/// The address of Nomad's bridge, in Nomad's default bridge subnet.
 const BRIDGE_ADDRESS: &str = "172.26.64.1/20";
 
-/// The network that this process is in.
-pub fn own_network() -> Option<u64> {
+/// The network namespace that this process is in.
+pub(super) fn own_network() -> Option<u64> {
     procfs::process::Process::myself().ok().as_ref().and_then(network_of)
 }
 
-/// The process by which the network of a lab is found, if it has one and this process is not in it.
-pub fn door_to(state: &RunState) -> Option<i32> {
+/// A process in the lab's own network namespace; `None` if the lab has none or this process is in it.
+pub fn process_in(state: &RunState) -> Option<i32> {
     let network = state.network.filter(|network| own_network() != Some(*network))?;
     let processes = state.services.iter().filter_map(|service| service.process);
     let mut alive = processes.filter(|process| is_running(process.pid, process.start_ticks));
@@ -46,8 +47,8 @@ pub fn door_to(state: &RunState) -> Option<i32> {
     alive.find(|process| is_in(process.pid)).map(|process| process.pid)
 }
 
-/// Fails where the system does not let this user make networks.
-pub fn require_rights() -> Result<()> {
+/// Fails if this user may not create network namespaces.
+pub(super) fn require_rights() -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
@@ -55,9 +56,8 @@ pub fn require_rights() -> Result<()> {
         .hint("run it in containers: --runtime docker; or as root"))
 }
 
-/// Moves this thread into a network and mounts that nobody else has, with a bridge for Nomad. The lab's state is seen outside,
-/// too.
-pub fn make(state: &Utf8Path, busybox: &Utf8Path) -> Result<()> {
+/// Moves this thread into new network and mount namespaces, with a bridge for Nomad. The state folder stays visible outside.
+pub(super) fn make(state: &Utf8Path, busybox: &Utf8Path) -> Result<()> {
     files::require_visible(state)?;
     // What is not there yet would not be seen.
     fs::create_dir_all(state)?;
@@ -86,9 +86,9 @@ pub fn make(state: &Utf8Path, busybox: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Moves this thread to where another process is.
+/// Moves this thread into the namespaces of another process.
 pub fn enter(pid: i32) -> Result<()> {
-    // It has to be this thread's own before it may go.
+    // The kernel lets a thread enter a mount namespace only if it shares its working directory with no other thread.
     let folder = std::env::current_dir()?;
     unshare(UnshareFlags::FS, "a working directory")?;
     for (name, kind) in [("net", LinkNameSpaceType::Network), ("mnt", LinkNameSpaceType::Mount)] {
@@ -107,21 +107,21 @@ pub fn enter(pid: i32) -> Result<()> {
     })
 }
 
-/// Has this program, called again, take this process's place. Returns only if that cannot be done.
-pub fn start_anew(mut again: Command) -> Result<Infallible> {
-    Err(Failure::failed("cannot start this program anew").seen(&again.exec()))
+/// Replaces this process with this program, called again. Returns only if that fails.
+pub fn re_exec(mut again: Command) -> Result<Infallible> {
+    Err(Failure::failed("cannot execute this program again").seen(&again.exec()))
 }
 
-/// Moves this thread into the network outside of the lab's.
-pub fn leave() -> Result<()> {
+/// Moves this thread out of the lab's network namespace.
+pub(in crate::machine) fn leave() -> Result<()> {
     let moved = File::open(NETWORK).and_then(|outside| {
         Ok(move_into_link_name_space(outside.as_fd(), Some(LinkNameSpaceType::Network))?)
     });
     moved.map_err(|error| Failure::failed("cannot reach the network outside of the lab's own").seen(&error))
 }
 
-/// Gives the folder of a lab's allocations its short name.
-pub fn shorten(run: &RunDir) -> Result<()> {
+/// Mounts the folder of a lab's allocations under its short name.
+pub(super) fn shorten(run: &RunDir) -> Result<()> {
     let folder = run.allocations();
     fs::create_dir_all(&folder)?;
     let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo());
