@@ -1,6 +1,7 @@
 //! The command line: what can be typed, what each verb does, and how it looks.
 
 mod cli;
+mod diagnosis;
 pub mod report;
 mod run;
 pub mod ui;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::{CommandFactory as _, Parser as _};
 
 use super::cli::{Cli, arguments, resolve};
+use super::diagnosis::Diagnosis;
 use super::ui::{self, Console};
 use super::verb::{Context, Execution, Runnable};
 use crate::core::failure::{Failure, Result};
@@ -37,10 +38,27 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => return early_failure(&failure, cli.global.json, &environment),
     };
     let console = Arc::new(Console::new(&settings));
-    execute(verb, settings, &console).unwrap_or_else(|failure| {
+    let diagnosis = match begin_diagnosis(verb.as_ref(), &settings, &console) {
+        Ok(diagnosis) => diagnosis,
+        Err(failure) => return early_failure(&failure, cli.global.json, &environment),
+    };
+    let outcome = execute(verb, settings, &console);
+    if let Some(diagnosis) = diagnosis {
+        diagnosis.end(outcome.as_ref().map(drop));
+    }
+    outcome.unwrap_or_else(|failure| {
         console.failure(&failure);
         failure.kind().exit_code().into()
     })
+}
+
+/// Begins the debug log. A verb that uses no folder of meshlab's, such as a lab's own service, has none.
+fn begin_diagnosis(
+    verb: &dyn Runnable,
+    settings: &Settings,
+    console: &Arc<Console>,
+) -> Result<Option<Diagnosis>> {
+    verb.needs_home().then(|| Diagnosis::start(settings, console, verb.keeps_log())).transpose()
 }
 
 /// Prints a failure that came before there were settings.

@@ -45,6 +45,7 @@ impl Claim {
             if let Err(holder) = claim
                 && let Some(waiting) = waiting.take()
             {
+                tracing::info!(lock = %path, ?holder, "waits for a lock");
                 waiting(holder);
             }
             Ok(Observed::from(claim))

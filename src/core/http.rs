@@ -1,7 +1,7 @@
 //! An HTTP client for the lab's own components on loopback: no TLS, no proxy, no redirects, a deadline on each request.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -70,6 +70,8 @@ pub async fn request(
 /// Sends a request on a new connection.
 pub async fn send(address: SocketAddr, request: HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
     let HttpRequest { method, path, headers, body, deadline } = request;
+    let started = Instant::now();
+    let asked = method.clone();
     let exchange = async {
         let stream = TcpStream::connect(address).await.map_err(|error| broken(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -101,7 +103,20 @@ pub async fn send(address: SocketAddr, request: HttpRequest<'_>) -> Result<HttpR
             },
         }
     };
-    tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout(deadline)))
+    let answer = tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout(deadline)));
+    let millis = started.elapsed().as_millis();
+    match &answer {
+        Ok(answer) => {
+            let (status, bytes) = (answer.status.as_u16(), answer.body.len());
+            tracing::debug!("{asked} {address}{path} status={status} bytes={bytes} millis={millis}");
+        }
+        Err(error @ HttpError::Timeout(_)) => {
+            tracing::debug!("{asked} {address}{path} error={error} millis={millis}");
+        }
+        // What waits for a component asks many times, and logs what it observes.
+        Err(error) => tracing::trace!("{asked} {address}{path} error={error} millis={millis}"),
+    }
+    answer
 }
 
 /// A GET whose answer must be 200.

@@ -4,6 +4,7 @@ pub(crate) mod accept;
 pub(crate) mod assets;
 pub(crate) mod atomic_file;
 pub(crate) mod claim;
+pub mod debug_log;
 pub mod event;
 pub mod failure;
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub mod failure;
 #[path = "../../tests/support/server.rs"]
 pub(crate) mod fixture;
 pub mod http;
+pub mod mask;
 pub mod model;
 pub mod nearest;
 pub mod numbers;

@@ -25,6 +25,7 @@ pub async fn interrupted() -> Failure {
         _ = terminate.recv() => (15, "SIGTERM"),
         () = closed => (1, "SIGHUP"),
     };
+    tracing::info!("interrupted by {name}");
     Failure::new(FailureKind::Interrupted(number), format!("interrupted by {name}"))
 }
 

@@ -37,6 +37,7 @@ impl<'a> Launcher<'a> {
         reporter: &'a SharedReporter,
     ) -> Result<Launcher<'a>> {
         let choice = choose(settings).await?;
+        tracing::info!(address = %choice.address, "chose the runtime {}: {:?}", choice.backend.kind(), choice.reason);
         let settings = Settings { address: choice.address, ..settings.clone() };
         Ok(Self { settings, backend: choice.backend, reason: choice.reason, lock, reporter })
     }
@@ -163,6 +164,9 @@ impl<'a> Launcher<'a> {
 pub async fn take_down(backend: &dyn Backend, run_lock: RunLock, reporter: &SharedReporter) -> Result<()> {
     let started = Instant::now();
     let removed = backend.take_down(run_lock).await?;
+    for what in &removed {
+        tracing::info!("took down {what:?}");
+    }
     reporter.report(Event::Runtime(RuntimeEvent::TakenDown { removed, took: started.elapsed() }));
     Ok(())
 }

@@ -32,6 +32,7 @@ impl Session {
             title: step.title.clone(),
             text: step.text.clone(),
         });
+        tracing::info!("step {number}: {}", step.id);
         let started = Instant::now();
         let mut checks = 0;
         let mut outcome = Ok(());
@@ -73,15 +74,19 @@ impl Session {
         let claim = check.claim.clone();
         self.report(LabEvent::CheckStarted { claim: claim.clone() });
         let started = Instant::now();
+        tracing::info!("check: {claim}");
         let waiting = |observed: &str| {
+            tracing::debug!("check waits: {claim}: {observed}");
             self.report(LabEvent::CheckWaiting { claim: claim.clone(), observed: observed.to_owned() });
         };
         match check.prove(self.address, &self.machine, patience, waiting).await {
             Verdict::Holds { evidence } => {
+                tracing::info!(millis = started.elapsed().as_millis(), "check passed: {claim}");
                 self.report(LabEvent::CheckPassed { claim, evidence, took: started.elapsed() });
                 Ok(())
             }
             Verdict::Fails { observed } => {
+                tracing::warn!("check failed: {claim}: {observed}");
                 let expected = check.expected();
                 let failure = Failure::new(FailureKind::CheckFailed, format!("check failed: {claim}"))
                     .detail("expected", expected.clone())

@@ -1,6 +1,7 @@
 //! Waiting for a component: until it is ready, has ended, or has had its time.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::logs::telling_lines;
@@ -17,6 +18,8 @@ const STARTUP_POLL_INTERVAL: Duration = Duration::from_millis(3);
 impl Machine {
     /// What makes it ready, in words.
     pub async fn await_ready(&self, name: &str, ready: &Readiness, deadline: Duration) -> Result<String> {
+        let started = Instant::now();
+        let seen = Mutex::new(String::new());
         let outcome = until(deadline, STARTUP_POLL_INTERVAL, async || -> Result<_> {
             let looked = ready.look(self.run().address()).await;
             // Asked before the answer is believed: if it has ended, somebody else answers there.
@@ -24,6 +27,18 @@ impl Machine {
                 let failure =
                     Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
                 return Err(self.with_log(failure, Some(name)));
+            }
+            match &looked {
+                Ok(ready) => {
+                    tracing::info!(millis = started.elapsed().as_millis(), "{name} is ready: {ready}");
+                }
+                Err(observed) => {
+                    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                    if *seen != *observed {
+                        tracing::debug!("{name} is not ready: {observed}");
+                        seen.clone_from(observed);
+                    }
+                }
             }
             Ok(Observed::from(looked))
         });

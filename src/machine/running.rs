@@ -2,7 +2,7 @@
 
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
@@ -83,19 +83,26 @@ impl Machine {
                 process: None,
             });
         }
+        for spec in specs {
+            tracing::info!("starts {}: {}", spec.name, spec.command);
+        }
         self.run.save(&self.state)?;
         let started = join_all(specs.iter().map(|spec| self.backend.start(&self.site, spec))).await;
         let mut outcome = Ok(());
         for (spec, started) in specs.iter().zip(started) {
             match started {
                 Ok(process) => {
+                    tracing::info!(pid = process.map(|process| process.pid), "started {}", spec.name);
                     if let Some(record) =
                         self.state.services.iter_mut().find(|record| record.name == spec.name)
                     {
                         record.process = process;
                     }
                 }
-                Err(failure) => outcome = outcome.and(Err(self.with_log(failure, Some(&spec.name)))),
+                Err(failure) => {
+                    tracing::warn!("cannot start {}: {failure}", spec.name);
+                    outcome = outcome.and(Err(self.with_log(failure, Some(&spec.name))));
+                }
             }
         }
         self.run.save(&self.state)?;
@@ -105,7 +112,10 @@ impl Machine {
     /// Ends a component, whoever started it, and returns once nothing of it is left.
     pub async fn stop(&self, service: &str) -> Result<()> {
         match self.record(service) {
-            Some(record) => self.backend.stop(record).await,
+            Some(record) => {
+                tracing::info!(pid = record.process.map(|process| process.pid), "stops {service}");
+                self.backend.stop(record).await
+            }
             None => Ok(()),
         }
     }
@@ -122,6 +132,8 @@ impl Machine {
         deadline: Duration,
         mut on_line: impl FnMut(OutputLine) + Send,
     ) -> Result<Finished> {
+        tracing::info!("runs `{line}`");
+        let started = Instant::now();
         let mut last = String::new();
         let mut lines = 0;
         let mut bytes = 0;
@@ -146,7 +158,11 @@ impl Machine {
             }
         };
         match tokio::time::timeout(deadline, limited).await {
-            Ok(Some(status)) => Ok(Finished { status: status?, lines }),
+            Ok(Some(status)) => {
+                let status = status?;
+                tracing::info!(%status, lines, millis = started.elapsed().as_millis(), "`{line}` ended");
+                Ok(Finished { status, lines })
+            }
             Ok(None) => {
                 Err(Failure::failed(format!("`{line}` wrote more than {}", ByteSize(MOST_OUTPUT as u64)))
                     .detail("last line", last)

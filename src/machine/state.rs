@@ -13,6 +13,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::core::claim::Claim;
+use crate::core::debug_log;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{EnvironmentSpec, FileName, LabAddress, LabId, RuntimeKind};
 use crate::core::settings::Settings;
@@ -218,6 +219,7 @@ impl RunDir {
     /// Takes the right to change what runs here, or says who has it. A meshlab that was killed may leave it for a moment to
     /// what it was just starting; that is waited for.
     pub async fn lock(&self) -> Result<RunLock> {
+        debug_log::attach(&self.root);
         let outcome = until(LOCK_INHERIT_GRACE, POLL_INTERVAL, async || -> Result<_> {
             match Claim::try_now(&self.lock_file())? {
                 Ok(claim) => Ok(Observed::Ready(RunLock { _claim: claim })),
@@ -283,6 +285,7 @@ impl RunDir {
 
     /// Removes the folder, and the folder above if it is empty then.
     pub fn remove(&self, lock: RunLock) -> Result<()> {
+        debug_log::detach();
         if self.root.exists() {
             fs::remove_dir_all(&self.root)?;
         }

@@ -230,8 +230,9 @@ impl Lab {
         assert_eq!(self.containers_and_networks(), Vec::<String>::new());
         assert_eq!(self.processes(), Vec::<String>::new());
         let left = std::fs::read_dir(self.state()).into_iter().flatten().flatten();
-        // How far a reader has come is the reader's.
-        let left: Vec<_> = left.map(|entry| entry.file_name()).filter(|name| name != "progress").collect();
+        // How far a reader has come is the reader's, and why a run failed is kept until one ends well.
+        let is_kept = |name: &std::ffi::OsString| name == "progress" || name == "last-failure.log";
+        let left: Vec<_> = left.map(|entry| entry.file_name()).filter(|name| !is_kept(name)).collect();
         assert!(left.is_empty(), "{left:?}");
         self.ports_are_free(&[9090, 8500, 8502, 8600, 9191, 19000, 19001, 21001]);
     }

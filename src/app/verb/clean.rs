@@ -10,6 +10,7 @@ use fs_err as fs;
 use serde_json::json;
 
 use super::{Context, Output, Run};
+use crate::app::diagnosis::last_failure;
 use crate::app::ui::{Look, Table};
 use crate::artifacts::source::{apt, go};
 use crate::core::claim::any_held;
@@ -145,7 +146,8 @@ fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
     let cache = cache.into_iter().filter(|path| path.exists()).collect();
     let ended = labs.iter().filter(|(_, runs)| !runs).map(|(run, _)| run.root().to_owned());
     let progress = Some(Progress::folder(&dirs.state)).filter(|folder| folder.exists());
-    let state = ended.chain(progress).collect();
+    let failure = Some(last_failure(dirs)).filter(|file| file.exists());
+    let state = ended.chain(progress).chain(failure).collect();
     let candidate = |flag, what, paths: Vec<Utf8PathBuf>| -> Result<Candidate> {
         let size = paths.iter().map(|path| disk_usage(path)).sum::<Result<u64>>()?;
         Ok(Candidate { flag, what, paths, size })

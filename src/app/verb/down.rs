@@ -21,6 +21,7 @@ pub(crate) struct DownArgs {
 }
 
 impl Run for DownArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         run(&self, &context.settings, &context.reporter).await?;
         Ok(ExitCode::SUCCESS)

@@ -47,6 +47,7 @@ pub(crate) enum SourceChoice {
 }
 
 impl Run for ProvisionArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         context.print(&run(&self, &context.settings, &context.lock()?, &context.reporter).await?)
     }

@@ -14,6 +14,8 @@ pub(crate) trait Run {
     const IN_LAB_NETNS: bool = false;
     /// Whether it fails where no folder for meshlab's files can be derived from HOME or other variables.
     const NEEDS_HOME: bool = true;
+    /// Whether its debug log is kept when it fails and leaves no lab: it starts a lab or fetches something.
+    const KEEPS_LOG: bool = false;
     /// Where it runs, and what SIGINT and SIGTERM do to it.
     const EXECUTION: Execution = Execution::Cancellable;
 
@@ -38,6 +40,8 @@ pub(crate) trait Runnable {
     fn in_lab_netns(&self) -> bool;
     /// See [`Run::NEEDS_HOME`].
     fn needs_home(&self) -> bool;
+    /// See [`Run::KEEPS_LOG`].
+    fn keeps_log(&self) -> bool;
     /// See [`Run::EXECUTION`].
     fn execution(&self) -> Execution;
     /// See [`Run::run`]; a signal cancels it where [`Run::EXECUTION`] says so.
@@ -51,6 +55,10 @@ impl<T: Run + 'static> Runnable for T {
 
     fn needs_home(&self) -> bool {
         T::NEEDS_HOME
+    }
+
+    fn keeps_log(&self) -> bool {
+        T::KEEPS_LOG
     }
 
     fn execution(&self) -> Execution {

@@ -25,6 +25,7 @@ pub(crate) struct UpArgs {
 }
 
 impl Run for UpArgs {
+    const KEEPS_LOG: bool = true;
     const IN_LAB_NETNS: bool = true;
     /// It takes down what it has started.
     const EXECUTION: Execution = Execution::HandlesSignals;

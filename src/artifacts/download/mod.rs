@@ -155,6 +155,16 @@ impl Downloader {
     }
 }
 
+/// How an attempt ended, for the log.
+fn said(attempted: &Result<(), Trouble>) -> String {
+    match attempted {
+        Ok(()) => "fetched".to_owned(),
+        Err(Trouble::Again(failure)) => format!("may try again ({failure})"),
+        Err(Trouble::Final(failure)) => format!("gives up ({failure})"),
+        Err(Trouble::Longer) => "gives up (longer than the lock allows)".to_owned(),
+    }
+}
+
 /// What is said while another meshlab holds the claim.
 pub(crate) fn waiting(artifact: &ArtifactName, what: &str, holder: Option<u32>) -> ProvisionEvent {
     let who = match holder {
@@ -205,7 +215,11 @@ impl Attempts<'_> {
             }
             return ControlFlow::Break(Ok(()));
         }
-        match downloader.attempt(wanted, self.sink, &mut self.progress, self.is_first).await {
+        let url = shown(wanted.url);
+        tracing::info!(bytes_here = before, fruitless = self.fruitless, "fetches {url}");
+        let attempted = downloader.attempt(wanted, self.sink, &mut self.progress, self.is_first).await;
+        tracing::info!(bytes = self.sink.length(), "{} {url}", said(&attempted));
+        match attempted {
             Err(Trouble::Again(failure)) => {
                 // A line that breaks often still brings a big file home, as long as each attempt brings some of it.
                 if self.sink.length() >= before + WORTHWHILE {

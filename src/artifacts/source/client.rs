@@ -109,6 +109,7 @@ impl Client<'_> {
             .map_err(|error| Failure::failed(format!("cannot start {}", self.program)).seen(&error))?;
         let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let mut group = Group(leader);
+        tracing::info!(pid = child.id(), folder = %self.directory, "runs {} {}", self.program, self.args.join(" "));
         let (Some(mut out), Some(mut err)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(Failure::failed(format!("{} was started without pipes", self.program)));
         };
@@ -155,6 +156,7 @@ impl Client<'_> {
         match ended {
             Ok(Ok(status)) => {
                 group.0 = None;
+                tracing::info!(%status, "{} ended", self.program);
                 Ok(Ended { success: status.success(), status: status.to_string(), lines })
             }
             Ok(Err(error)) => Err(Failure::failed(format!("cannot wait for {}", self.program)).seen(&error)),

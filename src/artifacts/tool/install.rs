@@ -26,6 +26,7 @@ impl Tools {
         source: &Source,
         store: &Store,
     ) -> Result<InstalledTool> {
+        tracing::info!("unpacks {} {} from {}", artifact.name, artifact.version, source.kind.name());
         fs::create_dir_all(&self.root)?;
         self.sweep_unfinished(&artifact.name)?;
         let staging = Staging::create(&self.root, &artifact.name)?;
@@ -40,6 +41,7 @@ impl Tools {
         let folder = self.folder_of(artifact, source);
         self.put_away(&folder, &artifact.name)?;
         staging.rename_to(&folder)?;
+        tracing::info!("installed {} in {folder}", artifact.name);
         self.sweep_replaced(artifact)?;
         Ok(Self::tool(artifact, source, folder))
     }

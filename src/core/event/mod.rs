@@ -45,6 +45,8 @@ pub enum Event {
     Note(Note),
     /// Something that may cause trouble later.
     Warning(Warning),
+    /// A line of the debug log, with `-v` or `MESHLAB_LOG`.
+    Log(LogLine),
     /// Getting artifacts.
     Provision(ProvisionEvent),
     /// A lab at work.
@@ -61,6 +63,17 @@ pub enum Event {
     Bench(BenchEvent),
     /// A bundle being written or read.
     Bundle(BundleEvent),
+}
+
+/// A line of the debug log.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogLine {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: &'static str,
+    /// The module that wrote it, for instance `meshlab::core::http`.
+    pub target: String,
+    /// What happened, and its fields as `name=value`.
+    pub text: String,
 }
 
 /// The package repository at work.

@@ -45,7 +45,13 @@ pub(super) async fn start(
         .await
         .map_err(cannot(format!("start the container {name}")))?;
     let found = look(docker, name).await?;
-    Ok(found.as_ref().and_then(process))
+    let process = found.as_ref().and_then(process);
+    tracing::info!(
+        image = body.image,
+        pid = process.map(|process| process.pid),
+        "started the container {name}"
+    );
+    Ok(process)
 }
 
 /// What the daemon knows of a container, if there is one.
@@ -127,6 +133,7 @@ pub(super) async fn look_own(
 
 /// Removes a container, running or not.
 pub(super) async fn remove(docker: &Docker, name: &str) -> Result<()> {
+    tracing::info!("removes the container {name}");
     let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
     match docker.remove_container(name, Some(options)).await {
         Ok(()) => Ok(()),

@@ -85,6 +85,7 @@ fn send(member: &Member, signal: Signal) {
     let Some(pid) = Pid::from_raw(member.pid) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     if crate::machine::state::alive::start_ticks(member.pid) == Some(member.start_ticks) {
+        tracing::debug!(pid = member.pid, "sends {signal:?} to {}", member.name);
         // It may have ended in the meantime.
         let _ = pidfd_send_signal(&pidfd, signal);
     }

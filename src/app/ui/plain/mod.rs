@@ -43,6 +43,10 @@ impl View for Plain {
                 let text = one_line(&wording::warning(warning));
                 screen.line(&format!("{} {text}", screen.look.paint.warn("warning:")));
             }
+            Event::Log(line) => {
+                let text = format!("{}: {}", line.level, one_line(&line.text));
+                screen.line(&screen.look.paint.dim(&text));
+            }
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => self.lab.show(event, screen),
             Event::Repo(event) => served::show(event, screen),

@@ -18,6 +18,7 @@ use self::stage::Stages;
 use super::failure::labelled;
 use super::screen::Screen;
 use super::served;
+use super::text;
 use super::view::View;
 use super::wording;
 use crate::core::event::{Event, RuntimeEvent};
@@ -50,6 +51,10 @@ impl View for Terminal {
             }
             Event::Warning(warning) => {
                 screen.lines(labelled(&paint.warn("warning:"), &wording::warning(warning), &screen.look));
+            }
+            Event::Log(line) => {
+                let text = format!("{MARGIN}{}: {}", line.level, text::clean(&line.text).trim_end());
+                screen.line(&paint.dim(&text));
             }
             Event::Provision(event) => self.provision.show(event, screen),
             Event::Lab(event) => {

@@ -39,6 +39,7 @@ pub(crate) struct ExportArgs {
 }
 
 impl Run for ExportArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         context.print(&export(&self, &context.settings, &context.lock()?, &context.reporter).await?)
     }

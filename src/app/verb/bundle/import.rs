@@ -27,6 +27,7 @@ pub(crate) struct ImportArgs {
 }
 
 impl Run for ImportArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         context.print(&import(&self.file, &context.settings, &context.lock()?, &context.reporter).await?)
     }

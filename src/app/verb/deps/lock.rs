@@ -30,6 +30,7 @@ pub(crate) struct LockArgs {
 }
 
 impl Run for LockArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         context.print(&run(&self.names, self.check, &context.settings, &context.reporter).await?)
     }

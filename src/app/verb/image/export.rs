@@ -37,6 +37,7 @@ pub(crate) struct ExportArgs {
 }
 
 impl Run for ExportArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         let stdout = Box::new(ui::print_while_read);
         let exported = export(&self, &context.settings, &context.lock()?, &context.reporter, stdout).await?;

@@ -27,6 +27,7 @@ pub(crate) struct LoadArgs {
 }
 
 impl Run for LoadArgs {
+    const KEEPS_LOG: bool = true;
     async fn run(self, context: &Context) -> Result<ExitCode> {
         context.print(&load(&self.names, &context.settings, &context.lock()?, &context.reporter).await?)
     }

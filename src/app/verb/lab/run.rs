@@ -39,6 +39,7 @@ pub(super) struct LabRunArgs {
 }
 
 impl Run for LabRunArgs {
+    const KEEPS_LOG: bool = true;
     const IN_LAB_NETNS: bool = true;
     /// It takes down what it has started.
     const EXECUTION: Execution = Execution::HandlesSignals;

@@ -24,6 +24,7 @@ pub(super) struct SolveArgs {
 }
 
 impl Run for SolveArgs {
+    const KEEPS_LOG: bool = true;
     const IN_LAB_NETNS: bool = true;
     /// It takes down what it has started.
     const EXECUTION: Execution = Execution::HandlesSignals;

@@ -30,6 +30,7 @@ pub(super) struct TestArgs {
 }
 
 impl Run for TestArgs {
+    const KEEPS_LOG: bool = true;
     /// It takes down what it has started.
     const EXECUTION: Execution = Execution::HandlesSignals;
 
