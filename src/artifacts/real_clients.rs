@@ -14,7 +14,7 @@ use crate::artifacts::download::{Http, Timeouts};
 use crate::artifacts::lockfile::{Artifact, EMBEDDED, Locator, Lock, Source};
 use crate::artifacts::measure::Clients;
 use crate::artifacts::store::{Store, hash_file};
-use crate::core::event::{Event, ProvisionEvent, Reporter, SharedReporter};
+use crate::core::event::{BuildStage, Event, ProvisionEvent, Reporter, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, Platform};
 use crate::core::settings::Environment;
@@ -221,10 +221,10 @@ async fn go_builds_the_pinned_binary_wherever_it_builds() {
         assert!(bench.stored());
         let events = bench.events.0.lock().unwrap().clone();
         let last = events.iter().rev().find_map(|event| match event {
-            ProvisionEvent::BuildProgress { done, total, .. } => Some((*done, *total)),
+            ProvisionEvent::BuildProgress { build, .. } => Some(build.clone()),
             _ => None,
         });
-        assert!(last.is_some_and(|(done, total)| done == total && total > 50), "{last:?}");
+        assert!(matches!(last, Some(BuildStage::Linked { packages: 51.. })), "{last:?}");
         go::sweep(bench.store.root()).unwrap();
         assert!(!bench.store.root().join("build/go").exists());
     }

@@ -89,7 +89,7 @@ impl Store {
         let failure =
             Failure::new(FailureKind::Untrusted, format!("{} is not the file that is locked", file.name))
                 .detail("expected", file.digest.to_string())
-                .detail("observed", format!("{digest} ({length} bytes)"));
+                .observed(format!("{digest} ({length} bytes)"));
         kept_aside(self.set_aside(path, file, digest), failure)
     }
 
@@ -112,7 +112,7 @@ impl Store {
         let failure =
             Failure::new(FailureKind::Untrusted, format!("{} is longer than the lock allows", file.name))
                 .detail("expected", expected)
-                .detail("observed", "more; it was cut off there");
+                .observed("more; it was cut off there");
         kept_aside(self.move_aside(path, &format!("longer-{}", file.name)), failure)
     }
 

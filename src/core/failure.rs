@@ -88,6 +88,17 @@ pub struct Detail {
     pub label: String,
     /// May have several lines.
     pub text: String,
+    role: Role,
+}
+
+/// What a detail is to a failure in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The cause.
+    Seen,
+    /// What is there instead of what was expected.
+    Observed,
+    Other,
 }
 
 impl Failure {
@@ -108,15 +119,31 @@ impl Failure {
 
     /// Adds a detail.
     #[must_use]
-    pub fn detail(mut self, label: impl Into<String>, text: impl Into<String>) -> Self {
-        self.inner.details.push(Detail { label: label.into(), text: text.into() });
-        self
+    pub fn detail(self, label: impl Into<String>, text: impl Into<String>) -> Self {
+        self.with_detail(Role::Other, label, text)
     }
 
     /// Adds the detail `seen`: an error of a library or the system, followed by its causes.
     #[must_use]
     pub fn seen(self, cause: &(dyn StdError + 'static)) -> Self {
-        self.detail("seen", cause_chain(cause))
+        self.seen_text(cause_chain(cause))
+    }
+
+    /// Adds the detail `seen` where the cause is no error: what another program said, for instance.
+    #[must_use]
+    pub fn seen_text(self, text: impl Into<String>) -> Self {
+        self.with_detail(Role::Seen, "seen", text)
+    }
+
+    /// Adds the detail `observed`: what is there instead of what was expected.
+    #[must_use]
+    pub fn observed(self, text: impl Into<String>) -> Self {
+        self.with_detail(Role::Observed, "observed", text)
+    }
+
+    fn with_detail(mut self, role: Role, label: impl Into<String>, text: impl Into<String>) -> Self {
+        self.inner.details.push(Detail { label: label.into(), text: text.into(), role });
+        self
     }
 
     /// Sets the hint: what to do about it.
@@ -138,6 +165,20 @@ impl Failure {
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.inner.message = message.into();
         self
+    }
+
+    fn first(&self, role: Role) -> Option<&Detail> {
+        self.inner.details.iter().find(|detail| detail.role == role)
+    }
+
+    /// The failure on one line, for summaries: the message with what was observed or seen, else with the last detail.
+    pub fn one_line(&self) -> String {
+        let line = match (self.first(Role::Observed), self.first(Role::Seen), self.details().last()) {
+            (Some(observed), ..) => format!("{self}: observed {}", observed.text),
+            (None, None, Some(last)) => format!("{self}: {}: {}", last.label, last.text),
+            _ => self.to_string(),
+        };
+        line.lines().collect::<Vec<_>>().join(" ")
     }
 
     /// The kind, which decides the exit code.
@@ -165,7 +206,7 @@ impl fmt::Display for Failure {
     /// The message and the detail `seen` on one line. `ui` prints the long form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.inner.message)?;
-        match self.inner.details.iter().find(|detail| detail.label == "seen") {
+        match self.first(Role::Seen) {
             Some(seen) => write!(f, ": {}", seen.text),
             None => Ok(()),
         }

@@ -90,7 +90,7 @@ impl Session {
                 let expected = check.expected();
                 let failure = Failure::new(FailureKind::CheckFailed, format!("check failed: {claim}"))
                     .detail("expected", expected.clone())
-                    .detail("observed", format!("{observed} (for {} s)", patience.as_secs()));
+                    .observed(format!("{observed} (for {} s)", patience.as_secs()));
                 let path = check.call_path(self.machine.run()).await;
                 let failure = match &path {
                     Some(Ok(path)) => failure.detail("path", path.in_short()),
@@ -130,7 +130,7 @@ impl Session {
         }
         if !finished.status.success() {
             return Err(Failure::failed(format!("`{}` failed", run.command))
-                .detail("seen", finished.status.to_string())
+                .seen_text(finished.status.to_string())
                 .detail("last lines", Vec::from(last).join("\n")));
         }
         self.report(LabEvent::CommandFinished { took: started.elapsed(), service: None, ready: None });

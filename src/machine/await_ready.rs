@@ -24,8 +24,7 @@ impl Machine {
             let looked = ready.look(self.run().address()).await;
             // Asked before the answer is believed: if it has ended, somebody else answers there.
             if let Some(status) = self.ended(name).await {
-                let failure =
-                    Failure::failed(format!("{name} ended before it was ready")).detail("seen", status);
+                let failure = Failure::failed(format!("{name} ended before it was ready")).seen_text(status);
                 return Err(self.with_log(failure, Some(name)));
             }
             match &looked {

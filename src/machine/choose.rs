@@ -59,7 +59,7 @@ pub async fn choose(settings: &Settings) -> Result<Choice> {
             Answer::CannotTake(why) => refusals.push(why),
         }
     }
-    Err(Failure::failed("no runtime can take this lab").detail("seen", refusals.join("; ")))
+    Err(Failure::failed("no runtime can take this lab").seen_text(refusals.join("; ")))
 }
 
 /// The backend that the lab of a folder runs on, or ran on when its record was lost.

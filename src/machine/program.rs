@@ -11,7 +11,7 @@ pub(super) fn own_file() -> Result<Utf8PathBuf> {
     let cannot = || Failure::failed("cannot find this program");
     let own = std::env::current_exe().map_err(|error| cannot().seen(&error))?;
     Utf8PathBuf::from_path_buf(own)
-        .map_err(|path| cannot().detail("seen", format!("{} is not UTF-8", path.display())))
+        .map_err(|path| cannot().seen_text(format!("{} is not UTF-8", path.display())))
 }
 
 /// A copy of this program in the lab's folder: the lab keeps the program that it started with, also when the original

@@ -43,7 +43,7 @@ pub async fn run(url: &Url, wish: Wish) -> Result<String> {
     if answer.status != StatusCode::OK {
         let reason = told.get("reason").and_then(Value::as_str);
         let reason = reason.map_or_else(|| answer.text().chars().take(200).collect(), str::to_owned);
-        return Err(cannot().detail("seen", format!("{}: {reason}", answer.status)));
+        return Err(cannot().seen_text(format!("{}: {reason}", answer.status)));
     }
     let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("?");
     Ok(format!(

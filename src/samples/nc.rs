@@ -13,7 +13,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Sends standard input to `address` and writes what comes back to standard output, until both ends are done.
 /// A connection that ends without an answer to something that was sent is a failure.
 pub async fn run(address: SocketAddr) -> Result<()> {
-    let refused = |seen: String| Failure::failed(format!("cannot connect to {address}")).detail("seen", seen);
+    let refused = |seen: String| Failure::failed(format!("cannot connect to {address}")).seen_text(seen);
     let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address))
         .await
         .map_err(|_| refused(format!("no answer in {CONNECT:?}")).with_kind(FailureKind::DeadlinePassed))?
@@ -32,7 +32,7 @@ pub async fn run(address: SocketAddr) -> Result<()> {
     };
     let (outward, inward) = tokio::join!(sending, receiving);
     let closed = |seen: String| {
-        Failure::failed(format!("{address} closed the connection without an answer")).detail("seen", seen)
+        Failure::failed(format!("{address} closed the connection without an answer")).seen_text(seen)
     };
     match (outward, inward) {
         (Ok(bytes), Ok(0)) if bytes > 0 => Err(closed(format!("{bytes} bytes sent, none came back"))),

@@ -48,7 +48,7 @@ pub async fn knock(address: SocketAddr) -> Result<Met, String> {
 pub async fn describe(address: SocketAddr) -> Result<String> {
     let met = knock(address).await.map_err(|seen| {
         Failure::failed(format!("no TLS with {address}"))
-            .detail("seen", seen)
+            .seen_text(seen)
             .hint("does anybody listen there? `meshlab status` shows who listens where")
     })?;
     let server = met.server.unwrap_or_else(|| "nobody with a SPIFFE id".to_owned());

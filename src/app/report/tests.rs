@@ -300,7 +300,7 @@ fn tokens_and_folders_do_not_get_into_a_report() {
         token.write(&run.secrets().join(format!("{name}.token"))).unwrap();
     }
     let said = format!("{} in {}/x and /home/u/y", token.expose(), run.root());
-    let failure = Failure::failed(said.clone()).detail("seen", said.clone()).hint(said.clone());
+    let failure = Failure::failed(said.clone()).seen_text(said.clone()).hint(said.clone());
     let record = recorded_in(path.as_str(), hostile(&said), Some(&failure));
     let json = record.json();
     // The text of a lab is its author's, and the names of its services are.
@@ -320,7 +320,7 @@ proptest! {
 
     #[test]
     fn text_of_others_stays_text(text in "[<>&\"'a\u{0}\u{1b}\u{fffe}\\]é `*_|#\n-]{0,24}|.{0,24}") {
-        let failure = Failure::failed(text.clone()).detail("seen", text.clone()).hint(text.clone());
+        let failure = Failure::failed(text.clone()).seen_text(text.clone()).hint(text.clone());
         let mut events = hostile(&text);
         events.push(failed_check(&text));
         let record = recorded(events, Some(&failure));

@@ -47,15 +47,15 @@ fn table(rows: &[ProvisionRow]) -> Table {
 
 /// The sources that could not deliver, and why; for a tool that had none, its own reason.
 fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
-    let mut reasons: Vec<(&str, &str, &str)> = Vec::new();
+    let mut reasons: Vec<(&str, &str, String)> = Vec::new();
     for row in rows {
         let name = row.artifact.as_str();
         reasons
-            .extend(row.earlier.iter().map(|failure| (name, failure.from.as_str(), failure.reason.as_str())));
-        if let ProvisionOutcome::Failed { reason } = &row.outcome
+            .extend(row.earlier.iter().map(|source| (name, source.from.as_str(), source.failure.one_line())));
+        if let ProvisionOutcome::Failed { failure } = &row.outcome
             && row.earlier.is_empty()
         {
-            reasons.push((name, "", reason));
+            reasons.push((name, "", failure.one_line()));
         }
     }
     if reasons.is_empty() {
@@ -66,7 +66,7 @@ fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
     let mut lines = vec![String::new(), format!("{margin}{}", look.paint.dim("sources that failed"))];
     for (name, from, reason) in reasons {
         let start = format!("{margin}{}  {}  ", text::pad(name, names), text::pad(from, sources));
-        let wrapped = text::hanging(&start, &text::clean(reason), look.columns());
+        let wrapped = text::hanging(&start, &text::clean(&reason), look.columns());
         lines.extend(wrapped.iter().map(|line| look.paint.dim(line)));
     }
     lines

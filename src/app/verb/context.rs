@@ -71,7 +71,7 @@ fn read_lock(path: &Utf8Path) -> Result<Lock> {
     let mut text = String::new();
     file.take(MAX_LOCK_SIZE + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
     if text.len() as u64 > MAX_LOCK_SIZE {
-        return Err(cannot().detail("seen", format!("more than {MAX_LOCK_SIZE} bytes; no lock is that long")));
+        return Err(cannot().seen_text(format!("more than {MAX_LOCK_SIZE} bytes; no lock is that long")));
     }
     Lock::parse(&text, path.as_str())
 }

@@ -35,7 +35,7 @@ async fn fault(settings: &Settings) -> Result<Output> {
         }),
         _ => Err(Failure::failed("the fault did not come back as one")
             .detail("expected", "500 with {\"details\": ...}")
-            .detail("observed", format!("{}: {}", answer.status, answer.text().trim()))
+            .observed(format!("{}: {}", answer.status, answer.text().trim()))
             .hint("`meshlab jobs list` and `meshlab status` show what runs")),
     }
 }

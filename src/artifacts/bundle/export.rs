@@ -130,7 +130,7 @@ fn size_of(file: &LockedFile, artifact: &Artifact, store: &Store) -> Result<u64>
     };
     Err(changed(&format!("{} of {}", file.name, artifact.name))
         .detail("expected", expected)
-        .detail("observed", format!("{size} bytes"))
+        .observed(format!("{size} bytes"))
         .detail("at", store.path_of(&file.digest).as_str()))
 }
 
@@ -247,7 +247,7 @@ impl Writing {
         found: Option<Digest>,
     ) -> Failure {
         let what = format!("{} of {}", locked.name, artifact.name);
-        let Some(found) = found else { return changed(&what).detail("observed", "another length") };
+        let Some(found) = found else { return changed(&what).observed("another length") };
         let size = fs::metadata(path).map_or(0, |found| found.len());
         let failure = self.store.reject(path, locked, &found, size);
         let words = changed(&what);

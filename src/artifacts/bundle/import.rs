@@ -19,7 +19,7 @@ use crate::artifacts::lockfile::{Lock, LockedFile};
 use crate::artifacts::store::Store;
 use crate::artifacts::work::blocking;
 use crate::core::claim::Claim;
-use crate::core::event::{BundleVerb, Event, Note, SharedReporter, Warning};
+use crate::core::event::{BundleVerb, Claimed, Event, Note, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, Platform};
 
@@ -148,7 +148,11 @@ async fn claim(
 ) -> Result<Claim> {
     store.prepare(&file.digest)?;
     Claim::wait(&store.lock_path(&file.digest), |holder| {
-        reporter.report(Event::Provision(waiting(artifact, file.name.as_str(), holder)));
+        reporter.report(Event::Provision(waiting(
+            artifact,
+            Claimed::File { file: file.name.clone() },
+            holder,
+        )));
     })
     .await
 }

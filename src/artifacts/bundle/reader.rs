@@ -94,7 +94,7 @@ impl<R: Read> Reader<R> {
         Err(self
             .named(refuse(format!("{what} does not come where it should")))
             .detail("expected", member::describe(expected))
-            .detail("observed", seen))
+            .observed(seen))
     }
 
     /// A content that fits into memory, verified.
@@ -142,7 +142,7 @@ impl<R: Read> Reader<R> {
         Err(self
             .named(refuse(format!("{what} has changed")))
             .detail("expected", expected.to_string())
-            .detail("observed", observed.to_string()))
+            .observed(observed.to_string()))
     }
 
     fn padding(&mut self, what: &str, size: u64) -> Result<()> {

@@ -95,7 +95,7 @@ impl Downloader {
             return Err(Trouble::Final(unreachable(wanted.url, &why)));
         }
         let failure = Failure::failed(format!("{} cannot be fetched", shown(wanted.url)));
-        Err(Trouble::Again(failure.detail("seen", why)))
+        Err(Trouble::Again(failure.seen_text(why)))
     }
 
     /// Passes the body on, piece by piece.
@@ -110,8 +110,7 @@ impl Downloader {
         let start = sink.length();
         let broke = |why: String, at: u64| {
             Trouble::Again(
-                Failure::failed(format!("{} broke off after {at} bytes", shown(wanted.url)))
-                    .detail("seen", why),
+                Failure::failed(format!("{} broke off after {at} bytes", shown(wanted.url))).seen_text(why),
             )
         };
         loop {
@@ -157,7 +156,7 @@ fn plain(error: reqwest::Error) -> String {
 
 /// Nothing of this host's can be had: the file's name would only make the line longer.
 fn unreachable(url: &Url, why: &str) -> Failure {
-    Failure::failed(format!("cannot reach {}", host_of(url))).detail("seen", why.to_owned())
+    Failure::failed(format!("cannot reach {}", host_of(url))).seen_text(why.to_owned())
 }
 
 /// Reads status and headers.
@@ -173,7 +172,7 @@ fn head(wanted: &Wanted<'_>, sink: &mut Sink, response: &Response) -> Result<Bod
                 sink.restart();
                 let found =
                     other.map_or("no range that can be read".to_owned(), |range| format!("{range:?}"));
-                Err(Trouble::Again(answered().detail("seen", format!("{found} when asked from {position}"))))
+                Err(Trouble::Again(answered().seen_text(format!("{found} when asked from {position}"))))
             }
         },
         StatusCode::RANGE_NOT_SATISFIABLE if position > 0 => match content_range(response) {
@@ -203,7 +202,7 @@ fn check_total(wanted: &Wanted<'_>, total: Option<u64>) -> Result<(), Trouble> {
             format!("{} is not the file that is locked: it has another length", wanted.file.name),
         )
         .detail("expected", expected)
-        .detail("observed", format!("{total} bytes"))
+        .observed(format!("{total} bytes"))
         .detail("from", shown(wanted.url))
         .hint("nothing was fetched or installed; try another --source"),
     ))

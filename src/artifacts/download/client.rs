@@ -93,7 +93,7 @@ fn build(environment: &Environment, timeouts: Timeouts) -> Result<Client> {
 }
 
 fn client_failure(error: &reqwest::Error) -> Failure {
-    Failure::failed("cannot prepare the HTTP client").detail("seen", cause_chain(error))
+    Failure::failed("cannot prepare the HTTP client").seen_text(cause_chain(error))
 }
 
 /// The proxies that the environment names, as curl reads it; loopback is never asked through one.

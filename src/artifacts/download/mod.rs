@@ -21,7 +21,7 @@ use super::capacity::Capacity;
 use super::store::Store;
 use crate::artifacts::lockfile::LockedFile;
 use crate::core::claim::Claim;
-use crate::core::event::{Event, ProvisionEvent, SharedReporter};
+use crate::core::event::{Claimed, Event, ProvisionEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, ByteSize};
 use crate::core::settings::Environment;
@@ -69,7 +69,7 @@ impl Downloader {
         self.refuse_dead(wanted.url)?;
         wanted.store.prepare(digest)?;
         let claim = Claim::wait(&wanted.store.lock_path(digest), |holder| {
-            wanted.report(waiting(wanted.artifact, wanted.file.name.as_str(), holder));
+            wanted.report(waiting(wanted.artifact, Claimed::File { file: wanted.file.name.clone() }, holder));
         })
         .await?;
         if wanted.store.contains(digest) {
@@ -84,8 +84,9 @@ impl Downloader {
     fn refuse_dead(&self, url: &Url) -> Result<()> {
         match self.http.dead(url) {
             None => Ok(()),
-            Some(why) => Err(Failure::failed(format!("{} did not answer before", client::host_of(url)))
-                .detail("seen", why)),
+            Some(why) => {
+                Err(Failure::failed(format!("{} did not answer before", client::host_of(url))).seen_text(why))
+            }
         }
     }
 
@@ -165,14 +166,9 @@ fn said(attempted: &Result<(), Trouble>) -> String {
     }
 }
 
-/// What is said while another meshlab holds the claim.
-pub(crate) fn waiting(artifact: &ArtifactName, what: &str, holder: Option<u32>) -> ProvisionEvent {
-    let who = match holder {
-        Some(pid) if pid == std::process::id() => "another part of this run".to_owned(),
-        Some(pid) => format!("another meshlab (process {pid})"),
-        None => "another meshlab".to_owned(),
-    };
-    ProvisionEvent::Waiting { artifact: artifact.clone(), reason: format!("{who} is at work on {what}") }
+/// The event while the process `pid` holds a claim.
+pub(crate) fn waiting(artifact: &ArtifactName, claim: Claimed, pid: Option<u32>) -> ProvisionEvent {
+    ProvisionEvent::Waiting { artifact: artifact.clone(), claim, pid }
 }
 
 impl Wanted<'_> {

@@ -143,6 +143,6 @@ fn stream(layer: &LayerOf, out: &mut dyn Write) -> Result<()> {
         format!("the image layer of {} is not the pinned one", layer.of),
     )
     .detail("expected", layer.digest.to_string())
-    .detail("observed", found.to_string())
+    .observed(found.to_string())
     .hint(hint))
 }

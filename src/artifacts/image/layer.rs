@@ -105,9 +105,7 @@ impl Layer {
             let Entry::File { from, sha256, .. } = entry else { continue };
             let found = crate::artifacts::store::hash_file(from, DigestAlgorithm::Sha256)?;
             if found != *sha256 {
-                return Err(changed(from)
-                    .detail("expected", sha256.to_string())
-                    .detail("observed", found.to_string()));
+                return Err(changed(from).detail("expected", sha256.to_string()).observed(found.to_string()));
             }
         }
         Ok(())
@@ -154,7 +152,7 @@ fn copy(from: &Utf8PathBuf, size: u64, chunk: &mut [u8], out: &mut dyn Write) ->
         return Ok(());
     }
     let seen = if done > size { "more".to_owned() } else { format!("{done} bytes") };
-    Err(changed(from).detail("expected", format!("{size} bytes")).detail("observed", seen))
+    Err(changed(from).detail("expected", format!("{size} bytes")).observed(seen))
 }
 
 fn changed(path: &Utf8PathBuf) -> Failure {

@@ -8,7 +8,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
-use super::failure::reason;
 use super::{Plan, Sources, State};
 use crate::artifacts::capacity::Capacity;
 use crate::artifacts::download::{Downloader, Timeouts, waiting};
@@ -18,7 +17,7 @@ use crate::artifacts::tool::{InstalledTool, Tools};
 use crate::artifacts::work::blocking;
 use crate::core::claim::Claim;
 use crate::core::event::{
-    Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter, SourceFailure,
+    Claimed, Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SharedReporter, SourceFailure,
 };
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, ByteSize, Digest, Platform};
@@ -160,9 +159,9 @@ impl<'a> Engine<'a> {
     }
 
     fn failed(&self, artifact: &Artifact, failure: &Failure) -> ProvisionOutcome {
-        let reason = reason(failure);
-        self.report(ProvisionEvent::Failed { artifact: artifact.name.clone(), reason: reason.clone() });
-        ProvisionOutcome::Failed { reason }
+        let (artifact, failure) = (artifact.name.clone(), failure.clone());
+        self.report(ProvisionEvent::Failed { artifact, failure: failure.clone() });
+        ProvisionOutcome::Failed { failure }
     }
 
     /// Brings the files of all these artifacts into the store, for whatever platform, and installs none of them. A
@@ -209,7 +208,7 @@ impl<'a> Engine<'a> {
             return Ok((tool, None));
         }
         let claim = Claim::wait(&self.tools.lock_path(&artifact.name), |holder| {
-            self.report(waiting(&artifact.name, artifact.name.as_str(), holder));
+            self.report(waiting(&artifact.name, Claimed::Artifact, holder));
         })
         .await?;
         // Another meshlab may have done it while this one waited.
@@ -259,14 +258,14 @@ impl<'a> Engine<'a> {
         failure: &Failure,
         earlier: &mut Vec<SourceFailure>,
     ) {
-        let failed = SourceFailure { from: from.to_owned(), reason: reason(failure) };
+        let failed = SourceFailure { from: from.to_owned(), failure: failure.clone() };
         if earlier.contains(&failed) {
             return;
         }
         self.report(ProvisionEvent::SourceFailed {
             artifact: artifact.name.clone(),
             from: failed.from.clone(),
-            reason: failed.reason.clone(),
+            failure: failed.failure.clone(),
         });
         earlier.push(failed);
     }

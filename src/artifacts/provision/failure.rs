@@ -47,7 +47,7 @@ pub(super) fn no_source(artifact: &Artifact, earlier: &[SourceFailure], failures
     let what = format!("{} {} could not be had", artifact.name, artifact.version);
     let Some(gravest) = gravest(failures) else { return Failure::failed(what) };
     let failure = earlier.iter().fold(Failure::new(gravest.kind(), what), |failure, tried| {
-        failure.detail(&tried.from, &tried.reason)
+        failure.detail(&tried.from, tried.failure.one_line())
     });
     let failure = if gravest.kind() == FailureKind::Untrusted {
         gravest.details().iter().fold(failure, |failure, fact| failure.detail(&fact.label, &fact.text))
@@ -78,17 +78,6 @@ pub(super) fn of_several(failures: Vec<Failure>) -> Option<Failure> {
         Some(hint) => failure.hint(hint),
         None => failure,
     })
-}
-
-/// A failure in one line, for events and summaries.
-pub(super) fn reason(failure: &Failure) -> String {
-    let fact = |label: &str| failure.details().iter().find(|fact| fact.label == label);
-    let line = match (fact("observed"), fact("seen"), failure.details().last()) {
-        (Some(observed), ..) => format!("{failure}: observed {}", observed.text),
-        (None, None, Some(last)) => format!("{failure}: {}: {}", last.label, last.text),
-        _ => failure.to_string(),
-    };
-    line.lines().collect::<Vec<_>>().join(" ")
 }
 
 fn facts(failure: &Failure) -> String {

@@ -87,9 +87,7 @@ impl PublishedPackages {
         let mut text = String::new();
         file.take(LONGEST_LIST + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
         if text.len() as u64 > LONGEST_LIST {
-            return Err(
-                cannot().detail("seen", format!("more than {LONGEST_LIST} bytes; no list is that long"))
-            );
+            return Err(cannot().seen_text(format!("more than {LONGEST_LIST} bytes; no list is that long")));
         }
         Self::parse(&text, path.as_str())
     }

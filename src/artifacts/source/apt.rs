@@ -12,7 +12,7 @@ use super::client::{Client, Ended, find_program};
 use crate::artifacts::download::waiting;
 use crate::artifacts::lockfile::{Locator, LockedFile};
 use crate::core::claim::{Claim, remove_unless_claimed};
-use crate::core::event::Event;
+use crate::core::event::{Claimed, Event};
 use crate::core::failure::{Failure, FailureKind, Result};
 
 /// One package of a few megabytes.
@@ -197,7 +197,7 @@ impl Lists {
         let root = folder.join(arch);
         let artifact = &apt.job.artifact.name;
         let claim = Claim::wait(&lock_path(apt.job.store.root()), |holder| {
-            let event = waiting(artifact, "the package lists", holder);
+            let event = waiting(artifact, Claimed::PackageLists, holder);
             apt.job.reporter.report(Event::Provision(event));
         })
         .await?;

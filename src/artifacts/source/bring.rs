@@ -64,7 +64,7 @@ pub(crate) fn pick(
     match (near.next(), near.next()) {
         (Some(name), None) => Ok(folder.join(name)),
         _ => Err(Failure::failed(format!("{} was not among what was downloaded", file.name))
-            .detail("seen", if names.is_empty() { "no file".to_owned() } else { names.join(", ") })),
+            .seen_text(if names.is_empty() { "no file".to_owned() } else { names.join(", ") })),
     }
 }
 

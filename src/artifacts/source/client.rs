@@ -72,7 +72,7 @@ impl Ended {
             .find(|line| telling(line))
             .or_else(|| self.lines.iter().rev().find(said))
             .map_or(self.status.as_str(), |line| line.trim());
-        let failure = Failure::failed(message).detail("seen", line).detail("ended", &self.status);
+        let failure = Failure::failed(message).seen_text(line).detail("ended", &self.status);
         if self.lines.is_empty() { failure } else { failure.detail("log", self.lines.join("\n")) }
     }
 }
@@ -170,7 +170,7 @@ impl Client<'_> {
                         self.deadline.as_secs()
                     ),
                 )
-                .detail("seen", last))
+                .seen_text(last))
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::artifacts::download::waiting;
 use crate::artifacts::lockfile::{GoBuild, Locator, LockedFile, SourceKind};
 use crate::core::assets;
 use crate::core::claim::{Claim, remove_unless_claimed};
-use crate::core::event::{Event, ProvisionEvent};
+use crate::core::event::{BuildStage, Claimed, Event, ProvisionEvent};
 use crate::core::failure::{Failure, FailureKind, Result};
 use settings::{build_environment, parallel_compiles, user_settings};
 
@@ -41,7 +41,7 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'
     let packages = packages(&job.missing)?;
     // One build at a time on a machine: each takes all the memory it can get, and they share folders.
     let _claim = Claim::wait(&lock_path(job.store.root()), |holder| {
-        report(job, waiting(&job.artifact.name, "the Go build", holder));
+        report(job, waiting(&job.artifact.name, Claimed::GoBuild, holder));
     })
     .await?;
     let go = Go::new(job, build, wrapper).await?;
@@ -74,7 +74,7 @@ fn write_wrapper(folder: &Utf8Path, job: &Job<'_>, build: &GoBuild, pins: Pins) 
     if pins == Pins::Known && wrapper.digest() != build.inputs {
         return Err(outdated(format!("assets/go/{} is not what the lock was made with", build.wrapper))
             .detail("expected", build.inputs.to_string())
-            .detail("observed", wrapper.digest().to_string()));
+            .observed(wrapper.digest().to_string()));
     }
     fs::create_dir_all(folder)?;
     fs::write(folder.join("go.mod"), wrapper.go_mod)?;
@@ -140,16 +140,14 @@ impl<'a> Go<'a> {
         Client { program: &self.program, args, environment, directory: &self.wrapper, deadline }
     }
 
-    fn progress(&self, done: u64, total: u64, doing: String) {
-        report(
-            self.job,
-            ProvisionEvent::BuildProgress { artifact: self.job.artifact.name.clone(), done, total, doing },
-        );
+    fn progress(&self, build: BuildStage) {
+        let artifact = self.job.artifact.name.clone();
+        report(self.job, ProvisionEvent::BuildProgress { artifact, build });
     }
 
     /// Fetches what the packages need and says how many packages that is.
     async fn fetch_modules(&self, packages: &[&str]) -> Result<u64> {
-        self.progress(0, 0, "fetching modules".to_owned());
+        self.progress(BuildStage::FetchingModules { modules: 0, last: None });
         let mut args = vec!["list".to_owned(), "-deps".to_owned()];
         args.extend_from_slice(&self.flags);
         args.extend(packages.iter().map(|package| (*package).to_owned()));
@@ -161,7 +159,7 @@ impl<'a> Go<'a> {
                 Pipe::Err => {
                     if let Some(module) = line.strip_prefix("go: downloading ") {
                         modules += 1;
-                        self.progress(0, 0, format!("fetching modules: {modules}, {module}"));
+                        self.progress(BuildStage::FetchingModules { modules, last: Some(module.to_owned()) });
                     }
                 }
             })
@@ -186,7 +184,7 @@ impl<'a> Go<'a> {
             .run(&mut |_, line| {
                 if compiled(line) {
                     done = (done + 1).min(total);
-                    self.progress(done, total, line.to_owned());
+                    self.progress(BuildStage::Compiling { packages: done, of: total, last: line.to_owned() });
                 }
             })
             .await?;
@@ -195,7 +193,7 @@ impl<'a> Go<'a> {
                 .failure(format!("go could not build {}", self.job.artifact.name), telling)
                 .hint("what was compiled is kept: the next run goes on from there. A compiler that was killed points to memory: each may take 3 GB"));
         }
-        self.progress(total, total, "linked".to_owned());
+        self.progress(BuildStage::Linked { packages: total });
         Ok(())
     }
 }

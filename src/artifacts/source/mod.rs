@@ -15,7 +15,7 @@ use super::download::{Downloader, waiting};
 use super::store::Store;
 use crate::artifacts::lockfile::{Artifact, LockedFile, Source, SourceKind};
 use crate::core::claim::Claim;
-use crate::core::event::{Event, SharedReporter};
+use crate::core::event::{Claimed, Event, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Environment;
 
@@ -69,7 +69,7 @@ async fn claim(job: Job<'_>) -> Result<(Job<'_>, Vec<Claim>)> {
         job.store.prepare(&file.digest)?;
         let lock = job.store.lock_path(&file.digest);
         let claim = Claim::wait(&lock, |holder| {
-            let event = waiting(&job.artifact.name, file.name.as_str(), holder);
+            let event = waiting(&job.artifact.name, Claimed::File { file: file.name.clone() }, holder);
             job.reporter.report(Event::Provision(event));
         })
         .await?;

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use crate::artifacts::lockfile::{Content, LockedFile, Source, Unpack};
 use crate::artifacts::store::{Store, hash_file};
-use crate::artifacts::unpack::{UnpackedFile, unpack};
+use crate::artifacts::unpack::{NamedArchive, UnpackedFile, unpack};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, DigestAlgorithm, RelativePath};
 
@@ -40,13 +40,9 @@ pub(super) fn place(
 
 fn archive(file: &LockedFile, rules: &Unpack, store: &Store, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
     let stored = store.path_of(&file.digest);
-    unpack(&stored, rules, into).map_err(|failure| match failure.kind() {
-        // In the store it is called by its digest, which tells nobody what it is.
-        FailureKind::Untrusted => {
-            let message =
-                failure.message().replace(stored.file_name().unwrap_or_default(), file.name.as_str());
-            store.reject_stored(file, failure.with_message(message))
-        }
+    let archive = NamedArchive { path: &stored, name: file.name.as_str() };
+    unpack(archive, rules, into).map_err(|failure| match failure.kind() {
+        FailureKind::Untrusted => store.reject_stored(file, failure),
         _ => failure,
     })
 }

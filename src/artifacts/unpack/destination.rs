@@ -9,6 +9,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
+use super::NamedArchive;
 use super::UnpackedFile;
 use super::links::stays_below;
 use super::name;
@@ -30,7 +31,7 @@ const PLAIN: u32 = 0o644;
 
 /// The folder an archive is unpacked into.
 pub(super) struct Destination<'a> {
-    archive: &'a Utf8Path,
+    archive: NamedArchive<'a>,
     into: &'a Utf8Path,
     limit: ByteSize,
     left: u64,
@@ -61,7 +62,7 @@ struct Link {
 }
 
 impl<'a> Destination<'a> {
-    pub(super) fn new(archive: &'a Utf8Path, unpack: &'a Unpack, into: &'a Utf8Path) -> Self {
+    pub(super) fn new(archive: NamedArchive<'a>, unpack: &'a Unpack, into: &'a Utf8Path) -> Self {
         Self {
             archive,
             into,
@@ -80,7 +81,7 @@ impl<'a> Destination<'a> {
     }
 
     /// The archive, for messages.
-    pub(super) fn archive(&self) -> &'a Utf8Path {
+    pub(super) fn archive(&self) -> NamedArchive<'a> {
         self.archive
     }
 

@@ -42,20 +42,31 @@ pub struct UnpackedFile {
     pub link: Option<String>,
 }
 
+/// An archive, and its name in messages: in the store it is called by its digest.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedArchive<'a> {
+    /// Where it is.
+    pub path: &'a Utf8Path,
+    /// Its name in the lock.
+    pub name: &'a str,
+}
+
 /// Unpacks what `unpack` names into the existing, empty folder `into`; the result is sorted by path.
 ///
 /// An unsafe, cut or damaged archive is a failure of kind `Untrusted`. What was written until then stays, for the
 /// caller to remove with the folder. Blocks.
-pub fn unpack(archive: &Utf8Path, unpack: &Unpack, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
+pub fn unpack(archive: NamedArchive<'_>, unpack: &Unpack, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
     if fs::read_dir(into)?.next().is_some() {
         return Err(Failure::failed(format!(
             "{into} is not empty, and archives are only unpacked into empty folders"
         )));
     }
     let mut destination = Destination::new(archive, unpack, into);
-    let file = fs::File::open(archive)?;
+    let file = fs::File::open(archive.path)?;
     match unpack.archive {
-        ArchiveKind::Zip | ArchiveKind::Wheel => zip::read(file, fs::File::open(archive)?, &mut destination)?,
+        ArchiveKind::Zip | ArchiveKind::Wheel => {
+            zip::read(file, fs::File::open(archive.path)?, &mut destination)?
+        }
         ArchiveKind::TarGz => tar::read(compressed::gzip(file), &mut destination)?,
         ArchiveKind::TarXz => tar::read(compressed::xz(file), &mut destination)?,
         ArchiveKind::Deb => deb::read(file, &mut destination)?,

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use camino::Utf8Path;
+use super::NamedArchive;
 
 use crate::core::failure::{Failure, FailureKind, cause_chain};
 
@@ -11,35 +11,33 @@ use crate::core::failure::{Failure, FailureKind, cause_chain};
 const SHOWN: usize = 200;
 
 /// The archive is unsafe, cut or damaged: `seen` says what was found in it.
-pub(super) fn refuse(archive: &Utf8Path, seen: impl Into<String>) -> Failure {
-    let name = archive.file_name().unwrap_or(archive.as_str());
+pub(super) fn refuse(archive: NamedArchive<'_>, seen: impl Into<String>) -> Failure {
     Failure::new(
         FailureKind::Untrusted,
-        format!("{name} is refused: it cannot be unpacked safely and completely"),
+        format!("{} is refused: it cannot be unpacked safely and completely", archive.name),
     )
-    .detail("archive", archive.as_str())
-    .detail("seen", seen)
+    .detail("archive", archive.path.as_str())
+    .seen_text(seen)
     .hint("nothing of it was installed; look at the file before you trust where it came from")
 }
 
 /// The same for one member, whose name is shown with everything unprintable escaped.
-pub(super) fn refuse_member(archive: &Utf8Path, member: &[u8], seen: impl Into<String>) -> Failure {
+pub(super) fn refuse_member(archive: NamedArchive<'_>, member: &[u8], seen: impl Into<String>) -> Failure {
     refuse(archive, seen).detail("member", shown(member))
 }
 
 /// The archive is sound, but not what the lock expects.
-pub(super) fn lock_mismatch(archive: &Utf8Path, seen: impl Into<String>) -> Failure {
-    let name = archive.file_name().unwrap_or(archive.as_str());
-    Failure::new(FailureKind::Untrusted, format!("deps.lock does not fit {name}"))
-        .detail("archive", archive.as_str())
-        .detail("seen", seen)
+pub(super) fn lock_mismatch(archive: NamedArchive<'_>, seen: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Untrusted, format!("deps.lock does not fit {}", archive.name))
+        .detail("archive", archive.path.as_str())
+        .seen_text(seen)
         .hint("nothing of it was installed; mend unpack and executable in deps.lock: they name paths in the archive and in the tree")
 }
 
 /// A reader's error: the system's own mean the machine failed, all others that the archive is damaged.
-pub(super) fn unreadable(archive: &Utf8Path, member: Option<&[u8]>, error: &io::Error) -> Failure {
+pub(super) fn unreadable(archive: NamedArchive<'_>, member: Option<&[u8]>, error: &io::Error) -> Failure {
     if let Some(system) = system_error(error) {
-        return Failure::failed(format!("cannot read {archive}")).seen(system);
+        return Failure::failed(format!("cannot read {}", archive.path)).seen(system);
     }
     let seen = match error.kind() {
         io::ErrorKind::UnexpectedEof => format!("it ends too early ({})", cause_chain(error)),

@@ -7,6 +7,7 @@ use ::zip::read::{ArchiveOffset, Config, ZipFileEntry, ZipReadOptions};
 use ::zip::result::ZipError;
 use ::zip::unstable::read::ZipIterable;
 
+use super::NamedArchive;
 use super::destination::{Destination, MOST_ENTRIES};
 use super::refusal::{refuse, refuse_member, unreadable};
 use crate::core::failure::{Failure, Result};
@@ -116,7 +117,7 @@ fn overlap(mut extents: Vec<Range<u64>>) -> bool {
     extents.windows(2).any(|pair| pair[0].end > pair[1].start)
 }
 
-fn failure(archive: &camino::Utf8Path, member: Option<&[u8]>, error: ZipError) -> Failure {
+fn failure(archive: NamedArchive<'_>, member: Option<&[u8]>, error: ZipError) -> Failure {
     match error {
         ZipError::Io(error) => unreadable(archive, member, &error),
         other => match member {

@@ -22,6 +22,7 @@ pub enum BundleEvent {
         /// For which platforms.
         platforms: Vec<Platform>,
         /// The bytes of all their files.
+        #[serde(rename = "bytes")]
         size: ByteSize,
     },
     /// Bytes have been moved.
@@ -29,6 +30,7 @@ pub enum BundleEvent {
         /// What they belong to: an artifact.
         artifact: String,
         /// Bytes of all files so far.
+        #[serde(rename = "done_bytes")]
         done: ByteSize,
     },
     /// All are moved and verified.
@@ -38,6 +40,7 @@ pub enum BundleEvent {
         /// The bundle's path.
         file: String,
         /// The bytes of all files.
+        #[serde(rename = "bytes")]
         size: ByteSize,
         /// How long it took, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]

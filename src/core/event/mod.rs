@@ -23,7 +23,7 @@ pub use image::ImageEvent;
 pub use jobs::{AllocationName, JobEvent, JobWait, TaskTrouble, Unmet};
 pub use lab::{LabEvent, StepSummary, Trial};
 pub use note::{Note, Warning, WrongAnswer};
-pub use provision::{ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
+pub use provision::{BuildStage, Claimed, ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
 pub use runtime::{Removed, RuntimeEvent, RuntimeReason};
 
 use crate::core::failure::Failure;
@@ -47,7 +47,7 @@ pub enum Event {
     Warning(Warning),
     /// A line of the debug log, with `-v` or `MESHLAB_LOG`.
     Log(LogLine),
-    /// Getting artifacts.
+    /// Artifacts being fetched, built and installed.
     Provision(ProvisionEvent),
     /// A lab at work.
     Lab(LabEvent),

@@ -1,13 +1,14 @@
-//! Getting artifacts, as it happens.
+//! Artifacts being fetched, built and installed.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::millis;
+use crate::core::failure::Failure;
 use crate::core::model::{ArtifactName, ByteSize, FileName, Platform};
 
-/// Getting artifacts.
+/// Artifacts being fetched, built and installed.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "provision", rename_all = "kebab-case")]
 pub enum ProvisionEvent {
@@ -29,8 +30,10 @@ pub enum ProvisionEvent {
         /// From where: `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
         /// Its length, where known.
+        #[serde(rename = "bytes")]
         size: Option<ByteSize>,
-        /// Bytes that an earlier run left and that are used again.
+        /// Bytes of an earlier run, which are not fetched again.
+        #[serde(rename = "resumed_bytes")]
         resumed: ByteSize,
     },
     /// Bytes have arrived.
@@ -39,7 +42,8 @@ pub enum ProvisionEvent {
         artifact: ArtifactName,
         /// The file.
         file: FileName,
-        /// Bytes so far, resumed ones included.
+        /// Bytes so far, those of an earlier run included.
+        #[serde(rename = "done_bytes")]
         done: ByteSize,
     },
     /// The file is in the store, verified.
@@ -49,34 +53,35 @@ pub enum ProvisionEvent {
         /// The file.
         file: FileName,
         /// Its length.
+        #[serde(rename = "bytes")]
         size: ByteSize,
     },
-    /// A Go module is being built; sent for each package that was compiled.
+    /// A Go build proceeds.
     BuildProgress {
         /// The artifact.
         artifact: ArtifactName,
-        /// Packages compiled so far.
-        done: u64,
-        /// Packages in all.
-        total: u64,
-        /// What is being done now: `fetching modules`, or the package that was compiled.
-        doing: String,
+        /// How far it is.
+        #[serde(flatten)]
+        build: BuildStage,
     },
-    /// Waiting for another meshlab that works on the same thing.
+    /// Waits for another meshlab, or another part of this run, that holds what is needed.
     Waiting {
         /// The artifact.
         artifact: ArtifactName,
-        /// For what.
-        reason: String,
+        /// What is held.
+        #[serde(flatten)]
+        claim: Claimed,
+        /// The process that holds it, where known.
+        pid: Option<u32>,
     },
-    /// A source could not deliver; the next one is tried, if there is one.
+    /// A source failed; the next one is tried, if there is one.
     SourceFailed {
         /// The artifact.
         artifact: ArtifactName,
         /// Which source: `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// Why, in one line.
-        reason: String,
+        /// Why.
+        failure: Failure,
     },
     /// An archive is being unpacked.
     Unpacking {
@@ -107,12 +112,12 @@ pub enum ProvisionEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// An artifact could not be had.
+    /// An artifact cannot be provided.
     Failed {
         /// The artifact.
         artifact: ArtifactName,
-        /// Why, in one line.
-        reason: String,
+        /// Why.
+        failure: Failure,
     },
     /// All done (or failed); the summary can be drawn.
     Finished {
@@ -122,6 +127,50 @@ pub enum ProvisionEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
+}
+
+/// How far a Go build is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "build", rename_all = "kebab-case")]
+pub enum BuildStage {
+    /// Modules are fetched.
+    FetchingModules {
+        /// How many so far.
+        modules: u64,
+        /// The last one.
+        last: Option<String>,
+    },
+    /// Packages are compiled.
+    Compiling {
+        /// How many so far.
+        packages: u64,
+        /// Of how many.
+        of: u64,
+        /// The last one.
+        last: String,
+    },
+    /// The program is linked.
+    Linked {
+        /// How many packages were compiled.
+        packages: u64,
+    },
+}
+
+/// What one run holds at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "claim", rename_all = "kebab-case")]
+pub enum Claimed {
+    /// A file of the cache.
+    File {
+        /// Its name.
+        file: FileName,
+    },
+    /// The artifact's folder.
+    Artifact,
+    /// Go's folders: one build at a time.
+    GoBuild,
+    /// apt's package lists.
+    PackageLists,
 }
 
 /// What became of one artifact.
@@ -148,6 +197,7 @@ pub enum ProvisionOutcome {
         /// Where it came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
         /// Bytes fetched.
+        #[serde(rename = "fetched_bytes")]
         fetched: ByteSize,
         /// How long it took, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
@@ -158,23 +208,24 @@ pub enum ProvisionOutcome {
         /// Where they came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
         /// Bytes fetched.
+        #[serde(rename = "fetched_bytes")]
         fetched: ByteSize,
         /// How long it took, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// It could not be had.
+    /// It cannot be provided.
     Failed {
-        /// Why, in one line.
-        reason: String,
+        /// Why.
+        failure: Failure,
     },
 }
 
-/// A source that could not deliver.
+/// A source that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceFailure {
     /// Which: `mirror`, `url`, `pip`, `apt` or `go`.
     pub from: String,
-    /// Why, in one line.
-    pub reason: String,
+    /// Why.
+    pub failure: Failure,
 }

@@ -27,7 +27,7 @@ pub async fn probe(target: &Target) -> Result<()> {
     }
     Err(Failure::failed(format!("{} does not answer rightly", target.url))
         .detail("expected", format!("200 {}", target.answer))
-        .detail("observed", shown(answer.status.as_u16(), &text))
+        .observed(shown(answer.status.as_u16(), &text))
         .hint("`meshlab status` shows what is not ready, `meshlab logs` what the components wrote"))
 }
 

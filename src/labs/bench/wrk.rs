@@ -87,7 +87,7 @@ impl Wrk {
         if !status.success() {
             return Err(Failure::failed(format!("wrk ended with {status}"))
                 .detail("target", target.url.to_string())
-                .detail("seen", last_words(&errors, &output))
+                .seen_text(last_words(&errors, &output))
                 .hint("`meshlab status` shows whether the lab is still there"));
         }
         block::parse(&output).map_err(|error| {

@@ -78,7 +78,7 @@ pub async fn require(docker_host: Option<&str>) -> Result<Daemon> {
 /// The failure of a command that needs a daemon where there is none.
 pub(in crate::machine) fn absent(why: &str) -> Failure {
     unusable("no Docker daemon runs on this machine")
-        .detail("seen", why)
+        .seen_text(why)
         .hint("start it (`sudo systemctl start docker`), or run the lab as processes: --runtime host")
 }
 
@@ -109,13 +109,13 @@ async fn greet(socket: &Utf8PathBuf) -> Result<Daemon> {
     let api = docker.client_version();
     if (api.major_version, api.minor_version) < OLDEST_API {
         return Err(unusable("this Docker is too old")
-            .detail("seen", format!("version {version}, API {api}"))
+            .seen_text(format!("version {version}, API {api}"))
             .detail("needed", "20.10 or newer (API 1.41)")
             .hint("update Docker, or give --runtime host"));
     }
     if let Some(reason) = unfit(&info) {
         return Err(unusable(format!("this Docker cannot carry a lab: {reason}"))
-            .detail("seen", format!("version {version} at {socket}"))
+            .seen_text(format!("version {version} at {socket}"))
             .hint("give --runtime host, or use a daemon that root runs on this very machine"));
     }
     let control_groups = info.cgroup_version.map(|version| version.to_string()).unwrap_or_default();
@@ -145,7 +145,7 @@ fn unusable(message: impl Into<String>) -> Failure {
 
 fn silent(socket: &Utf8PathBuf) -> Failure {
     unusable(format!("Docker at {socket} does not answer"))
-        .detail("seen", format!("no answer within {GREETING:?}"))
+        .seen_text(format!("no answer within {GREETING:?}"))
         .hint("look at it with `docker info`, or give --runtime host")
 }
 

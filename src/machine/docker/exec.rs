@@ -47,7 +47,7 @@ impl Inside<'_> {
         let started = self.docker.start_exec(&exec.id, None::<StartExecOptions>).await;
         let StartExecResults::Attached { output, input } = started.map_err(cannot(what()))? else {
             return Err(
-                Failure::failed(format!("cannot {}", what())).detail("seen", "Docker closed the connection")
+                Failure::failed(format!("cannot {}", what())).seen_text("Docker closed the connection")
             );
         };
         let pieces = output.map(|piece| {
@@ -63,8 +63,7 @@ impl Inside<'_> {
         drop(input);
         let ended = self.docker.inspect_exec(&exec.id).await.map_err(cannot(what()))?;
         let code = ended.exit_code.and_then(|code| i32::try_from(code).ok()).ok_or_else(|| {
-            Failure::failed(format!("cannot {}", what()))
-                .detail("seen", "its output ended, and it still runs")
+            Failure::failed(format!("cannot {}", what())).seen_text("its output ended, and it still runs")
         })?;
         Ok(status(code))
     }

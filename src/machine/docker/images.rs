@@ -258,7 +258,7 @@ fn other_id(image: &Identity, found: Option<&str>) -> Failure {
         format!("Docker has another image as {} than the one that was loaded", image.reference),
     )
     .detail("expected", format!("{} or, in containerd, {}", image.id, image.manifest_id))
-    .detail("observed", found.unwrap_or("none"))
+    .observed(found.unwrap_or("none"))
     .hint("does something else write images of this name? `docker image rm` it, and run the same again")
 }
 

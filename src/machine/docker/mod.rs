@@ -146,7 +146,7 @@ impl Containers {
         }
         let found = container::look(docker, &name).await?;
         Err(Failure::failed(format!("the container {name} exited immediately"))
-            .detail("seen", container::how_ended(found.as_ref()))
+            .seen_text(container::how_ended(found.as_ref()))
             .hint(format!("`docker logs {name}` shows its output")))
     }
 

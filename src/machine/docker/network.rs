@@ -83,7 +83,7 @@ pub(super) fn require_route(address: LabAddress) -> Result<()> {
         FailureKind::MissingRequirement,
         format!("the lab's network {wanted} cannot be reached from here"),
     )
-    .detail("seen", "Docker has made it, and no interface of this network namespace leads to it")
+    .seen_text("Docker has made it, and no interface of this network namespace leads to it")
     .hint("run meshlab where Docker's daemon runs, not in a container of its own; or give --runtime host"))
 }
 
@@ -148,7 +148,7 @@ async fn create(docker: &Docker, names: &Names, range: Range) -> Result<()> {
 }
 
 fn clash(address: LabAddress, seen: String) -> Failure {
-    Failure::new(FailureKind::Failed, format!("the network of {address} is taken")).detail("seen", seen)
+    Failure::new(FailureKind::Failed, format!("the network of {address} is taken")).seen_text(seen)
 }
 
 fn ranges(network: &Network) -> Vec<Range> {

@@ -78,9 +78,7 @@ pub(super) async fn enter(docker: &Docker, run: &RunDir, visit: Visit<'_>) -> Re
     let started = docker.start_exec(&exec.id, Some(start)).await;
     let StartExecResults::Attached { mut output, input: mut to_program } = started.map_err(cannot(what()))?
     else {
-        return Err(
-            Failure::failed(format!("cannot {}", what())).detail("seen", "Docker closed the connection")
-        );
+        return Err(Failure::failed(format!("cannot {}", what())).seen_text("Docker closed the connection"));
     };
     let pass_on = async {
         let mut piece = vec![0; PIECE];
@@ -128,7 +126,7 @@ pub(super) async fn enter(docker: &Docker, run: &RunDir, visit: Visit<'_>) -> Re
         let ended = tokio::time::timeout(ENDING, end(docker, run, &container, &exec.id)).await;
         return match (ended, left) {
             (Err(_), _) => Err(Failure::failed(format!("{program} does not end"))
-                .detail("seen", format!("still there after {ENDING:?}"))
+                .seen_text(format!("still there after {ENDING:?}"))
                 .hint("`meshlab shell -- ps` shows it, `meshlab down` ends all")),
             (Ok(ended), Left::Interrupted(interruption)) => ended.and(Err(interruption)),
             (Ok(ended), _) => ended.map(|()| UNREAD),

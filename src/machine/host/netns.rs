@@ -79,7 +79,7 @@ pub(super) fn make(state: &Utf8Path, busybox: &Utf8Path) -> Result<()> {
         if !made.status.success() {
             let said = String::from_utf8_lossy(&made.stderr);
             return Err(lacks(&format!("`ip {line}` failed in the lab's own network"))
-                .detail("seen", said.trim().to_owned())
+                .seen_text(said.trim().to_owned())
                 .hint("the kernel needs bridges and veth; `--runtime docker` may run where they are"));
         }
     }

@@ -79,8 +79,11 @@ impl Api {
     }
 
     fn refused(&self, method: &Method, path: &str, answer: &HttpResponse) -> Failure {
-        let failure = Failure::failed(format!("{} refused {method} {path}", self.name))
-            .detail("seen", format!("{}: {}", answer.status, shortened(&answer.text())));
+        let failure = Failure::failed(format!("{} refused {method} {path}", self.name)).seen_text(format!(
+            "{}: {}",
+            answer.status,
+            shortened(&answer.text())
+        ));
         match answer.status {
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => {
                 failure.hint("the token is missing or not enough: `meshlab shell` exports the lab's own")

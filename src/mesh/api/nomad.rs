@@ -188,7 +188,7 @@ impl Nomad {
             return self.0.read(&method, "/v1/jobs/parse", &answer);
         }
         Err(Failure::new(FailureKind::Usage, format!("{file} is no job that Nomad understands"))
-            .detail("seen", parser_words(&answer.text(), file))
+            .seen_text(parser_words(&answer.text(), file))
             .hint("mend the file and run `meshlab jobs start` again; what runs already is not touched"))
     }
 

@@ -7,6 +7,7 @@ use super::one_line;
 use crate::app::ui::pace::Pace;
 use crate::app::ui::provisioned;
 use crate::app::ui::screen::Screen;
+use crate::app::ui::wording::provision as wording;
 use crate::core::event::ProvisionEvent;
 use crate::core::model::ByteSize;
 use crate::core::numbers::words;
@@ -70,20 +71,21 @@ impl Provision {
             ProvisionEvent::FetchFinished { artifact, size, .. } => {
                 format!("{artifact}: fetched and verified {size}")
             }
-            ProvisionEvent::BuildProgress { artifact, done, total, doing } => {
+            ProvisionEvent::BuildProgress { artifact, build } => {
                 if !self.ticks.is_due(artifact.as_str(), now) {
                     return None;
                 }
-                match total {
-                    0 => format!("{artifact}: {}", one_line(doing)),
-                    _ => format!("{artifact}: building, {done} of {total} packages: {}", one_line(doing)),
+                let doing = one_line(&wording::build(build));
+                match wording::packages(build) {
+                    None => format!("{artifact}: {doing}"),
+                    Some((done, of)) => format!("{artifact}: building, {done} of {of} packages: {doing}"),
                 }
             }
-            ProvisionEvent::Waiting { artifact, reason } => {
-                format!("{artifact}: waiting: {}", one_line(reason))
+            ProvisionEvent::Waiting { artifact, claim, pid } => {
+                format!("{artifact}: {}", one_line(&wording::waiting(artifact, claim, *pid)))
             }
-            ProvisionEvent::SourceFailed { artifact, from, reason } => {
-                format!("{artifact}: {from} failed: {}", one_line(reason))
+            ProvisionEvent::SourceFailed { artifact, from, failure } => {
+                format!("{artifact}: {}", one_line(&wording::source_failed(from, failure)))
             }
             ProvisionEvent::Unpacking { artifact } => format!("{artifact}: unpacking"),
             ProvisionEvent::Installed { artifact, version, from, took } => {
@@ -96,8 +98,8 @@ impl Provision {
             ProvisionEvent::Stored { artifact, version, from, took } => {
                 format!("{artifact}: stored {} from {from} ({})", one_line(version), words::duration(*took))
             }
-            ProvisionEvent::Failed { artifact, reason } => {
-                format!("{artifact}: FAILED: {}", one_line(reason))
+            ProvisionEvent::Failed { artifact, failure } => {
+                format!("{artifact}: FAILED: {}", one_line(&failure.one_line()))
             }
             ProvisionEvent::Finished { .. } => return None,
         })

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::MARGIN;
 use super::task::{self, Doing};
 use crate::app::ui::screen::{LiveLine, Screen};
+use crate::app::ui::wording::provision as wording;
 use crate::app::ui::{provisioned, text};
 use crate::core::event::ProvisionEvent;
 use crate::core::model::{ArtifactName, ByteSize, FileName};
@@ -69,28 +70,31 @@ impl Provision {
                 *self.fetched.entry(artifact.clone()).or_default() += size.0;
                 self.remove(artifact, Some(file));
             }
-            ProvisionEvent::BuildProgress { artifact, done, total, doing } => {
-                let task = self.task(artifact, None, Doing::Building { last: text::clean(doing) });
-                task.advance(*done, Some(*total));
+            ProvisionEvent::BuildProgress { artifact, build } => {
+                let last = text::clean(&wording::build(build));
+                let task = self.task(artifact, None, Doing::Building { last });
+                let (done, of) = wording::packages(build).unwrap_or((0, 0));
+                task.advance(done, Some(of));
             }
-            ProvisionEvent::Waiting { artifact, reason } => {
-                self.task(artifact, None, Doing::Busy { words: format!("waiting: {}", text::clean(reason)) });
+            ProvisionEvent::Waiting { artifact, claim, pid } => {
+                let words = text::clean(&wording::waiting(artifact, claim, *pid));
+                self.task(artifact, None, Doing::Busy { words });
             }
             ProvisionEvent::Unpacking { artifact } => {
                 self.task(artifact, None, Doing::Busy { words: "unpacking".to_owned() });
             }
-            ProvisionEvent::SourceFailed { artifact, from, reason } => {
+            ProvisionEvent::SourceFailed { artifact, from, failure } => {
                 self.remove(artifact, None);
-                self.skipped(artifact, from, reason, screen);
+                self.skipped(artifact, &wording::source_failed(from, failure), screen);
             }
             ProvisionEvent::Installed { artifact, version, from, took }
             | ProvisionEvent::Stored { artifact, version, from, took } => {
                 self.remove(artifact, None);
                 self.installed(artifact, version, from, *took, screen);
             }
-            ProvisionEvent::Failed { artifact, reason } => {
+            ProvisionEvent::Failed { artifact, failure } => {
                 self.remove(artifact, None);
-                self.failed(artifact, reason, screen);
+                self.failed(artifact, &failure.one_line(), screen);
             }
             ProvisionEvent::Finished { rows, took } => {
                 self.suspend();
@@ -185,11 +189,11 @@ impl Provision {
         }
     }
 
-    fn skipped(&self, artifact: &ArtifactName, from: &str, reason: &str, screen: &mut Screen) {
+    fn skipped(&self, artifact: &ArtifactName, said: &str, screen: &mut Screen) {
         let look = screen.look;
         let start =
             format!("{MARGIN}{} {}  ", look.symbols.skipped, text::pad(artifact.as_str(), self.names));
-        let said = format!("{from} failed: {}", text::clean(reason));
+        let said = text::clean(said);
         screen.lines(text::hanging(&start, &said, look.columns()).iter().map(|line| look.paint.dim(line)));
     }
 

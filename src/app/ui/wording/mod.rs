@@ -3,6 +3,7 @@
 mod image;
 mod jobs;
 mod note;
+pub(super) mod provision;
 mod runtime;
 
 use std::time::Duration;

@@ -137,10 +137,10 @@ pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> R
     Err(match answer.status {
         StatusCode::BAD_REQUEST => {
             Failure::new(FailureKind::Usage, format!("{expression:?} is no expression"))
-                .detail("seen", seen)
+                .seen_text(seen)
                 .hint("integers with + or - between them, for instance 1+2-3")
         }
-        _ => Failure::failed("the call failed").detail("seen", seen).hint(
+        _ => Failure::failed("the call failed").seen_text(seen).hint(
             "`meshlab jobs list` and `meshlab status` show what runs; `meshlab jobs start` starts the jobs",
         ),
     })
@@ -148,7 +148,7 @@ pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> R
 
 pub(super) fn unreachable(settings: &Settings, seen: &str) -> Failure {
     Failure::failed(format!("nobody answers at http://{}", settings.address.port(LOAD_BALANCER)))
-        .detail("seen", seen)
+        .seen_text(seen)
         .hint("`meshlab up` and `meshlab jobs start` bring the calculator up; `meshlab lab 2-calculator --keep` too")
 }
 

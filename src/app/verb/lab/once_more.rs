@@ -37,7 +37,7 @@ pub(super) async fn see_through(
     }
     // Nothing came of being asked.
     let failure = interruption
-        .detail("seen", format!("{what} did not end in {patience:?} and was killed"))
+        .seen_text(format!("{what} did not end in {patience:?} and was killed"))
         .hint("`meshlab down` takes down what it left");
     Err(match child.kill().await {
         Ok(()) => failure,
@@ -70,7 +70,7 @@ fn judge(status: ExitStatus, what: &str) -> Result<()> {
     Err(match kind {
         FailureKind::Interrupted(_) => Failure::new(kind, format!("{what} was interrupted")),
         _ => Failure::new(kind, format!("{what} failed"))
-            .detail("seen", status.to_string())
+            .seen_text(status.to_string())
             .hint("what was wrong stands above"),
     })
 }

@@ -174,7 +174,7 @@ impl Plan {
         let open = standing.current(lab);
         if open.is_none() && matches!(way.wanted, Wanted::Rest | Wanted::Next) {
             return Err(Failure::failed(format!("all {steps} steps of the running lab {id} are done"))
-                .detail("seen", format!("it is running on {address}"))
+                .seen_text(format!("it is running on {address}"))
                 .hint(format!("`meshlab lab reset {id} STEP` undoes one; `meshlab down` ends all of it")));
         }
         let shown = way.wanted.range(open.unwrap_or(steps), steps);

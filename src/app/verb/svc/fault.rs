@@ -70,7 +70,7 @@ impl FaultFlags {
     pub(super) fn fault(self) -> Result<Option<Fault>> {
         self.asked().map(Fault::try_from).transpose().map_err(|wrong| {
             Failure::usage("invalid fault")
-                .detail("seen", wrong)
+                .seen_text(wrong)
                 .hint("for instance --delay 300ms, or --fail 503 --share 0.5")
         })
     }

@@ -81,7 +81,7 @@ impl LoadArgs {
             by: self.by.clone(),
         };
         load.check().map_err(|wrong| {
-            Failure::usage("invalid load").detail("seen", wrong).hint("`meshlab svc load --help`")
+            Failure::usage("invalid load").seen_text(wrong).hint("`meshlab svc load --help`")
         })?;
         Ok(load)
     }
@@ -100,7 +100,7 @@ async fn run(args: &LoadArgs, settings: &Settings) -> Result<(Output, Result<()>
     let human = ui::load(&tally, args.by.as_ref().map(HeaderName::as_str), &Look::of_stdout(settings));
     let outcome = if args.fail_on_error && tally.failures() > 0 {
         Err(Failure::failed(format!("{} of {} calls failed", tally.failures(), tally.calls()))
-            .detail("seen", tally.failures_in_words())
+            .seen_text(tally.failures_in_words())
             .hint("`meshlab logs` shows what the components behind it say"))
     } else {
         Ok(())

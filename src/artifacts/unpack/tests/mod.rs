@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{UnpackedFile, unpack};
+use super::{NamedArchive, UnpackedFile, unpack};
 use crate::artifacts::lockfile::{ArchiveKind, Unpack, UnpackRule};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, RelativePath};
@@ -32,7 +32,7 @@ impl Scene {
     }
 
     fn unpack(&self, rules: &Unpack) -> Result<Vec<UnpackedFile>> {
-        unpack(&self.root.join("archive"), rules, &self.tree())
+        unpack(NamedArchive { path: &self.root.join("archive"), name: "archive" }, rules, &self.tree())
     }
 
     fn tree(&self) -> Utf8PathBuf {

@@ -67,7 +67,7 @@ pub(super) fn require_visible(folder: &Utf8Path) -> Result<()> {
         return Ok(());
     }
     Err(Failure::usage(format!("{folder} cannot hold the state of a lab with its own network"))
-        .detail("seen", format!("such a lab has its own {folder}, which ends with the lab"))
+        .seen_text(format!("such a lab has its own {folder}, which ends with the lab"))
         .hint(format!("set MESHLAB_STATE_DIR to a folder below it: {folder}/meshlab")))
 }
 

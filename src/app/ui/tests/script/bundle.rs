@@ -4,6 +4,7 @@ use super::ms;
 use crate::core::event::{
     BundleEvent, BundleVerb, Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure,
 };
+use crate::core::failure::Failure;
 use crate::core::model::{ByteSize, Platform};
 
 pub(in crate::app::ui::tests) fn bundles() -> Vec<Event> {
@@ -26,7 +27,8 @@ pub(in crate::app::ui::tests) fn bundles() -> Vec<Event> {
 fn stored() -> Vec<Event> {
     let name = || "envoy".parse().unwrap();
     let (version, from, took) = ("1.36.4".to_owned(), "pip".to_owned(), ms(2104));
-    let earlier = vec![SourceFailure { from: "url".into(), reason: "cannot resolve x.test".into() }];
+    let earlier =
+        vec![SourceFailure { from: "url".into(), failure: Failure::failed("cannot resolve x.test") }];
     let outcome = ProvisionOutcome::Stored { from: from.clone(), fetched: ByteSize(29_512_446), took };
     let row = ProvisionRow { artifact: name(), version: version.clone(), outcome, earlier };
     vec![

@@ -27,7 +27,7 @@ fn lines(text: &str) -> Vec<String> {
 pub(crate) fn check_failure() -> Failure {
     Failure::new(FailureKind::CheckFailed, "step 6 (echo-through-mesh) of lab 1-tcp-echo: 32 random bytes did not come back")
         .detail("expected", "the same 32 bytes within 10 s")
-        .detail("observed", "127.0.0.1:9191 accepted the connection and closed it after 0 bytes")
+        .observed("127.0.0.1:9191 accepted the connection and closed it after 0 bytes")
         .detail("log of envoy-client", "[2026-03-02 10:12:09.127][4211][warning][config] gRPC config stream to local_agent closed: 14, connection refused\n[2026-03-02 10:12:10.131][4211][warning][config] still no route to local_agent\n")
         .hint("is Consul still running? `meshlab lab 1-tcp-echo --keep`, then `meshlab status` and `meshlab logs consul`")
 }

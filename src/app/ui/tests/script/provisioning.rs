@@ -1,7 +1,8 @@
 //! Getting tools, with sources that fail.
 
 use super::ms;
-use crate::core::event::{Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
+use crate::core::event::{BuildStage, Event, ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
+use crate::core::failure::Failure;
 use crate::core::model::{ByteSize, Platform};
 
 /// Four tools: one in place, one at once, one by a package manager after two sources failed, one by building.
@@ -12,7 +13,7 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
         Event::Provision(ProvisionEvent::SourceFailed {
             artifact: name(artifact),
             from: "url".into(),
-            reason: reason.into(),
+            failure: Failure::failed(reason),
         })
     };
     let fetch = |artifact: &str, file: &str, from: &str, size: u64| {
@@ -56,22 +57,23 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
     told.push(installed("envoy", "1.36.4", "pip", 2104));
     told.push(Event::Provision(ProvisionEvent::BuildProgress {
         artifact: name("consul"),
-        done: 0,
-        total: 0,
-        doing: "fetching modules".into(),
+        build: BuildStage::FetchingModules { modules: 0, last: None },
     }));
     told.push(Event::Provision(ProvisionEvent::BuildProgress {
         artifact: name("consul"),
-        done: 412,
-        total: 1093,
-        doing: "github.com/hashicorp/consul/agent/structs".into(),
+        build: BuildStage::Compiling {
+            packages: 412,
+            of: 1093,
+            last: "github.com/hashicorp/consul/agent/structs".into(),
+        },
     }));
     told.push(installed("consul", "1.22.7", "go", 192_310));
     told.push(Event::Provision(ProvisionEvent::Failed {
         artifact: name("nomad"),
-        reason: "no source could deliver".into(),
+        failure: Failure::failed("no source could deliver"),
     }));
-    let failure = |from: &str, reason: &str| SourceFailure { from: from.into(), reason: reason.into() };
+    let failure =
+        |from: &str, reason: &str| SourceFailure { from: from.into(), failure: Failure::failed(reason) };
     let row = |artifact: &str, version: &str, outcome: ProvisionOutcome, earlier: Vec<SourceFailure>| {
         ProvisionRow { artifact: name(artifact), version: version.into(), outcome, earlier }
     };
@@ -85,7 +87,7 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
             row("consul", "1.22.7", got("go", 211_004_201, 192_310), vec![failure("mirror", "http://10.0.0.5/pkgs/consul_1.22.7_linux_amd64.zip: 404 Not Found"), failure("url", refused)]),
             row("envoy", "1.36.4", got("pip", 43_340_112, 2104), vec![]),
             row("nginx", "1.29.5", ProvisionOutcome::Ready, vec![]),
-            row("nomad", "1.11.3", ProvisionOutcome::Failed { reason: "no source could deliver".into() }, vec![failure("url", refused), failure("go", "the module proxy answered 403 for github.com/hashicorp/nomad/@v/v1.11.3.zip, which usually means that a policy of the network forbids it")]),
+            row("nomad", "1.11.3", ProvisionOutcome::Failed { failure: Failure::failed("no source could deliver") }, vec![failure("url", refused), failure("go", "the module proxy answered 403 for github.com/hashicorp/nomad/@v/v1.11.3.zip, which usually means that a policy of the network forbids it")]),
         ],
         took: ms(194_020),
     }));
