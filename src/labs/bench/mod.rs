@@ -2,7 +2,7 @@
 //!
 //! - [`plan`]: the load, the targets and the files, checked before anything runs.
 //! - [`wrk`] and [`block`]: wrk as a process, and what it printed as a typed value.
-//! - [`histogram`]: latencies and their percentiles.
+//! - [`crate::core::numbers::histogram`]: latencies and their percentiles.
 //! - [`sample`] and [`timeline`]: CPU and memory of every component, from /proc, in bounded memory.
 //! - [`compare`]: targets that take turns, side by side.
 //! - [`service`]: services in several languages, each on its own.

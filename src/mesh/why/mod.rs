@@ -1,7 +1,7 @@
 //! The way that a call takes from one service to another, hop by hop, and where it stops.
 //!
 //! First everything that Consul and the Envoys on both sides know is asked for ([`facts`]). Then each kind of hop, a file
-//! each, judges it without asking anybody anything more; and [`way`] puts the hops in order and finds the first one at which
+//! each, judges it without asking anybody anything more; and [`judge`] puts the hops in order and finds the first one at which
 //! no instance lets anything through.
 
 mod branch;
