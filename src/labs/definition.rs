@@ -54,6 +54,8 @@ pub struct Step {
     pub reset: Vec<Reset>,
     /// Whether anything of what it does lasts. If not, its checks hold before it as well as after it.
     pub changes: bool,
+    /// Whether it only takes down what the lab started. With `--keep` it is left out.
+    pub teardown: bool,
 }
 
 /// One thing that undoes a step.

@@ -183,6 +183,7 @@ bytes = 1
         ("[[step.do]]\ncheck", "[[step]]\ncheck"),
         ("[[step.do]]\ncheck", "[[step.reset]]\nstart = \"server\"\n\n[[step.do]]\ncheck"),
         ("text = \"at", "changes = false\nreset = [{ stop = \"server\" }]\ntext = \"at"),
+        ("text = \"at", "teardown = true\ntext = \"at"),
         ("text = \"at", "colour = 1\ntext = \"at"),
         ("learned = []\n", "learned = []\nport = [{ port = 0, purpose = \"p\" }]\n"),
         ("run = \"server {address}\"\n", "run = \"server {address}\"\nlines = \"all\"\n"),
@@ -262,6 +263,22 @@ bytes = 1
             "spread\"\nclaim = \"c\"\nport = 1\npath = \"/\"\ncalls = 1\nby = \"x-version\"\nshare = { a = 0.5 }",
         ),
     ];
+
+    #[test]
+    fn only_the_last_step_takes_down() {
+        let step = |id: &str, extra: &str| {
+            format!(
+                "[[step]]\nid = \"{id}\"\ntitle = \"t\"\ntext = \"t\"\n{extra}\n[[step.do]]\ncheck = \"tcp-echo\"\nclaim = \"c\"\nport = 1\nbytes = 1\n"
+            )
+        };
+        let lab =
+            |two: &str, three: &str| parse(&format!("{GOOD}{}{}", step("two", two), step("three", three)));
+        let steps = lab("", "teardown = true").unwrap().steps;
+        assert_eq!(steps.iter().map(|step| step.teardown).collect::<Vec<_>>(), [false, false, true]);
+        let early = lab("teardown = true", "").unwrap_err();
+        assert!(early.message().ends_with("expected teardown = true at the last step alone"), "{early}");
+        assert!(lab("", "teardown = true\nchanges = false").is_err());
+    }
 
     #[test]
     fn errors_name_line_column_and_expectation() {

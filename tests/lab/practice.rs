@@ -15,6 +15,7 @@ on_both_runtimes!(
     a_new_lab_runs_and_passes_its_test,
     a_lab_that_does_not_keep_its_promises_is_told_so,
     a_reader_is_asked_helped_and_believed_only_when_it_is_so,
+    a_kept_lab_is_left_as_it_was_before_its_take_down,
 );
 
 /// The steps that a lab list says are done.
@@ -233,5 +234,30 @@ fn a_reader_is_asked_helped_and_believed_only_when_it_is_so(place: Place) {
     terminal.keys("\n");
     assert!(child.ends().success(), "{}", terminal.seen());
     assert!(!terminal.seen().contains("$ cp greeting.txt answer.txt"), "{}", terminal.seen());
+    lab.nothing_is_left();
+}
+
+fn a_kept_lab_is_left_as_it_was_before_its_take_down(place: Place) {
+    let lab = Lab::new(place, 46);
+    let file = new_lab(&lab);
+    change(&file, "title = \"Something to do\"", "title = \"Something to do\"\nteardown = true");
+    let kept = lab.run(&["lab", "own", "--keep", "--report", "r.xml", "--report", "r.json"]).expect(0);
+    assert!(kept.stderr.contains("step 3/3 skipped: Something to do (--keep leaves the lab running)"));
+    assert!(kept.stderr.contains("lab 9-own passed: 2 of 2 steps, of 3 in all"), "{}", kept.stderr);
+    let xml = std::fs::read_to_string(lab.folder().join("r.xml")).unwrap();
+    assert!(xml.contains("skipped=\"1\"") && xml.contains("skipped: --keep leaves"), "{xml}");
+    let json: Value = serde_json::from_slice(&std::fs::read(lab.folder().join("r.json")).unwrap()).unwrap();
+    assert_eq!((&json["outcome"], &json["steps"][2]["verdict"]), (&"passed".into(), &"not-run".into()));
+    lab.run(&["shell", "--", "test", "!", "-e", "answer.txt"]).expect(0);
+    assert_eq!(done(&lab.run(&["--json", "lab", "list"]).expect(0)), (3, 3));
+
+    let again = lab.run(&["lab", "own", "--keep"]).expect(1);
+    assert!(again.stderr.contains("only step 3 of the running lab 9-own is left"), "{}", again.stderr);
+    // Without --keep, the lab goes on with it.
+    assert!(lab.run(&["lab", "own"]).expect(0).stderr.contains("step 3/3 passed"));
+    lab.run(&["down"]).expect(0);
+    let named = lab.run(&["lab", "own", "--step", "3", "--keep"]).expect(0);
+    assert!(named.stderr.contains("step 3/3 passed"), "{}", named.stderr);
+    lab.run(&["down"]).expect(0);
     lab.nothing_is_left();
 }

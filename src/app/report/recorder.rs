@@ -121,6 +121,7 @@ impl Reporter for Recorder {
 }
 
 const NOT_REACHED: &str = "not reached";
+const LEFT_OUT: &str = "skipped: --keep leaves the lab running";
 const NOT_IN_THIS_RUN: &str = "not part of this run";
 
 impl Step {
@@ -270,6 +271,11 @@ impl Notebook {
                     step.took = *took;
                 }
                 self.current = None;
+            }
+            LabEvent::StepSkipped { number, .. } => {
+                if let Some(step) = self.record.steps.get_mut(number.saturating_sub(1)) {
+                    step.not_run = Some(LEFT_OUT);
+                }
             }
             LabEvent::Finished { passed, learned, kept, took, .. } => {
                 if *passed {

@@ -200,6 +200,17 @@ pub enum LabEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
+    /// A step that only takes down is left out, because the lab is to be kept.
+    StepSkipped {
+        /// From 1.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Its name.
+        step: StepId,
+        /// Its title.
+        title: String,
+    },
     /// The lab is over.
     Finished {
         /// Which.

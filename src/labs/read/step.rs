@@ -37,6 +37,7 @@ struct RawStep {
     timeout_seconds: Option<Bounded<u64, 1, LONGEST_STEP_SECONDS>>,
     #[serde(default = "yes")]
     changes: bool,
+    teardown: Option<Spanned<bool>>,
     /// Read one by one, as is what undoes them: each says itself what it is.
     #[serde(rename = "do")]
     _actions: Vec<IgnoredAny>,
@@ -81,6 +82,8 @@ pub(super) struct StepReader {
     /// Names of steps and services must not come twice.
     steps: BTreeSet<StepId>,
     services: BTreeSet<Slug>,
+    /// Where a step said that it takes the lab down: no step may follow.
+    teardown: Option<std::ops::Range<usize>>,
     /// Whose logs checks show. Services may be started after the check that names them.
     shown: Vec<Spanned<Slug>>,
 }
@@ -88,7 +91,14 @@ pub(super) struct StepReader {
 impl StepReader {
     pub(super) fn new(has_environment: bool, tools: &[ArtifactName]) -> Self {
         let tools = tools.to_vec();
-        Self { has_environment, tools, steps: BTreeSet::new(), services: BTreeSet::new(), shown: Vec::new() }
+        Self {
+            has_environment,
+            tools,
+            steps: BTreeSet::new(),
+            services: BTreeSet::new(),
+            teardown: None,
+            shown: Vec::new(),
+        }
     }
 
     pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, Misplaced> {
@@ -106,6 +116,17 @@ impl StepReader {
             let what = "expected no reset of a step with changes = false";
             return Err(Misplaced::new(&first.span(), what));
         }
+        if let Some(before) = &self.teardown {
+            return Err(Misplaced::new(before, "expected teardown = true at the last step alone"));
+        }
+        let teardown = raw.teardown.filter(|teardown| *teardown.get_ref());
+        if let Some(teardown) = &teardown
+            && (!raw.changes || self.steps.len() == 1)
+        {
+            let what = "expected teardown = true at a step after others that changes something";
+            return Err(Misplaced::new(&teardown.span(), what));
+        }
+        self.teardown = teardown.as_ref().map(Spanned::span);
         let places: Vec<_> = actions.iter().map(Spanned::span).collect();
         let step = Step {
             id: raw.id.into_inner(),
@@ -116,6 +137,7 @@ impl StepReader {
             actions: actions.into_iter().map(|action| self.action(action)).collect::<Result<_, _>>()?,
             reset: reset.into_iter().map(|reset| self.reset(reset)).collect::<Result<_, _>>()?,
             changes: raw.changes,
+            teardown: teardown.is_some(),
         };
         if step.closing_checks().next().is_none() {
             let what = "expected a check after the last command: a step has to prove that it worked";

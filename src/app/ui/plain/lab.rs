@@ -121,6 +121,10 @@ impl Lab {
                     words::duration(*took)
                 ));
             }
+            LabEvent::StepSkipped { number, of, title, .. } => {
+                let title = one_line(title);
+                screen.line(&format!("step {number}/{of} skipped: {title} (--keep leaves the lab running)"));
+            }
             LabEvent::Finished { id, steps, of, all, passed, took, .. } => {
                 let held = steps.iter().filter(|step| step.passed).count();
                 let verdict = verdict(*passed, &look);

@@ -25,6 +25,8 @@ pub(super) struct Lab {
     /// What is running: the words for it, while nothing has ended it.
     running: Option<String>,
     tested: Tested,
+    /// The step that was left out, for the summary.
+    skipped: Option<LabEvent>,
     /// The spinner of what is running, or of a check and below it what was observed last.
     live: Vec<LiveLine>,
 }
@@ -100,9 +102,10 @@ impl Lab {
                 let of = self.steps.max(*number);
                 summary::verdict(*passed, &format!("step {number} of {of}"), *took, screen);
             }
+            LabEvent::StepSkipped { .. } => self.skipped = Some(event.clone()),
             LabEvent::Finished { .. } => {
                 self.suspend();
-                summary::draw(event, self.address, screen);
+                summary::draw(event, self.skipped.take().as_ref(), self.address, screen);
             }
         }
     }

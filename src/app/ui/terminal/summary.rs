@@ -32,14 +32,26 @@ fn verdict_line(passed: bool, sentence: &str, took: Duration, screen: &mut Scree
     ));
 }
 
-/// The end of a lab.
-pub(super) fn draw(event: &LabEvent, address: Option<LabAddress>, screen: &mut Screen) {
+/// The end of a lab, with the step that was skipped if one was.
+pub(super) fn draw(
+    event: &LabEvent,
+    skipped: Option<&LabEvent>,
+    address: Option<LabAddress>,
+    screen: &mut Screen,
+) {
     let LabEvent::Finished { id, steps, of, all, passed, learned, kept, took } = event else { return };
     let look = screen.look;
     screen.blank();
     screen.line(&rule("Summary", &look));
     screen.blank();
     screen.lines(steps.iter().map(|step| step_line(step, &look)));
+    if let Some(LabEvent::StepSkipped { number, title, .. }) = skipped {
+        let symbol = look.paint.dim(look.symbols.skipped);
+        let number = text::pad_left(&number.to_string(), 2);
+        let title = text::clean(title);
+        let line = format!("{number}  {title}: skipped, --keep leaves the lab running");
+        screen.line(&format!("{MARGIN}{symbol} {}", look.paint.dim(&line)));
+    }
     let held = steps.iter().filter(|step| step.passed).count();
     let asked_for = words::count(*of, "step");
     let sentence = if *passed && steps.len() < *of {

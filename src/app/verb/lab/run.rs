@@ -24,7 +24,7 @@ use crate::machine::state::RunDir;
 pub(super) struct LabRunArgs {
     /// Lab id, name, or unique prefix (1, tcp-echo)
     name: Option<String>,
-    /// Leave the lab running at the end
+    /// Leave the lab running at the end, and skip a last step that only takes down
     #[arg(long)]
     keep: bool,
     /// Show only this step, by number or name; earlier steps run silently if they are not done
@@ -122,11 +122,11 @@ pub(super) async fn go(
     let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
-        Plan::resumed(way, &lab, &standing, run.address())?
+        Plan::resumed(way, &lab, &standing, run.address())?.without_teardown(way, &lab)?
     } else {
         run_lock = launcher.clear_leftovers(run_lock).await?;
         standing.refresh();
-        Plan::fresh(way, &lab, standing.progress(), reporter)
+        Plan::fresh(way, &lab, standing.progress(), reporter).without_teardown(way, &lab)?
     };
     reports.limit_to(&plan.shown);
     if plan.begins_anew {
@@ -166,6 +166,8 @@ struct Plan {
     resumes: bool,
     /// Whether no step counts as done any more.
     begins_anew: bool,
+    /// The step that is left out because it only takes down.
+    skipped: Option<usize>,
 }
 
 impl Plan {
@@ -190,19 +192,43 @@ impl Plan {
         }
         let first = open.unwrap_or(shown.start);
         let shown = shown.filter(|index| !standing.is_done(&lab.steps[*index].id)).collect();
-        Ok(Self { first, shown, resumes: true, begins_anew: false })
+        Ok(Self { first, shown, resumes: true, begins_anew: false, skipped: None })
     }
 
     fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
         // One that is done begins anew.
-        let left = progress.current(lab).unwrap_or(0);
+        // Nor is one seen through to its end of which only the take-down is left.
+        let is_open = |index: &usize| !(way.keep && lab.steps[*index].teardown);
+        let left = progress.current(lab).filter(is_open).unwrap_or(0);
         let shown = way.wanted.range(left, lab.steps.len());
         if matches!(way.wanted, Wanted::Rest) && left > 0 {
             let (number, title) = (left + 1, lab.steps[left].title.clone());
             reporter.report(Event::Note(Note::LabContinues { number, title }));
         }
         let begins_anew = shown.start == 0 && !matches!(way.wanted, Wanted::Only(_));
-        Self { first: 0, shown: shown.collect(), resumes: false, begins_anew }
+        Self { first: 0, shown: shown.collect(), resumes: false, begins_anew, skipped: None }
+    }
+
+    /// The plan of a run with `--keep`: without the step that only takes down, unless that is what was named.
+    fn without_teardown(mut self, way: Way, lab: &Lab) -> Result<Self> {
+        let last = self.shown.last().copied().filter(|index| way.keep && lab.steps[*index].teardown);
+        let Some(last) = last else { return Ok(self) };
+        let is_named = match way.wanted {
+            Wanted::Only(index) | Wanted::From(index) => index == last,
+            Wanted::Rest | Wanted::Next => false,
+        };
+        if is_named {
+            return Ok(self);
+        }
+        self.shown.pop();
+        if self.shown.is_empty() {
+            let (number, id) = (last + 1, &lab.id);
+            return Err(Failure::failed(format!("only step {number} of the running lab {id} is left"))
+                .detail("seen", "it takes down what the lab started, and --keep leaves it out")
+                .hint(format!("`meshlab lab {id}` runs it; `meshlab down` ends the lab")));
+        }
+        self.skipped = Some(last);
+        Ok(self)
     }
 }
 
@@ -215,7 +241,7 @@ struct Travel<'a> {
 
 impl Travel<'_> {
     async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut Standing) -> Result<()> {
-        let Plan { first, shown, resumes, .. } = plan;
+        let Plan { first, shown, resumes, skipped, .. } = plan;
         let reporter = self.reporter;
         let components = if resumes {
             self.launcher.provision(&lab).await?
@@ -248,7 +274,21 @@ impl Travel<'_> {
         if keep {
             session.keep()?;
         }
-        let completed = seen.outcome.is_ok() && standing.current(&lab).is_none();
+        if let Some(index) = skipped {
+            let step = &lab.steps[index];
+            reporter.report(Event::Lab(LabEvent::StepSkipped {
+                number: index + 1,
+                of: lab.steps.len(),
+                step: step.id.clone(),
+                title: step.title.clone(),
+            }));
+            if standing.current(&lab) == Some(index) {
+                // The reader has nothing left to do.
+                standing.progress().mark(&lab, &step.id, true)?;
+            }
+        }
+        let is_through = standing.current(&lab).is_none_or(|open| skipped == Some(open));
+        let completed = seen.outcome.is_ok() && is_through;
         reporter.report(Event::Lab(LabEvent::Finished {
             id: lab.id.clone(),
             steps: seen.steps,
