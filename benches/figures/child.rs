@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use meshlab::core::until::{Observed, until_blocking};
 use nix::sys::resource::{UsageWho, getrusage};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
@@ -181,12 +182,11 @@ impl Running {
             return Ok(status);
         }
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
-        let deadline = Instant::now() + ORDERLY_END;
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        let ended = until_blocking(ORDERLY_END, Duration::from_millis(5), || -> Result<_> {
+            Ok(Observed::from(self.child.try_wait()?.ok_or(())))
+        });
+        if let Ok(status) = ended? {
+            return Ok(status);
         }
         kill_process_group(Pid::from_child(&self.child), Signal::KILL)?;
         self.child.wait()?;

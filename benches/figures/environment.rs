@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshlab::core::model::LabAddress;
 use meshlab::machine::process::find_members;
@@ -152,14 +152,16 @@ fn claim_folder() -> Result<(PathBuf, File)> {
 
 /// Waits until nobody holds a port that is needed.
 fn wait_for_ports(address: LabAddress) -> Result<()> {
-    let deadline = Instant::now() + PORTS_DEADLINE;
     let address: Ipv4Addr = address.ip();
-    loop {
-        let held = PORTS.into_iter().find(|port| TcpListener::bind((address, *port)).is_err());
-        let Some(held) = held else { return Ok(()) };
-        if Instant::now() > deadline || interrupt::code().is_some() {
-            return Err(format!("port {held} of {address} is in use, and is needed").into());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    await_free(PORTS_DEADLINE, address, &PORTS)
+}
+
+/// Waits until no process holds one of these ports.
+pub(crate) fn await_free(deadline: Duration, address: Ipv4Addr, ports: &[u16]) -> Result<()> {
+    let mut held = None;
+    interrupt::until(deadline, || {
+        held = ports.iter().find(|port| TcpListener::bind((address, **port)).is_err());
+        Ok(held.is_none())
+    })?;
+    held.map_or(Ok(()), |held| Err(format!("port {held} of {address} is in use, and is needed").into()))
 }

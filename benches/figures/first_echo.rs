@@ -1,7 +1,7 @@
 //! How long until the first echo came through both Envoys, everything starting cold: lab 1, and a script by hand.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::child::{Running, first, last_lines};
+use crate::environment::await_free;
 use crate::provision::{provide, tool};
 use crate::report::{Figure, Target, Unit};
 use crate::stats::Collector;
-use crate::{MESHLAB, Result, interrupt};
+use crate::{MESHLAB, Result};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/first-echo.sh");
 const CLAIM: &str = "64 random bytes come back through both Envoys";
@@ -103,13 +104,5 @@ fn script(folder: &Path, bins: &[&Path]) -> Result<f64> {
 
 /// Waits until nobody holds a port that is needed: the run before, or somebody else's lab.
 fn wait_for_ports() -> Result<()> {
-    let deadline = Instant::now() + DEADLINE;
-    let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-    loop {
-        let Some(held) = PORTS.into_iter().find(|port| !free(*port)) else { return Ok(()) };
-        if Instant::now() > deadline || interrupt::code().is_some() {
-            return Err(format!("port {held} of 127.0.0.1 is in use, and is needed").into());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    await_free(DEADLINE, Ipv4Addr::LOCALHOST, &PORTS)
 }

@@ -72,12 +72,6 @@ fn ticks(environment: &Environment) -> Result<BTreeMap<(i32, u64), (String, u64)
 }
 
 fn wait(time: Duration) -> Result<()> {
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        if interrupt::code().is_some() {
-            return Err("nothing was seen to its end".into());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    Ok(())
+    interrupt::until(time, || Ok(false))?;
+    if interrupt::code().is_some() { Err("nothing was seen to its end".into()) } else { Ok(()) }
 }

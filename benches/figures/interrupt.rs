@@ -1,11 +1,15 @@
 //! Being told to stop: everything that was started is told too, and then waited for by whoever started it.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use meshlab::core::signals::interrupted;
+use meshlab::core::until::{Observed, until_blocking};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Result;
+
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 #[derive(Default)]
 struct State {
@@ -38,6 +42,18 @@ pub(crate) fn watch() -> Result<()> {
 /// The exit code that a signal asks for, if one came.
 pub(crate) fn code() -> Option<u8> {
     with_state(|state| state.code)
+}
+
+/// Polls until something holds: false at the deadline, and once a signal came.
+pub(crate) fn until(deadline: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let outcome = until_blocking(deadline, POLL_INTERVAL, || -> Result<_> {
+        Ok(match code() {
+            Some(_) => Observed::Ready(false),
+            None if holds()? => Observed::Ready(true),
+            None => Observed::Pending(()),
+        })
+    })?;
+    Ok(outcome.unwrap_or(false))
 }
 
 /// A child that is told to end when this process is; until this is dropped, which is before its pid is free again.

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::geteuid;
 
-use crate::Result;
 use crate::child::Running;
+use crate::{Result, interrupt};
 
 pub(crate) struct Nginx {
     port: u16,
@@ -61,12 +61,11 @@ pub(crate) fn free_port() -> Result<u16> {
 
 /// Waits until a server takes connections.
 pub(crate) fn await_port(process: &mut Running, port: u16) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        if Instant::now() > deadline || process.child().try_wait()?.is_some() {
-            return Err(format!("{} does not serve", process.name()).into());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    Ok(())
+    let mut has_ended = false;
+    let serves = interrupt::until(Duration::from_secs(10), || {
+        let serves = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        has_ended = !serves && process.child().try_wait()?.is_some();
+        Ok(serves || has_ended)
+    })?;
+    if serves && !has_ended { Ok(()) } else { Err(format!("{} does not serve", process.name()).into()) }
 }

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::child::last_lines;
 use crate::environment::Environment;
@@ -13,7 +13,7 @@ use crate::{Result, interrupt};
 const CLIENT: &str = include_str!("../static-mtls/client.yaml");
 const SERVER: &str = include_str!("../static-mtls/server.yaml");
 const JOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/static-mtls/envoys.hcl");
-const PATIENCE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Runs as long as the environment.
 pub(crate) struct StaticMtls {
@@ -53,14 +53,8 @@ impl StaticMtls {
 }
 
 fn wait_until_it_listens(at: SocketAddr) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(at).is_err() {
-        if Instant::now() > deadline || interrupt::code().is_some() {
-            return Err(format!("the hand-made pair does not listen at {at}").into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+    let listens = interrupt::until(DEADLINE, || Ok(TcpStream::connect(at).is_ok()))?;
+    if listens { Ok(()) } else { Err(format!("the hand-made pair does not listen at {at}").into()) }
 }
 
 /// An authority and two certificates, elliptic curves as Consul's mesh has them.

@@ -3,10 +3,10 @@
 //! [`until`] polls until a probe is ready or a deadline passes, [`until_blocking`] does the same on a thread, and [`retry`]
 //! repeats an attempt after the pauses that it asks for.
 
-#[cfg(test)]
-use std::future::ready;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
+#[cfg(test)]
+use std::{convert::Infallible, future::ready};
 
 use tokio::time::timeout;
 
@@ -62,6 +62,12 @@ impl<T, O> From<Result<T, O>> for Observed<T, O> {
             Ok(ready) => Self::Ready(ready),
             Err(pending) => Self::Pending(pending),
         }
+    }
+}
+
+impl From<bool> for Observed<(), ()> {
+    fn from(is_ready: bool) -> Self {
+        if is_ready { Self::Ready(()) } else { Self::Pending(()) }
     }
 }
 
@@ -174,7 +180,8 @@ where
 /// Waits in a test until something holds that soon does.
 #[cfg(test)]
 pub(crate) async fn assert_soon(mut holds: impl FnMut() -> bool) {
-    let Ok(outcome) = until(DEFAULT_DEADLINE, MIN_INTERVAL, || ready(holding(holds()))).await;
+    let Ok(outcome) =
+        until(DEFAULT_DEADLINE, MIN_INTERVAL, || ready(Ok::<_, Infallible>(Observed::from(holds())))).await;
     assert!(outcome.is_ok(), "it does not hold after {DEFAULT_DEADLINE:?}");
 }
 
@@ -182,18 +189,13 @@ pub(crate) async fn assert_soon(mut holds: impl FnMut() -> bool) {
 #[cfg(test)]
 #[track_caller]
 pub(crate) fn assert_soon_blocking(mut holds: impl FnMut() -> bool) {
-    let Ok(outcome) = until_blocking(DEFAULT_DEADLINE, MIN_INTERVAL, || holding(holds()));
+    let Ok(outcome) =
+        until_blocking(DEFAULT_DEADLINE, MIN_INTERVAL, || Ok::<_, Infallible>(Observed::from(holds())));
     assert!(outcome.is_ok(), "it does not hold after {DEFAULT_DEADLINE:?}");
 }
 
 #[cfg(test)]
-fn holding(holds: bool) -> Result<Observed<(), ()>, std::convert::Infallible> {
-    Ok(if holds { Observed::Ready(()) } else { Observed::Pending(()) })
-}
-
-#[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::future::pending;
     use std::sync::Mutex;
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::harness::{Lab, Place, docker, own};
 use crate::signal;
-use crate::support::{Ran, until};
+use crate::support::{Ran, until, until_every};
 use crate::terminal::Terminal;
 
 const COMPONENTS: [&str; 5] = ["consul", "echo", "envoy-client", "envoy-echo", "machine"];
@@ -191,9 +191,8 @@ fn a_terminal_inside(lab: &Lab) {
     let sleeping = || lab.processes().iter().any(|line| line.contains("sleep 602"));
     let mut child = start();
     terminal.shows("hello-servicemesh-envoy:", 1);
-    until("it knows the terminal's size", || {
+    until_every(Duration::from_millis(50), "it knows the terminal's size", || {
         terminal.keys("stty size\n");
-        std::thread::sleep(Duration::from_millis(50));
         terminal.seen().contains("33 111")
     });
     terminal.keys("sleep 602\n");

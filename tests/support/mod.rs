@@ -9,12 +9,14 @@
 
 pub mod server;
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use meshlab::core::model::Digest;
+use meshlab::core::until::{Observed, until_blocking};
 
 /// Folders of its own for one test, and commands that use nothing else.
 pub struct Sandbox {
@@ -107,12 +109,16 @@ impl Ran {
 
 /// Waits until something holds: as long as a busy machine may need for it.
 #[track_caller]
-pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !holds() {
-        assert!(Instant::now() < deadline, "still not: {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+pub fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_every(Duration::from_millis(1), what, holds);
+}
+
+/// The same with a longer pause between two looks.
+#[track_caller]
+pub fn until_every(interval: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let Ok(outcome) =
+        until_blocking(Duration::from_mins(1), interval, || Ok::<_, Infallible>(Observed::from(holds())));
+    assert!(outcome.is_ok(), "still not: {what}");
 }
 
 /// Copies the program by another process: this one would hand the open file on to whatever it starts meanwhile, and a file

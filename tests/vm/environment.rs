@@ -1,6 +1,7 @@
 //! An environment under test: its folder, its processes, its sockets, its APIs, and what is left of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use meshlab::core::until::{Observed, until_blocking};
 use procfs::process::{Process, all_processes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -217,20 +219,21 @@ impl Vm {
 
     /// Calls until the answer is right, and says how long that took.
     #[track_caller]
-    pub(crate) fn click_until_right(&self, patience: Duration) -> Duration {
+    pub(crate) fn click_until_right(&self, deadline: Duration) -> Duration {
         let started = Instant::now();
-        loop {
+        let Ok(outcome) = until_blocking(deadline, Duration::from_millis(50), || {
             let ran = self.run(&["click"]);
-            if ran.code == Some(0) {
-                assert!(ran.stdout.contains("= 9 "), "{}", ran.stdout);
-                return started.elapsed();
-            }
-            if started.elapsed() >= patience {
-                let log = self.run(&["logs", "consul", "-n", "40"]).stdout;
-                panic!("no right answer within {patience:?}: {}\n{log}", ran.stderr);
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            Ok::<_, Infallible>(match ran.code {
+                Some(0) => Observed::Ready((started.elapsed(), ran)),
+                _ => Observed::Pending(ran.stderr),
+            })
+        });
+        let (took, ran) = outcome.unwrap_or_else(|late| {
+            let log = self.run(&["logs", "consul", "-n", "40"]).stdout;
+            panic!("no right answer within {deadline:?}: {late:?}\n{log}")
+        });
+        assert!(ran.stdout.contains("= 9 "), "{}", ran.stdout);
+        took
     }
 
     /// Remembers which control groups must not be left.

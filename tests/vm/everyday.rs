@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -43,28 +43,28 @@ fn a_day_with_the_environment(place: Place) {
 
 /// Looks at the environment's sockets all the while.
 struct Watch {
-    stop: Arc<AtomicBool>,
+    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<(u32, BTreeSet<String>)>>,
 }
 
 impl Watch {
     fn start(vm: &Arc<Vm>) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (vm, ends) = (Arc::clone(vm), Arc::clone(&stop));
+        let (stop, ends) = channel();
+        let vm = Arc::clone(vm);
         let thread = std::thread::spawn(move || {
             let (mut looks, mut found) = (0, BTreeSet::new());
-            while !ends.load(Ordering::Relaxed) {
+            // The sender says nothing: it is dropped at the end.
+            while ends.recv_timeout(Duration::from_millis(250)) == Err(RecvTimeoutError::Timeout) {
                 found.extend(vm.strange_sockets());
                 looks += 1;
-                std::thread::sleep(Duration::from_millis(250));
             }
             (looks, found)
         });
-        Self { stop, thread: Some(thread) }
+        Self { stop: Some(stop), thread: Some(thread) }
     }
 
     fn end(&mut self) -> Option<(u32, BTreeSet<String>)> {
-        self.stop.store(true, Ordering::Relaxed);
+        drop(self.stop.take());
         self.thread.take().map(|thread| thread.join().unwrap())
     }
 

@@ -184,16 +184,16 @@ async fn until_consul_agrees(
     reporter: &SharedReporter,
 ) -> Result<Vec<String>> {
     let started = Instant::now();
-    let last = Mutex::new(Vec::new());
+    let known = Mutex::new(Vec::new());
     let healthy = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
         let (names, failing) = unhealthy(jobs, list).await?;
         if failing.is_empty() {
             return Ok(Observed::Ready(names));
         }
-        let mut last = last.lock().await;
-        if *last != failing {
+        let mut known = known.lock().await;
+        if *known != failing {
             reporter.report(Event::Jobs(JobEvent::WaitingForConsul { failing: failing.clone() }));
-            last.clone_from(&failing);
+            known.clone_from(&failing);
         }
         Ok(Observed::Pending(failing.join("\n")))
     });
