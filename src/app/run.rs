@@ -32,8 +32,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let verb = cli.verb.into_runnable();
-    let environment = if verb.needs_home() { environment } else { environment.with_default_home() };
-    let settings = match resolve(&cli.global, environment.clone()) {
+    let settings = match resolve(&cli.global, environment.clone(), verb.needs_home()) {
         Ok(settings) => settings,
         Err(failure) => return early_failure(&failure, cli.global.json, &environment),
     };

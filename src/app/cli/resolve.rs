@@ -21,14 +21,18 @@ struct File {
     address: Option<LabAddress>,
 }
 
-/// Joins flags, variables and the settings file.
-pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment) -> Result<Settings> {
+/// Joins flags, variables and the settings file. With `needs_home`, fails where HOME is needed and missing.
+pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment, needs_home: bool) -> Result<Settings> {
     let start = current_dir()?;
     let work_dir = flags.directory.as_ref().map_or_else(|| start.clone(), |given| start.join(given));
     if !work_dir.is_dir() {
         return Err(Failure::usage(format!("-C {work_dir}: no such folder")));
     }
-    let mut dirs = dirs(&environment, &start)?;
+    let mut dirs = match Dirs::of(&environment, &start) {
+        Err(failure) if needs_home => return Err(failure),
+        Err(_) => Dirs::without_home(&environment, &start),
+        Ok(dirs) => dirs,
+    };
     // The system tells of processes and mounts below it under this name, not under that of a link.
     dirs.state = without_links(&dirs.state);
     let file = read_file(&dirs.config.join("config.toml"))?;
@@ -100,25 +104,6 @@ fn current_dir() -> Result<Utf8PathBuf> {
     })
 }
 
-fn dirs(environment: &Environment, start: &Utf8Path) -> Result<Dirs> {
-    let home = environment.var("HOME").map(Utf8PathBuf::from);
-    let one =
-        |own: &str, xdg: &str, below_home: &str| match (environment.var(own), environment.var(xdg), &home) {
-            (Some(own), _, _) => Ok(start.join(own)),
-            // A relative XDG folder is to be ignored, says its specification.
-            (None, Some(xdg), _) if xdg.starts_with('/') => Ok(Utf8Path::new(xdg).join("meshlab")),
-            (None, _, Some(home)) => Ok(start.join(home).join(below_home).join("meshlab")),
-            (None, _, None) => Err(Failure::usage(format!("neither {own} nor HOME is set"))
-                .hint(format!("set {own} to the folder meshlab may use"))),
-        };
-    Ok(Dirs {
-        cache: one("MESHLAB_CACHE_DIR", "XDG_CACHE_HOME", ".cache")?,
-        data: one("MESHLAB_DATA_DIR", "XDG_DATA_HOME", ".local/share")?,
-        state: one("MESHLAB_STATE_DIR", "XDG_STATE_HOME", ".local/state")?,
-        config: one("MESHLAB_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
-    })
-}
-
 /// The same path without symbolic links, as far as it exists.
 fn without_links(path: &Utf8Path) -> Utf8PathBuf {
     let resolved = path.ancestors().find_map(|parent| {
@@ -151,24 +136,6 @@ mod tests {
     use crate::app::cli::Cli;
 
     #[test]
-    fn folders_follow_own_variable_then_xdg_then_home() {
-        let start = Utf8Path::new("/start");
-        let environment = Environment::from_pairs([
-            ("HOME", "/home/u"),
-            ("XDG_DATA_HOME", "/xdg"),
-            ("XDG_STATE_HOME", "relative"),
-            ("MESHLAB_CACHE_DIR", "c"),
-        ]);
-        let found = dirs(&environment, start).unwrap();
-        assert_eq!(found.cache, "/start/c");
-        assert_eq!(found.data, "/xdg/meshlab");
-        assert_eq!(found.state, "/home/u/.local/state/meshlab");
-        assert_eq!(found.config, "/home/u/.config/meshlab");
-        let nowhere = dirs(&Environment::default(), start).unwrap_err();
-        assert!(nowhere.message().contains("MESHLAB_CACHE_DIR"), "{nowhere}");
-    }
-
-    #[test]
     fn links_are_followed_as_far_as_there_is_something() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap().canonicalize_utf8().unwrap();
@@ -185,6 +152,7 @@ mod tests {
         let settings = resolve(
             &Cli::try_parse_from(["meshlab", "-j", "3", "lab", "test", "1", "3"]).unwrap().global,
             environment,
+            true,
         )
         .unwrap();
         let command =

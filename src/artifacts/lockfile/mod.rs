@@ -4,9 +4,11 @@
 
 pub(crate) mod edit;
 mod fault;
+mod glibc;
 mod image;
 mod parse;
 pub(crate) use fault::position;
+pub use glibc::GlibcVersion;
 pub use image::{Image, ImagePin};
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,8 @@ pub struct Artifact {
     pub profiles: Vec<Profile>,
     /// Facts a user should know, for instance a compatibility that is proved by tests only.
     pub note: Option<String>,
+    /// The oldest glibc it runs with, if it uses the machine's.
+    pub glibc: Option<GlibcVersion>,
     /// Command name to the file below the tool's tree that runs.
     pub commands: BTreeMap<FileName, RelativePath>,
     /// Variables a command needs, each the path of a folder below the tool's tree.

@@ -10,8 +10,8 @@ use url::Url;
 use super::fault::{Fault, position};
 use super::image::{RawImage, images};
 use super::{
-    ArchiveKind, Artifact, Content, GoBuild, Locator, Lock, LockedFile, Profile, SizeBound, Source,
-    SourceKind, Unpack, UnpackRule,
+    ArchiveKind, Artifact, Content, GlibcVersion, GoBuild, Locator, Lock, LockedFile, Profile, SizeBound,
+    Source, SourceKind, Unpack, UnpackRule,
 };
 use crate::core::failure::Failure;
 use crate::core::model::{
@@ -42,6 +42,7 @@ struct RawArtifact {
     #[serde(default)]
     profiles: Vec<Profile>,
     note: Option<String>,
+    glibc: Option<GlibcVersion>,
     commands: BTreeMap<FileName, RelativePath>,
     #[serde(default)]
     environment: BTreeMap<String, RelativePath>,
@@ -182,6 +183,7 @@ fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {
         summary: raw.summary,
         profiles: raw.profiles,
         note: raw.note,
+        glibc: raw.glibc,
         commands: raw.commands,
         environment: raw.environment,
         sources,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: only this module reads the process's environment variables.
 
+mod dirs;
 mod invocation;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 use url::Url;
 
+pub use dirs::Dirs;
 pub use invocation::Invocation;
 
 use crate::core::failure::{Failure, Result};
@@ -40,13 +42,6 @@ impl Environment {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Sets HOME to `/` if it is missing. For services: they use no folder, and Nomad may start them without HOME.
-    #[must_use]
-    pub fn with_default_home(mut self) -> Self {
-        self.0.entry("HOME".to_owned()).or_insert_with(|| "/".to_owned());
-        self
-    }
-
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
@@ -63,19 +58,6 @@ impl Environment {
             }
         }
     }
-}
-
-/// The folders that meshlab writes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dirs {
-    /// The cache: downloaded files by digest.
-    pub cache: Utf8PathBuf,
-    /// Unpacked tools.
-    pub data: Utf8PathBuf,
-    /// Running labs, logs and progress.
-    pub state: Utf8PathBuf,
-    /// The folder of the settings file.
-    pub config: Utf8PathBuf,
 }
 
 /// The settings of one run, from flags, variables and the settings file.

@@ -8,7 +8,7 @@ use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::core::failure::Failure;
 use crate::core::model::Platform;
-use crate::core::settings::Settings;
+use crate::core::settings::{RuntimeChoice, Settings};
 use crate::machine::choose;
 use crate::machine::docker::{self, Daemon, Found};
 
@@ -28,14 +28,20 @@ pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     let daemon = match found {
         Ok(Found::Usable(daemon)) => *daemon,
         Ok(Found::Absent(why)) => {
-            let seen = format!("no daemon runs ({why}): labs run as processes of this machine");
-            let advice = "for containers, start it (`sudo systemctl start docker`); else none is needed";
-            return (vec![Note::new(Weight::Warning, subject, seen).advice(FIX, advice)], None);
+            let is_required = settings.runtime == RuntimeChoice::Docker;
+            let note = if is_required {
+                Note::new(Weight::Bad, subject, format!("no daemon runs ({why})"))
+                    .advice(FIX, "start it: `sudo systemctl start docker`")
+            } else {
+                let seen = format!("no daemon runs ({why}), so labs run as processes of this machine");
+                Note::new(Weight::Good, subject, seen)
+            };
+            return (vec![note], None);
         }
         Err(failure) => return (vec![bad(subject, &failure)], None),
     };
     let seen = format!(
-        "{}, control groups version {}: labs run in containers unless told otherwise",
+        "{}, control groups version {}: labs run in containers by default",
         daemon.version, daemon.control_groups
     );
     let mut notes = vec![Note::new(Weight::Good, subject, seen)];
@@ -95,8 +101,11 @@ pub(super) fn bridge_networks(settings: &Settings, lock: &Lock, daemon: Option<&
         artifact.zip(platform).is_some_and(|(artifact, platform)| tools.find(artifact, platform).is_some())
     };
     match NETWORK_TOOLS.iter().find(|name| !is_there(name)) {
-        Some(name) => Note::new(Weight::Warning, subject, format!("{name} is not installed"))
-            .advice(FIX, "`meshlab provision` gets it; a lab gets what it needs by itself"),
+        Some(name) => {
+            let seen =
+                format!("root has the rights; {name} is not installed yet, a lab installs what it needs");
+            Note::new(Weight::Good, subject, seen)
+        }
         None => {
             Note::new(Weight::Good, subject, "root has the rights; CNI plugins and iptables are installed")
         }

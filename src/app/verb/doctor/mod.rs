@@ -2,7 +2,9 @@
 
 mod containers;
 mod machine;
+mod ports;
 mod running;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -14,9 +16,7 @@ use crate::app::ui::{self, Look, Note, Weight};
 use crate::artifacts::lockfile::Lock;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Settings;
-use crate::labs::Catalog;
 use crate::machine::choose::choose;
-use crate::machine::ports;
 use crate::machine::state::RunDir;
 
 /// Check this machine, and show how to fix what is missing
@@ -49,11 +49,15 @@ async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let section = |title: &str, notes| Section { title: title.to_owned(), notes };
     let (mut containers, daemon) = containers::docker(settings).await;
     containers.push(containers::bridge_networks(settings, lock, daemon.as_ref()));
+    // What keeps a lab from getting a backend has its own finding.
+    let choice = choose(settings).await.ok();
+    let in_containers = choice.as_ref().is_some_and(|choice| choice.backend.version().is_some());
+    let ports = choice.map_or(Ok(Vec::new()), |choice| ports::lab_ports(settings, &choice))?;
     let mut sections = vec![
-        section("This machine", machine::machine(settings, lock)),
+        section("This machine", machine::machine(settings)),
         section("Containers", containers),
-        section("Tools", machine::provisioned(settings, lock)),
-        section("Ports", lab_ports(settings).await?),
+        section("Tools", tools::tools(settings, lock, in_containers)),
+        section("Ports", ports),
     ];
     for run in RunDir::all(&settings.dirs.state)? {
         if let Some(state) = run.load() {
@@ -65,9 +69,9 @@ async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let outcome = match bad.count() {
         0 => Ok(()),
         count => {
-            let noun = if count == 1 { "finding stands" } else { "findings stand" };
-            Err(Failure::new(FailureKind::MissingRequirement, format!("{count} {noun} in the way"))
-                .hint("each names its fix above"))
+            let noun = if count == 1 { "problem" } else { "problems" };
+            Err(Failure::new(FailureKind::MissingRequirement, format!("this machine has {count} {noun}"))
+                .hint("see the fix of each problem above"))
         }
     };
     Ok((output(&sections, &Look::of_stdout(settings)), outcome))
@@ -94,47 +98,6 @@ fn as_json(title: &str, note: &Note) -> Value {
     };
     let fix = note.advice.as_ref().map(|(_, advice)| advice);
     json!({"section": title, "verdict": verdict, "what": note.subject, "seen": note.seen, "fix": fix})
-}
-
-/// The ports of the labs on the backend that a lab would get now.
-async fn lab_ports(settings: &Settings) -> Result<Vec<Note>> {
-    // What keeps a lab from getting a backend has its own note.
-    let Ok(choice) = choose(settings).await else { return Ok(Vec::new()) };
-    let placement = choice.backend.placement();
-    let run = RunDir::new(&settings.dirs.state, choice.address);
-    if let Some(state) = run.load() {
-        let seen = format!("lab {} runs on {} and has them", state.lab, choice.address);
-        return Ok(vec![Note::new(Weight::Good, "labs' ports", seen)]);
-    }
-    let catalog = Catalog::find(&settings.work_dir)?;
-    let mut findings = Vec::new();
-    for id in catalog.ids() {
-        let lab = match catalog.lab(id.as_str(), settings.address) {
-            Ok(lab) => lab,
-            Err(failure) => {
-                findings.push(Note::new(Weight::Warning, format!("ports of {id}"), failure.message()));
-                continue;
-            }
-        };
-        let needed = placement.needed_here(&lab.ports);
-        let taken = ports::taken(placement.published_on, &needed);
-        let subject = format!("ports of {id}");
-        if taken.is_empty() {
-            findings.push(Note::new(
-                Weight::Good,
-                subject.clone(),
-                format!("all {} free on {}", needed.len(), placement.published_on),
-            ));
-        }
-        for port in taken {
-            let seen = format!("{} ({}) is held by {}", port.address, port.purpose, port.reason);
-            findings.push(Note::new(Weight::Bad, subject.clone(), seen).advice(
-                FIX,
-                "stop the holder, or use another address: --address 127.0.0.2 (containers: 10.10.20.150)",
-            ));
-        }
-    }
-    Ok(findings)
 }
 
 #[cfg(test)]
