@@ -6,6 +6,7 @@ use super::text;
 
 const GAP: usize = 2;
 const LEAST_LAST: usize = 10;
+const LEAST_FIRST: usize = 10;
 
 /// Where a cell's text stands in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct Table {
     align: Vec<Align>,
     rows: Vec<Vec<Cell>>,
     indent: usize,
+    /// What the last column needs.
+    last: usize,
+    /// Columns that a narrow terminal does not show, in the order in which they are left out.
+    spare: Vec<usize>,
 }
 
 /// One cell: its text and how it is painted.
@@ -73,6 +78,8 @@ impl Table {
             align: vec![Align::Left; N],
             rows: Vec::new(),
             indent: 0,
+            last: LEAST_LAST,
+            spare: Vec::new(),
         }
     }
 
@@ -89,6 +96,15 @@ impl Table {
     #[must_use]
     pub fn indent(mut self, columns: usize) -> Self {
         self.indent = columns;
+        self
+    }
+
+    /// Keeps at least `width` of the last column on a narrow terminal: leaves out the columns `spare`, one after the other,
+    /// and then cuts the first column at its start.
+    #[must_use]
+    pub fn keep_last(mut self, width: usize, spare: &[usize]) -> Self {
+        self.last = width;
+        self.spare = spare.to_vec();
         self
     }
 
@@ -109,26 +125,47 @@ impl Table {
         text::ended(lines)
     }
 
-    fn widths(&self, look: &Look) -> Vec<usize> {
+    /// The width of each column; `None` for those that are left out.
+    fn widths(&self, look: &Look) -> Vec<Option<usize>> {
         let mut widths: Vec<usize> = self.header.iter().map(|title| text::width(title)).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = text::width(&text::clean(&cell.text)).max(*width);
             }
         }
-        if let (Some(columns), Some((last, others))) = (look.columns(), widths.split_last_mut()) {
-            let taken = self.indent + others.iter().map(|width| width + GAP).sum::<usize>();
-            *last = (*last).min(columns.saturating_sub(taken).max(LEAST_LAST));
+        let mut widths: Vec<Option<usize>> = widths.into_iter().map(Some).collect();
+        let Some(columns) = look.columns() else { return widths };
+        let room = |widths: &[Option<usize>]| {
+            let others = widths.iter().take(widths.len().saturating_sub(1)).flatten();
+            columns.saturating_sub(self.indent + others.map(|width| width + GAP).sum::<usize>())
+        };
+        for column in &self.spare {
+            if room(&widths) < self.last
+                && let Some(width) = widths.get_mut(*column)
+            {
+                *width = None;
+            }
+        }
+        let short = self.last.saturating_sub(room(&widths));
+        if let Some(Some(first)) = widths.first_mut()
+            && !self.spare.is_empty()
+        {
+            *first = (*first).min(first.saturating_sub(short).max(LEAST_FIRST));
+        }
+        let room = room(&widths);
+        if let Some(Some(last)) = widths.last_mut() {
+            *last = (*last).min(room.max(LEAST_LAST));
         }
         widths
     }
 
-    fn line(&self, cells: &[Cell], widths: &[usize], look: &Look) -> String {
+    fn line(&self, cells: &[Cell], widths: &[Option<usize>], look: &Look) -> String {
         let mut line = " ".repeat(self.indent);
         for (number, cell) in cells.iter().enumerate() {
-            let width = widths.get(number).copied().unwrap_or_default();
+            let Some(width) = widths.get(number).copied().flatten() else { continue };
             let one_line = text::clean(&cell.text).replace('\n', " ");
-            let shown = text::clip(&one_line, width, look.symbols.ellipsis);
+            let clip = if number == 0 { text::clip_start } else { text::clip };
+            let shown = clip(&one_line, width, look.symbols.ellipsis);
             let fill = " ".repeat(width.saturating_sub(text::width(&shown)));
             let painted = look.paint.apply(cell.role, &shown);
             match self.align.get(number) {

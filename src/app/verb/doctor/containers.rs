@@ -2,11 +2,10 @@
 
 use camino::Utf8Path;
 
-use super::FIX;
+use super::{FIX, problem};
 use crate::app::ui::{Note, Weight};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
-use crate::core::failure::Failure;
 use crate::core::model::Platform;
 use crate::core::settings::{RuntimeChoice, Settings};
 use crate::machine::choose;
@@ -14,6 +13,9 @@ use crate::machine::docker::{self, Daemon, Found};
 
 /// What the images and the containers of one lab take, in bytes.
 const ROOM: u64 = 1_000_000_000;
+
+/// What to do about Docker where its failure has no hint.
+const OTHER_RUNTIME: &str = "give --runtime host";
 
 /// The artifacts that bridge networks need, beside Nomad.
 const NETWORK_TOOLS: [&str; 2] = ["cni-plugins", "iptables"];
@@ -38,7 +40,7 @@ pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
             };
             return (vec![note], None);
         }
-        Err(failure) => return (vec![bad(subject, &failure)], None),
+        Err(failure) => return (vec![problem(subject, &failure, OTHER_RUNTIME)], None),
     };
     let seen = format!(
         "{}, control groups version {}: labs run in containers by default",
@@ -49,7 +51,7 @@ pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     let run = docker::usual_run(settings);
     notes.push(match docker::require_free_network(&daemon, &run).await {
         Ok(network) => Note::new(Weight::Good, "lab network", format!("{network} is free, or the lab's own")),
-        Err(failure) => bad("lab network", &failure),
+        Err(failure) => problem("lab network", &failure, OTHER_RUNTIME),
     });
     (notes, Some(daemon))
 }
@@ -65,13 +67,6 @@ fn disk(data: &Utf8Path) -> Option<Note> {
         let fix = "`docker system df` shows what fills it, `docker system prune` removes what nobody uses";
         Note::new(Weight::Bad, "Docker's disk", seen).advice(FIX, fix)
     })
-}
-
-fn bad(subject: &str, failure: &Failure) -> Note {
-    let details = failure.details().iter().map(|detail| format!("; {}: {}", detail.label, detail.text));
-    let seen = format!("{}{}", failure.message(), details.collect::<String>());
-    Note::new(Weight::Bad, subject, seen)
-        .advice(FIX, failure.hint_text().unwrap_or("give --runtime host").to_owned())
 }
 
 /// Whether Nomad can give tasks a network of their own, as native sidecars need it.

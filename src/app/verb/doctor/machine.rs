@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::FIX;
+use super::{FIX, problem};
 use crate::app::ui::{Note, Weight};
 use crate::core::model::{ByteSize, Platform};
 use crate::core::settings::{Dirs, Settings};
@@ -120,13 +120,10 @@ fn control_groups() -> Note {
     }
 }
 
-/// The folders that HOME or variables name. Without HOME every other verb fails.
+/// The folders for meshlab's files, which most verbs need.
 fn folders(settings: &Settings) -> Vec<Note> {
     if let Err(failure) = Dirs::of(&settings.environment, &settings.work_dir) {
-        let missing: String =
-            failure.details().iter().map(|detail| format!("; {}: {}", detail.label, detail.text)).collect();
-        let note = Note::new(Weight::Bad, "folders", format!("{}{missing}", failure.message()));
-        return vec![note.advice(FIX, failure.hint_text().unwrap_or("set HOME"))];
+        return vec![problem("folders", &failure, "set HOME")];
     }
     let Dirs { cache, data, state, config: _ } = &settings.dirs;
     let folders =

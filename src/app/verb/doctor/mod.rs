@@ -77,6 +77,13 @@ async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     Ok((output(&sections, &Look::of_stdout(settings)), outcome))
 }
 
+/// A failure as a finding. `fix` stands for a hint that is missing.
+fn problem(subject: &str, failure: &Failure, fix: &str) -> Note {
+    let details = failure.details().iter().map(|detail| format!("; {}: {}", detail.label, detail.text));
+    let seen = format!("{}{}", failure.message(), details.collect::<String>());
+    Note::new(Weight::Bad, subject, seen).advice(FIX, failure.hint_text().unwrap_or(fix))
+}
+
 fn output(sections: &[Section], look: &Look) -> Output {
     let texts: Vec<String> = sections
         .iter()

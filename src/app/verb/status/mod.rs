@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Output, Run};
 use crate::app::ui::{self, Cell, Look, Note, Table, Weight};
-use crate::core::failure::Result;
+use crate::core::failure::{Failure, Result};
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
 use crate::machine::program_of;
@@ -25,7 +25,9 @@ pub(crate) struct StatusArgs;
 
 impl Run for StatusArgs {
     async fn run(self, context: &Context) -> Result<ExitCode> {
-        context.print(&run(&context.settings).await?)
+        let (output, outcome) = run(&context.settings).await?;
+        context.print(&output)?;
+        outcome.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -49,41 +51,62 @@ struct Row {
     shown: bool,
 }
 
-/// The components and tasks of the labs on all addresses, with what makes them ready or why they are not.
-async fn run(settings: &Settings) -> Result<Output> {
+/// The components and tasks of the labs on all addresses, with what makes them ready or why they are not. The second
+/// value fails unless all of them are ready.
+async fn run(settings: &Settings) -> Result<(Output, Result<()>)> {
     let look = Look::of_stdout(settings);
     let mut human = String::new();
     let mut labs = Vec::new();
+    let mut not_ready = Vec::new();
     for run in RunDir::all(&settings.dirs.state)? {
         let Some(state) = run.load() else {
-            // Its processes may well be there.
+            // Its processes may still be there.
             let address = run.address();
             human.extend([format!(
-                "{address}: what runs here is not known, its record is lost; `meshlab down --address {address}` ends it\n\n"
+                "{address}: the record of this lab is lost; `meshlab down --address {address}` ends what runs\n\n"
             )]);
             labs.push(json!({"lab": null, "address": address, "components": []}));
+            not_ready.push(address.to_string());
             continue;
         };
-        let (text, json) = Box::pin(lab(&run, &state, &look)).await;
+        let Report { text, json, not_ready: of_lab } = Box::pin(lab(&run, &state, &look)).await;
         human.push_str(&text);
         labs.push(json);
+        not_ready.extend(of_lab);
     }
-    if labs.is_empty() {
-        human.push_str(
-            "no lab is running; `meshlab lab 1-tcp-echo --keep` starts one and leaves it running\n",
-        );
-    }
-    Ok(Output { human, json: json!({"schema": 1, "labs": labs}) })
+    let outcome = outcome(labs.len(), &not_ready);
+    Ok((Output { human, json: json!({"schema": 1, "labs": labs}) }, outcome))
 }
 
-async fn lab(run: &RunDir, state: &RunState, look: &Look) -> (String, Value) {
+fn outcome(labs: usize, not_ready: &[String]) -> Result<()> {
+    if labs == 0 {
+        return Err(Failure::failed("no lab is running").hint(
+            "`meshlab up` starts the environment; `meshlab lab 1-tcp-echo --keep` runs a lab and leaves it running",
+        ));
+    }
+    if not_ready.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("not ready: {}", not_ready.join(", ")))
+        .hint("`meshlab logs NAME` shows a component's log; `meshlab up` restarts what has ended"))
+}
+
+/// A lab as `status` shows it.
+struct Report {
+    text: String,
+    json: Value,
+    /// What should be ready and is not.
+    not_ready: Vec<String>,
+}
+
+async fn lab(run: &RunDir, state: &RunState, look: &Look) -> Report {
     // All at once: each may take its time to not answer.
     let components = join_all(state.services.iter().map(|service| component(run, state, service)));
     let ((tasks, notes, not_started), mut rows) = tokio::join!(tasks(run, state), components);
     let count = rows.len();
     rows.extend(tasks);
     let notes = with_reasons(&rows, &notes);
-    let human = draw(state, &rows, &notes, look);
+    let text = draw(state, &rows, &notes, look);
     let list = |rows: &[Row]| rows.iter().map(as_json).collect::<Vec<Value>>();
     let tools: Vec<Value> =
         state.tools.iter().map(|(name, version)| json!({"name": name, "version": version})).collect();
@@ -92,13 +115,26 @@ async fn lab(run: &RunDir, state: &RunState, look: &Look) -> (String, Value) {
         .iter()
         .map(|note| json!({"what": note.subject, "seen": note.seen, "hint": advice(note)}))
         .collect();
+    let not_ready = not_ready(&rows, &notes);
     let (components, tasks) = rows.split_at(count);
     let json = json!({
         "lab": state.lab, "address": state.address, "runtime": state.runtime, "kept": state.kept,
         "tools": tools, "components": list(components), "tasks": list(tasks), "jobs_not_started": not_started,
         "troubles": troubles,
     });
-    (human, json)
+    Report { text, json, not_ready }
+}
+
+/// What has a row or a note of its own that says that it is not well; a job that was not started is not meant to run.
+fn not_ready(rows: &[Row], notes: &[Note]) -> Vec<String> {
+    let rows = rows.iter().filter(|row| row.weight != Weight::Good).map(|row| row.name.clone());
+    let mut names: Vec<String> = rows.collect();
+    for note in notes.iter().filter(|note| note.weight == Weight::Bad) {
+        if !names.contains(&note.subject) {
+            names.push(note.subject.clone());
+        }
+    }
+    names
 }
 
 /// Why each thing that is not well is not, and then what is wrong as a whole. One thing is said once.
@@ -122,10 +158,19 @@ fn draw(state: &RunState, rows: &[Row], notes: &[Note], look: &Look) -> String {
     human
 }
 
+/// Columns of the table.
+const PID: usize = 2;
+const UPTIME: usize = 3;
+const VERSION: usize = 4;
+
 fn table(rows: &[Row], look: &Look) -> String {
     let header = ["COMPONENT", "STATE", "PID", "UPTIME", "VERSION", "LISTENS"];
-    let mut table = Table::new(header).right(2).right(3);
-    for row in rows.iter().filter(|row| row.shown) {
+    let shown = || rows.iter().filter(|row| row.shown);
+    // An address with its port, without what listens there.
+    let address = |row: &Row| row.listens.first()?.split(' ').next().map(str::len);
+    let widest = shown().filter_map(address).max().unwrap_or_default();
+    let mut table = Table::new(header).right(PID).right(UPTIME).keep_last(widest, &[VERSION, UPTIME, PID]);
+    for row in shown() {
         let word = row.state.replace('-', " ");
         let state = match (row.weight, row.state) {
             (Weight::Good, "done") => Cell::dim(word),

@@ -90,6 +90,26 @@ fn at_80_columns() {
 }
 
 #[test]
+fn a_narrow_terminal_shows_the_ports() {
+    for columns in [60, 50] {
+        let text = draw(&state(), &rows(), &[], &look(columns));
+        assert!(text.lines().skip(2).all(|line| line.chars().count() <= columns), "{text}");
+        assert!(text.contains("127.0.0.1:8500") && text.contains("127.0.0.1:21000"), "{text}");
+    }
+    insta::assert_snapshot!(draw(&state(), &rows(), &[], &look(60)));
+}
+
+#[test]
+fn it_succeeds_only_if_everything_is_ready() {
+    assert_eq!(not_ready(&rows(), &notes()), ["nomad", "envoyJob/add-svc-proxy", "envoyJob/sub-svc-proxy"]);
+    let not_started = Note::new(Weight::Warning, "jobs", "not started: addsvcJob");
+    assert_eq!(not_ready(&rows()[..1], &[not_started]), [""; 0]);
+    assert!(outcome(1, &[]).is_ok());
+    assert!(outcome(1, &["nomad".to_owned()]).unwrap_err().message().contains("nomad"));
+    assert!(outcome(0, &[]).unwrap_err().hint_text().unwrap().contains("meshlab up"));
+}
+
+#[test]
 fn in_colour() {
     let text = draw(&state(), &rows(), &with_reasons(&rows(), &[]), &look(80).colored());
     insta::assert_snapshot!(shown(&text));
