@@ -4,6 +4,7 @@
 mod bundle;
 mod deps;
 mod interrupted;
+mod machine;
 mod provision;
 mod repo;
 mod services;

@@ -106,10 +106,21 @@ impl Vm {
         fs::read_to_string(self.root().join("secrets").join(name)).unwrap().trim().to_owned()
     }
 
-    /// State and process id of each component, as `status` tells.
+    /// State and process id of each component, as `status` reports them. It succeeds only if everything is ready.
     pub(crate) fn components(&self) -> BTreeMap<String, (String, i32)> {
-        let status = self.run(&["--json", "status"]).expect(0).json();
+        let ran = self.run(&["--json", "status"]);
+        let status = ran.json();
         let labs = status["labs"].as_array().unwrap();
+        let all =
+            |list: &str| labs.iter().filter_map(|lab| lab[list].as_array()).flatten().collect::<Vec<_>>();
+        let is_well = |row: &&Value| ["ready", "done", "waiting"].contains(&row["state"].as_str().unwrap());
+        let is_ready = [all("components"), all("tasks")].concat().iter().all(is_well);
+        match ran.code {
+            Some(0) => assert!(is_ready, "{status}"),
+            code => {
+                assert!(code == Some(1) && (!is_ready || !all("troubles").is_empty()), "{code:?}: {status}")
+            }
+        }
         let lab = labs.iter().find(|lab| lab["address"] == self.address.as_str()).unwrap();
         let of = |component: &Value| {
             let text = |name: &str| component[name].as_str().unwrap().to_owned();

@@ -236,8 +236,11 @@ fn what_is_down_is_said(environment: &Environment) {
     let nomad = components.iter().find(|component| text(&component["name"]) == "nomad").unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(number(&nomad["pid"])).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-    let told = environment.run(&["status"]).expect(0).stdout;
+    let ran = environment.run(&["status"]);
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let ran = ran.expect(1);
+    assert!(ran.stderr.contains("not ready: nomad"), "{}", ran.stderr);
+    let told = ran.stdout;
     for part in ["Nomad does not answer", "hint: `meshlab up` mends it"] {
         assert!(told.contains(part), "{part}: {told}");
     }

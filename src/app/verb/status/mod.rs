@@ -88,7 +88,7 @@ fn outcome(labs: usize, not_ready: &[String]) -> Result<()> {
         return Ok(());
     }
     Err(Failure::failed(format!("not ready: {}", not_ready.join(", ")))
-        .hint("`meshlab logs NAME` shows a component's log; `meshlab up` restarts what has ended"))
+        .hint("`meshlab logs NAME` shows the log of a component"))
 }
 
 /// A lab as `status` shows it.
@@ -125,7 +125,7 @@ async fn lab(run: &RunDir, state: &RunState, look: &Look) -> Report {
     Report { text, json, not_ready }
 }
 
-/// What has a row or a note of its own that says that it is not well; a job that was not started is not meant to run.
+/// The components and tasks that should be ready and are not. A job that was not started should not run.
 fn not_ready(rows: &[Row], notes: &[Note]) -> Vec<String> {
     let rows = rows.iter().filter(|row| row.weight != Weight::Good).map(|row| row.name.clone());
     let mut names: Vec<String> = rows.collect();
