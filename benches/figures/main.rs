@@ -105,7 +105,7 @@ impl Measurement {
             Self::FirstClick => first_click::measure(runs.long, !runs.quick),
             Self::Idle => idle::measure(runs.long, runs.idle, shared.environment()?),
             Self::MeshOverhead => mesh_overhead::measure(runs.short, shared.environment()?),
-            Self::Labs => labs::measure(runs.long, folder),
+            Self::Labs => labs::measure(runs.long, !runs.quick, folder),
             Self::LabTest => labs::test(!runs.quick, folder),
             Self::Down => down::measure(runs.long, shared.0.take()),
         }
