@@ -2,7 +2,7 @@
 
 mod cli;
 mod diagnosis;
-pub mod report;
+pub(crate) mod report;
 mod run;
 pub mod ui;
 mod verb;

@@ -1,22 +1,22 @@
-//! A record as one page: no script, nothing fetched, light and dark, on screen and on paper.
+//! The HTML report: one page without scripts, which fetches nothing. Light, dark, screen and print.
 
 use std::time::Duration;
 
-use super::record::{Outcome, Record, Step, Verdict, Why};
+use super::record::{FailureRecord, RunOutcome, RunRecord, StepOutcome, StepRecord};
 use super::sign::{Sign, add, duration};
 use super::{markdown, steps};
 use crate::core::page::{PAGE_STYLE, escape};
 
 const STYLE: &str = include_str!("../../../assets/report/lab.css");
 
-impl Record {
-    /// All of it as one page that needs nothing else.
-    pub fn html(&self) -> String {
+impl RunRecord {
+    /// The HTML report, self-contained.
+    pub(crate) fn html(&self) -> String {
         [
             head(self),
             navigation(self),
             "<main>\n".to_owned(),
-            self.failure.as_ref().map(|why| failure(why, self.outcome)).unwrap_or_default(),
+            self.failure.as_ref().map(|failure| failure_section(failure, self.outcome)).unwrap_or_default(),
             summary(self),
             timeline(self),
             self.steps.iter().filter(|step| step.ran()).map(steps::section).collect(),
@@ -28,7 +28,7 @@ impl Record {
     }
 }
 
-fn head(record: &Record) -> String {
+fn head(record: &RunRecord) -> String {
     let sign = Sign::of_outcome(record.outcome);
     let title = escape(&record.title);
     let mut html = format!(
@@ -38,15 +38,18 @@ fn head(record: &Record) -> String {
         sign.word,
         escape(record.lab.as_str()),
     );
-    let (held, checks) =
-        record.steps.iter().map(Step::checks).fold((0, 0), |sum, step| (sum.0 + step.0, sum.1 + step.1));
-    let passed = record.steps.iter().filter(|step| step.verdict == Verdict::Passed).count();
+    let (checks_passed, checks) = record
+        .steps
+        .iter()
+        .map(StepRecord::checks)
+        .fold((0, 0), |sum, step| (sum.0 + step.0, sum.1 + step.1));
+    let passed = record.steps.iter().filter(|step| step.verdict == StepOutcome::Passed).count();
     let outcome = format!("<span class=\"{}\">{} {}</span>", sign.class, sign.symbol, sign.word);
-    let runtime = record.place.as_ref().map_or("none", |place| place.runtime.as_str());
+    let runtime = record.location.as_ref().map_or("none", |location| location.runtime.as_str());
     for (name, value) in [
         ("outcome", outcome),
         ("steps passed", format!("{passed} of {}", record.steps.len())),
-        ("checks held", format!("{held} of {checks}")),
+        ("checks passed", format!("{checks_passed} of {checks}")),
         ("time", duration(record.took)),
         ("runtime", escape(runtime)),
     ] {
@@ -56,7 +59,7 @@ fn head(record: &Record) -> String {
     html
 }
 
-fn navigation(record: &Record) -> String {
+fn navigation(record: &RunRecord) -> String {
     let mut html = "<nav aria-label=\"Steps\">\n<ol>\n".to_owned();
     for step in &record.steps {
         let sign = Sign::of(step.verdict);
@@ -76,23 +79,23 @@ fn navigation(record: &Record) -> String {
     html
 }
 
-fn failure(why: &Why, outcome: Outcome) -> String {
+fn failure_section(failure: &FailureRecord, outcome: RunOutcome) -> String {
     let sign = Sign::of_outcome(outcome);
     let mut html = format!(
         "<section class=\"failure {}\">\n<h2>{} {}</h2>\n",
         sign.class,
         sign.symbol,
-        escape(&why.message)
+        escape(&failure.message)
     );
-    if !why.details.is_empty() {
+    if !failure.details.is_empty() {
         html.push_str("<dl class=\"facts\">\n");
-        for fact in &why.details {
+        for fact in &failure.details {
             let (label, text) = (escape(&fact.label), escape(fact.text.trim_end()));
             add(&mut html, &format!("<dt>{label}</dt><dd>{text}</dd>"));
         }
         html.push_str("</dl>\n");
     }
-    if let Some(hint) = &why.hint {
+    if let Some(hint) = &failure.hint {
         add(
             &mut html,
             &format!("<div class=\"said hint\"><b>What to do</b>{}</div>", markdown::render(hint, "hint")),
@@ -102,14 +105,14 @@ fn failure(why: &Why, outcome: Outcome) -> String {
     html
 }
 
-fn summary(record: &Record) -> String {
+fn summary(record: &RunRecord) -> String {
     let drawing = format!("Topology of {}", record.title);
     format!("<section class=\"summary\">\n{}</section>\n", markdown::render(&record.summary, &drawing))
 }
 
-/// The steps beside one another, each as wide as it was long.
-fn timeline(record: &Record) -> String {
-    let ran: Vec<&Step> = record.steps.iter().filter(|step| step.ran()).collect();
+/// The steps in a row, each as wide as its share of the time.
+fn timeline(record: &RunRecord) -> String {
+    let ran: Vec<&StepRecord> = record.steps.iter().filter(|step| step.ran()).collect();
     if ran.is_empty() {
         return String::new();
     }
@@ -134,7 +137,7 @@ fn timeline(record: &Record) -> String {
     html
 }
 
-fn learned(record: &Record) -> String {
+fn learned(record: &RunRecord) -> String {
     if record.learned.is_empty() {
         return String::new();
     }
@@ -146,20 +149,20 @@ fn learned(record: &Record) -> String {
     html
 }
 
-fn circumstances(record: &Record) -> String {
+fn circumstances(record: &RunRecord) -> String {
     let tools: Vec<String> =
         record.tools.iter().map(|tool| format!("{} {}", tool.name, tool.version)).collect();
-    let mut rows = vec![("began", httpdate::fmt_http_date(record.started_at))];
-    if let Some(place) = &record.place {
-        rows.push(("runtime", format!("{} ({})", place.runtime, place.reason)));
-        rows.push(("address", place.address.to_string()));
+    let mut rows = vec![("started", httpdate::fmt_http_date(record.started_at))];
+    if let Some(location) = &record.location {
+        rows.push(("runtime", format!("{} ({})", location.runtime, location.reason)));
+        rows.push(("address", location.address.to_string()));
     }
     if !tools.is_empty() {
         rows.push(("tools", tools.join(", ")));
     }
     rows.push(("meshlab", format!("{}, {}", record.meshlab, record.platform)));
     if record.kept {
-        rows.push(("afterwards", "the components were left running (--keep)".to_owned()));
+        rows.push(("afterwards", "the components still run (--keep)".to_owned()));
     }
     let mut html = "<section>\n<h2>How it ran</h2>\n<div class=\"wide\"><table>\n<tbody>\n".to_owned();
     for (name, value) in rows {

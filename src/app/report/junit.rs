@@ -1,4 +1,4 @@
-//! A record as the XML of `JUnit`: the lab is a suite, a step is a case.
+//! The `JUnit` report: the lab is a test suite, each step is a test case.
 
 use std::fmt::Write as _;
 use std::io;
@@ -7,16 +7,18 @@ use std::time::Duration;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::record::{Act, Command, Outcome, Proof, Record, Step, Verdict, Why};
+use super::record::{
+    Act, CheckOutcome, CommandRecord, FailureRecord, RunOutcome, RunRecord, StepOutcome, StepRecord,
+};
 
-/// No more of a case's output is written, in bytes: what shows test results is not made for more.
-const MOST_OUTPUT: usize = 64 << 10;
+/// The limit of `system-out` per test case, in bytes: test viewers are not made for more.
+const MAX_OUTPUT: usize = 64 << 10;
 
 type Xml = Writer<Vec<u8>>;
 
-impl Record {
-    /// All of it as the XML of `JUnit`.
-    pub fn junit(&self) -> String {
+impl RunRecord {
+    /// The `JUnit` report.
+    pub(crate) fn junit(&self) -> String {
         let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
         // Writing to memory cannot fail.
         let _ = write(self, &mut xml);
@@ -26,7 +28,7 @@ impl Record {
     }
 }
 
-/// How many cases there are of each kind.
+/// The number of test cases by outcome.
 struct Counts {
     cases: usize,
     failures: usize,
@@ -35,26 +37,28 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(record: &Record) -> Self {
-        let count = |verdict: Verdict| record.steps.iter().filter(|step| step.verdict == verdict).count();
-        let beside = usize::from(failure_beside_steps(record).is_some());
+    fn of(record: &RunRecord) -> Self {
+        let count = |verdict: StepOutcome| record.steps.iter().filter(|step| step.verdict == verdict).count();
+        let outside = usize::from(failure_outside_steps(record).is_some());
         Self {
-            cases: record.steps.len() + beside,
-            failures: count(Verdict::Failed),
-            errors: count(Verdict::Interrupted) + beside,
-            skipped: count(Verdict::NotRun) + count(Verdict::Stopped),
+            cases: record.steps.len() + outside,
+            failures: count(StepOutcome::Failed),
+            errors: count(StepOutcome::Interrupted) + outside,
+            skipped: count(StepOutcome::NotRun) + count(StepOutcome::Stopped),
         }
     }
 }
 
-/// The failure, if it is no step's own: before the first one, between two, or after the last.
-fn failure_beside_steps(record: &Record) -> Option<&Why> {
-    let is_of_step =
-        record.steps.iter().any(|step| matches!(step.verdict, Verdict::Failed | Verdict::Interrupted));
+/// The failure, if no step failed: it happened before, between or after the steps.
+fn failure_outside_steps(record: &RunRecord) -> Option<&FailureRecord> {
+    let is_of_step = record
+        .steps
+        .iter()
+        .any(|step| matches!(step.verdict, StepOutcome::Failed | StepOutcome::Interrupted));
     record.failure.as_ref().filter(|_| !is_of_step)
 }
 
-fn write(record: &Record, xml: &mut Xml) -> io::Result<()> {
+fn write(record: &RunRecord, xml: &mut Xml) -> io::Result<()> {
     let counts = Counts::of(record);
     let (lab, took) = (record.lab.to_string(), seconds(record.took));
     let numbers = [
@@ -65,7 +69,7 @@ fn write(record: &Record, xml: &mut Xml) -> io::Result<()> {
         ("time", took),
     ];
     let numbers: Vec<(&str, &str)> = numbers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let instant = record.instant();
+    let start = record.start_rfc3339();
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     xml.create_element("testsuites")
         .with_attribute(("name", "meshlab"))
@@ -73,15 +77,15 @@ fn write(record: &Record, xml: &mut Xml) -> io::Result<()> {
         .write_inner_content(|xml| {
             xml.create_element("testsuite")
                 .with_attribute(("name", lab.as_str()))
-                .with_attribute(("timestamp", instant.trim_end_matches('Z')))
+                .with_attribute(("timestamp", start.trim_end_matches('Z')))
                 .with_attributes(numbers.iter().copied())
                 .write_inner_content(|xml| {
                     properties(record, xml)?;
                     for step in &record.steps {
                         case(record, step, xml)?;
                     }
-                    match failure_beside_steps(record) {
-                        Some(why) => error_beside_steps(&lab, why, record.outcome, xml),
+                    match failure_outside_steps(record) {
+                        Some(failure) => error_outside_steps(&lab, failure, record.outcome, xml),
                         None => Ok(()),
                     }
                 })?;
@@ -90,12 +94,12 @@ fn write(record: &Record, xml: &mut Xml) -> io::Result<()> {
     Ok(())
 }
 
-fn properties(record: &Record, xml: &mut Xml) -> io::Result<()> {
+fn properties(record: &RunRecord, xml: &mut Xml) -> io::Result<()> {
     let mut pairs = vec![("title".to_owned(), record.title.clone())];
-    if let Some(place) = &record.place {
-        pairs.push(("runtime".to_owned(), place.runtime.clone()));
-        pairs.push(("runtime.reason".to_owned(), place.reason.clone()));
-        pairs.push(("address".to_owned(), place.address.to_string()));
+    if let Some(location) = &record.location {
+        pairs.push(("runtime".to_owned(), location.runtime.clone()));
+        pairs.push(("runtime.reason".to_owned(), location.reason.clone()));
+        pairs.push(("address".to_owned(), location.address.to_string()));
     }
     pairs.extend(record.tools.iter().map(|tool| (format!("tool.{}", tool.name), tool.version.clone())));
     pairs.push(("meshlab".to_owned(), record.meshlab.to_owned()));
@@ -103,8 +107,8 @@ fn properties(record: &Record, xml: &mut Xml) -> io::Result<()> {
     xml.create_element("properties").write_inner_content(|xml| {
         for (name, value) in &pairs {
             xml.create_element("property")
-                .with_attribute(("name", allowed(name).as_str()))
-                .with_attribute(("value", allowed(value).as_str()))
+                .with_attribute(("name", xml_safe(name).as_str()))
+                .with_attribute(("value", xml_safe(value).as_str()))
                 .write_empty()?;
         }
         Ok(())
@@ -112,22 +116,22 @@ fn properties(record: &Record, xml: &mut Xml) -> io::Result<()> {
     Ok(())
 }
 
-fn case(record: &Record, step: &Step, xml: &mut Xml) -> io::Result<()> {
+fn case(record: &RunRecord, step: &StepRecord, xml: &mut Xml) -> io::Result<()> {
     let (name, time) = (format!("{} {}", step.number, step.title), seconds(step.took));
     let case = xml
         .create_element("testcase")
-        .with_attribute(("name", allowed(&name).as_str()))
+        .with_attribute(("name", xml_safe(&name).as_str()))
         .with_attribute(("classname", record.lab.to_string().as_str()))
         .with_attribute(("time", time.as_str()));
     case.write_inner_content(|xml| {
         match step.verdict {
-            Verdict::NotRun | Verdict::Stopped => {
-                let reason = step.not_run.unwrap_or("its reader stopped here");
+            StepOutcome::NotRun | StepOutcome::Stopped => {
+                let reason = step.not_run.unwrap_or("the reader stopped here");
                 xml.create_element("skipped").with_attribute(("message", reason)).write_empty()?;
             }
-            Verdict::Failed => problem("failure", record.failure.as_ref(), step, xml)?,
-            Verdict::Interrupted => problem("error", record.failure.as_ref(), step, xml)?,
-            Verdict::Passed => {}
+            StepOutcome::Failed => problem("failure", record.failure.as_ref(), step, xml)?,
+            StepOutcome::Interrupted => problem("error", record.failure.as_ref(), step, xml)?,
+            StepOutcome::Passed => {}
         }
         if !step.acts.is_empty() {
             let text = BytesText::new(&transcript(step)).into_owned();
@@ -138,38 +142,55 @@ fn case(record: &Record, step: &Step, xml: &mut Xml) -> io::Result<()> {
     Ok(())
 }
 
-/// What was expected and what was seen, with the rest of what is known.
-fn problem(element: &str, why: Option<&Why>, step: &Step, xml: &mut Xml) -> io::Result<()> {
-    let proof = step.acts.iter().rev().find_map(|act| match act {
-        Act::Check(check) if !matches!(check.proof, Proof::Passed { .. }) => Some(check),
+/// Writes a failure or an error: what was expected, what was observed, and the details.
+fn problem(
+    element: &str,
+    failure: Option<&FailureRecord>,
+    step: &StepRecord,
+    xml: &mut Xml,
+) -> io::Result<()> {
+    let open_check = step.acts.iter().rev().find_map(|act| match act {
+        Act::Check(check) if !matches!(check.outcome, CheckOutcome::Passed { .. }) => Some(check),
         _ => None,
     });
-    let message = match (why, proof) {
-        (Some(why), _) => why.message.clone(),
+    let message = match (failure, open_check) {
+        (Some(failure), _) => failure.message.clone(),
         (None, Some(check)) => format!("check failed: {}", check.claim),
-        (None, None) => "it did not end".to_owned(),
+        (None, None) => "did not end".to_owned(),
     };
     let mut text = String::new();
-    let said = |label: &str| why.is_some_and(|why| why.details.iter().any(|fact| fact.label == label));
-    if let Some(Proof::Failed { expected, observed, .. }) = proof.map(|check| &check.proof) {
+    let has_detail =
+        |label: &str| failure.is_some_and(|failure| failure.details.iter().any(|fact| fact.label == label));
+    if let Some(CheckOutcome::Failed { expected, observed, .. }) = open_check.map(|check| &check.outcome) {
         for (label, fact) in [("expected", expected), ("observed", observed)] {
-            if !said(label) {
+            if !has_detail(label) {
                 let _ = writeln!(text, "{label}: {fact}");
             }
         }
     }
-    text.push_str(&why.map(known).unwrap_or_default());
-    element_with_message(element, &message, kind(element, why), &text, xml)
+    text.push_str(&failure.map(details).unwrap_or_default());
+    element_with_message(element, &message, kind(element, failure), &text, xml)
 }
 
-fn error_beside_steps(lab: &str, why: &Why, outcome: Outcome, xml: &mut Xml) -> io::Result<()> {
-    let name = if outcome == Outcome::Interrupted { "interrupted" } else { "beside the steps" };
+fn error_outside_steps(
+    lab: &str,
+    failure: &FailureRecord,
+    outcome: RunOutcome,
+    xml: &mut Xml,
+) -> io::Result<()> {
+    let name = if outcome == RunOutcome::Interrupted { "interrupted" } else { "outside the steps" };
     xml.create_element("testcase")
         .with_attribute(("name", name))
         .with_attribute(("classname", lab))
         .with_attribute(("time", "0.000"))
         .write_inner_content(|xml| {
-            element_with_message("error", &why.message, kind("error", Some(why)), &known(why), xml)
+            element_with_message(
+                "error",
+                &failure.message,
+                kind("error", Some(failure)),
+                &details(failure),
+                xml,
+            )
         })?;
     Ok(())
 }
@@ -182,14 +203,14 @@ fn element_with_message(
     xml: &mut Xml,
 ) -> io::Result<()> {
     xml.create_element(element)
-        .with_attribute(("message", allowed(message).as_str()))
+        .with_attribute(("message", xml_safe(message).as_str()))
         .with_attribute(("type", kind))
-        .write_text_content(BytesText::new(&allowed(text)))?;
+        .write_text_content(BytesText::new(&xml_safe(text)))?;
     Ok(())
 }
 
-fn kind(element: &str, why: Option<&Why>) -> &'static str {
-    match why.map(|why| why.exit) {
+fn kind(element: &str, failure: Option<&FailureRecord>) -> &'static str {
+    match failure.map(|failure| failure.exit) {
         Some(3) => "check-failed",
         Some(8) => "deadline-passed",
         _ if element == "error" => "error",
@@ -197,30 +218,30 @@ fn kind(element: &str, why: Option<&Why>) -> &'static str {
     }
 }
 
-fn known(why: &Why) -> String {
+fn details(failure: &FailureRecord) -> String {
     let mut text = String::new();
-    for fact in &why.details {
+    for fact in &failure.details {
         let between = if fact.text.contains('\n') { '\n' } else { ' ' };
         let _ = writeln!(text, "{}:{between}{}", fact.label, fact.text.trim_end());
     }
-    if let Some(hint) = &why.hint {
+    if let Some(hint) = &failure.hint {
         let _ = writeln!(text, "hint: {hint}");
     }
     text
 }
 
-/// What the step did, as a log.
-fn transcript(step: &Step) -> String {
+/// The commands and checks of a step as a log.
+fn transcript(step: &StepRecord) -> String {
     let mut text = String::new();
     for act in &step.acts {
         match act {
-            Act::Command(command) => typed(command, &mut text),
+            Act::Command(command) => command_log(command, &mut text),
             Act::Task { text: task } => drop(writeln!(text, "task: {task}")),
             Act::Hint { text: hint } => drop(writeln!(text, "hint: {hint}")),
             Act::Check(check) => {
-                let (verdict, facts) = match &check.proof {
-                    Proof::Passed { evidence } => ("ok", evidence.clone()),
-                    Proof::Failed { expected, observed, path } => {
+                let (verdict, facts) = match &check.outcome {
+                    CheckOutcome::Passed { evidence } => ("ok", evidence.clone()),
+                    CheckOutcome::Failed { expected, observed, path } => {
                         let mut facts =
                             vec![format!("expected: {expected}"), format!("observed: {observed}")];
                         for hop in path {
@@ -229,7 +250,9 @@ fn transcript(step: &Step) -> String {
                         }
                         ("FAILED", facts)
                     }
-                    Proof::Unfinished { observed } => ("unfinished", observed.iter().cloned().collect()),
+                    CheckOutcome::Unfinished { observed } => {
+                        ("unfinished", observed.iter().cloned().collect())
+                    }
                 };
                 let _ = writeln!(text, "{verdict}: {}", check.claim);
                 for fact in facts {
@@ -238,15 +261,15 @@ fn transcript(step: &Step) -> String {
             }
         }
     }
-    if text.len() > MOST_OUTPUT {
+    if text.len() > MAX_OUTPUT {
         let all = text.len();
-        text.truncate(text.floor_char_boundary(MOST_OUTPUT));
-        let _ = write!(text, "\n[cut here: {all} bytes in all]\n");
+        text.truncate(text.floor_char_boundary(MAX_OUTPUT));
+        let _ = write!(text, "\n[truncated: {all} bytes in all]\n");
     }
-    allowed(&text)
+    xml_safe(&text)
 }
 
-fn typed(command: &Command, text: &mut String) {
+fn command_log(command: &CommandRecord, text: &mut String) {
     let _ = writeln!(text, "$ {}", command.command.trim_end());
     for line in &command.output {
         let _ = writeln!(text, "{}", line.text);
@@ -259,15 +282,15 @@ fn typed(command: &Command, text: &mut String) {
     }
 }
 
-/// The text with a mark in place of each character that XML has no way to write.
-fn allowed(text: &str) -> String {
-    let allowed = |letter: char| match letter {
+/// Replaces characters that XML cannot contain by U+FFFD.
+fn xml_safe(text: &str) -> String {
+    let safe = |letter: char| match letter {
         '\t' | '\n' | '\r' => letter,
         '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
         other if other.is_control() => '\u{fffd}',
         other => other,
     };
-    text.chars().map(allowed).collect()
+    text.chars().map(safe).collect()
 }
 
 fn seconds(took: Duration) -> String {

@@ -1,15 +1,15 @@
-//! A lab's Markdown as HTML. Its author's HTML stays text, and a link is written out instead of followed.
+//! Renders a lab's Markdown as HTML. HTML in it is escaped, and links are written out as text.
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd, html};
 
 use super::drawing;
 use crate::core::page::escape;
 
-/// The text as HTML. `name` is what a drawing in it is called, for those who do not see it.
+/// Markdown as HTML. `name` is the alternative text of a drawing in it.
 pub(super) fn render(markdown: &str, name: &str) -> String {
     let mut page = Vec::new();
     let mut code: Option<String> = None;
-    // The places of links that are open.
+    // The targets of the links that the text is in.
     let mut links: Vec<String> = Vec::new();
     let visible = |letter: char| match letter {
         '\n' | '\t' => letter,
@@ -33,19 +33,19 @@ pub(super) fn render(markdown: &str, name: &str) -> String {
             }
             Event::End(TagEnd::Link | TagEnd::Image) => {
                 let target = links.pop().unwrap_or_default();
-                let is_said = matches!(page.last(), Some(Event::Text(text)) if **text == *target);
-                if !is_said {
+                let is_shown = matches!(page.last(), Some(Event::Text(text)) if **text == *target);
+                if !is_shown {
                     page.push(Event::Html(format!(" (<code>{}</code>)", escape(&target)).into()));
                 }
             }
             Event::Start(Tag::HtmlBlock) => page.push(Event::Start(Tag::Paragraph)),
             Event::End(TagEnd::HtmlBlock) => page.push(Event::End(TagEnd::Paragraph)),
             Event::Start(Tag::Heading { level, .. }) => {
-                let level = below_the_pages_own(level);
+                let level = heading_level(level);
                 page.push(Event::Start(Tag::Heading { level, id: None, classes: vec![], attrs: vec![] }));
             }
             Event::End(TagEnd::Heading(level)) => {
-                page.push(Event::End(TagEnd::Heading(below_the_pages_own(level))));
+                page.push(Event::End(TagEnd::Heading(heading_level(level))));
             }
             Event::Start(Tag::Table(columns)) => {
                 page.push(Event::Html(CowStr::Borrowed("<div class=\"wide\">\n")));
@@ -63,7 +63,7 @@ pub(super) fn render(markdown: &str, name: &str) -> String {
     text
 }
 
-/// Code as it is, and a drawing as a picture.
+/// A drawing as a picture, other code unchanged.
 fn block(text: &str, name: &str) -> String {
     match drawing::svg(text, name) {
         Some(svg) => format!("<figure class=\"drawing\">{svg}</figure>\n"),
@@ -71,7 +71,8 @@ fn block(text: &str, name: &str) -> String {
     }
 }
 
-fn below_the_pages_own(level: HeadingLevel) -> HeadingLevel {
+/// The page itself has headings of level 1 and 2.
+fn heading_level(level: HeadingLevel) -> HeadingLevel {
     match level {
         HeadingLevel::H1 => HeadingLevel::H3,
         HeadingLevel::H2 => HeadingLevel::H4,
@@ -87,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_as_labs_have_it() {
+    fn markdown_as_labs_use_it() {
         let text = "# One\n\nA *b* **c** `d < e`, [there](https://example.org/?a&b) and <https://example.org>.\n\n- x\n- y\n\n\
                     | a | b |\n|---|---|\n| 1 | 2 |\n\n```\nif a < b && c {\n}\n```\n";
         insta::assert_snapshot!(render(text, "x"));
     }
 
     #[test]
-    fn the_authors_html_stays_text() {
+    fn html_in_markdown_is_escaped() {
         for text in [
             "<script>alert(1)</script>",
             "a <img src=x onerror=alert(1)> b",
@@ -116,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_tag_but_those_of_markdown(text in "[-<>/&\"'a-c \n`*_#|\\[\\]()!:=+^]{0,80}") {
+        fn only_tags_of_markdown_are_written(text in "[-<>/&\"'a-c \n`*_#|\\[\\]()!:=+^]{0,80}") {
             let html = render(&text, &text);
             for tag in html.split('<').skip(1) {
                 let name: String = tag.trim_start_matches('/').chars().take_while(|letter| letter.is_alphanumeric()).collect();

@@ -1,4 +1,4 @@
-//! What must not get into a file that is handed on: tokens, and where things lie on this machine.
+//! Masks tokens and this machine's folders in a report, which people pass on.
 
 use camino::Utf8Path;
 
@@ -6,7 +6,7 @@ use crate::core::settings::Dirs;
 use crate::machine::state::RunDir;
 use crate::mesh::vm::Secrets;
 
-/// Texts and what stands for them.
+/// Secrets and folders, each with its replacement.
 #[derive(Debug, Default)]
 pub(super) struct Mask {
     pairs: Vec<(String, &'static str)>,
@@ -14,7 +14,7 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// For this machine's folders and the user's home.
+    /// Masks meshlab's folders and the user's home folder.
     pub(super) fn new(dirs: &Dirs, home: Option<&str>) -> Self {
         let mut mask = Self::default();
         for (folder, name) in [(&dirs.cache, "[cache]"), (&dirs.data, "[data]"), (&dirs.state, "[state]")] {
@@ -27,19 +27,19 @@ impl Mask {
     }
 
     fn hide(&mut self, folder: &Utf8Path, name: &'static str) {
-        // The system names some by the real path.
+        // Commands may print the path without symbolic links.
         let real = folder.canonicalize_utf8().ok();
         for path in std::iter::once(folder).chain(real.as_deref()) {
-            // The root would be everywhere.
+            // `/` would match every path.
             if path.is_absolute() && path.parent().is_some() {
                 self.pairs.push((path.to_string(), name));
             }
         }
-        // A folder within another goes first.
+        // The longest text first: a folder before its parent.
         self.pairs.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
     }
 
-    /// Adds the lab's tokens, once it has some.
+    /// Masks the lab's tokens too, once they exist.
     pub(super) fn add_tokens(&mut self, run: &RunDir) {
         if self.has_tokens {
             return;
@@ -53,7 +53,7 @@ impl Mask {
         }
     }
 
-    /// The text with nothing in it that is to be hidden, and without what only colours it.
+    /// The text without secrets and without ANSI colours.
     pub(super) fn clean(&self, text: &str) -> String {
         let mut clean = console::strip_ansi_codes(text).into_owned();
         for (secret, name) in &self.pairs {
@@ -65,14 +65,14 @@ impl Mask {
     }
 }
 
-/// Each `secret` that is not the beginning of a longer name becomes `name`.
+/// Replaces `secret` by `name`, except where a path goes on as a longer file name.
 fn replaced(text: &str, secret: &str, name: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once(secret) {
         kept.push_str(before);
-        let goes_on = after.starts_with(|next: char| next.is_alphanumeric() || "-_.".contains(next));
-        kept.push_str(if goes_on && secret.starts_with('/') { secret } else { name });
+        let continues = after.starts_with(|next: char| next.is_alphanumeric() || "-_.".contains(next));
+        kept.push_str(if continues && secret.starts_with('/') { secret } else { name });
         rest = after;
     }
     kept.push_str(rest);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_and_colours_are_gone() {
+    fn folders_are_masked_and_colours_removed() {
         let folder = |name: &str| Utf8PathBuf::from(format!("/home/u/{name}"));
         let dirs = Dirs {
             cache: folder(".cache/meshlab"),

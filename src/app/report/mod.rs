@@ -1,16 +1,16 @@
-//! Reports: what a lab did, as a page, as data for programs and as the XML of `JUnit`; and what all reports share.
+//! Reports of a lab run: an HTML page, JSON, and `JUnit` XML.
 //!
-//! [`Recorder`] stands before the console: it keeps a lab's events as a [`record::Record`] and passes them on. The forms are
-//! made of the record alone.
+//! [`Recorder`] collects a lab's events in a [`record::RunRecord`] and passes them on to the console. Every format is made
+//! of the record alone.
 //!
-//! Invariant: a page needs nothing but itself. All text of others in it is escaped, and nothing of it is fetched.
+//! Invariant: a page is self-contained. Text from labs and commands is escaped, and the page fetches nothing.
 
 mod drawing;
 mod html;
 mod junit;
 mod markdown;
 mod mask;
-pub mod record;
+pub(crate) mod record;
 mod recorder;
 mod reports;
 mod sign;
@@ -18,5 +18,5 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use recorder::Recorder;
-pub use reports::Reports;
+pub(crate) use recorder::Recorder;
+pub(crate) use reports::Reports;

@@ -1,4 +1,4 @@
-//! What is known of one run of a lab: plain data, from which every form of report is made.
+//! The record of one lab run: plain data. Every report format is made of it, and the JSON report is this data.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,291 +8,261 @@ use crate::core::event::millis;
 use crate::core::model::call_path::HopState;
 use crate::core::model::{LabAddress, LabId, StepId};
 
-/// Grows when a program that reads the JSON would have to change.
-pub const SCHEMA: u32 = 1;
+/// The version of the JSON report. It grows with every incompatible change.
+pub(crate) const SCHEMA: u32 = 1;
 
 /// One run of a lab.
 #[derive(Debug, Clone, Serialize)]
-pub struct Record {
-    /// The number of this form.
-    pub schema: u32,
-    /// The version of meshlab.
-    pub meshlab: &'static str,
-    /// The operating system and processor it ran on.
-    pub platform: String,
-    /// The lab.
-    pub lab: LabId,
-    /// Its title.
-    pub title: String,
-    /// What it is about, Markdown.
-    pub summary: String,
-    /// Where it ran; unknown if it never began.
-    pub place: Option<Place>,
-    /// The tools that took part.
-    pub tools: Vec<Tool>,
-    /// When it began.
-    #[serde(serialize_with = "rfc3339")]
-    pub started_at: SystemTime,
-    /// All in all without the reader's pauses, in milliseconds.
+pub(crate) struct RunRecord {
+    /// [`SCHEMA`].
+    pub(crate) schema: u32,
+    pub(crate) meshlab: &'static str,
+    /// Operating system and processor, as in `deps.lock`.
+    pub(crate) platform: String,
+    pub(crate) lab: LabId,
+    pub(crate) title: String,
+    /// Markdown.
+    pub(crate) summary: String,
+    /// `None` if the lab did not start.
+    #[serde(rename = "place")]
+    pub(crate) location: Option<RunLocation>,
+    pub(crate) tools: Vec<ToolVersion>,
+    #[serde(serialize_with = "as_rfc3339")]
+    pub(crate) started_at: SystemTime,
+    /// Without the pauses in which the reader decides.
     #[serde(rename = "millis", serialize_with = "millis")]
-    pub took: Duration,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why it did not end well.
-    pub failure: Option<Why>,
-    /// Every step of the lab.
-    pub steps: Vec<Step>,
-    /// What was learned, Markdown, one item each.
-    pub learned: Vec<String>,
-    /// Whether the components were left running.
-    pub kept: bool,
+    pub(crate) took: Duration,
+    pub(crate) outcome: RunOutcome,
+    /// Why the run failed or was interrupted.
+    pub(crate) failure: Option<FailureRecord>,
+    pub(crate) steps: Vec<StepRecord>,
+    /// Markdown, one item each. Empty unless all steps are done.
+    pub(crate) learned: Vec<String>,
+    /// Whether the components still run.
+    pub(crate) kept: bool,
 }
 
-/// Where a lab ran.
+/// Runtime and address of a lab.
 #[derive(Debug, Clone, Serialize)]
-pub struct Place {
+pub(crate) struct RunLocation {
     /// `host` or `docker`.
-    pub runtime: String,
-    /// Why this runtime, in a few words.
-    pub reason: String,
-    /// The lab's address.
-    pub address: LabAddress,
+    pub(crate) runtime: String,
+    /// Why this runtime was chosen.
+    pub(crate) reason: String,
+    pub(crate) address: LabAddress,
 }
 
-/// A tool that took part.
+/// A tool that the lab used.
 #[derive(Debug, Clone, Serialize)]
-pub struct Tool {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
+pub(crate) struct ToolVersion {
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
-/// How a lab ended.
+/// How a lab run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
-    /// All that was asked for held.
+pub(crate) enum RunOutcome {
+    /// All requested steps passed.
     Passed,
-    /// Its reader stopped before the last step; what ran held.
+    /// The reader stopped before the last step. No step failed.
     Stopped,
-    /// Something did not hold, or did not work.
+    /// A check or a command failed.
     Failed,
-    /// It was told to end.
+    /// SIGINT or SIGTERM ended it.
     Interrupted,
 }
 
-/// Why a lab did not end well.
+/// The failure that ended a lab run.
 #[derive(Debug, Clone, Serialize)]
-pub struct Why {
-    /// What failed, on what.
-    pub message: String,
-    /// What was seen.
-    pub details: Vec<Fact>,
-    /// What to do.
-    pub hint: Option<String>,
-    /// The exit code.
-    pub exit: u8,
+pub(crate) struct FailureRecord {
+    pub(crate) message: String,
+    pub(crate) details: Vec<DetailRecord>,
+    pub(crate) hint: Option<String>,
+    pub(crate) exit: u8,
 }
 
-/// A labelled fact.
+/// One labelled detail of a failure.
 #[derive(Debug, Clone, Serialize)]
-pub struct Fact {
-    /// What it is, in a word or two.
-    pub label: String,
-    /// The fact; may have several lines.
-    pub text: String,
+pub(crate) struct DetailRecord {
+    pub(crate) label: String,
+    /// May have several lines.
+    pub(crate) text: String,
 }
 
-/// A step of the lab, whether it ran or not.
+/// One step of the lab, whether it ran or not.
 #[derive(Debug, Clone, Serialize)]
-pub struct Step {
+pub(crate) struct StepRecord {
     /// From 1.
-    pub number: usize,
-    /// Its name.
-    pub id: StepId,
-    /// Its title.
-    pub title: String,
-    /// The explanation, Markdown.
-    pub text: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// Why it did not run.
+    pub(crate) number: usize,
+    pub(crate) id: StepId,
+    pub(crate) title: String,
+    /// Markdown.
+    pub(crate) text: String,
+    pub(crate) verdict: StepOutcome,
+    /// Why the step did not run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_run: Option<&'static str>,
-    /// When it began, in milliseconds since the lab did.
+    pub(crate) not_run: Option<&'static str>,
+    /// Start, since the start of the lab.
     #[serde(rename = "at_millis", serialize_with = "millis")]
-    pub at: Duration,
-    /// How long it took, in milliseconds.
+    pub(crate) at: Duration,
     #[serde(rename = "millis", serialize_with = "millis")]
-    pub took: Duration,
-    /// What was done and proved, in order.
-    pub acts: Vec<Act>,
+    pub(crate) took: Duration,
+    /// Commands and checks in order.
+    pub(crate) acts: Vec<Act>,
 }
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// All its checks held.
+pub(crate) enum StepOutcome {
+    /// All its checks passed.
     Passed,
-    /// Something in it did not.
+    /// A command or a check failed.
     Failed,
-    /// The lab was told to end meanwhile.
+    /// A signal ended the lab during this step.
     Interrupted,
-    /// Its reader stopped in the middle of it.
+    /// The reader stopped the lab during this step.
     Stopped,
-    /// It did not run, or was not to be seen.
+    /// The step did not run, or ran without being shown.
     NotRun,
 }
 
 /// One thing that a step did.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "act", rename_all = "kebab-case")]
-pub enum Act {
+pub(crate) enum Act {
     /// A command, or the start of a service.
-    Command(Command),
-    /// A check.
-    Check(Check),
-    /// What the reader was asked to bring about, Markdown.
+    Command(CommandRecord),
+    Check(CheckRecord),
+    /// The task that the reader got, Markdown.
     Task {
-        /// The task.
         text: String,
     },
-    /// A hint that the reader asked for, Markdown.
+    /// A hint that the reader requested, Markdown.
     Hint {
-        /// The hint.
         text: String,
     },
 }
 
-/// A command as it was typed, and what it wrote.
+/// A command and its output.
 #[derive(Debug, Clone, Serialize)]
-#[allow(clippy::struct_field_names, reason = "events call it so as well")]
-pub struct Command {
-    /// The command line.
-    pub command: String,
-    /// The service it started.
+#[allow(clippy::struct_field_names, reason = "events have the same name")]
+pub(crate) struct CommandRecord {
+    pub(crate) command: String,
+    /// The service that the command is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service: Option<String>,
+    pub(crate) service: Option<String>,
     /// What made the service ready.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ready: Option<String>,
-    /// When it began, in milliseconds since the lab did.
+    pub(crate) ready: Option<String>,
+    /// Start, since the start of the lab.
     #[serde(rename = "at_millis", serialize_with = "millis")]
-    pub at: Duration,
-    /// How long it took, in milliseconds; nothing if it did not end well.
+    pub(crate) at: Duration,
+    /// `None` if the command failed or did not end.
     #[serde(rename = "millis", serialize_with = "maybe_millis")]
-    pub took: Option<Duration>,
-    /// What it wrote.
-    pub output: Vec<Line>,
-    /// How many more lines it wrote than are here.
-    pub lines_left_out: usize,
+    pub(crate) took: Option<Duration>,
+    pub(crate) output: Vec<OutputLine>,
+    /// How many lines of the output are missing here.
+    pub(crate) lines_left_out: usize,
 }
 
-/// A line that a command wrote.
+/// One line of output.
 #[derive(Debug, Clone, Serialize)]
-pub struct Line {
-    /// Without the line's end.
-    pub text: String,
-    /// Whether it went to standard error.
-    pub error: bool,
-    /// Whether the terminal showed it as well.
-    pub shown: bool,
+pub(crate) struct OutputLine {
+    /// Without line ending.
+    pub(crate) text: String,
+    /// Whether it was written to standard error.
+    pub(crate) error: bool,
+    /// Whether the terminal showed it.
+    pub(crate) shown: bool,
 }
 
-/// A check, and what came of it.
+/// A check and its outcome.
 #[derive(Debug, Clone, Serialize)]
-pub struct Check {
-    /// What must hold, as a sentence.
-    pub claim: String,
-    /// When it began, in milliseconds since the lab did.
+pub(crate) struct CheckRecord {
+    /// What the check proves, as a sentence.
+    pub(crate) claim: String,
+    /// Start, since the start of the lab.
     #[serde(rename = "at_millis", serialize_with = "millis")]
-    pub at: Duration,
-    /// How long it took, in milliseconds.
+    pub(crate) at: Duration,
     #[serde(rename = "millis", serialize_with = "millis")]
-    pub took: Duration,
-    /// What came of it.
+    pub(crate) took: Duration,
     #[serde(flatten)]
-    pub proof: Proof,
+    pub(crate) outcome: CheckOutcome,
 }
 
-/// What came of a check.
+/// How a check ended.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
-pub enum Proof {
-    /// It held.
-    Passed {
-        /// By what it is known.
-        evidence: Vec<String>,
-    },
-    /// It did not hold by its deadline.
+pub(crate) enum CheckOutcome {
+    /// The check passed.
+    Passed { evidence: Vec<String> },
+    /// The check failed until its deadline passed.
     Failed {
-        /// What was expected.
         expected: String,
-        /// What was observed last.
+        /// The last observation.
         observed: String,
-        /// The way of a call that the check is about, where it could be found out.
+        /// The path of the call that the check is about. Empty if it is unknown.
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        path: Vec<Hop>,
+        path: Vec<HopRecord>,
     },
-    /// It was not seen through.
+    /// The lab ended before the check did.
     Unfinished {
-        /// What was observed last.
+        /// The last observation.
         observed: Option<String>,
     },
 }
 
-/// A place that a call passes, or should.
+/// One hop on the path of a call.
 #[derive(Debug, Clone, Serialize)]
-pub struct Hop {
-    /// What it is called.
-    pub name: String,
-    /// How it is for a call.
-    pub state: HopState,
-    /// What was found there.
-    pub found: Vec<String>,
+pub(crate) struct HopRecord {
+    pub(crate) name: String,
+    /// Whether a call passes this hop.
+    pub(crate) state: HopState,
+    /// The findings at this hop.
+    pub(crate) found: Vec<String>,
 }
 
-impl Step {
-    /// Whether it began.
-    pub fn ran(&self) -> bool {
-        self.verdict != Verdict::NotRun
+impl StepRecord {
+    /// Whether the step started.
+    pub(crate) fn ran(&self) -> bool {
+        self.verdict != StepOutcome::NotRun
     }
 
-    /// How many checks held, and of how many that began.
-    pub fn checks(&self) -> (usize, usize) {
+    /// How many checks passed, and how many started.
+    pub(crate) fn checks(&self) -> (usize, usize) {
         let checks = self.acts.iter().filter_map(|act| match act {
             Act::Check(check) => Some(check),
             _ => None,
         });
-        checks.fold((0, 0), |(held, all), check| {
-            (held + usize::from(matches!(check.proof, Proof::Passed { .. })), all + 1)
+        checks.fold((0, 0), |(passed, all), check| {
+            (passed + usize::from(matches!(check.outcome, CheckOutcome::Passed { .. })), all + 1)
         })
     }
 }
 
-impl Record {
-    /// All of it for programs.
-    pub fn json(&self) -> String {
-        // Plain data with text keys cannot fail to serialize; an empty file would be the least harm.
+impl RunRecord {
+    /// The JSON report.
+    pub(crate) fn json(&self) -> String {
+        // Plain data with text keys always serializes.
         let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
         text.push('\n');
         text
     }
 
-    /// The moment it began, as programs read it.
-    pub fn instant(&self) -> String {
-        instant(self.started_at)
+    /// The start as RFC 3339.
+    pub(crate) fn start_rfc3339(&self) -> String {
+        rfc3339(self.started_at)
     }
 }
 
-fn instant(time: SystemTime) -> String {
+fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
-fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&instant(*time))
+fn as_rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*time))
 }
 
 #[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]

@@ -1,11 +1,12 @@
-//! Keeps what a lab tells, and passes it on.
+//! The reporter that records a lab run for its reports.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::mask::Mask;
 use super::record::{
-    Act, Check, Command, Fact, Hop, Line, Outcome, Place, Proof, Record, SCHEMA, Step, Tool, Verdict, Why,
+    Act, CheckOutcome, CheckRecord, CommandRecord, DetailRecord, FailureRecord, HopRecord, OutputLine,
+    RunLocation, RunOutcome, RunRecord, SCHEMA, StepOutcome, StepRecord, ToolVersion,
 };
 use crate::app::ui;
 use crate::core::event::{Event, LabEvent, Reporter, SharedReporter};
@@ -16,38 +17,39 @@ use crate::core::settings::Dirs;
 use crate::labs::Lab;
 use crate::machine::state::RunDir;
 
-/// Of one command's output, no more is kept, in bytes.
-const MOST_OUTPUT: usize = 256 << 10;
+/// How much output of one command a record keeps, in bytes.
+const MAX_OUTPUT: usize = 256 << 10;
 
-/// A reporter that keeps what a lab tells, and passes everything on to another one.
-pub struct Recorder {
+/// A reporter that records the events of a lab and passes every event on to another reporter.
+pub(crate) struct Recorder {
     to: SharedReporter,
     /// Time since the lab began.
     clock: Box<dyn Fn() -> Duration + Send + Sync>,
-    notebook: Mutex<Notebook>,
+    recording: Mutex<Recording>,
 }
 
-/// What is known so far.
-struct Notebook {
-    record: Record,
+/// The record so far.
+struct Recording {
+    record: RunRecord,
     dirs: Dirs,
     mask: Mask,
-    /// The step that runs, from 0.
+    /// The index of the running step, from 0.
     current: Option<usize>,
-    /// Of the command that ran last: the bytes that were kept, and the lines beyond those that were shown.
-    kept: usize,
-    beyond: usize,
+    /// The size of the last command's output in the record, in bytes.
+    kept_bytes: usize,
+    /// How many [`LabEvent::OutputBeyond`] the last command had.
+    lines_beyond: usize,
 }
 
 impl Recorder {
-    /// Begins a record of a lab. `home` is the user's.
-    pub fn new(lab: &Lab, dirs: &Dirs, home: Option<&str>, to: SharedReporter) -> Self {
-        let begun = Instant::now();
-        Self::at(blank(lab), SystemTime::now(), Box::new(move || begun.elapsed()), dirs, home, to)
+    /// Starts a record of a lab. `home` is the user's home folder, which the record shows as `~`.
+    pub(crate) fn new(lab: &Lab, dirs: &Dirs, home: Option<&str>, to: SharedReporter) -> Self {
+        let started = Instant::now();
+        Self::at(empty_record(lab), SystemTime::now(), Box::new(move || started.elapsed()), dirs, home, to)
     }
 
     pub(super) fn at(
-        mut record: Record,
+        mut record: RunRecord,
         started_at: SystemTime,
         clock: Box<dyn Fn() -> Duration + Send + Sync>,
         dirs: &Dirs,
@@ -55,40 +57,40 @@ impl Recorder {
         to: SharedReporter,
     ) -> Self {
         record.started_at = started_at;
-        let notebook = Notebook {
+        let recording = Recording {
             record,
             dirs: dirs.clone(),
             mask: Mask::new(dirs, home),
             current: None,
-            kept: 0,
-            beyond: 0,
+            kept_bytes: 0,
+            lines_beyond: 0,
         };
-        Self { to, clock, notebook: Mutex::new(notebook) }
+        Self { to, clock, recording: Mutex::new(recording) }
     }
 
-    /// Only these steps are to be seen.
-    pub fn limit_to(&self, wanted: &[usize]) {
-        let mut notebook = self.notebook();
-        for (index, step) in notebook.record.steps.iter_mut().enumerate() {
-            if !wanted.contains(&index) && step.not_run.is_some() {
+    /// Marks all steps but these (indexes from 0) as not part of this run.
+    pub(crate) fn limit_to(&self, steps: &[usize]) {
+        let mut recording = self.recording();
+        for (index, step) in recording.record.steps.iter_mut().enumerate() {
+            if !steps.contains(&index) && step.not_run.is_some() {
                 step.not_run = Some(NOT_IN_THIS_RUN);
             }
         }
     }
 
-    /// What is known, now that the lab is over.
-    pub fn finish(&self, failure: Option<&Failure>) -> Record {
+    /// The record, at the end of the lab.
+    pub(crate) fn finish(&self, failure: Option<&Failure>) -> RunRecord {
         let at = (self.clock)();
-        let mut notebook = self.notebook();
-        let mut record = notebook.record.clone();
+        let mut recording = self.recording();
+        let mut record = recording.record.clone();
         let interrupted =
             failure.is_some_and(|failure| matches!(failure.kind(), FailureKind::Interrupted(_)));
-        // It was cut off within a step.
-        if let Some(step) = notebook.current.take().and_then(|index| record.steps.get_mut(index)) {
+        // The lab ended during a step.
+        if let Some(step) = recording.current.take().and_then(|index| record.steps.get_mut(index)) {
             step.verdict = match failure {
-                _ if interrupted => Verdict::Interrupted,
-                Some(_) => Verdict::Failed,
-                None => Verdict::Stopped,
+                _ if interrupted => StepOutcome::Interrupted,
+                Some(_) => StepOutcome::Failed,
+                None => StepOutcome::Stopped,
             };
             step.took = at.saturating_sub(step.at);
         }
@@ -96,25 +98,25 @@ impl Recorder {
             record.took = at;
         }
         record.outcome = match failure {
-            _ if interrupted => Outcome::Interrupted,
-            Some(_) => Outcome::Failed,
-            None if record.steps.iter().any(Step::is_open) => Outcome::Stopped,
-            None => Outcome::Passed,
+            _ if interrupted => RunOutcome::Interrupted,
+            Some(_) => RunOutcome::Failed,
+            None if record.steps.iter().any(StepRecord::is_open) => RunOutcome::Stopped,
+            None => RunOutcome::Passed,
         };
-        record.failure = failure.map(|failure| why(failure, &notebook.mask));
+        record.failure = failure.map(|failure| failure_record(failure, &recording.mask));
         record
     }
 
-    fn notebook(&self) -> MutexGuard<'_, Notebook> {
-        // Half a line is the worst that a panic can have left.
-        self.notebook.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recording(&self) -> MutexGuard<'_, Recording> {
+        // At worst, a panic left one entry incomplete.
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reporter for Recorder {
     fn report(&self, event: Event) {
         if let Event::Lab(event) = &event {
-            self.notebook().take(event, (self.clock)());
+            self.recording().take(event, (self.clock)());
         }
         self.to.report(event);
     }
@@ -124,38 +126,38 @@ const NOT_REACHED: &str = "not reached";
 const LEFT_OUT: &str = "skipped: --keep leaves the lab running";
 const NOT_IN_THIS_RUN: &str = "not part of this run";
 
-impl Step {
-    /// Whether it was to run, and did not run to its end.
+impl StepRecord {
+    /// Whether the step was part of the run and did not run to its end.
     fn is_open(&self) -> bool {
-        self.verdict == Verdict::Stopped || self.not_run == Some(NOT_REACHED)
+        self.verdict == StepOutcome::Stopped || self.not_run == Some(NOT_REACHED)
     }
 }
 
-/// The record of a lab that has not begun.
-pub(super) fn blank(lab: &Lab) -> Record {
-    let step = |(index, step): (usize, &crate::labs::Step)| Step {
+/// The record of a lab that has not started.
+pub(super) fn empty_record(lab: &Lab) -> RunRecord {
+    let step = |(index, step): (usize, &crate::labs::Step)| StepRecord {
         number: index + 1,
         id: step.id.clone(),
         title: step.title.clone(),
         text: String::new(),
-        verdict: Verdict::NotRun,
+        verdict: StepOutcome::NotRun,
         not_run: Some(NOT_REACHED),
         at: Duration::ZERO,
         took: Duration::ZERO,
         acts: Vec::new(),
     };
-    Record {
+    RunRecord {
         schema: SCHEMA,
         meshlab: env!("CARGO_PKG_VERSION"),
         platform: Platform::current().map_or_else(|_| "unknown".to_owned(), |here| here.name().to_owned()),
         lab: lab.id.clone(),
         title: lab.title.clone(),
         summary: lab.summary.clone(),
-        place: None,
+        location: None,
         tools: Vec::new(),
         started_at: SystemTime::UNIX_EPOCH,
         took: Duration::ZERO,
-        outcome: Outcome::Failed,
+        outcome: RunOutcome::Failed,
         failure: None,
         steps: lab.steps.iter().enumerate().map(step).collect(),
         learned: Vec::new(),
@@ -163,45 +165,45 @@ pub(super) fn blank(lab: &Lab) -> Record {
     }
 }
 
-fn why(failure: &Failure, mask: &Mask) -> Why {
-    let fact = |detail: &crate::core::failure::Detail| Fact {
+fn failure_record(failure: &Failure, mask: &Mask) -> FailureRecord {
+    let detail = |detail: &crate::core::failure::Detail| DetailRecord {
         label: detail.label.clone(),
         text: mask.clean(&detail.text),
     };
-    Why {
+    FailureRecord {
         message: mask.clean(failure.message()),
-        details: failure.details().iter().map(fact).collect(),
+        details: failure.details().iter().map(detail).collect(),
         hint: failure.hint_text().map(|hint| mask.clean(hint)),
         exit: failure.kind().exit_code(),
     }
 }
 
-fn hops(way: &CallPath, mask: &Mask) -> Vec<Hop> {
+fn hops(path: &CallPath, mask: &Mask) -> Vec<HopRecord> {
     let found = |finding: &Finding| {
         let expected = finding.expected.as_ref().map(|expected| format!(" (expected: {expected})"));
         mask.clean(&format!("{}: {}{}", finding.about, finding.seen, expected.unwrap_or_default()))
     };
-    let hop = |hop: &crate::core::model::call_path::Hop| Hop {
-        name: way.name_of(hop.kind),
+    let hop = |hop: &crate::core::model::call_path::Hop| HopRecord {
+        name: path.name_of(hop.kind),
         state: hop.state,
         found: hop.findings.iter().map(found).collect(),
     };
-    way.hops.iter().map(hop).collect()
+    path.hops.iter().map(hop).collect()
 }
 
-impl Notebook {
+impl Recording {
     fn take(&mut self, event: &LabEvent, at: Duration) {
         match event {
             LabEvent::Started { title, summary, runtime, runtime_reason, address, tools, .. } => {
                 let record = &mut self.record;
                 record.title.clone_from(title);
                 record.summary.clone_from(summary);
-                record.place = Some(Place {
+                record.location = Some(RunLocation {
                     runtime: runtime.name().to_owned(),
                     reason: self.mask.clean(&ui::runtime_reason(*runtime, runtime_reason)),
                     address: *address,
                 });
-                let tool = |(name, version): &(String, String)| Tool {
+                let tool = |(name, version): &(String, String)| ToolVersion {
                     name: name.clone(),
                     version: version.clone(),
                 };
@@ -211,7 +213,7 @@ impl Notebook {
                 self.start_step(number.saturating_sub(1), title, text, at);
             }
             LabEvent::Command { command, service } => {
-                let command = Command {
+                let command = CommandRecord {
                     command: self.mask.clean(command),
                     service: service.clone(),
                     ready: None,
@@ -220,17 +222,17 @@ impl Notebook {
                     output: Vec::new(),
                     lines_left_out: 0,
                 };
-                (self.kept, self.beyond) = (0, 0);
+                (self.kept_bytes, self.lines_beyond) = (0, 0);
                 self.add(Act::Command(command));
             }
             LabEvent::Output { line, error } => self.add_line(line, *error, true),
             LabEvent::OutputBeyond { line, error } => {
-                self.beyond += 1;
+                self.lines_beyond += 1;
                 self.add_line(line, *error, false);
             }
             LabEvent::OutputCut { lines } => {
-                // Those that were told of are here, or counted already.
-                let left_out = lines.saturating_sub(self.beyond);
+                // Lines with an event of their own are in the record, or counted.
+                let left_out = lines.saturating_sub(self.lines_beyond);
                 if let Some(command) = self.last_command(|_| true) {
                     command.lines_left_out += left_out;
                 }
@@ -244,30 +246,30 @@ impl Notebook {
             }
             LabEvent::Task { task, .. } => self.add(Act::Task { text: task.clone() }),
             LabEvent::Hint { text, .. } => self.add(Act::Hint { text: text.clone() }),
-            // Of `lab test`, which goes through a lab in another way.
+            // Only `lab test` reports these, and it writes no report.
             LabEvent::Trying { .. } | LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}
-            // Not shown.
+            // Earlier steps that run silently are not part of the report.
             LabEvent::Preceding { .. } => {}
             LabEvent::CheckStarted { claim } => {
-                let proof = Proof::Unfinished { observed: None };
-                self.add(Act::Check(Check { claim: claim.clone(), at, took: Duration::ZERO, proof }));
+                let outcome = CheckOutcome::Unfinished { observed: None };
+                self.add(Act::Check(CheckRecord { claim: claim.clone(), at, took: Duration::ZERO, outcome }));
             }
             LabEvent::CheckWaiting { claim, observed } => {
                 let observed = Some(self.mask.clean(observed));
-                self.prove(claim, None, at, Proof::Unfinished { observed });
+                self.end_check(claim, None, at, CheckOutcome::Unfinished { observed });
             }
             LabEvent::CheckPassed { claim, evidence, took } => {
                 let evidence = evidence.iter().map(|fact| self.mask.clean(fact)).collect();
-                self.prove(claim, Some(*took), at, Proof::Passed { evidence });
+                self.end_check(claim, Some(*took), at, CheckOutcome::Passed { evidence });
             }
             LabEvent::CheckFailed { claim, expected, observed, path } => {
                 let (expected, observed) = (self.mask.clean(expected), self.mask.clean(observed));
-                let path = path.as_ref().map(|way| hops(way, &self.mask)).unwrap_or_default();
-                self.prove(claim, None, at, Proof::Failed { expected, observed, path });
+                let path = path.as_ref().map(|path| hops(path, &self.mask)).unwrap_or_default();
+                self.end_check(claim, None, at, CheckOutcome::Failed { expected, observed, path });
             }
             LabEvent::StepFinished { passed, took, .. } => {
                 if let Some(step) = self.step() {
-                    step.verdict = if *passed { Verdict::Passed } else { Verdict::Failed };
+                    step.verdict = if *passed { StepOutcome::Passed } else { StepOutcome::Failed };
                     step.took = *took;
                 }
                 self.current = None;
@@ -288,23 +290,23 @@ impl Notebook {
     }
 
     fn start_step(&mut self, index: usize, title: &str, text: &str, at: Duration) {
-        if let Some(place) = &self.record.place {
-            // The lab has its tokens from the first step on.
-            self.mask.add_tokens(&RunDir::new(&self.dirs.state, place.address));
+        if let Some(location) = &self.record.location {
+            // From the first step on, the lab's tokens exist.
+            self.mask.add_tokens(&RunDir::new(&self.dirs.state, location.address));
         }
         self.current = Some(index);
         if let Some(step) = self.step() {
             title.clone_into(&mut step.title);
             text.clone_into(&mut step.text);
             step.not_run = None;
-            // Until it is known better.
-            step.verdict = Verdict::Interrupted;
+            // Replaced when the step ends.
+            step.verdict = StepOutcome::Interrupted;
             step.at = at;
             step.acts.clear();
         }
     }
 
-    fn step(&mut self) -> Option<&mut Step> {
+    fn step(&mut self) -> Option<&mut StepRecord> {
         self.record.steps.get_mut(self.current?)
     }
 
@@ -314,31 +316,31 @@ impl Notebook {
         }
     }
 
-    fn last_command(&mut self, is_it: impl Fn(&Command) -> bool) -> Option<&mut Command> {
+    fn last_command(&mut self, matches: impl Fn(&CommandRecord) -> bool) -> Option<&mut CommandRecord> {
         self.step()?.acts.iter_mut().rev().find_map(|act| match act {
-            Act::Command(command) if is_it(command) => Some(command),
+            Act::Command(command) if matches(command) => Some(command),
             _ => None,
         })
     }
 
     fn add_line(&mut self, line: &str, error: bool, shown: bool) {
         let text = self.mask.clean(line);
-        let kept = self.kept + text.len() + 1;
-        let is_kept = kept <= MOST_OUTPUT;
+        let size = self.kept_bytes + text.len() + 1;
+        let is_kept = size <= MAX_OUTPUT;
         if is_kept {
-            self.kept = kept;
+            self.kept_bytes = size;
         }
         if let Some(command) = self.last_command(|_| true) {
-            // What comes after a line that was left out would be misread.
+            // Output without a gap: after the first line that is left out, no line is kept.
             if is_kept && command.lines_left_out == 0 {
-                command.output.push(Line { text, error, shown });
+                command.output.push(OutputLine { text, error, shown });
             } else {
                 command.lines_left_out += 1;
             }
         }
     }
 
-    fn prove(&mut self, claim: &str, took: Option<Duration>, now: Duration, proof: Proof) {
+    fn end_check(&mut self, claim: &str, took: Option<Duration>, now: Duration, outcome: CheckOutcome) {
         let Some(step) = self.step() else { return };
         let check = step.acts.iter_mut().rev().find_map(|act| match act {
             Act::Check(check) if check.claim == claim => Some(check),
@@ -346,7 +348,7 @@ impl Notebook {
         });
         if let Some(check) = check {
             check.took = took.unwrap_or_else(|| now.saturating_sub(check.at));
-            check.proof = proof;
+            check.outcome = outcome;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The reports that one run of a lab was asked for.
+//! The report files of one lab run (`--report`).
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::machine::host::netns;
 
 const FORMATS: &[ReportFormat] = &[ReportFormat::Html, ReportFormat::Json, ReportFormat::Xml];
 
-/// The files that were asked for, and what is to be written into them.
+/// The report files of a lab run, and the recorder that collects their content.
 #[derive(Default)]
-pub struct Reports {
+pub(crate) struct Reports {
     files: Vec<ReportFile>,
     recorder: Option<Arc<Recorder>>,
 }
 
 impl Reports {
-    /// Nothing is written yet, but what cannot be written is told.
-    pub fn new(paths: &[Utf8PathBuf], settings: &Settings) -> Result<Self> {
+    /// Checks that every path has a known format and can be written. Writes nothing.
+    pub(crate) fn new(paths: &[Utf8PathBuf], settings: &Settings) -> Result<Self> {
         let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, netns::outside);
         Ok(Self { files: paths.iter().map(file).collect::<Result<_>>()?, recorder: None })
     }
 
-    /// From here on, what is told to [`Self::reporter`] is kept, if a report was asked for.
-    pub fn begin(&mut self, lab: &Lab, settings: &Settings, console: &Arc<Console>) {
+    /// Starts to record what is reported to [`Self::reporter`], if there are report files.
+    pub(crate) fn begin(&mut self, lab: &Lab, settings: &Settings, console: &Arc<Console>) {
         if !self.files.is_empty() {
             let home = settings.environment.var("HOME");
             let to = Arc::clone(console) as SharedReporter;
@@ -38,24 +38,24 @@ impl Reports {
         }
     }
 
-    /// Whom to tell: the console, and what comes to stand in the reports.
-    pub fn reporter(&self, console: &Arc<Console>) -> SharedReporter {
+    /// The reporter for the lab: the console, and the recorder if there are report files.
+    pub(crate) fn reporter(&self, console: &Arc<Console>) -> SharedReporter {
         match &self.recorder {
             Some(recorder) => Arc::clone(recorder) as SharedReporter,
             None => Arc::clone(console) as SharedReporter,
         }
     }
 
-    /// Only these steps are to be seen.
-    pub fn limit_to(&self, steps: &[usize]) {
+    /// Marks all steps but these (indexes from 0) as not part of this run.
+    pub(crate) fn limit_to(&self, steps: &[usize]) {
         if let Some(recorder) = &self.recorder {
             recorder.limit_to(steps);
         }
     }
 
-    /// Writes them, now that the lab is over. Of the outcome and what went wrong here, the first is the one to tell.
-    pub fn write(&self, outcome: Result<()>) -> Result<()> {
-        // A lab that there is not, or a wrong step: nothing happened.
+    /// Writes all report files at the end of the lab. Returns the lab's failure, or else the first failure to write.
+    pub(crate) fn write(&self, outcome: Result<()>) -> Result<()> {
+        // The lab or the step does not exist: nothing ran.
         let Some(recorder) = &self.recorder else { return outcome };
         let record = recorder.finish(outcome.as_ref().err());
         let mut written = Ok(());

@@ -1,19 +1,21 @@
-//! The part of the page that tells of one step: why, what was typed, what came of it, and the proof.
+//! The section of one step in the HTML report: explanation, commands, output, checks.
 
 use std::time::Duration;
 
 use super::markdown;
-use super::record::{Act, Check, Command, Hop, Line, Proof, Step, Verdict};
+use super::record::{
+    Act, CheckOutcome, CheckRecord, CommandRecord, HopRecord, OutputLine, StepOutcome, StepRecord,
+};
 use super::sign::{Sign, add, duration};
 use crate::core::model::call_path::HopState;
 use crate::core::page::escape;
 
-pub(super) fn section(step: &Step) -> String {
+pub(super) fn section(step: &StepRecord) -> String {
     let sign = Sign::of(step.verdict);
     let number = step.number;
-    let told = format!("{} in {}", sign.word, duration(step.took));
+    let outcome = format!("{} in {}", sign.word, duration(step.took));
     let mut html = format!(
-        "<section class=\"step\" id=\"step-{number}\">\n<h2><span class=\"number\">{number}</span> {} <span class=\"verdict {}\">{} {told}</span></h2>\n",
+        "<section class=\"step\" id=\"step-{number}\">\n<h2><span class=\"number\">{number}</span> {} <span class=\"verdict {}\">{} {outcome}</span></h2>\n",
         escape(&step.title),
         sign.class,
         sign.symbol,
@@ -23,22 +25,23 @@ pub(super) fn section(step: &Step) -> String {
         html.push_str(&match act {
             Act::Command(one) => command(one, step.verdict),
             Act::Check(one) => check(one, step.verdict),
-            Act::Task { text } => said("task", "Your turn", text),
-            Act::Hint { text } => said("hint", "Hint", text),
+            Act::Task { text } => callout("task", "Your turn", text),
+            Act::Hint { text } => callout("hint", "Hint", text),
         });
     }
     html.push_str("</section>\n");
     html
 }
 
-fn command(command: &Command, verdict: Verdict) -> String {
+fn command(command: &CommandRecord, verdict: StepOutcome) -> String {
     let took = command.took.filter(|_| command.service.is_none()).map(time);
     let mut html = format!(
         "<div class=\"command\">\n<div class=\"line\"><pre class=\"typed\"><code>{}</code></pre>{}</div>\n",
         escape(command.command.trim_end()),
         took.unwrap_or_default()
     );
-    let (shown, beyond): (Vec<&Line>, Vec<&Line>) = command.output.iter().partition(|line| line.shown);
+    let (shown, beyond): (Vec<&OutputLine>, Vec<&OutputLine>) =
+        command.output.iter().partition(|line| line.shown);
     html.push_str(&output(&shown));
     if !beyond.is_empty() {
         let more = lines(beyond.len());
@@ -52,26 +55,26 @@ fn command(command: &Command, verdict: Verdict) -> String {
     match (&command.service, command.took) {
         (Some(service), Some(took)) => {
             let ready = command.ready.as_ref().map(|ready| format!(": {}", escape(ready)));
-            let said = format!("<b>{}</b> is up{}", escape(service), ready.unwrap_or_default());
+            let text = format!("<b>{}</b> is up{}", escape(service), ready.unwrap_or_default());
             let sign = "<span class=\"sign good\" aria-hidden=\"true\">●</span>";
-            add(&mut html, &format!("<p class=\"fact\">{sign} <span>{said}</span> {}</p>", time(took)));
+            add(&mut html, &format!("<p class=\"fact\">{sign} <span>{text}</span> {}</p>", time(took)));
         }
         (None, Some(_)) => {}
         (_, None) => {
             let sign = Sign::of(verdict);
-            let said = match (&command.service, verdict) {
-                (_, Verdict::Interrupted) => "interrupted".to_owned(),
-                (Some(service), _) => format!("{} did not get ready", escape(service)),
-                (None, _) => "it did not end well".to_owned(),
+            let text = match (&command.service, verdict) {
+                (_, StepOutcome::Interrupted) => "interrupted".to_owned(),
+                (Some(service), _) => format!("{} did not become ready", escape(service)),
+                (None, _) => "failed".to_owned(),
             };
-            add(&mut html, &format!("<p class=\"fact\">{} <span>{said}</span></p>", sign.html()));
+            add(&mut html, &format!("<p class=\"fact\">{} <span>{text}</span></p>", sign.html()));
         }
     }
     html.push_str("</div>\n");
     html
 }
 
-fn said(class: &str, label: &str, text: &str) -> String {
+fn callout(class: &str, label: &str, text: &str) -> String {
     format!("<div class=\"said {class}\"><b>{label}</b>{}</div>\n", markdown::render(text, label))
 }
 
@@ -79,12 +82,12 @@ fn time(took: Duration) -> String {
     format!("<span class=\"time\">{}</span>", duration(took))
 }
 
-/// What went to standard error is marked.
-fn output(lines: &[&Line]) -> String {
+/// Output lines. Those of standard error are marked.
+fn output(lines: &[&OutputLine]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    // A browser leaves out the first line's end.
+    // A browser ignores a line break right after <pre>.
     let mut html = "<pre class=\"output\">\n".to_owned();
     for line in lines {
         let text = escape(&line.text);
@@ -94,11 +97,11 @@ fn output(lines: &[&Line]) -> String {
     html
 }
 
-fn check(check: &Check, verdict: Verdict) -> String {
-    let sign = match check.proof {
-        Proof::Passed { .. } => Sign::of(Verdict::Passed),
-        Proof::Failed { .. } => Sign::of(Verdict::Failed),
-        Proof::Unfinished { .. } => Sign::of(verdict),
+fn check(check: &CheckRecord, verdict: StepOutcome) -> String {
+    let sign = match check.outcome {
+        CheckOutcome::Passed { .. } => Sign::of(StepOutcome::Passed),
+        CheckOutcome::Failed { .. } => Sign::of(StepOutcome::Failed),
+        CheckOutcome::Unfinished { .. } => Sign::of(verdict),
     };
     let mut html = format!(
         "<div class=\"check {}\">\n<p class=\"fact\">{} <span>{}</span> {}</p>\n",
@@ -107,22 +110,22 @@ fn check(check: &Check, verdict: Verdict) -> String {
         escape(&check.claim),
         time(check.took)
     );
-    match &check.proof {
-        Proof::Passed { evidence } => html.push_str(&listed(evidence)),
-        Proof::Failed { expected, observed, path } => {
+    match &check.outcome {
+        CheckOutcome::Passed { evidence } => html.push_str(&listed(evidence)),
+        CheckOutcome::Failed { expected, observed, path } => {
             let facts = [("expected", expected), ("observed", observed)];
             html.push_str("<dl class=\"facts\">\n");
             for (label, fact) in facts {
                 add(&mut html, &format!("<dt>{label}</dt><dd>{}</dd>", escape(fact.trim_end())));
             }
             html.push_str("</dl>\n");
-            html.push_str(&way(path));
+            html.push_str(&call_path(path));
         }
-        Proof::Unfinished { observed: Some(observed) } => {
+        CheckOutcome::Unfinished { observed: Some(observed) } => {
             let observed = escape(observed.trim_end());
             add(&mut html, &format!("<dl class=\"facts\"><dt>observed last</dt><dd>{observed}</dd></dl>"));
         }
-        Proof::Unfinished { observed: None } => {}
+        CheckOutcome::Unfinished { observed: None } => {}
     }
     html.push_str("</div>\n");
     html
@@ -140,12 +143,12 @@ fn listed(facts: &[String]) -> String {
     html
 }
 
-/// The way of a call, hop by hop.
-fn way(hops: &[Hop]) -> String {
+/// The path of a call, hop by hop.
+fn call_path(hops: &[HopRecord]) -> String {
     if hops.is_empty() {
         return String::new();
     }
-    let mut html = "<ol class=\"way\">\n".to_owned();
+    let mut html = "<ol class=\"path\">\n".to_owned();
     for hop in hops {
         let (symbol, class) = match hop.state {
             HopState::Open => ("✔", "good"),

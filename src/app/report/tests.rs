@@ -6,8 +6,8 @@ use camino::Utf8Path;
 use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 
-use super::record::{Act, Outcome, Record, Verdict};
-use super::recorder::{Recorder, blank};
+use super::record::{Act, RunOutcome, RunRecord, StepOutcome};
+use super::recorder::{Recorder, empty_record};
 use crate::app::ui::tests::script;
 use crate::core::event::{Event, LabEvent, Reporter as _, Silent};
 use crate::core::failure::{Failure, FailureKind};
@@ -16,7 +16,7 @@ use crate::core::model::call_path::{CallPath, Finding, Hop, HopKind, HopState};
 use crate::core::settings::Dirs;
 use crate::labs::{Catalog, Lab};
 
-/// The lab that is built in.
+/// Lab 1, as built in.
 fn lab() -> Lab {
     let folder = tempfile::tempdir().unwrap();
     let catalog = Catalog::find(Utf8Path::from_path(folder.path()).unwrap()).unwrap();
@@ -28,29 +28,29 @@ fn dirs(state: &str) -> Dirs {
     Dirs { cache: folder("cache"), data: folder("data"), state: state.into(), config: folder("config") }
 }
 
-/// A record of these events, 10 ms from each to the next.
-fn recorded(events: Vec<Event>, failure: Option<&Failure>) -> Record {
+/// A record of these events, 10 ms apart.
+fn recorded(events: Vec<Event>, failure: Option<&Failure>) -> RunRecord {
     recorded_in("/home/u/state", events, failure)
 }
 
-fn recorded_in(state: &str, events: Vec<Event>, failure: Option<&Failure>) -> Record {
+fn recorded_in(state: &str, events: Vec<Event>, failure: Option<&Failure>) -> RunRecord {
     let ticks = AtomicU64::new(0);
     let clock = move || Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed));
-    let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_446_327);
-    let mut record = blank(&lab());
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_446_327);
+    let mut record = empty_record(&lab());
     record.meshlab = "VERSION";
     record.platform = "linux-x86_64".into();
     let recorder =
-        Recorder::at(record, began, Box::new(clock), &dirs(state), Some("/home/u"), Arc::new(Silent));
+        Recorder::at(record, start, Box::new(clock), &dirs(state), Some("/home/u"), Arc::new(Silent));
     for event in events {
         recorder.report(event);
     }
     recorder.finish(failure)
 }
 
-/// A step that writes more than the terminal shows, and things that a page must not take as its own.
+/// A step with `text` in every place, and with more output than the terminal shows.
 fn hostile(text: &str) -> Vec<Event> {
-    let told = [
+    let step = [
         LabEvent::Command { command: format!("echo '{text}'"), service: None },
         LabEvent::Output { line: text.to_owned(), error: true },
         LabEvent::OutputBeyond { line: text.to_owned(), error: false },
@@ -82,11 +82,11 @@ fn hostile(text: &str) -> Vec<Event> {
         title: text.to_owned(),
         text: text.to_owned(),
     }));
-    events.extend(told.into_iter().map(Event::Lab));
+    events.extend(step.into_iter().map(Event::Lab));
     events
 }
 
-/// A check that failed, with the way of a call to where it stops.
+/// A check that failed, with the path of a call that stops at an intention.
 fn failed_check(text: &str) -> Event {
     let finding = Finding {
         about: text.to_owned(),
@@ -96,7 +96,7 @@ fn failed_check(text: &str) -> Event {
         hint: None,
     };
     let hop = |kind, state, findings| Hop { kind, state, findings };
-    let way = CallPath {
+    let path = CallPath {
         source: text.to_owned(),
         destination: "echo".to_owned(),
         request: None,
@@ -111,27 +111,27 @@ fn failed_check(text: &str) -> Event {
         claim: format!("{text}, again"),
         expected: text.to_owned(),
         observed: text.to_owned(),
-        path: Some(Box::new(way)),
+        path: Some(Box::new(path)),
     })
 }
 
 #[test]
-fn a_check_that_failed_shows_where_the_way_stops() {
+fn a_failed_check_shows_where_the_call_stops() {
     let mut events = hostile("a & b");
     events.push(failed_check("a & b"));
     let page = recorded(events, None).html();
-    let way = &page[page.find("<ol class=\"way\">").unwrap()..];
-    insta::assert_snapshot!(&way[..way.find("</ol>").unwrap()]);
+    let path = &page[page.find("<ol class=\"path\">").unwrap()..];
+    insta::assert_snapshot!(&path[..path.find("</ol>").unwrap()]);
 }
 
-/// What is between the tags `name`, left out.
+/// The page without the content of element `name`.
 fn without(page: &str, name: &str) -> String {
     let (before, inside) = page.split_once(&format!("<{name}>")).unwrap();
     let (_, after) = inside.split_once(&format!("</{name}>")).unwrap();
     format!("{before}[{name}]{after}")
 }
 
-/// Every tag is closed in its turn, as XML asks, but for the few that HTML never closes.
+/// Every tag is closed in order, except those that HTML never closes.
 fn assert_well_formed(page: &str) {
     let mut open = Vec::new();
     let page = without(page, "style");
@@ -148,7 +148,7 @@ fn assert_well_formed(page: &str) {
     assert_eq!(open, Vec::<&str>::new());
 }
 
-/// Nothing is fetched, and nothing runs.
+/// The page fetches nothing and has no scripts.
 fn assert_self_contained(page: &str) {
     for forbidden in ["<script", "<link", "<img", "<iframe", "src=", "url(", "@import", "\u{1b}"] {
         assert!(!page.contains(forbidden), "{forbidden}");
@@ -158,7 +158,7 @@ fn assert_self_contained(page: &str) {
     }
 }
 
-/// The elements of an XML text, each with its text.
+/// The elements of an XML text, each with its text content.
 fn parsed(xml: &str) -> Vec<(String, String)> {
     let mut reader = quick_xml::Reader::from_str(xml);
     let mut elements: Vec<(String, String)> = Vec::new();
@@ -185,7 +185,7 @@ fn parsed(xml: &str) -> Vec<(String, String)> {
 #[test]
 fn a_lab_that_passed() {
     let record = recorded(script::lab(false), None);
-    assert_eq!(record.outcome, Outcome::Passed);
+    assert_eq!(record.outcome, RunOutcome::Passed);
     let page = record.html();
     assert_well_formed(&page);
     assert_self_contained(&page);
@@ -198,7 +198,7 @@ fn a_lab_that_passed() {
 fn a_lab_that_failed() {
     let failure = script::check_failure();
     let record = recorded(script::failing_lab(), Some(&failure));
-    assert_eq!(record.outcome, Outcome::Failed);
+    assert_eq!(record.outcome, RunOutcome::Failed);
     let page = record.html();
     assert_well_formed(&page);
     insta::assert_snapshot!("failed-html", without(&page, "style"));
@@ -207,23 +207,23 @@ fn a_lab_that_failed() {
 }
 
 #[test]
-fn a_lab_that_was_interrupted_tells_what_happened_so_far() {
+fn an_interrupted_lab_has_the_steps_so_far() {
     let mut events = script::lab(false);
     let third = |event: &Event| matches!(event, Event::Lab(LabEvent::StepStarted { number: 3, .. }));
     let at = events.iter().position(third).unwrap();
     events.truncate(at + 3);
     let failure = Failure::new(FailureKind::Interrupted(2), "interrupted by SIGINT");
     let record = recorded(events, Some(&failure));
-    assert_eq!(record.outcome, Outcome::Interrupted);
-    let verdicts: Vec<Verdict> = record.steps.iter().map(|step| step.verdict).collect();
-    let not = Verdict::NotRun;
-    assert_eq!(verdicts, [Verdict::Passed, Verdict::Passed, Verdict::Interrupted, not, not, not, not]);
+    assert_eq!(record.outcome, RunOutcome::Interrupted);
+    let outcomes: Vec<StepOutcome> = record.steps.iter().map(|step| step.verdict).collect();
+    let (passed, not_run) = (StepOutcome::Passed, StepOutcome::NotRun);
+    assert_eq!(outcomes, [passed, passed, StepOutcome::Interrupted, not_run, not_run, not_run, not_run]);
     assert_well_formed(&record.html());
     insta::assert_snapshot!("interrupted-junit", record.junit());
 }
 
 #[test]
-fn a_lab_that_never_began_and_one_whose_reader_left() {
+fn a_lab_that_never_started_and_one_whose_reader_stopped() {
     let failure = Failure::failed("port 8500 is in use").hint("end it");
     let record = recorded(vec![], Some(&failure));
     assert_well_formed(&record.html());
@@ -235,25 +235,25 @@ fn a_lab_that_never_began_and_one_whose_reader_left() {
     events.truncate(12);
     let second = |event: &Event| matches!(event, Event::Lab(LabEvent::StepStarted { number: 2, .. }));
     events.truncate(events.iter().position(second).unwrap());
-    assert_eq!(recorded(events, None).outcome, Outcome::Stopped);
-    // In the middle of a step, where it asked for something to be done.
+    assert_eq!(recorded(events, None).outcome, RunOutcome::Stopped);
+    // During a step that has a task for the reader.
     for left in [2, 7] {
         let mut events = script::lab(false);
         let begins = |event: &Event| matches!(event, Event::Lab(LabEvent::StepStarted { number, .. }) if *number == left);
         events.truncate(events.iter().position(begins).unwrap() + 1);
         let record = recorded(events, None);
-        assert_eq!(record.outcome, Outcome::Stopped);
-        assert_eq!(record.steps[left - 1].verdict, Verdict::Stopped);
+        assert_eq!(record.outcome, RunOutcome::Stopped);
+        assert_eq!(record.steps[left - 1].verdict, StepOutcome::Stopped);
         let xml = record.junit();
         assert!(
-            xml.contains("failures=\"0\" errors=\"0\"") && xml.contains("its reader stopped here"),
+            xml.contains("failures=\"0\" errors=\"0\"") && xml.contains("the reader stopped here"),
             "{xml}"
         );
     }
 }
 
 #[test]
-fn steps_that_were_not_asked_for_are_no_reason_to_say_it_was_stopped() {
+fn a_run_of_one_step_is_not_stopped_early() {
     let recorder = Recorder::new(&lab(), &dirs("/home/u/state"), None, Arc::new(Silent));
     recorder.limit_to(&[2]);
     let reasons: Vec<_> = recorder.finish(None).steps.iter().filter_map(|step| step.not_run).collect();
@@ -268,11 +268,11 @@ fn steps_that_were_not_asked_for_are_no_reason_to_say_it_was_stopped() {
             recorder.report(event);
         }
     }
-    assert_eq!(recorder.finish(None).outcome, Outcome::Passed);
+    assert_eq!(recorder.finish(None).outcome, RunOutcome::Passed);
 }
 
 #[test]
-fn long_output_is_cut_and_that_is_said() {
+fn long_output_is_truncated_with_a_note() {
     let mut events = hostile("x");
     events.truncate(2);
     events.push(Event::Lab(LabEvent::Command { command: "yes".into(), service: None }));
@@ -286,11 +286,11 @@ fn long_output_is_cut_and_that_is_said() {
     assert_eq!((command.output.len(), command.lines_left_out), (63, 37 + 1 + 7));
     assert!(record.html().contains("45 lines more are not in this report."));
     let (_, output) = parsed(&record.junit()).into_iter().find(|(name, _)| name == "system-out").unwrap();
-    assert!(output.len() < 66 << 10 && output.contains("[cut here: 258"), "{} bytes", output.len());
+    assert!(output.len() < 66 << 10 && output.contains("[truncated: 258"), "{} bytes", output.len());
 }
 
 #[test]
-fn tokens_and_folders_do_not_get_into_a_report() {
+fn tokens_and_folders_are_masked() {
     let state = tempfile::tempdir().unwrap();
     let path = Utf8Path::from_path(state.path()).unwrap();
     let run = crate::machine::state::RunDir::new(path, LabAddress::DEFAULT);
@@ -299,27 +299,27 @@ fn tokens_and_folders_do_not_get_into_a_report() {
     for name in ["consul-management", "consul-services", "nomad-management"] {
         token.write(&run.secrets().join(format!("{name}.token"))).unwrap();
     }
-    let said = format!("{} in {}/x and /home/u/y", token.expose(), run.root());
-    let failure = Failure::failed(said.clone()).seen_text(said.clone()).hint(said.clone());
-    let record = recorded_in(path.as_str(), hostile(&said), Some(&failure));
+    let text = format!("{} in {}/x and /home/u/y", token.expose(), run.root());
+    let failure = Failure::failed(text.clone()).seen_text(text.clone()).hint(text.clone());
+    let record = recorded_in(path.as_str(), hostile(&text), Some(&failure));
     let json = record.json();
-    // The text of a lab is its author's, and the names of its services are.
+    // Texts and service names come from the lab's author and are not masked.
     for act in &record.steps[0].acts {
         let Act::Command(command) = act else { continue };
-        for text in command.output.iter().map(|line| &line.text).chain(&command.ready) {
-            assert_eq!(text, "[token] in [state]/run/127.0.0.1/x and ~/y");
+        for seen in command.output.iter().map(|line| &line.text).chain(&command.ready) {
+            assert_eq!(seen, "[token] in [state]/run/127.0.0.1/x and ~/y");
         }
     }
-    let why = record.failure.unwrap();
-    assert_eq!(why.message, why.details[0].text);
-    assert!(!why.message.contains(token.expose()), "{json}");
+    let failure = record.failure.unwrap();
+    assert_eq!(failure.message, failure.details[0].text);
+    assert!(!failure.message.contains(token.expose()), "{json}");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn text_of_others_stays_text(text in "[<>&\"'a\u{0}\u{1b}\u{fffe}\\]é `*_|#\n-]{0,24}|.{0,24}") {
+    fn text_is_escaped_in_every_format(text in "[<>&\"'a\u{0}\u{1b}\u{fffe}\\]é `*_|#\n-]{0,24}|.{0,24}") {
         let failure = Failure::failed(text.clone()).seen_text(text.clone()).hint(text.clone());
         let mut events = hostile(&text);
         events.push(failed_check(&text));

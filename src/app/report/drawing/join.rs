@@ -1,14 +1,14 @@
-//! What belongs together: a label and its line, the lines of one box.
+//! Decides which texts are labels of lines, and which texts form one box.
 
 use super::sketch::{End, Label, Line, Named, Run, Touched};
 
-/// How far a text may stand beside the box above it that it belongs to, where another text took its place.
-const ASIDE: usize = 8;
+/// How many columns a text may be right of its box, if another text is below the box.
+const MAX_ASIDE: usize = 8;
 
-/// How far behind a name on the same row.
-const BEHIND: usize = 4;
+/// How many columns a text of a box may be right of its name, in the same row.
+const MAX_BEHIND: usize = 4;
 
-/// Takes texts that are a line's label out of the texts that are names.
+/// Gives lines their labels, and marks the texts that are labels in `is_label`.
 pub(super) fn with_labels(lines: Vec<Line>, runs: &[Run], is_label: &mut [bool]) -> Vec<Line> {
     let mut kept: Vec<Line> = Vec::new();
     for line in lines {
@@ -47,8 +47,8 @@ pub(super) fn with_labels(lines: Vec<Line>, runs: &[Run], is_label: &mut [bool])
     kept
 }
 
-/// What goes down between secure lines is as secure as they are.
-pub(super) fn keep_secure(lines: &mut [Line]) {
+/// A vertical line that joins a secure line is secure, too.
+pub(super) fn spread_secure(lines: &mut [Line]) {
     let secure: Vec<Line> =
         lines.iter().filter(|line| !line.is_vertical && line.is_secure).cloned().collect();
     for line in lines.iter_mut().filter(|line| line.is_vertical) {
@@ -67,18 +67,18 @@ fn is_label_within(left: &Line, right: &Line, run: &Run) -> bool {
     is_open && is_beside_lines_alone && (left.is_secure || is_arrow && !is_at_joint)
 }
 
-/// The boxes, and the one that each text belongs to.
+/// The boxes, and for each text the index of its box.
 pub(super) fn boxes(runs: &[Run], is_label: &[bool]) -> (Vec<Named>, Vec<Option<usize>>) {
     let mut boxes: Vec<Named> = Vec::new();
     let mut box_of: Vec<Option<usize>> = vec![None; runs.len()];
     for (index, run) in runs.iter().enumerate().filter(|(index, _)| !is_label[*index]) {
         let Touched { left, right, above, .. } = run.touched;
         let own = left || right || above;
-        // What stands right behind a name belongs to it.
+        // Text right after a name belongs to the same box.
         let before = index.checked_sub(1).filter(|before| {
             let before = &runs[*before];
             let is_name = before.touched.left || before.touched.right || before.touched.above;
-            is_name && before.row == run.row && run.from - before.to <= BEHIND
+            is_name && before.row == run.row && run.from - before.to <= MAX_BEHIND
         });
         if let Some(home) = before.and_then(|before| box_of[before]).filter(|_| !own)
             && let Some(line) = boxes[home].lines.last_mut()
@@ -87,7 +87,7 @@ pub(super) fn boxes(runs: &[Run], is_label: &[bool]) -> (Vec<Named>, Vec<Option<
             box_of[index] = Some(home);
             continue;
         }
-        let home = if own { None } else { above_it(run, runs, &boxes) };
+        let home = if own { None } else { box_above(run, runs, &boxes) };
         let home = home.unwrap_or_else(|| {
             boxes.push(Named {
                 row: run.row,
@@ -104,8 +104,8 @@ pub(super) fn boxes(runs: &[Run], is_label: &[bool]) -> (Vec<Named>, Vec<Option<
     (boxes, box_of)
 }
 
-/// The box that ends in the row above a text and over it, or beside it where another text took the place.
-fn above_it(run: &Run, runs: &[Run], boxes: &[Named]) -> Option<usize> {
+/// The box that ends in the row above a text: over it, or left of it if another text is below that box.
+fn box_above(run: &Run, runs: &[Run], boxes: &[Named]) -> Option<usize> {
     let ending = || boxes.iter().enumerate().filter(|(_, one)| one.last_row + 1 == run.row);
     let overlap = |one: &Named| run.to.min(one.span.1).saturating_sub(run.from.max(one.span.0));
     let over = ending().max_by_key(|(_, one)| overlap(one)).filter(|(_, one)| overlap(one) > 0);
@@ -114,7 +114,7 @@ fn above_it(run: &Run, runs: &[Run], boxes: &[Named]) -> Option<usize> {
     let aside = || {
         ending().find(|(_, one)| {
             let is_taken = before.is_some_and(|before| before > one.span.0);
-            is_taken && one.lines.len() == 1 && one.span.1 <= run.from && run.from - one.span.1 <= ASIDE
+            is_taken && one.lines.len() == 1 && one.span.1 <= run.from && run.from - one.span.1 <= MAX_ASIDE
         })
     };
     over.or_else(aside).map(|(index, _)| index)

@@ -1,20 +1,20 @@
-//! Where boxes and lines go: rows and columns keep their order, and get the room that their texts need.
+//! Positions of boxes and lines: rows and columns keep their order and get the space that their texts need.
 
 use super::measure::{height, label_width, width};
 use super::sketch::{End, Line, Named, Sketch};
 
-/// The least width of a column and height of a row.
+/// The minimum width of a column, and heights of a row.
 const COLUMN: f64 = 6.0;
 const ROW: f64 = 11.0;
 const BLANK_ROW: f64 = 16.0;
 
-/// The least distances.
+/// Minimum distances: between boxes, and the length of an arrow and of a line.
 const BETWEEN: f64 = 16.0;
 const ARROW: f64 = 36.0;
 const SHAFT: f64 = 24.0;
-/// Of a line that goes down, from its box's corner.
+/// Minimum distance of a vertical line from the corner of its box.
 const FROM_CORNER: f64 = 16.0;
-/// Around the whole.
+/// The margin around the drawing.
 const MARGIN: f64 = 4.0;
 
 /// A rectangle.
@@ -36,7 +36,7 @@ impl Rect {
     }
 }
 
-/// Everything's place.
+/// The position of every box, row and column.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) width: f64,
@@ -48,17 +48,17 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Where a line's label goes.
-    pub(super) fn label_place(&self, sketch: &Sketch, line: &Line) -> (f64, f64) {
+    /// The position of a line's label.
+    pub(super) fn label_position(&self, sketch: &Sketch, line: &Line) -> (f64, f64) {
         let [start, end] = self.ends(line);
         let (left, right) = free_part(sketch, line);
         let x = |column: Option<usize>, end: f64| column.map_or(end, |column| self.columns[column]);
         (f64::midpoint(x(left, start.0), x(right, end.0)), f64::midpoint(start.1, end.1))
     }
 
-    /// A line's two ends.
+    /// The positions of a line's ends.
     pub(super) fn ends(&self, line: &Line) -> [(f64, f64); 2] {
-        let place = |which: usize| {
+        let position = |which: usize| {
             let at_start = which == 0;
             match line.ends[which] {
                 End::Joint(row, column) => (self.columns[column], self.rows[row]),
@@ -72,28 +72,28 @@ impl Layout {
                 }
             }
         };
-        [place(0), place(1)]
+        [position(0), position(1)]
     }
 }
 
-/// What stands in a row, and how far it reaches from the columns it hangs on.
+/// A box, label or joint: the columns that it is fixed to, and how far it extends left of the first and right of the last.
 #[derive(Debug, Clone, Copy)]
 struct Item {
     columns: (usize, usize),
     reach: (f64, f64),
 }
 
-/// That much between the place of one column (or row) and that of a later one.
+/// The minimum distance between one column (or row) and a later one.
 struct Distance {
     from: usize,
     to: usize,
-    least: f64,
+    min: f64,
 }
 
 pub(super) fn lay_out(sketch: &Sketch) -> Option<Layout> {
     let items: Vec<Item> =
         sketch.boxes.iter().enumerate().map(|(index, one)| item(sketch, index, one)).collect();
-    let columns = places(sketch.columns, &across(sketch, &items)?, |_| COLUMN)?;
+    let columns = positions(sketch.columns, &column_distances(sketch, &items)?, |_| COLUMN)?;
     let mut boxes: Vec<Rect> = items
         .iter()
         .map(|item| Rect {
@@ -106,7 +106,7 @@ pub(super) fn lay_out(sketch: &Sketch) -> Option<Layout> {
     for index in 0..boxes.len() {
         centre(sketch, index, &columns, &mut boxes);
     }
-    let rows = places(sketch.rows, &down(sketch, &boxes)?, |row| {
+    let rows = positions(sketch.rows, &row_distances(sketch, &boxes)?, |row| {
         if sketch.blank.contains(&row) { BLANK_ROW } else { ROW }
     })?;
     for (place, one) in boxes.iter_mut().zip(&sketch.boxes) {
@@ -115,15 +115,15 @@ pub(super) fn lay_out(sketch: &Sketch) -> Option<Layout> {
     }
     let mut layout = Layout { width: 0.0, height: 0.0, boxes, columns, rows };
     layout.move_to_origin(sketch);
-    layout.is_sound(sketch).then_some(layout)
+    layout.is_valid(sketch).then_some(layout)
 }
 
-/// A box hangs on the lines that go down from it or come to it from above; else on the middle of its text.
+/// A box is fixed to its vertical lines, or else to the middle of its text.
 fn item(sketch: &Sketch, index: usize, one: &Named) -> Item {
     let half = width(one) / 2.0;
     let ends_here = |line: &&Line| line.is_vertical && line.ends.contains(&End::Box(index));
-    let hangs = || sketch.lines.iter().filter(ends_here).map(|line| line.at);
-    let (columns, reach) = match (hangs().min(), hangs().max()) {
+    let fixed = || sketch.lines.iter().filter(ends_here).map(|line| line.at);
+    let (columns, reach) = match (fixed().min(), fixed().max()) {
         (Some(first), Some(last)) if first < last => {
             #[allow(clippy::cast_precision_loss, reason = "a drawing has few columns")]
             let reach = (half - (last - first) as f64 * COLUMN / 2.0).max(FROM_CORNER);
@@ -138,15 +138,15 @@ fn item(sketch: &Sketch, index: usize, one: &Named) -> Item {
     Item { columns, reach: (reach, reach) }
 }
 
-/// How far things in the same row must be from one another.
-fn across(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
+/// The minimum distances between items of the same row.
+fn column_distances(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
     let mut distances = Vec::new();
     for item in items.iter().filter(|item| item.columns.0 < item.columns.1) {
-        distances.push(Distance { from: item.columns.0, to: item.columns.1, least: SHAFT });
+        distances.push(Distance { from: item.columns.0, to: item.columns.1, min: SHAFT });
     }
     for line in sketch.lines.iter().filter(|line| !line.is_vertical) {
-        distances.push(length(line, items)?);
-        distances.extend(label_room(sketch, line, items));
+        distances.push(line_length(line, items)?);
+        distances.extend(label_distance(sketch, line, items));
     }
     for row in 0..sketch.rows {
         let is_here = |one: &Named| (one.row..=one.last_row).contains(&row);
@@ -159,7 +159,7 @@ fn across(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
             });
             here.extend(joints.map(|column| Item { columns: (column, column), reach: (0.0, 0.0) }));
             if line.is_vertical && (line.span.0..=line.span.1).contains(&row) {
-                here.push(Item { columns: (line.at, line.at), reach: beside(line) });
+                here.push(Item { columns: (line.at, line.at), reach: label_extent(line) });
             }
         }
         here.sort_by_key(|item| item.columns);
@@ -168,19 +168,19 @@ fn across(sketch: &Sketch, items: &[Item]) -> Option<Vec<Distance>> {
             if one.columns == next.columns {
                 continue;
             }
-            // What overlaps cannot be told apart.
+            // Overlapping items: not a drawing.
             if one.columns.1 >= next.columns.0 {
                 return None;
             }
-            let least = one.reach.1 + BETWEEN + next.reach.0;
-            distances.push(Distance { from: one.columns.1, to: next.columns.0, least });
+            let min = one.reach.1 + BETWEEN + next.reach.0;
+            distances.push(Distance { from: one.columns.1, to: next.columns.0, min });
         }
     }
     Some(distances)
 }
 
-/// How long a line that goes across must be.
-fn length(line: &Line, items: &[Item]) -> Option<Distance> {
+/// The minimum length of a horizontal line.
+fn line_length(line: &Line, items: &[Item]) -> Option<Distance> {
     let reach = |end: End| match end {
         End::Box(index) => items[index],
         End::Joint(_, column) => Item { columns: (column, column), reach: (0.0, 0.0) },
@@ -189,10 +189,10 @@ fn length(line: &Line, items: &[Item]) -> Option<Distance> {
     let bare = if line.heads.contains(&true) { ARROW } else { SHAFT };
     let own = line.label.as_ref().map_or(bare, |label| label_width(&label.text) + 2.0 * ARROW);
     let (from, to) = (left.columns.1, right.columns.0);
-    (from < to).then_some(Distance { from, to, least: left.reach.1 + own + right.reach.0 })
+    (from < to).then_some(Distance { from, to, min: left.reach.1 + own + right.reach.0 })
 }
 
-/// The columns between which the longest part of a line lies that nothing joins; none stands for the line's own end.
+/// The longest part of a line without a joint, as two columns. `None` is the line's own end.
 fn free_part(sketch: &Sketch, line: &Line) -> (Option<usize>, Option<usize>) {
     let joins = sketch.lines.iter().filter(|other| other.is_vertical && !line.is_vertical);
     let mut joins: Vec<usize> = joins
@@ -216,25 +216,25 @@ fn free_part(sketch: &Sketch, line: &Line) -> (Option<usize>, Option<usize>) {
     part
 }
 
-/// The room for the label of a line that others join.
-fn label_room(sketch: &Sketch, line: &Line, items: &[Item]) -> Option<Distance> {
+/// The minimum length of a horizontal line for its label, if other lines join it.
+fn label_distance(sketch: &Sketch, line: &Line, items: &[Item]) -> Option<Distance> {
     let label = line.label.as_ref().filter(|_| !line.is_vertical)?;
-    let least = label_width(&label.text) + 2.0 * SHAFT;
+    let min = label_width(&label.text) + 2.0 * SHAFT;
     let end = |which: usize| match line.ends[which] {
         End::Box(index) => (items[index].columns, items[index].reach),
         End::Joint(_, column) => ((column, column), (0.0, 0.0)),
     };
     let (left, right) = (end(0), end(1));
     match free_part(sketch, line) {
-        (None, Some(to)) => Some(Distance { from: left.0.1, to, least: left.1.1 + least }),
-        (Some(from), None) => Some(Distance { from, to: right.0.0, least: least + right.1.0 }),
-        (Some(from), Some(to)) => Some(Distance { from, to, least }),
+        (None, Some(to)) => Some(Distance { from: left.0.1, to, min: left.1.1 + min }),
+        (Some(from), None) => Some(Distance { from, to: right.0.0, min: min + right.1.0 }),
+        (Some(from), Some(to)) => Some(Distance { from, to, min }),
         (None, None) => None,
     }
 }
 
-/// How far the label of a line that goes down reaches to its left and right.
-fn beside(line: &Line) -> (f64, f64) {
+/// How far the label of a vertical line extends to its left and right.
+fn label_extent(line: &Line) -> (f64, f64) {
     match &line.label {
         None => (0.0, 0.0),
         Some(label) if line.is_secure => {
@@ -246,7 +246,7 @@ fn beside(line: &Line) -> (f64, f64) {
     }
 }
 
-/// A box between two others moves to the middle, if nothing else holds it.
+/// Moves a box between two others to the middle, if it has no vertical line.
 fn centre(sketch: &Sketch, index: usize, columns: &[f64], boxes: &mut [Rect]) {
     let own = End::Box(index);
     if sketch.lines.iter().any(|line| line.is_vertical && line.ends.contains(&own)) {
@@ -268,8 +268,8 @@ fn centre(sketch: &Sketch, index: usize, columns: &[f64], boxes: &mut [Rect]) {
     }
 }
 
-/// How far things in the same columns must be from one another.
-fn down(sketch: &Sketch, boxes: &[Rect]) -> Option<Vec<Distance>> {
+/// The minimum distances between boxes above one another, and the lengths of vertical lines.
+fn row_distances(sketch: &Sketch, boxes: &[Rect]) -> Option<Vec<Distance>> {
     let mut distances = Vec::new();
     let half = |index: usize| height(&sketch.boxes[index]) / 2.0;
     for line in sketch.lines.iter().filter(|line| line.is_vertical) {
@@ -286,38 +286,38 @@ fn down(sketch: &Sketch, boxes: &[Rect]) -> Option<Vec<Distance>> {
             _ if line.heads.contains(&true) => ARROW - 4.0,
             _ => SHAFT,
         };
-        distances.push(Distance { from, to, least: above + length + below });
+        distances.push(Distance { from, to, min: above + length + below });
     }
     for (one, upper) in sketch.boxes.iter().enumerate() {
         for (other, lower) in sketch.boxes.iter().enumerate() {
             if upper.row < lower.row && boxes[one].overlaps_across(&boxes[other]) {
                 let blank = sketch.blank.iter().filter(|row| (upper.row..lower.row).contains(row)).count();
                 let gap = BETWEEN + if blank > 0 { BLANK_ROW } else { 0.0 };
-                let least = half(one) + gap + half(other);
-                distances.push(Distance { from: upper.row, to: lower.row, least });
+                let min = half(one) + gap + half(other);
+                distances.push(Distance { from: upper.row, to: lower.row, min });
             }
         }
     }
     Some(distances)
 }
 
-/// The least places that keep all distances.
-fn places(count: usize, distances: &[Distance], least: impl Fn(usize) -> f64) -> Option<Vec<f64>> {
-    let mut places: Vec<f64> = Vec::with_capacity(count + 1);
-    // One more, for what ends after the last.
+/// The smallest positions that keep all distances.
+fn positions(count: usize, distances: &[Distance], min: impl Fn(usize) -> f64) -> Option<Vec<f64>> {
+    let mut positions: Vec<f64> = Vec::with_capacity(count + 1);
+    // One more: the end of an item in the last column.
     for place in 0..=count {
-        let after = place.checked_sub(1).map_or(0.0, |before| places[before] + least(before));
+        let after = place.checked_sub(1).map_or(0.0, |before| positions[before] + min(before));
         let kept = distances
             .iter()
             .filter(|one| one.to == place)
-            .map(|one| places.get(one.from).map(|from| from + one.least));
+            .map(|one| positions.get(one.from).map(|from| from + one.min));
         let mut furthest = after;
         for at in kept {
             furthest = furthest.max(at?);
         }
-        places.push(furthest);
+        positions.push(furthest);
     }
-    Some(places)
+    Some(positions)
 }
 
 impl Layout {
@@ -325,7 +325,7 @@ impl Layout {
         let mut points: Vec<(f64, f64)> =
             self.boxes.iter().flat_map(|one| [(one.left, one.top), (one.right, one.bottom)]).collect();
         for line in &sketch.lines {
-            let reach = beside(line);
+            let reach = label_extent(line);
             points.extend(self.ends(line).iter().flat_map(|(x, y)| [(x - reach.0, *y), (x + reach.1, *y)]));
         }
         let least =
@@ -342,8 +342,8 @@ impl Layout {
         self.height = most.1 + y + MARGIN;
     }
 
-    /// Lines go forward and meet the boxes that they end at.
-    fn is_sound(&self, sketch: &Sketch) -> bool {
+    /// Whether every line has a positive length and touches the boxes at its ends.
+    fn is_valid(&self, sketch: &Sketch) -> bool {
         sketch.lines.iter().all(|line| {
             let [start, end] = self.ends(line);
             let is_forward = if line.is_vertical { start.1 < end.1 } else { start.0 < end.0 };

@@ -1,8 +1,8 @@
-//! What texts and boxes take.
+//! The size of texts and boxes, in SVG units.
 
 use super::sketch::Named;
 
-/// Between a box's edge and its text, on both sides together.
+/// Left and right padding of a box together.
 const PADDING: f64 = 26.0;
 const TITLE_HEIGHT: f64 = 18.0;
 const LINE_HEIGHT: f64 = 16.0;
@@ -14,7 +14,7 @@ pub(super) fn height(one: &Named) -> f64 {
     BOX_PADDING + TITLE_HEIGHT + more * LINE_HEIGHT
 }
 
-/// Where the text of each line of a box stands, from the box's top.
+/// The baseline of each line of a box, from the top of the box.
 pub(super) fn baselines(one: &Named) -> impl Iterator<Item = f64> {
     #[allow(clippy::cast_precision_loss, reason = "a few lines")]
     (0..one.lines.len()).map(|line| BOX_PADDING / 2.0 + 13.5 + line as f64 * LINE_HEIGHT)
@@ -25,13 +25,13 @@ pub(super) fn width(one: &Named) -> f64 {
     widths.fold(0.0, f64::max) + PADDING
 }
 
-/// Whether a word is a port, or a few.
+/// Whether a word is a port, or several.
 pub(super) fn is_port(word: &str) -> bool {
     let word = word.trim_start_matches('(');
     word.strip_prefix(':').is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
 }
 
-/// About what a text takes; rather too much, since fonts differ.
+/// An estimate of a text's width, rather too large since fonts differ.
 fn text_width(text: &str, is_title: bool) -> f64 {
     let each = |word: &str| {
         if is_port(word) {
@@ -50,7 +50,7 @@ fn text_width(text: &str, is_title: bool) -> f64 {
     words.iter().sum::<f64>() + spaces
 }
 
-/// What a line's label takes, with the room around it.
+/// The width of a line's label with its padding.
 pub(super) fn label_width(text: &str) -> f64 {
     text_width(text, false) + 18.0
 }

@@ -1,9 +1,10 @@
-//! A drawing of characters, as labs have it, as a picture: boxes for what is named, lines for what connects it.
+//! Turns an ASCII drawing of a lab into SVG: a box for each name, a line for each connection.
 //!
-//! `->` and `|` with `^` or `v` are arrows, `+` is a corner, `====` is a connection under mutual TLS. Text under a name or
-//! right behind it belongs to it; text beside or within a line says what the line is.
+//! `->`, and `|` with `^` or `v`, are arrows. `+` is a corner. `====` is a connection with mutual TLS. Text below a name, or
+//! right after it, belongs to the same box. Text next to a line, or inside one, is the label of the line.
 //!
-//! Whatever is not understood whole is no drawing: then its characters are shown as they are.
+//! The steps: [`scan`] finds texts and lines, [`join`] makes boxes and labels of the texts, [`layout`] gives each a position,
+//! and [`paint`] writes SVG. Text that is not a complete drawing stays text.
 
 mod join;
 mod layout;
@@ -14,7 +15,7 @@ mod sketch;
 #[cfg(test)]
 mod tests;
 
-/// The drawing as SVG with a description; `None` if it is not one. Colours come from the page's style.
+/// The drawing as SVG with a description, or `None` if the text is not a drawing. Colours come from the page's style.
 pub(super) fn svg(text: &str, title: &str) -> Option<String> {
     let sketch = scan::scan(text)?;
     let layout = layout::lay_out(&sketch)?;

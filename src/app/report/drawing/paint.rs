@@ -1,4 +1,4 @@
-//! The picture as SVG, and what it shows in words.
+//! Writes a drawing as SVG, with a description in words.
 
 use std::fmt::Write as _;
 
@@ -7,19 +7,19 @@ use super::measure::{baselines, is_port, label_width};
 use super::sketch::{End, Line, Named, Sketch};
 use crate::core::page::escape;
 
-/// Corners are this round.
+/// The radius of corners.
 const RADIUS: f64 = 9.0;
 
-/// An arrow's head: its length, and half its width.
+/// An arrowhead: its length, and half its width.
 const HEAD: (f64, f64) = (8.0, 4.0);
 const SECURE_HEAD: (f64, f64) = (11.0, 6.5);
 
 pub(super) fn paint(sketch: &Sketch, layout: &Layout, title: &str) -> String {
     let Layout { width, height, .. } = layout;
-    let (title, told) = (escape(title), escape(&in_words(sketch)));
+    let (title, description) = (escape(title), escape(&description(sketch)));
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{title}: {told}\">\n\
-         <title>{title}</title>\n<desc>{told}</desc>\n"
+        "<svg viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\" aria-label=\"{title}: {description}\">\n\
+         <title>{title}</title>\n<desc>{description}</desc>\n"
     );
     let mut strokes = Strokes::default();
     for line in &sketch.lines {
@@ -32,7 +32,7 @@ pub(super) fn paint(sketch: &Sketch, layout: &Layout, title: &str) -> String {
     for ((index, one), place) in sketch.boxes.iter().enumerate().zip(&layout.boxes) {
         draw_box(one, *place, is_remark(sketch, index), &mut svg);
     }
-    // Above all lines.
+    // Labels cover all lines.
     for line in &sketch.lines {
         draw_label(sketch, layout, line, &mut svg);
     }
@@ -40,7 +40,7 @@ pub(super) fn paint(sketch: &Sketch, layout: &Layout, title: &str) -> String {
     svg
 }
 
-/// Lines in the order in which they cover one another: where double lines meet, their insides run into one another.
+/// SVG of lines by layer, from bottom to top: where double lines meet, their inner parts join.
 #[derive(Default)]
 struct Strokes {
     shafts: String,
@@ -62,7 +62,7 @@ fn draw_line(sketch: &Sketch, layout: &Layout, line: &Line, strokes: &mut Stroke
     let [start, end] = layout.ends(line);
     let (x, y) = if line.is_vertical { (0.0, 1.0) } else { (1.0, 0.0) };
     let head = if line.is_secure { SECURE_HEAD } else { HEAD };
-    // Shafts end within their heads, and before the curve of a corner.
+    // A shaft ends inside its arrowhead, and before the curve of a corner.
     let short = |which: usize| match line.ends[which] {
         _ if line.heads[which] => head.0 - 1.0,
         End::Joint(row, column) if is_bend(sketch, row, column) => RADIUS,
@@ -96,7 +96,7 @@ fn draw_line(sketch: &Sketch, layout: &Layout, line: &Line, strokes: &mut Stroke
     }
 }
 
-/// The corners of all lines, each once.
+/// The corners of all lines, without duplicates.
 fn corners(sketch: &Sketch) -> Vec<(usize, usize)> {
     let ends = sketch.lines.iter().flat_map(|line| line.ends);
     let mut corners: Vec<(usize, usize)> = ends
@@ -110,13 +110,13 @@ fn corners(sketch: &Sketch) -> Vec<(usize, usize)> {
     corners
 }
 
-/// The ways from a corner: to the left, right, up and down.
-fn ways(sketch: &Sketch, row: usize, column: usize) -> [bool; 4] {
+/// Whether lines leave a corner to the left, right, up and down.
+fn directions(sketch: &Sketch, row: usize, column: usize) -> [bool; 4] {
     let corner = End::Joint(row, column);
     let is_there = |is_vertical: bool, which: usize| {
         sketch.lines.iter().any(|line| line.is_vertical == is_vertical && line.ends[which] == corner)
     };
-    // A line that goes past leads both ways.
+    // A line that passes the corner leaves it in both directions.
     let passes = |is_vertical: bool| {
         sketch.lines.iter().any(|line| {
             line.is_vertical == is_vertical && line.touches(row, column) && !line.ends.contains(&corner)
@@ -131,9 +131,9 @@ fn ways(sketch: &Sketch, row: usize, column: usize) -> [bool; 4] {
     ]
 }
 
-/// Whether a corner has two ways, at right angles.
+/// Whether exactly two lines leave the corner, at a right angle.
 fn is_bend(sketch: &Sketch, row: usize, column: usize) -> bool {
-    let [left, right, up, down] = ways(sketch, row, column);
+    let [left, right, up, down] = directions(sketch, row, column);
     left != right && up != down
 }
 
@@ -149,14 +149,14 @@ fn draw_corner(sketch: &Sketch, layout: &Layout, (row, column): (usize, usize), 
         return;
     };
     let (x, y) = place;
-    let [left, _, up, _] = ways(sketch, row, column);
+    let [left, _, up, _] = directions(sketch, row, column);
     let (beside, over) = (if left { -RADIUS } else { RADIUS }, if up { -RADIUS } else { RADIUS });
     let mut meeting = sketch.lines.iter().filter(|line| line.ends.contains(&corner));
     let path = format!("M{:.1} {y:.1}Q{x:.1} {y:.1} {x:.1} {:.1}", x + beside, y + over);
     strokes.add(meeting.all(|line| line.is_secure), &path);
 }
 
-/// Whether a text is no name of anything, but says something.
+/// Whether a text is a remark: not connected, with more than three words in a line.
 fn is_remark(sketch: &Sketch, index: usize) -> bool {
     let words = |text: &String| text.split(' ').filter(|word| !is_port(word)).count();
     !is_connected(sketch, index) && sketch.boxes[index].lines.iter().any(|line| words(line) > 3)
@@ -202,7 +202,7 @@ fn with_ports(text: &str) -> String {
 
 fn draw_label(sketch: &Sketch, layout: &Layout, line: &Line, svg: &mut String) {
     let Some(label) = &line.label else { return };
-    let (x, y) = layout.label_place(sketch, line);
+    let (x, y) = layout.label_position(sketch, line);
     let text = escape(&label.text);
     if line.is_secure {
         let width = label_width(&label.text);
@@ -229,8 +229,8 @@ fn draw_label(sketch: &Sketch, layout: &Layout, line: &Line, svg: &mut String) {
     );
 }
 
-/// What is connected with what, as sentences.
-fn in_words(sketch: &Sketch) -> String {
+/// The connections as sentences.
+fn description(sketch: &Sketch) -> String {
     let mut sentences = Vec::new();
     for group in connected(sketch) {
         let mut from: Vec<&str> = Vec::new();
@@ -260,7 +260,7 @@ fn in_words(sketch: &Sketch) -> String {
     sentences.join("; ")
 }
 
-/// Lines that meet at corners, together.
+/// Groups of lines that meet.
 fn connected(sketch: &Sketch) -> Vec<Vec<&Line>> {
     let meets = |one: &Line, other: &Line| {
         let touches = |line: &Line, end: &End| match end {
@@ -271,16 +271,17 @@ fn connected(sketch: &Sketch) -> Vec<Vec<&Line>> {
     };
     let mut groups: Vec<Vec<&Line>> = Vec::new();
     for line in &sketch.lines {
-        let (mut joined, apart): (Vec<_>, Vec<_>) =
+        let (mut joined, others): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group| group.iter().any(|other| meets(line, other)));
         joined.push(vec![line]);
-        groups = apart;
+        groups = others;
         groups.push(joined.concat());
     }
     groups
 }
 
-/// Formatting into a string cannot fail.
+/// Appends an element.
 fn put(svg: &mut String, element: &str) {
+    // Formatting into a string cannot fail.
     let _ = writeln!(svg, "{element}");
 }

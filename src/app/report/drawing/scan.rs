@@ -1,13 +1,13 @@
-//! From characters to boxes and lines, still in rows and columns.
+//! Finds the boxes and lines of an ASCII drawing.
 
-use super::join::{boxes, keep_secure, with_labels};
+use super::join::{boxes, spread_secure, with_labels};
 use super::sketch::{End, Line, Run, Sketch, Touched};
 
-/// No drawing of a lab is larger, in rows and in columns.
-const MOST_ROWS: usize = 60;
-const MOST_COLUMNS: usize = 160;
+/// The limits of a drawing.
+const MAX_ROWS: usize = 60;
+const MAX_COLUMNS: usize = 160;
 
-/// The characters, and which of them are lines.
+/// The characters of a drawing. Those of texts are replaced by `t`: the others are lines.
 struct Grid {
     cells: Vec<Vec<char>>,
     runs: Vec<Run>,
@@ -16,12 +16,12 @@ struct Grid {
 pub(super) fn scan(text: &str) -> Option<Sketch> {
     let grid = Grid::read(text)?;
     let mut runs = grid.runs.clone();
-    // As long as boxes are not known, the number of an end is that of its run.
-    let mut lines = grid.down(&mut runs)?;
-    lines.extend(grid.across(&mut runs)?);
+    // `End::Box` has the index of a run until the boxes are known.
+    let mut lines = grid.vertical_lines(&mut runs)?;
+    lines.extend(grid.horizontal_lines(&mut runs)?);
     let mut is_label = vec![false; runs.len()];
     let mut lines = with_labels(lines, &runs, &mut is_label);
-    keep_secure(&mut lines);
+    spread_secure(&mut lines);
     let (boxes, box_of) = boxes(&runs, &is_label);
     let settle = |end: End| match end {
         End::Box(run) => Some(End::Box((*box_of.get(run)?)?)),
@@ -44,8 +44,8 @@ impl Grid {
         let trimmed = text.trim_matches('\n').lines();
         let cells: Vec<Vec<char>> = trimmed.map(|line| line.trim_end().chars().collect()).collect();
         let is_plain = |letter: &char| letter.is_ascii_graphic() || *letter == ' ';
-        if cells.len() > MOST_ROWS
-            || cells.iter().any(|row| row.len() > MOST_COLUMNS || !row.iter().all(is_plain))
+        if cells.len() > MAX_ROWS
+            || cells.iter().any(|row| row.len() > MAX_COLUMNS || !row.iter().all(is_plain))
         {
             return None;
         }
@@ -68,7 +68,6 @@ impl Grid {
                 }
             }
         }
-        // What is left are lines.
         for run in &grid.runs {
             grid.cells[run.row][run.from..run.to].fill('t');
         }
@@ -83,7 +82,7 @@ impl Grid {
         row.checked_sub(1).map_or(' ', |row| self.at(row, column))
     }
 
-    /// Whether a word is part of a line and not of a text.
+    /// Whether a word is part of a line.
     fn is_line(&self, row: usize, column: usize, word: &str) -> bool {
         match word {
             "|" | "^" => true,
@@ -106,15 +105,15 @@ impl Grid {
         }
     }
 
-    /// The text at a place, or just beside it.
+    /// The text at this position, or right next to it.
     fn run_at(&self, row: usize, column: usize) -> Option<usize> {
         let distance = |run: &Run| run.from.saturating_sub(column).max((column + 1).saturating_sub(run.to));
         let near = self.runs.iter().enumerate().filter(|(_, run)| run.row == row && distance(run) <= 1);
         near.min_by_key(|(_, run)| distance(run)).map(|(index, _)| index)
     }
 
-    /// The lines that go down.
-    fn down(&self, runs: &mut [Run]) -> Option<Vec<Line>> {
+    /// The vertical lines.
+    fn vertical_lines(&self, runs: &mut [Run]) -> Option<Vec<Line>> {
         let mut lines = Vec::new();
         let columns = self.cells.iter().map(Vec::len).max().unwrap_or(0);
         for column in 0..columns {
@@ -163,13 +162,13 @@ impl Grid {
 
     fn end(&self, row: usize, column: usize) -> Option<End> {
         match self.at(row, column) {
-            // Also somewhere on a line that goes across.
+            // A corner, or a position on a horizontal line.
             '+' | '-' | '=' => Some(End::Joint(row, column)),
             _ => self.run_at(row, column).map(End::Box),
         }
     }
 
-    /// A corner right below or above what it connects.
+    /// The vertical line of a corner that is directly above or below what it connects.
     fn without_shaft(&self, row: usize, column: usize) -> Option<Line> {
         if self.at(row, column) != '+' {
             return None;
@@ -195,8 +194,8 @@ impl Grid {
         })
     }
 
-    /// The lines that go across.
-    fn across(&self, runs: &mut [Run]) -> Option<Vec<Line>> {
+    /// The horizontal lines.
+    fn horizontal_lines(&self, runs: &mut [Run]) -> Option<Vec<Line>> {
         let mut lines = Vec::new();
         let is_shaft = |cell: char| matches!(cell, '-' | '=' | '<' | '>');
         let is_joint = |cell: char| matches!(cell, '+' | '|');
@@ -246,7 +245,7 @@ impl Grid {
     }
 }
 
-/// The words of a row: the first column of each, and the one after its last.
+/// The words of a row: first column, and the column after the last one.
 fn words(cells: &[char]) -> Vec<(usize, usize)> {
     let mut words = Vec::new();
     let mut from = None;

@@ -1,24 +1,24 @@
-//! What is found in a drawing: boxes, lines and texts.
+//! The parts of a drawing: boxes, lines and texts, by row and column.
 
-/// What a drawing is made of.
+/// All parts of a drawing.
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
     pub(super) boxes: Vec<Named>,
     pub(super) lines: Vec<Line>,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// Rows without anything.
+    /// The empty rows.
     pub(super) blank: Vec<usize>,
 }
 
-/// Something that has a name: one line of text or more.
+/// A box: one or more lines of text. The first one is its name.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
-    /// Of its first line.
+    /// The row of the first line.
     pub(super) row: usize,
-    /// Of its last line.
+    /// The row of the last line.
     pub(super) last_row: usize,
-    /// Of its first line: the first column, and the one after the last.
+    /// The columns of the first line: its first one, and the one after its last.
     pub(super) span: (usize, usize),
     pub(super) lines: Vec<String>,
 }
@@ -26,38 +26,39 @@ pub(super) struct Named {
 /// Where a line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// At a box, by its place in [`Sketch::boxes`].
+    /// At a box, by its index in [`Sketch::boxes`].
     Box(usize),
     /// At a corner or on a line, by row and column.
     Joint(usize, usize),
 }
 
-/// A straight line, from left to right or from top to bottom.
+/// A straight line: horizontal from left to right, or vertical from top to bottom.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) is_vertical: bool,
-    /// The row of one that goes across, the column of one that goes down.
+    /// The row of a horizontal line, the column of a vertical one.
     pub(super) at: usize,
-    /// The first column or row, and the last one.
+    /// First and last column of a horizontal line, first and last row of a vertical one.
     pub(super) span: (usize, usize),
-    /// Left or top, right or bottom.
+    /// The left or top end, then the right or bottom end.
     pub(super) ends: [End; 2],
-    /// Whether there is an arrow's head at either end.
+    /// Whether each end has an arrowhead.
     pub(super) heads: [bool; 2],
+    /// Whether it is drawn with `=`: mutual TLS.
     pub(super) is_secure: bool,
     pub(super) label: Option<Label>,
 }
 
-/// What a line says of itself.
+/// The label of a line.
 #[derive(Debug, Clone)]
 pub(super) struct Label {
     pub(super) text: String,
-    /// Whether it stands left of a line that goes down.
+    /// Whether it is left of its vertical line.
     pub(super) is_left: bool,
 }
 
 impl Line {
-    /// Whether it ends at a corner, or passes it.
+    /// Whether the line ends at this position, or passes it.
     pub(super) fn touches(&self, row: usize, column: usize) -> bool {
         let (along, across) = if self.is_vertical { (row, column) } else { (column, row) };
         let passes = self.at == across && (self.span.0..=self.span.1).contains(&along);
@@ -65,18 +66,21 @@ impl Line {
     }
 }
 
-/// A run of words on one row.
+/// A text of one or more words in one row.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) row: usize,
+    /// The first column.
     pub(super) from: usize,
+    /// The column after the last one.
     pub(super) to: usize,
     pub(super) text: String,
     pub(super) touched: Touched,
 }
 
+/// The sides of a text at which a line ends.
 #[derive(Debug, Clone, Copy, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a side of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "one for each side")]
 pub(super) struct Touched {
     pub(super) left: bool,
     pub(super) right: bool,

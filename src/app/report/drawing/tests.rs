@@ -4,7 +4,7 @@ use super::scan::scan;
 use super::sketch::End;
 use super::svg;
 
-/// The drawing in a lab's summary, as it is in its file.
+/// The drawing in the summary of a `lab.toml`.
 fn drawing_of(lab: &str) -> String {
     let table: toml::Table = lab.parse().unwrap();
     let summary = table["summary"].as_str().unwrap();
@@ -19,19 +19,19 @@ fn calculator() -> String {
     drawing_of(include_str!("../../../../labs/2-calculator/lab.toml"))
 }
 
-/// Boxes and lines as sentences.
-fn understood(text: &str) -> String {
+/// Boxes and lines as text.
+fn described(text: &str) -> String {
     let sketch = scan(text).expect("it is a drawing");
     let end = |end: End| match end {
         End::Box(index) => sketch.boxes[index].lines.join(" / "),
         End::Joint(row, column) => format!("+{row},{column}"),
     };
-    let mut said: Vec<String> =
+    let mut parts: Vec<String> =
         sketch.boxes.iter().map(|one| format!("[{}]", one.lines.join(" / "))).collect();
     for line in &sketch.lines {
         let shaft = if line.is_secure { "==" } else { "--" };
         let label = line.label.as_ref().map_or(String::new(), |label| format!(" {} {shaft}", label.text));
-        said.push(format!(
+        parts.push(format!(
             "{} {} {}{shaft}{label}{} {}",
             if line.is_vertical { "down" } else { "across" },
             end(line.ends[0]),
@@ -40,17 +40,17 @@ fn understood(text: &str) -> String {
             end(line.ends[1])
         ));
     }
-    said.join("\n")
+    parts.join("\n")
 }
 
 #[test]
 fn the_drawing_of_lab_1() {
-    insta::assert_snapshot!(understood(&echo()));
+    insta::assert_snapshot!(described(&echo()));
 }
 
 #[test]
 fn the_drawing_of_lab_2() {
-    insta::assert_snapshot!(understood(&calculator()));
+    insta::assert_snapshot!(described(&calculator()));
 }
 
 #[test]
@@ -63,22 +63,22 @@ fn the_picture_of_lab_2() {
     insta::assert_snapshot!(svg(&calculator(), "Topology").unwrap());
 }
 
-/// Lines that join others, and texts that are no names.
+/// Lines that join others, and remarks.
 #[test]
 fn the_drawings_of_labs_3_to_5() {
     let three = drawing_of(include_str!("../../../../labs/3-native-sidecars/lab.toml"));
     let four = drawing_of(include_str!("../../../../labs/4-zero-trust/lab.toml"));
     let five = drawing_of(include_str!("../../../../labs/5-traffic/lab.toml"));
-    insta::assert_snapshot!("lab-3", understood(&three));
-    insta::assert_snapshot!("lab-4", understood(&four));
-    insta::assert_snapshot!("lab-5", understood(&five));
+    insta::assert_snapshot!("lab-3", described(&three));
+    insta::assert_snapshot!("lab-4", described(&four));
+    insta::assert_snapshot!("lab-5", described(&five));
     assert_eq!(svg(&three, "x").unwrap().matches("<rect class=\"box\"").count(), 12);
     assert_eq!(svg(&four, "x").unwrap().matches("<rect class=\"box\"").count(), 9);
     assert_eq!(svg(&five, "x").unwrap().matches("<rect class=\"pill\"").count(), 1);
 }
 
 #[test]
-fn what_is_no_drawing_stays_text() {
+fn other_text_is_not_a_drawing() {
     for text in [
         "",
         "\n\n",
@@ -107,17 +107,17 @@ fn small_drawings() {
         ("a --+\n    v\n    b", "[a]\n[b]\ndown +0,4 --> b\nacross a -- +0,4"),
     ];
     for (text, expected) in cases {
-        assert_eq!(understood(text), expected, "{text}");
+        assert_eq!(described(text), expected, "{text}");
         assert!(svg(text, "x").is_some(), "{text}");
     }
-    let three = understood("web -> api --+--> one\n             |\n             +--> two");
+    let three = described("web -> api --+--> one\n             |\n             +--> two");
     assert!(three.ends_with("across +2,13 --> two"), "{three}");
 }
 
 proptest! {
-    /// Whatever is drawn, text stays text, and numbers are numbers.
+    /// Any drawing: text is escaped, and numbers are finite.
     #[test]
-    fn nothing_escapes(text in "[-=+|<>^v a-c&\"'\n:1]{0,120}", title in ".{0,20}") {
+    fn svg_is_well_formed(text in "[-=+|<>^v a-c&\"'\n:1]{0,120}", title in ".{0,20}") {
         if let Some(svg) = svg(&text, &title) {
             prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{}", svg);
             for tag in svg.split('<').skip(1) {
