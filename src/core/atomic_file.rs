@@ -44,7 +44,8 @@ fn folder_of(path: &Utf8Path) -> &Utf8Path {
     path.parent().filter(|folder| !folder.as_str().is_empty()).unwrap_or(Utf8Path::new("."))
 }
 
-/// A large file that is written as `<path>.partial`, under a lock, and renamed when complete. Dropping it removes the\n/// partial file.
+/// A large file that is written as `<path>.partial`, under a lock, and renamed when complete. Dropping it removes the
+/// partial file.
 pub(crate) struct AtomicFile {
     path: Utf8PathBuf,
     partial: Utf8PathBuf,

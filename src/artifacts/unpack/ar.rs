@@ -1,18 +1,18 @@
-//! The outer layer of a Debian package: a plain `ar` archive. Own code, because the crate for it panics and allocates
-//! on what a header claims; the format is sixty bytes.
+//! Reads `ar` archives, the outer format of Debian packages. Written here because the `ar` crate panics on bad headers and
+//! allocates as much as a header claims; the header is 60 bytes.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 const MAGIC: &[u8; 8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
-/// A member: its name, without filling, and its length.
+/// The header of a member: name without padding, and length in bytes.
 pub(super) struct Header {
     pub(super) name: String,
     pub(super) size: u64,
 }
 
-/// Walks over members.
+/// Reads members one after the other.
 pub(super) struct Reader<F> {
     file: F,
     next: u64,
@@ -26,12 +26,12 @@ impl<F: Read + Seek> Reader<F> {
         let mut magic = [0; MAGIC.len()];
         file.read_exact(&mut magic)?;
         if &magic != MAGIC {
-            return Err(invalid("no Debian package (ar: another beginning)"));
+            return Err(invalid("not a Debian package (ar: wrong magic number)"));
         }
         Ok(Self { file, next: MAGIC.len() as u64, length })
     }
 
-    /// The next member; its bytes come from [`Self::content`].
+    /// The header of the next member. [`Self::content`] reads its bytes.
     pub(super) fn next(&mut self) -> io::Result<Option<Header>> {
         if self.next == self.length {
             return Ok(None);
@@ -40,7 +40,7 @@ impl<F: Read + Seek> Reader<F> {
         let mut header = [0; HEADER];
         self.file.read_exact(&mut header)?;
         if &header[58..] != b"`\n" {
-            return Err(invalid("ar: a header without its end mark"));
+            return Err(invalid("ar: a header without end mark"));
         }
         let field =
             |bytes: &[u8]| std::str::from_utf8(bytes).map(|text| text.trim_end_matches(' ').to_owned());
@@ -49,18 +49,18 @@ impl<F: Read + Seek> Reader<F> {
             .ok()
             .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
             .and_then(|digits| digits.parse::<u64>().ok())
-            .ok_or_else(|| invalid("ar: a size that is no number"))?;
+            .ok_or_else(|| invalid("ar: a size that is not a number"))?;
         let begin = self.next + HEADER as u64;
         let end = begin + size;
         if end > self.length {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("ar: {name} is cut")));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("ar: {name} is truncated")));
         }
-        // Members begin at even places; the filling of the last one may be left out.
+        // Members start at even offsets; the padding of the last one may be missing.
         self.next = (end + end % 2).min(self.length);
         Ok(Some(Header { name: name.strip_suffix('/').unwrap_or(&name).to_owned(), size }))
     }
 
-    /// The bytes of the member whose header was just given.
+    /// The bytes of the member whose header [`Self::next`] returned last.
     pub(super) fn content(&mut self, header: &Header) -> impl Read + '_ {
         self.file.by_ref().take(header.size)
     }

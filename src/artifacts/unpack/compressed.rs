@@ -1,4 +1,4 @@
-//! Decompressors for what lies inside of `tar.gz`, `tar.xz` and deb, each checking its own checksums.
+//! Decompressors for gzip, xz and zstd. Each verifies the checksums of its format.
 
 use std::io::{self, BufReader, Read};
 
@@ -6,33 +6,33 @@ use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
 
-/// How much compressed data is read at once.
+/// The size of reads, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// The biggest dictionary (xz) or window (zstd) that is taken; `xz -9` uses as much.
-const MOST_MEMORY: u32 = 64 << 20;
-/// What the xz decoder needs beside its dictionary, in KiB.
+/// The largest dictionary (xz) or window (zstd) in bytes, as much as `xz -9` uses.
+const MAX_WINDOW: u32 = 64 << 20;
+/// The memory of the xz decoder without its dictionary, in KiB.
 const XZ_OVERHEAD: u32 = 1024;
 
-/// gzip, one or several members; at their end it compares CRC and length.
+/// Decompresses gzip with one or more members, and verifies CRC and length of each.
 pub(super) fn gzip(file: impl Read) -> impl Read {
     MultiGzDecoder::new(BufReader::with_capacity(CHUNK, file))
 }
 
-/// xz, with a bound on the dictionary; at the end of each block and stream it compares checksums and lengths.
+/// Decompresses xz with a limit on the dictionary, and verifies checksums and lengths.
 pub(super) fn xz(file: impl Read) -> impl Read {
-    let memory = MOST_MEMORY / 1024 + XZ_OVERHEAD;
+    let memory = MAX_WINDOW / 1024 + XZ_OVERHEAD;
     XzReader::new_mem_limit(BufReader::with_capacity(CHUNK, file), true, memory)
 }
 
-/// zstd, one frame, with a bound on the window.
+/// Decompresses one zstd frame with a limit on the window, and verifies its checksum.
 pub(super) fn zstd(file: impl Read) -> io::Result<impl Read> {
     let source = BufReader::with_capacity(CHUNK, file);
-    let decoder = StreamingDecoder::new_with_max_window_size(source, u64::from(MOST_MEMORY))
+    let decoder = StreamingDecoder::new_with_max_window_size(source, u64::from(MAX_WINDOW))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(Zstd { decoder, checked: false })
 }
 
-/// ruzstd computes the frame's checksum and leaves it to its user to compare it.
+/// Verifies the frame's checksum, which ruzstd computes but does not compare.
 struct Zstd<R: Read> {
     decoder: StreamingDecoder<R, ruzstd::decoding::FrameDecoder>,
     checked: bool,

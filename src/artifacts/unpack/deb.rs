@@ -1,5 +1,5 @@
-//! Debian packages: `debian-binary`, `control.tar.*`, `data.tar.*`. Only the data is unpacked; the scripts in the
-//! control part are never looked at, let alone run.
+//! Reads Debian packages: `debian-binary`, `control.tar.*`, `data.tar.*`. Only the data is unpacked. The maintainer scripts
+//! in the control part are neither read nor run.
 
 use std::io::{Read, Seek};
 
@@ -9,7 +9,7 @@ use super::refusal::{refuse, unreadable};
 use super::{compressed, tar};
 use crate::core::failure::Result;
 
-/// Reads the package's data.
+/// Gives every member of the package's data to `destination`.
 pub(super) fn read(file: impl Read + Seek, destination: &mut Destination<'_>) -> Result<()> {
     let archive = destination.archive();
     let broken = |error| unreadable(archive, None, &error);
@@ -20,14 +20,14 @@ pub(super) fn read(file: impl Read + Seek, destination: &mut Destination<'_>) ->
         Some(header) if header.name == "debian-binary" && header.size >= 2 => {
             members.content(&header).read_exact(&mut version).map_err(broken)?;
         }
-        _ => return Err(refuse(archive, "no Debian package (the first member is not debian-binary)")),
+        _ => return Err(refuse(archive, "not a Debian package (the first member is not debian-binary)")),
     }
     if &version != b"2." {
         return Err(refuse(archive, "a Debian package of a format other than 2"));
     }
     let mut data_seen = false;
     while let Some(header) = members.next().map_err(broken)? {
-        // More than one would mean that this program and dpkg may see different things.
+        // With a second data member, meshlab and dpkg could unpack different files.
         if data_seen {
             return Err(destination.refuse(header.name.as_bytes(), "a member after the package's data"));
         }
@@ -36,7 +36,7 @@ pub(super) fn read(file: impl Read + Seek, destination: &mut Destination<'_>) ->
             data(&mut members, &header, destination)?;
         }
     }
-    if data_seen { Ok(()) } else { Err(refuse(archive, "it ends too early (no data.tar)")) }
+    if data_seen { Ok(()) } else { Err(refuse(archive, "the file ends too early (no data.tar)")) }
 }
 
 fn data(

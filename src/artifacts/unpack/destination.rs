@@ -1,6 +1,7 @@
-//! Where members go: checks each, takes what the rules name, writes and hashes in one pass, within the lock's limit.
+//! The target of unpacking: checks every member, and writes and hashes those that the rules select.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,54 +10,58 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-use super::NamedArchive;
-use super::UnpackedFile;
-use super::links::stays_below;
+use super::{NamedArchive, UnpackedFile};
+use super::links::check_inside;
 use super::name;
-use super::placing::Placing;
 use super::refusal::{lock_mismatch, refuse, refuse_member, unreadable};
+use super::rules::Rules;
 use super::tree::{Node, Tree};
 use crate::artifacts::lockfile::Unpack;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, DigestAlgorithm, Hasher, RelativePath};
 
-/// The most members an archive may have; the largest that is locked has some 15,000.
-pub(super) const MOST_ENTRIES: u64 = 200_000;
-/// The most symbolic links, as each has to be followed.
-const MOST_LINKS: usize = 20_000;
-/// How much is decompressed, hashed and written at once.
+/// The most members of an archive. The largest archive in `deps.lock` has about 15,000.
+pub(super) const MAX_MEMBERS: u64 = 200_000;
+/// The most symbolic links. Each is resolved, so this bounds time.
+const MAX_LINKS: usize = 20_000;
+/// The size of reads and writes, in bytes.
 const CHUNK: usize = 128 * 1024;
-const RUNNABLE: u32 = 0o755;
-const PLAIN: u32 = 0o644;
+const EXECUTABLE_MODE: u32 = 0o755;
+const PLAIN_MODE: u32 = 0o644;
 
-/// The folder an archive is unpacked into.
+/// The folder that an archive is unpacked into, and the state of unpacking.
 pub(super) struct Destination<'a> {
     archive: NamedArchive<'a>,
     into: &'a Utf8Path,
     limit: ByteSize,
+    /// How many more bytes may be unpacked.
     left: u64,
-    entries: u64,
-    placing: Placing<'a>,
-    /// The lock's `executable`, and whether each found something.
+    member_count: u64,
+    rules: Rules<'a>,
+    /// The paths of `executable` in the lock, and whether each has matched a file.
     executable: Vec<(&'a RelativePath, bool)>,
-    /// The archive's own tree: every member, taken or not.
+    /// The archive's tree: every member, selected or not.
     members: Tree,
-    /// The tool's tree.
+    /// The tree in the target folder.
     placed: Tree,
     files: Vec<UnpackedFile>,
     hard_links: Vec<HardLink>,
-    links: Vec<Link>,
+    links: Vec<SymbolicLink>,
     chunk: Vec<u8>,
 }
 
+/// A hard link that a rule selects.
 struct HardLink {
+    /// The path in the target folder.
     place: RelativePath,
+    /// The path of the linked file in the target folder.
     original: RelativePath,
     member: RelativePath,
 }
 
-struct Link {
+struct SymbolicLink {
     member: RelativePath,
+    /// The path in the target folder, if a rule selects it.
     place: Option<RelativePath>,
     target: Box<str>,
 }
@@ -68,8 +73,8 @@ impl<'a> Destination<'a> {
             into,
             limit: unpack.limit,
             left: unpack.limit.0,
-            entries: 0,
-            placing: Placing::new(&unpack.rules),
+            member_count: 0,
+            rules: Rules::new(&unpack.rules),
             executable: unpack.executable.iter().map(|path| (path, false)).collect(),
             members: Tree::default(),
             placed: Tree::default(),
@@ -85,88 +90,88 @@ impl<'a> Destination<'a> {
         self.archive
     }
 
-    /// A refusal that names the archive and the member.
-    pub(super) fn refuse(&self, member: &[u8], seen: impl Into<String>) -> Failure {
+    /// The failure for an unsafe member.
+    pub(super) fn refuse(&self, member: &[u8], seen: impl fmt::Display) -> Failure {
         refuse_member(self.archive, member, seen)
     }
 
-    /// Checks a folder and makes it, if a rule takes it.
+    /// Checks a folder, and creates it if a rule selects it.
     pub(super) fn folder(&mut self, member: &[u8]) -> Result<()> {
         let Some(path) = self.count_and_parse(member)? else { return Ok(()) };
         self.members.add_folder(&path).map_err(|seen| self.refuse(member, seen))?;
-        let place = self.placing.folder(&path).map_err(|seen| self.refuse(member, seen))?;
+        let place = self.rules.folder(&path).map_err(|seen| self.refuse(member, seen))?;
         if let Some(place) = place {
             let new = self.placed.add_folder(&place).map_err(|seen| self.refuse(member, seen))?;
-            self.make_folders(&new)?;
+            self.create_folders(&new)?;
         }
         Ok(())
     }
 
-    /// Checks a file's name. Gives its place if a rule takes it; its bytes then belong into [`Self::write`], else, where
-    /// they have to be read to get past them, into [`Self::pass_over`].
+    /// Checks a file's name. Returns its path in the target folder if a rule selects it, for [`Self::write`]. Where the
+    /// content has to be read to get past it, [`Self::skip`] reads it.
     pub(super) fn file(&mut self, member: &[u8]) -> Result<Option<RelativePath>> {
         let path = self.leaf_path(member)?;
         self.add_leaf(member, &path, &Node::File)
     }
 
-    /// Checks a symbolic link, as far as that is possible before all members are known.
+    /// Checks a symbolic link. Whether it stays inside is checked when all members are known.
     pub(super) fn link(&mut self, member: &[u8], target: &[u8]) -> Result<()> {
         let path = self.leaf_path(member)?;
         let target: Box<str> = name::parse_target(target).map_err(|seen| self.refuse(member, seen))?.into();
-        if self.links.len() >= MOST_LINKS {
-            return Err(self.refuse(member, format!("more than {MOST_LINKS} symbolic links")));
+        if self.links.len() >= MAX_LINKS {
+            return Err(self.refuse(member, format!("more than {MAX_LINKS} symbolic links")));
         }
         let place = self.add_leaf(member, &path, &Node::Link(target.clone()))?;
         if target.starts_with('/') {
-            // Packages for a root file system have them (libc6's loader); one that nobody takes leads nowhere.
+            // Packages for a root file system have them (libc6's loader). Accepted if no rule selects it.
             return match place {
                 Some(_) => Err(self.refuse(member, format!("a link to the absolute path {target}"))),
                 None => Ok(()),
             };
         }
-        self.links.push(Link { member: path, place, target });
+        self.links.push(SymbolicLink { member: path, place, target });
         Ok(())
     }
 
-    /// Checks a hard link: another name for a file that came before.
+    /// Checks a hard link. Its target must be an earlier file of the archive.
     pub(super) fn hard_link(&mut self, member: &[u8], target: &[u8]) -> Result<()> {
         let path = self.leaf_path(member)?;
-        let bad_target = |seen: String| self.refuse(member, format!("a hard link to {seen}"));
+        let bad_target = |seen: name::NameError| self.refuse(member, format!("a hard link to {seen}"));
         let original = name::parse(target).map_err(bad_target)?;
         let original = original.ok_or_else(|| self.refuse(member, "a hard link to a folder"))?;
         if self.members.node(original.as_path().as_str()) != Some(&Node::File) {
             return Err(
-                self.refuse(member, format!("a hard link to {original}, which is no file that came before"))
+                self.refuse(member, format!("a hard link to {original}, which is not an earlier file"))
             );
         }
         let Some(place) = self.add_leaf(member, &path, &Node::File)? else { return Ok(()) };
-        let Some(original) = self.placing.leaf(&original).map_err(|seen| self.refuse(member, seen))? else {
-            let seen = format!("{path} is taken, but is a hard link to {original}, which no rule takes");
+        let Some(original) = self.rules.leaf(&original).map_err(|seen| self.refuse(member, seen))? else {
+            let seen = format!("{path} is selected, but is a hard link to {original}, which no rule selects");
             return Err(lock_mismatch(self.archive, seen));
         };
         self.hard_links.push(HardLink { place, original, member: path });
         Ok(())
     }
 
-    /// Writes a file that [`Self::file`] gave a place, hashing its bytes as they pass.
+    /// Writes and hashes a file at the path that [`Self::file`] returned.
     pub(super) fn write(
         &mut self,
         member: &[u8],
         place: RelativePath,
-        run_right: bool,
+        is_executable: bool,
         size: u64,
         source: &mut dyn Read,
     ) -> Result<()> {
-        let executable = self.covered_by_executable(&place) || run_right;
+        let executable = self.match_executable(&place) || is_executable;
         let path = place.below(self.into);
-        let mode = if executable { RUNNABLE } else { PLAIN };
+        let mode = if executable { EXECUTABLE_MODE } else { PLAIN_MODE };
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)?;
-        // The process's umask may have taken rights away.
+        // The umask may have removed permissions.
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         let mut hasher = Hasher::new(DigestAlgorithm::Sha256);
         self.stream(member, size, source, |bytes| {
@@ -177,29 +182,29 @@ impl<'a> Destination<'a> {
         Ok(())
     }
 
-    /// Reads and counts the bytes of a member that is not taken.
-    pub(super) fn pass_over(&mut self, member: &[u8], size: u64, source: &mut dyn Read) -> Result<()> {
+    /// Reads and counts the content of a member that no rule selects.
+    pub(super) fn skip(&mut self, member: &[u8], size: u64, source: &mut dyn Read) -> Result<()> {
         self.stream(member, size, source, |_| Ok(()))
     }
 
-    /// The tree is complete: rules must have found something, links may now be followed and made.
+    /// Checks that every rule matched, then creates the links. Returns all files, sorted by path.
     pub(super) fn finish(mut self) -> Result<Vec<UnpackedFile>> {
-        if let Some(seen) = self.placing.idle_rule() {
+        if let Some(seen) = self.rules.unmatched_rule() {
             return Err(lock_mismatch(self.archive, seen));
         }
-        self.make_hard_links()?;
-        self.make_links()?;
+        self.create_hard_links()?;
+        self.create_links()?;
         if let Some((path, _)) = self.executable.iter().find(|(_, found)| !found) {
             return Err(lock_mismatch(
                 self.archive,
-                format!("executable names {path}, and nothing is there"),
+                format!("`executable` names {path}, which is no unpacked file"),
             ));
         }
         self.files.sort_unstable_by(|left, right| left.path.cmp(&right.path));
         Ok(self.files)
     }
 
-    /// Hands on a member's bytes; refuses more than the lock allows, and another length than the archive says.
+    /// Passes a member's content to `take`. Refuses more bytes than the lock allows, and a length other than `size`.
     fn stream(
         &mut self,
         member: &[u8],
@@ -217,7 +222,10 @@ impl<'a> Destination<'a> {
             };
             let Some(left) = self.left.checked_sub(length as u64) else {
                 let limit = self.limit;
-                let seen = format!("more than the {limit} ({} bytes) that deps.lock allows in all", limit.0);
+                let seen = format!(
+                    "more than the {limit} ({} bytes) that deps.lock allows for the archive",
+                    limit.0
+                );
                 return Err(self.refuse(member, seen));
             };
             self.left = left;
@@ -227,14 +235,14 @@ impl<'a> Destination<'a> {
         if done == size {
             Ok(())
         } else {
-            Err(self.refuse(member, format!("{done} bytes where the archive says {size}")))
+            Err(self.refuse(member, format!("{done} bytes, but its header says {size}")))
         }
     }
 
     fn count_and_parse(&mut self, member: &[u8]) -> Result<Option<RelativePath>> {
-        self.entries += 1;
-        if self.entries > MOST_ENTRIES {
-            return Err(refuse(self.archive, format!("more than {MOST_ENTRIES} members")));
+        self.member_count += 1;
+        if self.member_count > MAX_MEMBERS {
+            return Err(refuse(self.archive, format!("more than {MAX_MEMBERS} members")));
         }
         name::parse(member).map_err(|seen| self.refuse(member, seen))
     }
@@ -245,38 +253,39 @@ impl<'a> Destination<'a> {
 
     fn add_leaf(&mut self, member: &[u8], path: &RelativePath, node: &Node) -> Result<Option<RelativePath>> {
         self.members.add_leaf(path, node.clone()).map_err(|seen| self.refuse(member, seen))?;
-        let place = self.placing.leaf(path).map_err(|seen| self.refuse(member, seen))?;
+        let place = self.rules.leaf(path).map_err(|seen| self.refuse(member, seen))?;
         if let Some(place) = &place {
             let new = self
                 .placed
                 .add_leaf(place, node.clone())
                 .map_err(|seen| self.refuse(member, format!("{seen}, at {place} in the tree")))?;
-            self.make_folders(&new)?;
+            self.create_folders(&new)?;
         }
         Ok(place)
     }
 
-    fn make_folders(&self, folders: &[String]) -> Result<()> {
+    fn create_folders(&self, folders: &[String]) -> Result<()> {
         for folder in folders {
             let path = self.into.join(folder);
             fs::create_dir(&path)?;
-            fs::set_permissions(&path, std::fs::Permissions::from_mode(RUNNABLE))?;
+            fs::set_permissions(&path, std::fs::Permissions::from_mode(EXECUTABLE_MODE))?;
         }
         Ok(())
     }
 
-    fn covered_by_executable(&mut self, place: &RelativePath) -> bool {
-        let mut covered = false;
+    /// Whether `executable` of the lock names `place` or a folder above it.
+    fn match_executable(&mut self, place: &RelativePath) -> bool {
+        let mut is_match = false;
         for (path, found) in &mut self.executable {
             if place.as_path().starts_with(path.as_path()) {
                 *found = true;
-                covered = true;
+                is_match = true;
             }
         }
-        covered
+        is_match
     }
 
-    fn make_hard_links(&mut self) -> Result<()> {
+    fn create_hard_links(&mut self) -> Result<()> {
         let mut index: HashMap<RelativePath, usize> = HashMap::new();
         if !self.hard_links.is_empty() {
             index = self.files.iter().enumerate().map(|(at, file)| (file.path.clone(), at)).collect();
@@ -288,9 +297,9 @@ impl<'a> Destination<'a> {
             };
             let path = place.below(self.into);
             fs::hard_link(original.below(self.into), &path)?;
-            // Both names are one file: what makes one executable makes the other.
-            if self.covered_by_executable(&place) && !self.files[at].executable {
-                fs::set_permissions(&path, std::fs::Permissions::from_mode(RUNNABLE))?;
+            // Both names are one file with one mode.
+            if self.match_executable(&place) && !self.files[at].executable {
+                fs::set_permissions(&path, std::fs::Permissions::from_mode(EXECUTABLE_MODE))?;
                 self.files[at].executable = true;
             }
             index.insert(place.clone(), self.files.len());
@@ -299,22 +308,22 @@ impl<'a> Destination<'a> {
         Ok(())
     }
 
-    fn make_links(&mut self) -> Result<()> {
+    fn create_links(&mut self) -> Result<()> {
         let links = std::mem::take(&mut self.links);
-        // All are followed before the first is made.
-        for Link { member, place, target } in &links {
+        // All are resolved before the first is created.
+        for SymbolicLink { member, place, target } in &links {
             let member = member.as_path().as_str();
             let refuse = |seen: String| self.refuse(member.as_bytes(), seen);
-            stays_below(&self.members, member, target).map_err(refuse)?;
+            check_inside(&self.members, member, target).map_err(|seen| refuse(seen.to_string()))?;
             if let Some(place) = place {
-                stays_below(&self.placed, place.as_path().as_str(), target)
+                check_inside(&self.placed, place.as_path().as_str(), target)
                     .map_err(|seen| refuse(format!("{seen} (at {place} in the tree)")))?;
             }
         }
-        for Link { place, target, .. } in links {
+        for SymbolicLink { place, target, .. } in links {
             let Some(place) = place else { continue };
             fs_err::os::unix::fs::symlink(&*target, place.below(self.into))?;
-            self.covered_by_executable(&place);
+            self.match_executable(&place);
             self.files.push(UnpackedFile {
                 path: place,
                 size: 0,

@@ -1,49 +1,60 @@
-//! Where a symbolic link leads, found in memory, through other links too.
+//! Resolves symbolic links in memory, also through other links.
 
 use super::tree::{Node, Tree};
 
-/// As many links as Linux follows in one path.
-const MOST_HOPS: usize = 40;
-/// The most parts of paths that are looked at for one link: a bound on time.
-const MOST_PARTS: usize = 4096;
+/// The most links in one path, the limit of Linux.
+const MAX_LINKS: usize = 40;
+/// The most path components to resolve for one link. Bounds time.
+const MAX_STEPS: usize = 4096;
 
-/// Checks that a link at `place` with this target, which is relative, stays below the root of `tree`.
+/// Why a symbolic link is refused. Each variant has the link's target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error("a link to {0}, which takes more than {MAX_STEPS} steps to follow")]
+    TooManySteps(String),
+    #[error("a link to {0}, with .. after a part that does not exist")]
+    ParentOfMissing(String),
+    #[error("a link to {0}, which leaves the folder")]
+    Leaves(String),
+    #[error("a link to {0}, which leads in a circle")]
+    Circle(String),
+}
+
+/// Checks that a link at `place` with a relative target stays inside `tree`.
 ///
-/// A target that does not exist is fine (packages split libraries and their links), as long as no `..` follows the
-/// missing part: what that would mean depends on what may be put there later.
-pub(super) fn stays_below(tree: &Tree, place: &str, target: &str) -> Result<(), String> {
+/// The target may be missing, since packages split libraries and their links. But `..` after a missing part is refused:
+/// its meaning depends on what is created there later.
+pub(super) fn check_inside(tree: &Tree, place: &str, target: &str) -> Result<(), LinkError> {
     let mut here: Vec<&str> = place.split('/').collect();
     here.pop();
     let mut ahead: Vec<&str> = target.split('/').rev().collect();
-    let (mut hops, mut parts, mut missing) = (0, 0, false);
+    let (mut links, mut steps, mut missing) = (0, 0, false);
     while let Some(part) = ahead.pop() {
-        parts += 1;
-        if parts > MOST_PARTS {
-            return Err(format!("a link to {target}, which takes more than {MOST_PARTS} steps to follow"));
+        steps += 1;
+        if steps > MAX_STEPS {
+            return Err(LinkError::TooManySteps(target.to_owned()));
         }
         match part {
             "" | "." => {}
-            ".." if missing => {
-                return Err(format!("a link to {target}, with .. after a part that does not exist"));
-            }
+            ".." if missing => return Err(LinkError::ParentOfMissing(target.to_owned())),
             ".." => {
                 if here.pop().is_none() {
-                    return Err(format!("a link to {target}, which leaves the folder"));
+                    return Err(LinkError::Leaves(target.to_owned()));
                 }
             }
             name => {
                 here.push(name);
                 match (!missing).then(|| tree.node(&here.join("/"))).flatten() {
                     Some(Node::Folder) => {}
-                    // A file has nothing below it, so a longer path through it leads nowhere either.
+                    // A path through a file does not exist either.
                     Some(Node::File) | None => missing = true,
                     Some(Node::Link(next)) if next.starts_with('/') => {
-                        return Err(format!("a link to {target}, which leaves the folder"));
+                        return Err(LinkError::Leaves(target.to_owned()));
                     }
                     Some(Node::Link(next)) => {
-                        hops += 1;
-                        if hops > MOST_HOPS {
-                            return Err(format!("a link to {target}, which leads in a circle"));
+                        links += 1;
+                        if links > MAX_LINKS {
+                            return Err(LinkError::Circle(target.to_owned()));
                         }
                         here.pop();
                         ahead.extend(next.split('/').rev());
@@ -71,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn links_inside_are_fine() {
+    fn links_inside_the_tree_are_accepted() {
         let cases = [
             ("lib/a", "b"),
             ("lib/a", "../bin/x"),
@@ -83,28 +94,28 @@ mod tests {
         ];
         for (place, target) in cases {
             let tree = tree(&[(place, target)], &["bin/x", "lib/b"]);
-            assert_eq!(stays_below(&tree, place, target), Ok(()), "{place} -> {target}");
+            assert_eq!(check_inside(&tree, place, target), Ok(()), "{place} -> {target}");
         }
     }
 
     #[test]
-    fn links_that_leave_are_found_through_others() {
-        let cases: [(&[(&str, &str)], &str); 8] = [
-            (&[("a", "..")], "leaves"),
-            // Absolute ones may stand in an archive as long as nothing that is taken goes through them.
-            (&[("a", "b/x"), ("b", "/usr")], "leaves"),
-            (&[("lib/a", "../../x")], "leaves"),
-            (&[("a", "bin/../../x")], "leaves"),
-            // Looks as if it stayed, but `up` is the root, so `up/..` is above it.
-            (&[("bin/a", "../lib/up/../x"), ("lib/up", "..")], "leaves"),
-            (&[("a", "b"), ("b", "a")], "circle"),
-            (&[("a", "a")], "circle"),
-            (&[("a", "missing/../b")], "does not exist"),
+    fn a_link_that_leaves_the_tree_is_refused_also_through_other_links() {
+        let cases: [(&[(&str, &str)], fn(String) -> LinkError); 8] = [
+            (&[("a", "..")], LinkError::Leaves),
+            // An absolute link may exist, but no other link may lead through it.
+            (&[("a", "b/x"), ("b", "/usr")], LinkError::Leaves),
+            (&[("lib/a", "../../x")], LinkError::Leaves),
+            (&[("a", "bin/../../x")], LinkError::Leaves),
+            // `up` is the root, so `up/..` is above it.
+            (&[("bin/a", "../lib/up/../x"), ("lib/up", "..")], LinkError::Leaves),
+            (&[("a", "b"), ("b", "a")], LinkError::Circle),
+            (&[("a", "a")], LinkError::Circle),
+            (&[("a", "missing/../b")], LinkError::ParentOfMissing),
         ];
         for (links, reason) in cases {
             let tree = tree(links, &["bin/x", "lib/b"]);
-            let refused = stays_below(&tree, links[0].0, links[0].1).unwrap_err();
-            assert!(refused.contains(reason), "{links:?}: {refused}");
+            let (place, target) = links[0];
+            assert_eq!(check_inside(&tree, place, target), Err(reason(target.to_owned())), "{links:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Taking what the lock names out of an archive. Nothing may leave the folder it is unpacked into.
+//! Unpacks archives (zip, wheel, tar.gz, tar.xz, deb) by the rules of `deps.lock`. No member can leave the target folder.
 //!
-//! Invariant: while an archive is read only folders and regular files are created, always anew. Symbolic links are
-//! created after the last byte was written, so nothing is ever written through one.
-//! Invariant: every member is checked, also one that no rule takes.
+//! Invariant: while an archive is read, only new folders and new regular files are created. Symbolic links are created
+//! after the last byte was written, so nothing is written through a link.
+//! Invariant: every member is checked, also one that no rule selects.
 
 mod ar;
 mod compressed;
@@ -10,8 +10,8 @@ mod deb;
 mod destination;
 mod links;
 mod name;
-mod placing;
 mod refusal;
+mod rules;
 mod tar;
 mod tree;
 mod zip;
@@ -27,39 +27,37 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{Digest, RelativePath};
 use destination::Destination;
 
-/// Something that was put into the tool's tree.
+/// A file or symbolic link that was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnpackedFile {
-    /// Its place below the folder.
+    /// The path in the target folder.
     pub path: RelativePath,
-    /// How many bytes it has; 0 for a symbolic link.
+    /// The size in bytes; 0 for a symbolic link.
     pub size: u64,
-    /// The SHA-256 of its bytes; for a symbolic link, of the target's text.
+    /// The SHA-256 of the content; for a symbolic link, of the target's text.
     pub sha256: Digest,
-    /// Whether it has run rights.
+    /// Whether it has execute permission.
     pub executable: bool,
-    /// The target, if it is a symbolic link.
+    /// The target of a symbolic link.
     pub link: Option<String>,
 }
 
-/// An archive, and its name in messages: in the store it is called by its digest.
+/// An archive, and its name in messages: in the store, the file name is the digest.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedArchive<'a> {
-    /// Where it is.
+    /// The path of the file.
     pub path: &'a Utf8Path,
-    /// Its name in the lock.
+    /// The file name in the lock.
     pub name: &'a str,
 }
 
-/// Unpacks what `unpack` names into the existing, empty folder `into`; the result is sorted by path.
+/// Unpacks the members that `unpack` selects into the existing, empty folder `into`. The result is sorted by path. Blocks.
 ///
-/// An unsafe, cut or damaged archive is a failure of kind `Untrusted`. What was written until then stays, for the
-/// caller to remove with the folder. Blocks.
+/// Fails with kind `Untrusted` for an unsafe, truncated or damaged archive. Files written before a failure stay: the
+/// caller removes the folder.
 pub fn unpack(archive: NamedArchive<'_>, unpack: &Unpack, into: &Utf8Path) -> Result<Vec<UnpackedFile>> {
     if fs::read_dir(into)?.next().is_some() {
-        return Err(Failure::failed(format!(
-            "{into} is not empty, and archives are only unpacked into empty folders"
-        )));
+        return Err(Failure::failed(format!("cannot unpack into {into}: the folder is not empty")));
     }
     let mut destination = Destination::new(archive, unpack, into);
     let file = fs::File::open(archive.path)?;

@@ -1,40 +1,39 @@
-//! How a refused archive is told.
+//! The failures for archives that are refused.
 
 use std::error::Error as StdError;
-use std::io;
+use std::{fmt, io};
 
 use super::NamedArchive;
-
 use crate::core::failure::{Failure, FailureKind, cause_chain};
 
-/// Long enough for any honest name, short enough for a terminal.
-const SHOWN: usize = 200;
+/// The longest part of a name in a message, in characters.
+const MAX_SHOWN: usize = 200;
 
-/// The archive is unsafe, cut or damaged: `seen` says what was found in it.
-pub(super) fn refuse(archive: NamedArchive<'_>, seen: impl Into<String>) -> Failure {
+/// The failure for an unsafe, truncated or damaged archive. `seen` is what was found in it.
+pub(super) fn refuse(archive: NamedArchive<'_>, seen: impl fmt::Display) -> Failure {
     Failure::new(
         FailureKind::Untrusted,
-        format!("{} is refused: it cannot be unpacked safely and completely", archive.name),
+        format!("cannot unpack {}: it is unsafe, truncated or damaged", archive.name),
     )
     .detail("archive", archive.path.as_str())
-    .seen_text(seen)
-    .hint("nothing of it was installed; look at the file before you trust where it came from")
+    .seen_text(seen.to_string())
+    .hint("nothing was installed; inspect the file before you trust its source")
 }
 
-/// The same for one member, whose name is shown with everything unprintable escaped.
-pub(super) fn refuse_member(archive: NamedArchive<'_>, member: &[u8], seen: impl Into<String>) -> Failure {
+/// As [`refuse`], for one member. Its name is shown with unprintable characters escaped.
+pub(super) fn refuse_member(archive: NamedArchive<'_>, member: &[u8], seen: impl fmt::Display) -> Failure {
     refuse(archive, seen).detail("member", shown(member))
 }
 
-/// The archive is sound, but not what the lock expects.
-pub(super) fn lock_mismatch(archive: NamedArchive<'_>, seen: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Untrusted, format!("deps.lock does not fit {}", archive.name))
+/// The failure for a valid archive whose content does not match `deps.lock`.
+pub(super) fn lock_mismatch(archive: NamedArchive<'_>, seen: impl fmt::Display) -> Failure {
+    Failure::new(FailureKind::Untrusted, format!("deps.lock does not match the content of {}", archive.name))
         .detail("archive", archive.path.as_str())
-        .seen_text(seen)
-        .hint("nothing of it was installed; mend unpack and executable in deps.lock: they name paths in the archive and in the tree")
+        .seen_text(seen.to_string())
+        .hint("nothing was installed; correct `unpack` and `executable` in deps.lock: `unpack` names paths in the archive, `executable` paths in the tree")
 }
 
-/// A reader's error: the system's own mean the machine failed, all others that the archive is damaged.
+/// The failure for an error while reading: an error of the operating system, else a damaged archive.
 pub(super) fn unreadable(archive: NamedArchive<'_>, member: Option<&[u8]>, error: &io::Error) -> Failure {
     if let Some(system) = system_error(error) {
         return Failure::failed(format!("cannot read {}", archive.path)).seen(system);
@@ -49,7 +48,7 @@ pub(super) fn unreadable(archive: NamedArchive<'_>, member: Option<&[u8]>, error
     }
 }
 
-/// The error of the operating system behind a reader's error, if that is what it is.
+/// The operating system's error among the causes of `error`.
 fn system_error(error: &io::Error) -> Option<&io::Error> {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(cause) = next {
@@ -57,7 +56,7 @@ fn system_error(error: &io::Error) -> Option<&io::Error> {
             if io.raw_os_error().is_some() {
                 return Some(io);
             }
-            // `io::Error::source` skips the error it wraps.
+            // `io::Error::source` skips the error that it wraps.
             if let Some(inner) = io.get_ref() {
                 next = Some(inner);
                 continue;
@@ -68,10 +67,10 @@ fn system_error(error: &io::Error) -> Option<&io::Error> {
     None
 }
 
-/// A member's name for people.
+/// A member's name, escaped and shortened for messages.
 pub(super) fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
-    let cut: String = text.chars().take(SHOWN).collect();
+    let cut: String = text.chars().take(MAX_SHOWN).collect();
     let escaped = cut.escape_debug();
     if cut.len() < text.len() { format!("{escaped}... ({} bytes)", name.len()) } else { escaped.to_string() }
 }

@@ -1,4 +1,4 @@
-//! tar, from any stream.
+//! Reads tar archives from a stream.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -10,14 +10,14 @@ use super::destination::Destination;
 use super::refusal::{refuse, unreadable};
 use crate::core::failure::Result;
 
-/// What may lie between the contents of two members: headers, long names, attributes. A bound on memory.
-const BETWEEN_MEMBERS: u64 = 1 << 20;
-/// The same for the whole archive. A bound on time.
-const BETWEEN_ALL: u64 = 256 << 20;
-/// How many zeros may follow the end; tar fills up its last record, which is some kilobytes long.
-const AFTER_END: u64 = 16 << 20;
+/// The limit for headers, long names and attributes between two members, in bytes. Bounds memory.
+const MAX_HEADERS: u64 = 1 << 20;
+/// The same limit for the whole archive. Bounds time.
+const MAX_HEADERS_IN_ALL: u64 = 256 << 20;
+/// The limit for zeros after the end mark, in bytes. tar pads its last record, usually to 10 kB.
+const MAX_PADDING: u64 = 16 << 20;
 
-/// Gives every member to `destination`, and reads on to the end of the stream, so that its checksums are compared.
+/// Gives every member to `destination`. Reads to the end of the stream, so that the decompressor verifies its checksums.
 pub(super) fn read(stream: impl Read, destination: &mut Destination<'_>) -> Result<()> {
     let meter = Rc::new(Meter::default());
     let mut archive = Archive::new(Metered { stream, meter: Rc::clone(&meter) });
@@ -30,11 +30,11 @@ pub(super) fn read(stream: impl Read, destination: &mut Destination<'_>) -> Resu
         member(&mut entry, destination)?;
         meter.between_members();
     }
-    if meter.ended.get() {
-        return Err(refuse(path, "it ends too early (tar: without its end mark)"));
+    if meter.has_ended.get() {
+        return Err(refuse(path, "the file ends too early (tar: without end mark)"));
     }
     meter.in_member();
-    only_zeros(archive.into_inner(), destination)
+    check_padding(archive.into_inner(), destination)
 }
 
 fn member(entry: &mut Entry<'_, impl Read>, destination: &mut Destination<'_>) -> Result<()> {
@@ -43,7 +43,7 @@ fn member(entry: &mut Entry<'_, impl Read>, destination: &mut Destination<'_>) -
     check_attributes(entry, &name, destination)?;
     let kind = entry.header().entry_type();
     match kind {
-        // Before POSIX a folder was a file with a slash at the end of its name.
+        // Before POSIX, a folder was a file whose name ends with a slash.
         EntryType::Regular if name.ends_with(b"/") => folder(entry, &name, destination),
         EntryType::Regular | EntryType::Continuous => {
             let mode = entry
@@ -52,29 +52,29 @@ fn member(entry: &mut Entry<'_, impl Read>, destination: &mut Destination<'_>) -
                 .map_err(|error| unreadable(destination.archive(), Some(&name), &error))?;
             match destination.file(&name)? {
                 Some(place) => destination.write(&name, place, mode & 0o111 != 0, size, entry),
-                None => destination.pass_over(&name, size, entry),
+                None => destination.skip(&name, size, entry),
             }
         }
         EntryType::Directory => folder(entry, &name, destination),
         EntryType::Symlink => {
             let target = target(entry, &name, destination)?;
             destination.link(&name, &target)?;
-            destination.pass_over(&name, size, entry)
+            destination.skip(&name, size, entry)
         }
         EntryType::Link => {
             let target = target(entry, &name, destination)?;
             destination.hard_link(&name, &target)?;
-            destination.pass_over(&name, size, entry)
+            destination.skip(&name, size, entry)
         }
-        // Comments about the whole archive; git writes the commit there.
-        EntryType::XGlobalHeader => destination.pass_over(&name, size, entry),
-        other => Err(destination.refuse(&name, format!("{}, which is not taken", in_words(other)))),
+        // Comments on the whole archive, such as the commit that git writes.
+        EntryType::XGlobalHeader => destination.skip(&name, size, entry),
+        other => Err(destination.refuse(&name, format!("{}, which is not supported", kind_name(other)))),
     }
 }
 
 fn folder(entry: &mut Entry<'_, impl Read>, name: &[u8], destination: &mut Destination<'_>) -> Result<()> {
     destination.folder(name)?;
-    destination.pass_over(name, entry.size(), entry)
+    destination.skip(name, entry.size(), entry)
 }
 
 fn target(entry: &Entry<'_, impl Read>, name: &[u8], destination: &Destination<'_>) -> Result<Vec<u8>> {
@@ -83,7 +83,7 @@ fn target(entry: &Entry<'_, impl Read>, name: &[u8], destination: &Destination<'
     Ok(target.into_owned())
 }
 
-/// Extended attributes must be readable, and must not change what the content means.
+/// Checks that exthas_ended attributes are readable and do not make the file sparse.
 fn check_attributes(
     entry: &mut Entry<'_, impl Read>,
     name: &[u8],
@@ -94,25 +94,25 @@ fn check_attributes(
     for attribute in attributes.into_iter().flatten() {
         let attribute = attribute.map_err(|error| unreadable(archive, Some(name), &error))?;
         if attribute.key_bytes().starts_with(b"GNU.sparse") {
-            return Err(destination.refuse(name, "a sparse file, which is not taken"));
+            return Err(destination.refuse(name, "a sparse file, which is not supported"));
         }
     }
     Ok(())
 }
 
-fn in_words(kind: EntryType) -> String {
+fn kind_name(kind: EntryType) -> String {
     match kind {
         EntryType::Char | EntryType::Block => "a device node".to_owned(),
         EntryType::Fifo => "a named pipe".to_owned(),
         EntryType::GNUSparse => "a sparse file".to_owned(),
-        other => format!("a member of the kind {:?}", char::from(other.as_byte())),
+        other => format!("a member of kind {:?}", char::from(other.as_byte())),
     }
 }
 
-/// What follows the end mark is filling; anything else would be content that is not looked at.
-fn only_zeros(mut rest: impl Read, destination: &Destination<'_>) -> Result<()> {
+/// Checks that only padding follows the end mark: other data would be unchecked content.
+fn check_padding(mut rest: impl Read, destination: &Destination<'_>) -> Result<()> {
     let mut chunk = vec![0; 64 * 1024];
-    let mut left = AFTER_END;
+    let mut left = MAX_PADDING;
     loop {
         match rest.read(&mut chunk) {
             Ok(0) => return Ok(()),
@@ -121,7 +121,12 @@ fn only_zeros(mut rest: impl Read, destination: &Destination<'_>) -> Result<()> 
             }
             Ok(length) => match left.checked_sub(length as u64) {
                 Some(less) => left = less,
-                None => return Err(refuse(destination.archive(), "endless zeros after the tar archive")),
+                None => {
+                    return Err(refuse(
+                        destination.archive(),
+                        "too many zeros after the end of the tar archive",
+                    ));
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(destination.archive(), None, &error)),
@@ -129,38 +134,38 @@ fn only_zeros(mut rest: impl Read, destination: &Destination<'_>) -> Result<()> 
     }
 }
 
-/// How much of the stream may be read outside of members' contents, and whether it has ended.
+/// Counts the bytes read outside of member contents, and notes the end of the stream.
 struct Meter {
-    metering: Cell<bool>,
+    is_metering: Cell<bool>,
     left: Cell<u64>,
     left_in_all: Cell<u64>,
-    ended: Cell<bool>,
+    has_ended: Cell<bool>,
 }
 
 impl Default for Meter {
     fn default() -> Self {
         Self {
-            metering: Cell::new(true),
-            left: Cell::new(BETWEEN_MEMBERS),
-            left_in_all: Cell::new(BETWEEN_ALL),
-            ended: Cell::new(false),
+            is_metering: Cell::new(true),
+            left: Cell::new(MAX_HEADERS),
+            left_in_all: Cell::new(MAX_HEADERS_IN_ALL),
+            has_ended: Cell::new(false),
         }
     }
 }
 
 impl Meter {
     fn between_members(&self) {
-        self.metering.set(true);
-        self.left.set(BETWEEN_MEMBERS);
+        self.is_metering.set(true);
+        self.left.set(MAX_HEADERS);
     }
 
-    /// The destination counts what a member contains.
+    /// Pauses metering: the destination counts the content of members.
     fn in_member(&self) {
-        self.metering.set(false);
+        self.is_metering.set(false);
     }
 
     fn count(&self, length: u64) -> io::Result<()> {
-        if !self.metering.get() {
+        if !self.is_metering.get() {
             return Ok(());
         }
         match (self.left.get().checked_sub(length), self.left_in_all.get().checked_sub(length)) {
@@ -171,13 +176,13 @@ impl Meter {
             }
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "tar: more than a megabyte of headers for one member, or far too many in all",
+                "tar: more than 1 MiB of headers for one member, or 256 MiB in all",
             )),
         }
     }
 }
 
-/// The tar crate reads long names and attributes into memory, however long they are; this bounds them.
+/// Limits long names and attributes, which the tar crate reads into memory whatever their length.
 struct Metered<R> {
     stream: R,
     meter: Rc<Meter>,
@@ -188,7 +193,7 @@ impl<R: Read> Read for Metered<R> {
         let length = self.stream.read(into)?;
         self.meter.count(length as u64)?;
         if length == 0 && !into.is_empty() {
-            self.meter.ended.set(true);
+            self.meter.has_ended.set(true);
         }
         Ok(length)
     }

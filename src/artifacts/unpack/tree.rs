@@ -1,16 +1,16 @@
-//! What exists in a tree of members, kept in memory: the file system is never asked.
+//! The paths in a tree of members, in memory: the file system is never asked.
 
 use std::collections::HashMap;
 
 use crate::core::model::RelativePath;
 
-/// All names of a tree together may be this long, in bytes: a bound on memory.
-const NAMES_LIMIT: usize = 16 << 20;
+/// The limit for all names of a tree together, in bytes. Bounds memory.
+const MAX_NAMES: usize = 16 << 20;
 
-/// Something in a tree.
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
-    /// A folder, named or implied by what is below it.
+    /// A folder, either a member itself or the parent of one.
     Folder,
     /// A regular file.
     File,
@@ -18,69 +18,84 @@ pub(super) enum Node {
     Link(Box<str>),
 }
 
-/// Paths and what is there.
+/// Why a path cannot be added to a tree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TreeError {
+    #[error("a file or link where a folder is")]
+    FolderExists,
+    #[error("a duplicate name")]
+    Duplicate,
+    #[error("a folder where the file {0} is")]
+    FileExists(String),
+    #[error("a path through the symbolic link {0}")]
+    ThroughLink(String),
+    #[error("more than {MAX_NAMES} bytes of names")]
+    TooManyNames,
+}
+
+/// Paths and what is at each.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: HashMap<Box<str>, Node>,
+    /// The length of all paths, in bytes.
     names: usize,
 }
 
 impl Tree {
-    /// What is at a path.
     pub(super) fn node(&self, path: &str) -> Option<&Node> {
         self.nodes.get(path)
     }
 
-    /// Adds a folder (which may be there already) and all above it. Gives those that are new, outermost first.
-    pub(super) fn add_folder(&mut self, path: &RelativePath) -> Result<Vec<String>, String> {
+    /// Adds a folder, which may exist, and its parents. Returns the new folders, outermost first.
+    pub(super) fn add_folder(&mut self, path: &RelativePath) -> Result<Vec<String>, TreeError> {
         let path = path.as_path().as_str();
-        let mut new = Vec::new();
-        self.missing_folders(path, &mut new)?;
+        let new = self.missing_folders(path)?;
         self.insert_folders(&new)?;
         Ok(new)
     }
 
-    /// Adds a file or link, which must not be there yet, and all folders above it. Gives the folders that are new.
-    pub(super) fn add_leaf(&mut self, path: &RelativePath, node: Node) -> Result<Vec<String>, String> {
+    /// Adds a file or link, which must not exist, and its parents. Returns the new folders, outermost first.
+    pub(super) fn add_leaf(&mut self, path: &RelativePath, node: Node) -> Result<Vec<String>, TreeError> {
         let path = path.as_path().as_str();
         match self.nodes.get(path) {
             None => {}
-            Some(Node::Folder) => return Err("a file or link where a folder is".to_owned()),
-            Some(Node::File | Node::Link(_)) => return Err("a name that was there before".to_owned()),
+            Some(Node::Folder) => return Err(TreeError::FolderExists),
+            Some(Node::File | Node::Link(_)) => return Err(TreeError::Duplicate),
         }
-        let mut new = Vec::new();
-        if let Some((above, _)) = path.rsplit_once('/') {
-            self.missing_folders(above, &mut new)?;
-        }
+        let new = match path.rsplit_once('/') {
+            Some((parent, _)) => self.missing_folders(parent)?,
+            None => Vec::new(),
+        };
         self.insert_folders(&new)?;
         self.insert(path, node)?;
         Ok(new)
     }
 
-    /// Walks up from `path` until a folder is there; everything on the way has to be made.
-    fn missing_folders(&self, path: &str, missing: &mut Vec<String>) -> Result<(), String> {
+    /// `path` and its parents as far as they do not exist, outermost first.
+    fn missing_folders(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        let mut missing = Vec::new();
         let mut next = Some(path);
         while let Some(folder) = next {
             match self.nodes.get(folder) {
                 Some(Node::Folder) => break,
-                Some(Node::File) => return Err(format!("a folder where the file {folder} is")),
-                Some(Node::Link(_)) => return Err(format!("a path through the symbolic link {folder}")),
+                Some(Node::File) => return Err(TreeError::FileExists(folder.to_owned())),
+                Some(Node::Link(_)) => return Err(TreeError::ThroughLink(folder.to_owned())),
                 None => missing.push(folder.to_owned()),
             }
-            next = folder.rsplit_once('/').map(|(above, _)| above);
+            next = folder.rsplit_once('/').map(|(parent, _)| parent);
         }
         missing.reverse();
-        Ok(())
+        Ok(missing)
     }
 
-    fn insert_folders(&mut self, folders: &[String]) -> Result<(), String> {
+    fn insert_folders(&mut self, folders: &[String]) -> Result<(), TreeError> {
         folders.iter().try_for_each(|folder| self.insert(folder, Node::Folder))
     }
 
-    fn insert(&mut self, path: &str, node: Node) -> Result<(), String> {
+    fn insert(&mut self, path: &str, node: Node) -> Result<(), TreeError> {
         self.names += path.len();
-        if self.names > NAMES_LIMIT {
-            return Err(format!("more than {NAMES_LIMIT} bytes of names"));
+        if self.names > MAX_NAMES {
+            return Err(TreeError::TooManyNames);
         }
         self.nodes.insert(path.into(), node);
         Ok(())

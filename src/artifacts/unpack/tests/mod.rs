@@ -1,9 +1,9 @@
-//! Archives are built in memory, honest and evil ones alike.
+//! Tests with safe and unsafe archives, built in memory.
 
-mod evil;
-mod good;
 mod properties;
+mod safe_archives;
 mod samples;
+mod unsafe_archives;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,7 +15,7 @@ use crate::artifacts::lockfile::{ArchiveKind, Unpack, UnpackRule};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, RelativePath};
 
-/// A folder with an archive, a place to unpack it into, and something beside it that must stay as it is.
+/// A folder with an archive, a target folder `into`, and a file `outside` that must not change.
 struct Scene {
     _keep: tempfile::TempDir,
     root: Utf8PathBuf,
@@ -39,7 +39,7 @@ impl Scene {
         self.root.join("into")
     }
 
-    /// Nothing beside the folder was made or changed.
+    /// Checks that nothing outside of the target folder was created or changed.
     fn assert_nothing_outside(&self) {
         let mut names: Vec<String> =
             self.root.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
@@ -48,7 +48,7 @@ impl Scene {
         assert_eq!(std::fs::read_to_string(self.root.join("outside")).unwrap(), "untouched");
     }
 
-    /// The folder holds exactly what is reported, with the reported content, rights and targets.
+    /// Checks that the target folder contains exactly `files`, with their content, modes and targets.
     fn assert_is_on_disk(&self, files: &[UnpackedFile]) {
         let mut found = BTreeMap::new();
         collect(&self.tree(), &self.tree(), &mut found);
@@ -88,7 +88,7 @@ fn collect(root: &Utf8Path, folder: &Utf8Path, found: &mut BTreeMap<String, Unpa
     }
 }
 
-/// Takes everything.
+/// Selects every member.
 fn everything(archive: ArchiveKind) -> Unpack {
     Unpack {
         archive,
@@ -98,7 +98,7 @@ fn everything(archive: ArchiveKind) -> Unpack {
     }
 }
 
-/// What was seen, as a person reads it.
+/// The details `member` and `seen` of a failure.
 fn seen(failure: &Failure) -> String {
     let detail = |label: &str| {
         failure

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::samples::{self, Item, KINDS, build, file, link, program};
+use super::samples::{self, KINDS, Member, build, file, link, program};
 use super::{Scene, everything};
 use crate::artifacts::lockfile::ArchiveKind;
 use crate::core::failure::FailureKind;
 use crate::core::model::Digest;
 
-/// Names that are likely to meet, and to lead out.
+/// Paths that often collide, and often lead out of the folder.
 fn path() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         6 => prop::sample::select(vec!["a", "b", "c"]).prop_map(str::to_owned),
@@ -20,13 +20,13 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|(parts, absolute)| format!("{}{}", if absolute { "/" } else { "" }, parts.join("/")))
 }
 
-fn item() -> impl Strategy<Value = Item> {
+fn member() -> impl Strategy<Value = Member> {
     prop_oneof![
         4 => (path(), prop::collection::vec(any::<u8>(), 0..50), 0_u32..0o7777)
-            .prop_map(|(name, content, mode)| Item::File { name, mode, content }),
-        1 => path().prop_map(Item::Folder),
-        4 => (path(), path()).prop_map(|(name, target)| Item::Link { name, target }),
-        1 => (path(), path()).prop_map(|(name, target)| Item::HardLink { name, target }),
+            .prop_map(|(name, content, mode)| Member::File { name, mode, content }),
+        1 => path().prop_map(Member::Folder),
+        4 => (path(), path()).prop_map(|(name, target)| Member::Link { name, target }),
+        1 => (path(), path()).prop_map(|(name, target)| Member::HardLink { name, target }),
     ]
 }
 
@@ -34,17 +34,17 @@ fn kind() -> impl Strategy<Value = ArchiveKind> {
     prop::sample::select(KINDS.to_vec())
 }
 
-/// A good archive of each format, Debian's with each compression, and what its files contain.
-fn good() -> impl Strategy<Value = (ArchiveKind, Vec<u8>)> {
-    let tar = samples::tar(&good_items());
+/// A safe archive of each format, and of each compression of Debian packages.
+fn safe() -> impl Strategy<Value = (ArchiveKind, Vec<u8>)> {
+    let tar = samples::tar(&safe_members());
     let mut archives: Vec<(ArchiveKind, Vec<u8>)> =
-        KINDS.into_iter().map(|kind| (kind, build(kind, &good_items()))).collect();
+        KINDS.into_iter().map(|kind| (kind, build(kind, &safe_members()))).collect();
     archives.push((ArchiveKind::Deb, samples::deb("data.tar.gz", &samples::gzip(&tar))));
     archives.push((ArchiveKind::Deb, samples::deb("data.tar.zst", &samples::zstd(&tar))));
     prop::sample::select(archives)
 }
 
-fn good_items() -> Vec<Item> {
+fn safe_members() -> Vec<Member> {
     vec![
         program("bin/tool", &b"machine code ".repeat(100)),
         file("share/text", b"short"),
@@ -53,24 +53,24 @@ fn good_items() -> Vec<Item> {
     ]
 }
 
-fn good_content() -> BTreeMap<String, Digest> {
+fn safe_content() -> BTreeMap<String, Digest> {
     let content = |item| match item {
-        Item::File { name, content, .. } => Some((name, Digest::sha256_of(&content))),
-        Item::Link { name, target } => Some((name, Digest::sha256_of(target.as_bytes()))),
+        Member::File { name, content, .. } => Some((name, Digest::sha256_of(&content))),
+        Member::Link { name, target } => Some((name, Digest::sha256_of(target.as_bytes()))),
         _ => None,
     };
-    good_items().into_iter().filter_map(content).collect()
+    safe_members().into_iter().filter_map(content).collect()
 }
 
-/// Either refused, or exactly the good content.
-fn never_wrong(kind: ArchiveKind, archive: &[u8]) -> Result<(), TestCaseError> {
+/// Checks that an archive is refused, or unpacks to exactly the content of the safe archive.
+fn refused_or_correct(kind: ArchiveKind, archive: &[u8]) -> Result<(), TestCaseError> {
     let scene = Scene::new(archive);
     match scene.unpack(&everything(kind)) {
         Ok(files) => {
             scene.assert_is_on_disk(&files);
             let found: BTreeMap<String, Digest> =
                 files.into_iter().map(|file| (file.path.to_string(), file.sha256)).collect();
-            prop_assert_eq!(found, good_content());
+            prop_assert_eq!(found, safe_content());
         }
         Err(failure) => prop_assert_eq!(failure.kind(), FailureKind::Untrusted, "{}", failure),
     }
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_is_ever_made_outside(kind in kind(), items in prop::collection::vec(item(), 1..8)) {
+    fn nothing_is_created_outside_of_the_folder(kind in kind(), items in prop::collection::vec(member(), 1..8)) {
         let scene = Scene::new(&build(kind, &items));
         if let Ok(files) = scene.unpack(&everything(kind)) {
             scene.assert_is_on_disk(&files);
@@ -91,13 +91,13 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_archive_is_never_taken_for_whole((kind, archive) in good(), at in any::<prop::sample::Index>()) {
-        never_wrong(kind, &archive[..at.index(archive.len())])?;
+    fn a_truncated_archive_is_never_accepted_as_complete((kind, archive) in safe(), at in any::<prop::sample::Index>()) {
+        refused_or_correct(kind, &archive[..at.index(archive.len())])?;
     }
 
     #[test]
-    fn a_flipped_byte_is_found_or_harmless(
-        (kind, archive) in good(),
+    fn a_changed_byte_is_detected_or_harmless(
+        (kind, archive) in safe(),
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1_u8..), 1..3),
     ) {
         let mut archive = archive;
@@ -105,11 +105,11 @@ proptest! {
             let at = at.index(archive.len());
             archive[at] ^= change;
         }
-        never_wrong(kind, &archive)?;
+        refused_or_correct(kind, &archive)?;
     }
 
     #[test]
-    fn noise_is_refused(kind in kind(), noise in prop::collection::vec(any::<u8>(), 0..600)) {
-        never_wrong(kind, &noise)?;
+    fn random_bytes_are_refused(kind in kind(), noise in prop::collection::vec(any::<u8>(), 0..600)) {
+        refused_or_correct(kind, &noise)?;
     }
 }

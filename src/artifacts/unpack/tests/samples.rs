@@ -1,4 +1,4 @@
-//! Builders of archives that write whatever they are told, however evil.
+//! Builders of archives, also of invalid and unsafe ones.
 
 use std::io::{Cursor, Write as _};
 
@@ -12,9 +12,9 @@ use crate::artifacts::lockfile::ArchiveKind;
 pub(super) const KINDS: [ArchiveKind; 5] =
     [ArchiveKind::Zip, ArchiveKind::Wheel, ArchiveKind::TarGz, ArchiveKind::TarXz, ArchiveKind::Deb];
 
-/// A member to be.
+/// A member to write.
 #[derive(Debug, Clone)]
-pub(super) enum Item {
+pub(super) enum Member {
     File {
         name: String,
         mode: u32,
@@ -29,68 +29,68 @@ pub(super) enum Item {
         name: String,
         target: String,
     },
-    /// tar only.
+    /// Only in tar.
     Other {
         name: String,
         kind: EntryType,
     },
 }
 
-pub(super) fn file(name: &str, content: &[u8]) -> Item {
-    Item::File { name: name.to_owned(), mode: 0o644, content: content.to_owned() }
+pub(super) fn file(name: &str, content: &[u8]) -> Member {
+    Member::File { name: name.to_owned(), mode: 0o644, content: content.to_owned() }
 }
 
-pub(super) fn program(name: &str, content: &[u8]) -> Item {
-    Item::File { name: name.to_owned(), mode: 0o4755, content: content.to_owned() }
+pub(super) fn program(name: &str, content: &[u8]) -> Member {
+    Member::File { name: name.to_owned(), mode: 0o4755, content: content.to_owned() }
 }
 
-pub(super) fn folder(name: &str) -> Item {
-    Item::Folder(name.to_owned())
+pub(super) fn folder(name: &str) -> Member {
+    Member::Folder(name.to_owned())
 }
 
-pub(super) fn link(name: &str, target: &str) -> Item {
-    Item::Link { name: name.to_owned(), target: target.to_owned() }
+pub(super) fn link(name: &str, target: &str) -> Member {
+    Member::Link { name: name.to_owned(), target: target.to_owned() }
 }
 
-pub(super) fn hard_link(name: &str, target: &str) -> Item {
-    Item::HardLink { name: name.to_owned(), target: target.to_owned() }
+pub(super) fn hard_link(name: &str, target: &str) -> Member {
+    Member::HardLink { name: name.to_owned(), target: target.to_owned() }
 }
 
-pub(super) fn other(name: &str, kind: EntryType) -> Item {
-    Item::Other { name: name.to_owned(), kind }
+pub(super) fn other(name: &str, kind: EntryType) -> Member {
+    Member::Other { name: name.to_owned(), kind }
 }
 
-/// An archive of any kind.
-pub(super) fn build(kind: ArchiveKind, items: &[Item]) -> Vec<u8> {
+/// Builds an archive of any kind.
+pub(super) fn build(kind: ArchiveKind, members: &[Member]) -> Vec<u8> {
     match kind {
-        ArchiveKind::Zip | ArchiveKind::Wheel => zip(items),
-        ArchiveKind::TarGz => gzip(&tar(items)),
-        ArchiveKind::TarXz => xz(&tar(items)),
-        ArchiveKind::Deb => deb("data.tar.xz", &xz(&tar(items))),
+        ArchiveKind::Zip | ArchiveKind::Wheel => zip(members),
+        ArchiveKind::TarGz => gzip(&tar(members)),
+        ArchiveKind::TarXz => xz(&tar(members)),
+        ArchiveKind::Deb => deb("data.tar.xz", &xz(&tar(members))),
     }
 }
 
-pub(super) fn tar(items: &[Item]) -> Vec<u8> {
+pub(super) fn tar(members: &[Member]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
-    for item in items {
+    for item in members {
         match item {
-            Item::File { name, mode, content } => {
+            Member::File { name, mode, content } => {
                 append(&mut builder, name, EntryType::Regular, *mode, content, "");
             }
-            Item::Folder(name) => append(&mut builder, name, EntryType::Directory, 0o777, b"", ""),
-            Item::Link { name, target } => {
+            Member::Folder(name) => append(&mut builder, name, EntryType::Directory, 0o777, b"", ""),
+            Member::Link { name, target } => {
                 append(&mut builder, name, EntryType::Symlink, 0o777, b"", target);
             }
-            Item::HardLink { name, target } => {
+            Member::HardLink { name, target } => {
                 append(&mut builder, name, EntryType::Link, 0o644, b"", target);
             }
-            Item::Other { name, kind } => append(&mut builder, name, *kind, 0o644, b"", ""),
+            Member::Other { name, kind } => append(&mut builder, name, *kind, 0o644, b"", ""),
         }
     }
     builder.into_inner().unwrap()
 }
 
-/// Writes the names as they are; the tar crate would refuse some.
+/// Writes names unchanged; the tar crate would refuse some.
 fn append(builder: &mut Builder<Vec<u8>>, name: &str, kind: EntryType, mode: u32, content: &[u8], to: &str) {
     for (text, long) in [(name, EntryType::GNULongName), (to, EntryType::GNULongLink)] {
         if text.len() > 100 {
@@ -147,28 +147,28 @@ pub(super) fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn zip(items: &[Item]) -> Vec<u8> {
+pub(super) fn zip(members: &[Member]) -> Vec<u8> {
     let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for item in items {
+    for item in members {
         let options = |mode: u32| SimpleFileOptions::default().unix_permissions(mode);
-        // A name that the crate does not write leaves the member out.
+        // A member whose name the crate refuses is left out.
         match item {
-            Item::File { name, mode, content } => {
+            Member::File { name, mode, content } => {
                 if writer.start_file(name.as_str(), options(*mode)).is_ok() {
                     writer.write_all(content).unwrap();
                 }
             }
-            Item::Folder(name) => drop(writer.add_directory(name.as_str(), options(0o777))),
-            Item::Link { name, target } => {
+            Member::Folder(name) => drop(writer.add_directory(name.as_str(), options(0o777))),
+            Member::Link { name, target } => {
                 drop(writer.add_symlink(name.as_str(), target.as_str(), options(0o777)));
             }
-            Item::HardLink { .. } | Item::Other { .. } => {}
+            Member::HardLink { .. } | Member::Other { .. } => {}
         }
     }
     writer.finish().unwrap().into_inner()
 }
 
-/// Replaces text in bytes that are not covered by a checksum; both must be of one length.
+/// Replaces every `from` by `to`, which must have the same length. For bytes without a checksum.
 pub(super) fn replace(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut bytes = bytes.to_vec();

@@ -5,7 +5,7 @@ use crate::core::failure::FailureKind;
 use crate::core::model::ByteSize;
 
 #[test]
-fn every_format_gives_the_same_tree() {
+fn every_format_unpacks_to_the_same_tree() {
     let items = [
         folder("bin/"),
         program("bin/tool", b"\x7fELF"),
@@ -30,14 +30,14 @@ fn every_format_gives_the_same_tree() {
 }
 
 #[test]
-fn a_package_may_be_compressed_in_three_ways() {
+fn a_debian_package_may_use_gzip_xz_or_zstd() {
     let tar = samples::tar(&[file("./usr/bin/x", b"x")]);
-    let ways = [
+    let packages = [
         ("data.tar.gz", samples::gzip(&tar)),
         ("data.tar.xz", samples::xz(&tar)),
         ("data.tar.zst", samples::zstd(&tar)),
     ];
-    for (name, data) in ways {
+    for (name, data) in packages {
         let scene = Scene::new(&samples::deb(name, &data));
         let files = scene.unpack(&everything(ArchiveKind::Deb)).unwrap();
         assert_eq!(files.len(), 1, "{name}");
@@ -46,7 +46,7 @@ fn a_package_may_be_compressed_in_three_ways() {
 }
 
 #[test]
-fn an_absolute_link_that_nobody_takes_does_no_harm() {
+fn an_absolute_link_that_no_rule_selects_is_accepted() {
     let items = [file("lib/loader", b"x"), link("lib64/loader", "/lib/loader")];
     for kind in KINDS {
         let rule = UnpackRule::File { from: "lib/loader".parse().unwrap(), to: "loader".parse().unwrap() };
@@ -58,7 +58,7 @@ fn an_absolute_link_that_nobody_takes_does_no_harm() {
 }
 
 #[test]
-fn rules_take_members_to_their_places() {
+fn rules_map_members_to_paths_in_the_tree() {
     let items = [
         file("pkg-1.0/bin/tool", b"tool"),
         file("pkg-1.0/lib/a", b"a"),
@@ -89,7 +89,7 @@ fn rules_take_members_to_their_places() {
 }
 
 #[test]
-fn hard_links_are_files_of_their_own() {
+fn hard_links_are_reported_as_files() {
     let items = [file("a", b"same"), hard_link("b", "a"), hard_link("./c", "./b")];
     let mut rules = everything(ArchiveKind::TarGz);
     rules.executable = vec!["c".parse().unwrap()];
@@ -121,15 +121,15 @@ fn long_names_and_attributes_are_read() {
 }
 
 #[test]
-fn a_rule_that_finds_nothing_is_the_locks_mistake() {
+fn a_rule_that_matches_nothing_is_an_error_in_the_lock() {
     let named = |from: &str| UnpackRule::File { from: from.parse().unwrap(), to: "x".parse().unwrap() };
     let below = |from: &str| UnpackRule::Folder { from: Some(from.parse().unwrap()), to: None };
     for kind in KINDS {
         let cases = [
-            (named("bin"), "", "no file is called bin"),
-            (named("tool"), "", "no file is called tool"),
-            (below("lib"), "", "nothing is below the folder lib/"),
-            (named("bin/tool"), "y", "executable names y"),
+            (named("bin"), "", "no file is named bin"),
+            (named("tool"), "", "no file is named tool"),
+            (below("lib"), "", "the folder lib/ is empty or missing"),
+            (named("bin/tool"), "y", "`executable` names y"),
         ];
         for (rule, executable, expected) in cases {
             let mut rules = everything(kind);
@@ -145,7 +145,7 @@ fn a_rule_that_finds_nothing_is_the_locks_mistake() {
 }
 
 #[test]
-fn only_an_empty_folder_is_unpacked_into() {
+fn unpacking_needs_an_empty_folder() {
     let scene = Scene::new(&build(ArchiveKind::Zip, &[file("a", b"x")]));
     std::fs::write(scene.tree().join("there"), "").unwrap();
     let failure = scene.unpack(&everything(ArchiveKind::Zip)).unwrap_err();
@@ -153,7 +153,7 @@ fn only_an_empty_folder_is_unpacked_into() {
 }
 
 #[test]
-fn a_missing_archive_is_named() {
+fn a_missing_archive_is_reported_with_its_path() {
     let scene = Scene::new(b"");
     std::fs::remove_file(scene.root.join("archive")).unwrap();
     let failure = scene.unpack(&everything(ArchiveKind::Zip)).unwrap_err();

@@ -1,14 +1,14 @@
 use ::tar::EntryType;
 
 use super::samples::{
-    self, Item, KINDS, ar, build, deb, file, folder, gzip, hard_link, link, other, replace, tar, xz,
+    self, KINDS, Member, ar, build, deb, file, folder, gzip, hard_link, link, other, replace, tar, xz,
 };
 use super::{Scene, everything, seen};
 use crate::artifacts::lockfile::{ArchiveKind, Unpack, UnpackRule};
 use crate::core::failure::FailureKind;
 use crate::core::model::ByteSize;
 
-/// Unpacks, and expects a refusal that mentions `reason` and leaves nothing outside.
+/// Checks that an archive is refused with `reason`, and that nothing outside of the folder changes.
 #[track_caller]
 fn refused(archive: &[u8], rules: &Unpack, reason: &str) {
     let scene = Scene::new(archive);
@@ -23,16 +23,16 @@ fn refused(archive: &[u8], rules: &Unpack, reason: &str) {
     scene.assert_nothing_outside();
 }
 
-/// Takes one harmless file, so that the evil one is not taken by any rule.
+/// Selects only the file `good`, so that no rule selects the unsafe member.
 fn only_good(archive: ArchiveKind) -> Unpack {
     let rules = vec![UnpackRule::File { from: "good".parse().unwrap(), to: "good".parse().unwrap() }];
     Unpack { rules, ..everything(archive) }
 }
 
-/// In every format, whether a rule takes the evil member or not.
+/// Checks that members are refused in every format, whether a rule selects them or not.
 #[track_caller]
-fn refused_everywhere(evil: &[Item], reason: &str) {
-    let items = [&[file("good", b"good")], evil].concat();
+fn refused_everywhere(bad: &[Member], reason: &str) {
+    let items = [&[file("good", b"good")], bad].concat();
     for kind in KINDS {
         let archive = build(kind, &items);
         refused(&archive, &everything(kind), reason);
@@ -40,10 +40,10 @@ fn refused_everywhere(evil: &[Item], reason: &str) {
     }
 }
 
-/// Only tar knows these.
+/// As [`refused_everywhere`], for members that only tar has.
 #[track_caller]
-fn refused_in_tar(evil: &[Item], reason: &str) {
-    let items = [&[file("good", b"good")], evil].concat();
+fn refused_in_tar(bad: &[Member], reason: &str) {
+    let items = [&[file("good", b"good")], bad].concat();
     let tar = tar(&items);
     for (kind, archive) in [
         (ArchiveKind::TarGz, gzip(&tar)),
@@ -56,7 +56,7 @@ fn refused_in_tar(evil: &[Item], reason: &str) {
 }
 
 #[test]
-fn names_that_lead_out() {
+fn names_that_leave_the_folder_are_refused() {
     let long = "long/".repeat(300);
     for (name, reason) in [
         ("/outside", "absolute"),
@@ -79,7 +79,7 @@ fn names_that_lead_out() {
 }
 
 #[test]
-fn links_that_lead_out() {
+fn links_that_leave_the_folder_are_refused() {
     for (name, target, reason) in [
         ("evil", "..", "leaves"),
         ("evil", "../outside", "leaves"),
@@ -91,7 +91,7 @@ fn links_that_lead_out() {
     ] {
         refused_everywhere(&[link(name, target)], reason);
     }
-    // Packages for a root file system have them; they may not be taken, and nothing that is taken may go through one.
+    // Packages for a root file system have absolute links. No rule may select one, nor a path through one.
     for kind in KINDS {
         let items = [file("good", b"good"), link("evil", "/etc/passwd")];
         refused(&build(kind, &items), &everything(kind), "absolute");
@@ -102,35 +102,35 @@ fn links_that_lead_out() {
         let rules = Unpack { rules: vec![lib.clone()], ..everything(kind) };
         refused(&build(kind, &items), &rules, "leaves");
     }
-    // Each looks harmless on its own.
+    // Each link alone is harmless.
     refused_everywhere(&[link("a/up", ".."), link("b", "a/up/../outside")], "leaves");
     refused_everywhere(&[link("b", "a/up/../outside"), link("a/up", "..")], "leaves");
 }
 
 #[test]
-fn hard_links_that_lead_out() {
+fn hard_links_that_leave_the_folder_are_refused() {
     for (target, reason) in [
         ("/etc/passwd", "absolute"),
         ("../outside", ".."),
-        ("outside", "no file that came before"),
+        ("outside", "not an earlier file"),
         (".", "a folder"),
         ("", "without a target"),
     ] {
         refused_in_tar(&[hard_link("evil", target)], reason);
     }
-    refused_in_tar(&[link("l", "good"), hard_link("evil", "l")], "no file that came before");
-    refused_in_tar(&[folder("d"), hard_link("evil", "d")], "no file that came before");
+    refused_in_tar(&[link("l", "good"), hard_link("evil", "l")], "not an earlier file");
+    refused_in_tar(&[folder("d"), hard_link("evil", "d")], "not an earlier file");
 }
 
 #[test]
-fn a_hard_link_to_what_is_not_taken() {
+fn a_hard_link_to_a_file_that_no_rule_selects_is_refused() {
     let rules = only_good(ArchiveKind::TarGz);
     let archive = gzip(&tar(&[file("secret", b"x"), hard_link("good", "secret")]));
-    refused(&archive, &rules, "which no rule takes");
+    refused(&archive, &rules, "which no rule selects");
 }
 
 #[test]
-fn nothing_goes_through_a_link() {
+fn no_file_is_written_through_a_link() {
     refused_everywhere(&[link("l", "d"), folder("d/"), file("l/x", b"evil")], "through the symbolic link l");
     refused_everywhere(&[link("l", "."), file("l/l/x", b"evil")], "through the symbolic link l");
     refused_everywhere(&[file("l/x", b"first"), link("l", "d")], "where a folder is");
@@ -138,7 +138,7 @@ fn nothing_goes_through_a_link() {
 }
 
 #[test]
-fn a_rule_may_not_move_a_link_out() {
+fn a_rule_cannot_move_a_link_so_that_it_leaves_the_folder() {
     for kind in KINDS {
         let archive = build(kind, &[link("usr/lib/x", "../bin/x"), file("usr/lib/y", b"y")]);
         let folder = UnpackRule::Folder { from: Some("usr/lib".parse().unwrap()), to: None };
@@ -151,18 +151,18 @@ fn a_rule_may_not_move_a_link_out() {
 }
 
 #[test]
-fn special_files() {
+fn special_files_are_refused() {
     for (kind, reason) in [
         (EntryType::Char, "device"),
         (EntryType::Block, "device"),
         (EntryType::Fifo, "pipe"),
-        // Refused by the tar crate already, as this one has no map.
+        // The tar crate refuses it, because it has no map.
         (EntryType::GNUSparse, ""),
         (EntryType::new(b'V'), "'V'"),
     ] {
         refused_in_tar(&[other("evil", kind)], reason);
     }
-    // zip: the kind is in the upper half of the external attributes, of the second entry of the directory.
+    // zip: the kind is in the upper half of the external attributes of the second directory entry.
     for kind in [0o010_000_u32, 0o020_000, 0o060_000, 0o140_000] {
         let mut archive = build(ArchiveKind::Zip, &[file("good", b"good"), file("evil", b"")]);
         let entry = archive.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
@@ -172,17 +172,17 @@ fn special_files() {
 }
 
 #[test]
-fn duplicates() {
-    refused_in_tar(&[file("twice", b"1"), file("twice", b"2")], "there before");
-    refused_in_tar(&[file("twice", b"1"), file("./twice", b"2")], "there before");
-    refused_in_tar(&[file("twice", b"1"), link("twice", "good")], "there before");
+fn duplicate_names_are_refused() {
+    refused_in_tar(&[file("twice", b"1"), file("twice", b"2")], "duplicate name");
+    refused_in_tar(&[file("twice", b"1"), file("./twice", b"2")], "duplicate name");
+    refused_in_tar(&[file("twice", b"1"), link("twice", "good")], "duplicate name");
     refused_in_tar(&[file("twice", b"1"), folder("twice/")], "where the file twice is");
     let zip = replace(&samples::zip(&[file("twic1", b"1"), file("twic2", b"2")]), "twic1", "twic2");
-    refused(&zip, &everything(ArchiveKind::Zip), "there before");
+    refused(&zip, &everything(ArchiveKind::Zip), "duplicate name");
 }
 
 #[test]
-fn two_members_for_one_place() {
+fn two_members_for_one_path_are_refused() {
     for kind in KINDS {
         let archive = build(kind, &[file("a/x", b"1"), file("b/x", b"2")]);
         let folder = |from: &str| UnpackRule::Folder { from: Some(from.parse().unwrap()), to: None };
@@ -192,14 +192,14 @@ fn two_members_for_one_place() {
 }
 
 #[test]
-fn bombs() {
+fn archives_larger_than_the_limit_are_refused() {
     let big = vec![0; 200_000];
     for kind in KINDS {
         let archive = build(kind, &[file("good", b"x"), file("a", &big), file("b", &big)]);
         let rules = Unpack { limit: ByteSize(300_000), ..everything(kind) };
         refused(&archive, &rules, "more than the 300 kB");
     }
-    // The header says less than there is.
+    // The header states a smaller size.
     let mut zip = samples::zip(&[file("good", &big)]);
     let size = 200_000_u32.to_le_bytes();
     while let Some(at) = zip.windows(4).position(|window| window == size) {
@@ -209,8 +209,8 @@ fn bombs() {
 }
 
 #[test]
-fn members_that_share_bytes() {
-    // The content of `outer` is the local entry of `inner`, which the directory names as well.
+fn overlapping_members_are_refused() {
+    // The content of `outer` is the local entry of `inner`, which is in the directory as well.
     let inner = samples::zip(&[file("inner", b"shared")]);
     let directory_of = |zip: &[u8]| zip.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
     let local = &inner[..directory_of(&inner)];
@@ -230,11 +230,11 @@ fn members_that_share_bytes() {
     let directory = u32::try_from(end - directory_of(&outer)).unwrap();
     zip[end + 8..end + 12].copy_from_slice(&[2, 0, 2, 0]);
     zip[end + 12..end + 16].copy_from_slice(&directory.to_le_bytes());
-    refused(&zip, &everything(ArchiveKind::Zip), "share bytes");
+    refused(&zip, &everything(ArchiveKind::Zip), "members that overlap");
 }
 
 #[test]
-fn a_zip_whose_headers_disagree() {
+fn a_zip_with_contradicting_headers_is_refused() {
     let zip = samples::zip(&[file("good", b"x")]);
     let local_only = [&replace(&zip[..60], "good", "evil"), &zip[60..]].concat();
     refused(&local_only, &everything(ArchiveKind::Zip), "");
@@ -243,8 +243,8 @@ fn a_zip_whose_headers_disagree() {
 }
 
 #[test]
-fn endless_headers() {
-    // A long name of two megabytes, which the tar crate would read into memory.
+fn endless_headers_and_padding_are_refused() {
+    // A name of 2 MiB, which the tar crate would read into memory.
     let mut builder = ::tar::Builder::new(Vec::new());
     let mut header = ::tar::Header::new_gnu();
     header.set_entry_type(EntryType::GNULongName);
@@ -252,16 +252,16 @@ fn endless_headers() {
     header.set_cksum();
     builder.append(&header, &*vec![b'a'; 2 << 20]).unwrap();
     let archive = gzip(&builder.into_inner().unwrap());
-    refused(&archive, &everything(ArchiveKind::TarGz), "more than a megabyte of headers");
-    // Zeros without end after the archive.
+    refused(&archive, &everything(ArchiveKind::TarGz), "more than 1 MiB of headers");
+    // Too many zeros after the archive.
     let archive = gzip(&[tar(&[file("good", b"x")]), vec![0; 17 << 20]].concat());
-    refused(&archive, &everything(ArchiveKind::TarGz), "endless zeros");
+    refused(&archive, &everything(ArchiveKind::TarGz), "too many zeros");
     let archive = gzip(&[tar(&[file("good", b"x")]), tar(&[file("hidden", b"x")])].concat());
     refused(&archive, &everything(ArchiveKind::TarGz), "after the end");
 }
 
 #[test]
-fn too_many_members() {
+fn too_many_members_are_refused() {
     let mut tar = Vec::new();
     let one = samples::tar(&[folder("./")]);
     for _ in 0..=200_000 {
@@ -271,7 +271,7 @@ fn too_many_members() {
 }
 
 #[test]
-fn a_dictionary_bigger_than_honest_ones() {
+fn a_dictionary_larger_than_the_limit_is_refused() {
     let mut archive = xz(&tar(&[file("good", b"x")]));
     // The block header: its size, flags, filter id 0x21, one byte of properties (the dictionary), padding, CRC.
     let header = 12;
@@ -290,7 +290,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn what_is_no_archive() {
+fn files_that_are_not_archives_are_refused() {
     type Members<'a> = &'a [(&'a str, &'a [u8])];
     for kind in KINDS {
         for bytes in [&b""[..], b"x", b"<html>404</html>", &[0; 4096], b"PK\x05\x06", b"!<arch>\n"] {
@@ -314,12 +314,12 @@ fn what_is_no_archive() {
 }
 
 #[test]
-fn cut_anywhere() {
+fn a_truncated_archive_is_refused() {
     let items = [file("good", &b"some text ".repeat(500)), file("z", b"z"), link("l", "z")];
     for kind in KINDS {
         let archive = build(kind, &items);
         for length in (0..archive.len()).step_by(7).chain(archive.len().saturating_sub(40)..archive.len()) {
-            // A Debian package's last filling byte may be missing.
+            // The last padding byte of a Debian package may be missing.
             if kind == ArchiveKind::Deb && length + 1 == archive.len() && archive.last() == Some(&b'\n') {
                 continue;
             }
@@ -328,5 +328,5 @@ fn cut_anywhere() {
     }
     let whole = tar(&items);
     let without_end = gzip(&whole[..whole.len() - 1024]);
-    refused(&without_end, &everything(ArchiveKind::TarGz), "without its end mark");
+    refused(&without_end, &everything(ArchiveKind::TarGz), "without end mark");
 }
