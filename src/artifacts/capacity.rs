@@ -1,11 +1,13 @@
-//! How much is done at once.
+//! Limits on parallel downloads and builds.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::core::failure::{Failure, Result};
 
-/// The limits that all work of one run shares. A permit is asked for after a claim, never before, so that nobody
-/// waits for a claim with a permit that the claim's holder needs.
+/// The limits that all tasks of one run share.
+///
+/// A task acquires a permit after its claim, never before. Otherwise it could hold the permit that the claim's holder
+/// needs, which is a deadlock.
 #[derive(Debug)]
 pub(crate) struct Capacity {
     jobs: Semaphore,
@@ -13,23 +15,23 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// `jobs` downloads and unpackings at once.
+    /// Allows `jobs` parallel downloads and unpacks, and one build.
     pub(crate) fn new(jobs: usize) -> Self {
-        // A Go build uses every core and gigabytes of memory: never two.
+        // One Go build uses all cores and gigabytes of memory.
         Self { jobs: Semaphore::new(jobs.max(1)), builds: Semaphore::new(1) }
     }
 
-    /// Waits for the right to download, hash or unpack.
+    /// Waits for a permit to download, hash or unpack.
     pub(crate) async fn job(&self) -> Result<SemaphorePermit<'_>> {
         self.jobs.acquire().await.map_err(|error| closed(&error))
     }
 
-    /// Waits for the right to build; downloads go on beside.
+    /// Waits for the permit to build. Downloads continue meanwhile.
     pub(crate) async fn build(&self) -> Result<SemaphorePermit<'_>> {
         self.builds.acquire().await.map_err(|error| closed(&error))
     }
 }
 
 fn closed(error: &tokio::sync::AcquireError) -> Failure {
-    Failure::failed("the run is being stopped").seen(error)
+    Failure::failed("meshlab is shutting down").seen(error)
 }

@@ -1,4 +1,4 @@
-//! Getting artifacts: download, verify, store, unpack.
+//! Artifacts, the pinned files of `deps.lock`: download, verify, store, unpack, and serve them.
 
 pub mod bundle;
 mod capacity;

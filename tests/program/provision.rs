@@ -234,7 +234,7 @@ fn several_failures_are_told_together() {
     ];
     sandbox.write("deps.lock", lock(&artifacts));
     let ran = sandbox.run(&["provision"]).expect(4);
-    assert!(ran.stderr.contains("2 artifacts could not be had"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot fetch 2 artifacts"), "{}", ran.stderr);
 }
 
 #[test]

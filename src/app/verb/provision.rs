@@ -10,7 +10,7 @@ use super::{Context, Output, Run};
 use crate::app::ui::{Cell, Look, Table};
 use crate::artifacts::lockfile::{Lock, SizeBound};
 use crate::artifacts::provision::{
-    Plan, PlannedArtifact, Provisioned, Request, Sources, State, plan, provision,
+    ArtifactState, PlannedArtifact, ProvisionPlan, ProvisionRequest, Provisioned, Sources, plan, provision,
 };
 use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
@@ -67,14 +67,14 @@ async fn run(
     Ok(done(&provision(&request, settings, lock, reporter).await?))
 }
 
-fn request(args: &ProvisionArgs) -> Request {
+fn request(args: &ProvisionArgs) -> ProvisionRequest {
     let profiles = ProfileChoice::profiles(args.profile, &args.names);
     let sources = match args.source {
         SourceChoice::Auto => Sources::Any,
         SourceChoice::Upstream => Sources::Upstream,
         SourceChoice::Registry => Sources::Registry,
     };
-    Request { names: args.names.clone(), profiles, sources }
+    ProvisionRequest { names: args.names.clone(), profiles, sources }
 }
 
 fn done(provisioned: &Provisioned) -> Output {
@@ -94,7 +94,7 @@ fn done(provisioned: &Provisioned) -> Output {
     Output { human: String::new(), json: json!({ "schema": SCHEMA, "tools": tools }) }
 }
 
-fn planned(plan: &Plan<'_>, settings: &Settings) -> Output {
+fn planned(plan: &ProvisionPlan<'_>, settings: &Settings) -> Output {
     let mut table = Table::new(["ARTIFACT", "VERSION", "TO DO", "SIZE"]).right(3);
     for planned in &plan.artifacts {
         let (what, size) = to_do(planned);
@@ -107,12 +107,12 @@ fn planned(plan: &Plan<'_>, settings: &Settings) -> Output {
         .iter()
         .map(|planned| {
             let (state, source) = match &planned.state {
-                State::Ready(tool) => ("ready", tool.source.as_str()),
-                State::Stored(source) => ("stored", source.kind.name()),
-                State::Missing(source, _) => ("missing", source.kind.name()),
+                ArtifactState::Ready(tool) => ("ready", tool.source.as_str()),
+                ArtifactState::Stored(source) => ("stored", source.kind.name()),
+                ArtifactState::Missing(source, _) => ("missing", source.kind.name()),
             };
             let missing: Vec<_> = match &planned.state {
-                State::Missing(_, files) => files
+                ArtifactState::Missing(_, files) => files
                     .iter()
                     .map(
                         |file| json!({ "name": file.name, "size": file.size.exact(), "digest": file.digest }),
@@ -138,9 +138,9 @@ fn planned(plan: &Plan<'_>, settings: &Settings) -> Output {
 /// What is to be done in words, and how much is to be fetched where that is known.
 fn to_do(planned: &PlannedArtifact<'_>) -> (String, Option<ByteSize>) {
     match &planned.state {
-        State::Ready(_) => ("nothing".to_owned(), None),
-        State::Stored(_) => ("unpack from the cache".to_owned(), None),
-        State::Missing(source, files) => {
+        ArtifactState::Ready(_) => ("nothing".to_owned(), None),
+        ArtifactState::Stored(_) => ("unpack from the cache".to_owned(), None),
+        ArtifactState::Missing(source, files) => {
             let verb = if source.kind.name() == "go" { "build with go" } else { "fetch" };
             let from = if verb == "fetch" { format!(" by {}", source.kind.name()) } else { String::new() };
             let sizes: Option<u64> = files

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::artifacts::lockfile::edit::{Change, IMAGE, LockEdit, SourcePlace};
 use crate::artifacts::lockfile::{Artifact, Image, Lock, Source, SourceKind};
-use crate::artifacts::measure::{Measure, Measured};
+use crate::artifacts::measure::{Measure, MeasuredFile};
 use crate::core::assets;
 use crate::core::event::{Event, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -21,7 +21,7 @@ use images::PinImages;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Request<'a> {
+pub(crate) struct LockRequest<'a> {
     /// The lock's path.
     pub(crate) path: &'a Utf8Path,
     /// Artifacts; none means all.
@@ -71,7 +71,7 @@ pub(crate) fn lock_path(given: Option<&Utf8Path>, directory: &Utf8Path) -> Resul
 
 /// Measures what the named artifacts' sources deliver and writes it into the lock.
 pub(crate) async fn deps_lock(
-    request: Request<'_>,
+    request: LockRequest<'_>,
     measure: &impl Measure,
     images: &mut impl PinImages,
     reporter: &SharedReporter,
@@ -204,7 +204,7 @@ impl Work {
     fn write(
         &mut self,
         place: SourcePlace,
-        found: &[Measured],
+        found: &[MeasuredFile],
         inputs: Option<(Digest, Digest)>,
     ) -> Result<()> {
         let wanted = self.at(place).1.files.len();
@@ -215,7 +215,7 @@ impl Work {
         if let Some((old, new)) = inputs {
             changes.extend(self.edit.set_inputs(&self.lock, place, &old, &new)?);
         }
-        for (number, Measured { digest, size }) in found.iter().enumerate() {
+        for (number, MeasuredFile { digest, size }) in found.iter().enumerate() {
             changes.extend(self.edit.set_file(&self.lock, place, number, digest, *size)?);
         }
         self.report.measured += found.len();

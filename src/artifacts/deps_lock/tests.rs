@@ -15,7 +15,7 @@ struct Scripted {
 }
 
 impl Measure for Scripted {
-    async fn measure(&self, lock: &Lock, artifact: &Artifact, source: &Source) -> Result<Vec<Measured>> {
+    async fn measure(&self, lock: &Lock, artifact: &Artifact, source: &Source) -> Result<Vec<MeasuredFile>> {
         let kind = source.kind.name();
         self.asked.lock().unwrap().push(format!("{} {kind}", artifact.name));
         if self.unreached.contains(&kind) {
@@ -27,7 +27,7 @@ impl Measure for Scripted {
             let toolchain = lock.artifact(&build.toolchain).unwrap();
             assert_eq!(toolchain.sources[0].files[0].digest, *digest, "the toolchain as it is now");
         }
-        let measured = |file: &crate::artifacts::lockfile::LockedFile| Measured {
+        let measured = |file: &crate::artifacts::lockfile::LockedFile| MeasuredFile {
             digest: self.changed.get(artifact.name.as_str()).copied().unwrap_or(file.digest),
             size: file.size.limit(),
         };
@@ -66,7 +66,7 @@ impl Bench {
         offline: bool,
     ) -> Result<LockReport> {
         let names: Vec<ArtifactName> = names.iter().map(|name| name.parse().unwrap()).collect();
-        let request = Request { path: &self.path, names: &names, check, offline };
+        let request = LockRequest { path: &self.path, names: &names, check, offline };
         deps_lock(request, measure, &mut NothingStored, &self.reporter).await
     }
 

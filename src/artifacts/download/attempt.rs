@@ -1,147 +1,147 @@
-//! One HTTP request for a file, or for the rest of it.
+//! One attempt to download a file or the rest of it, with one HTTP request.
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::client::{host_of, shown};
-use super::{Downloader, Progress, Sink, Wanted};
+use super::{AttemptState, DownloadRequest, Downloader, Sink};
 use crate::artifacts::lockfile::SizeBound;
 use crate::core::failure::{Failure, FailureKind, cause_chain};
 
-/// Why an attempt did not bring the whole file.
+/// Why an attempt did not complete the file.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    /// Asking again may help.
-    Again(Failure),
-    /// Asking again is pointless.
+pub(super) enum AttemptError {
+    /// Another attempt may succeed.
+    Retry(Failure),
+    /// Another attempt would fail the same way.
     Final(Failure),
-    /// More bytes came than the lock allows.
-    Longer,
+    /// The body is longer than the lock allows.
+    TooLong,
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for AttemptError {
     fn from(failure: Failure) -> Self {
         Self::Final(failure)
     }
 }
 
-/// What the answer's head says about the body.
+/// What the head of the response says about the body.
 enum Body {
-    /// It begins where the partial file ends.
+    /// The body starts where the partial file ends.
     Continues { total: Option<u64> },
-    /// It begins at the beginning.
+    /// The body is the whole file.
     Whole { total: Option<u64> },
-    /// The partial file is whole already.
-    Nothing,
+    /// The partial file is already complete.
+    None,
 }
 
 impl Downloader {
     pub(super) async fn attempt(
         &self,
-        wanted: &Wanted<'_>,
+        request: &DownloadRequest<'_>,
         sink: &mut Sink,
-        progress: &mut Progress,
-        first: bool,
-    ) -> Result<(), Trouble> {
-        let response = self.ask(wanted, sink, progress, first).await?;
+        state: &mut AttemptState,
+        is_first: bool,
+    ) -> Result<(), AttemptError> {
+        let response = self.send(request, sink, state, is_first).await?;
         if let Some(tag) = response.headers().get(ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/")) {
-            progress.tag = Some(tag.clone());
+            state.etag = Some(tag.clone());
         }
-        let total = match head(wanted, sink, &response)? {
-            Body::Nothing => return Ok(()),
+        let total = match head(request, sink, &response)? {
+            Body::None => return Ok(()),
             Body::Continues { total } => {
-                check_total(wanted, total)?;
+                check_total(request, total)?;
                 total
             }
             Body::Whole { total } => {
-                check_total(wanted, total)?;
+                check_total(request, total)?;
                 sink.restart();
                 total
             }
         };
-        wanted.report_started(wanted.file.size.exact().or(total), sink);
-        self.take(wanted, sink, progress, response).await
+        request.report_started(request.file.size.exact().or(total), sink);
+        self.receive(request, sink, state, response).await
     }
 
-    async fn ask(
+    async fn send(
         &self,
-        wanted: &Wanted<'_>,
+        request: &DownloadRequest<'_>,
         sink: &Sink,
-        progress: &Progress,
-        first: bool,
-    ) -> Result<Response, Trouble> {
-        // A compressed transfer would be other bytes than those the lock knows.
-        let mut request = self.http.client()?.get(wanted.url.clone()).header(ACCEPT_ENCODING, "identity");
+        state: &AttemptState,
+        is_first: bool,
+    ) -> Result<Response, AttemptError> {
+        // A compressed transfer would not have the locked digest.
+        let mut http = self.http.client()?.get(request.url.clone()).header(ACCEPT_ENCODING, "identity");
         if sink.length() > 0 {
-            request = request.header(RANGE, format!("bytes={}-", sink.length()));
-            if let Some(tag) = &progress.tag {
-                request = request.header(IF_RANGE, tag);
+            http = http.header(RANGE, format!("bytes={}-", sink.length()));
+            if let Some(tag) = &state.etag {
+                http = http.header(IF_RANGE, tag);
             }
         }
-        let silence = self.http.timeouts.silence;
-        let (why, dead) = match tokio::time::timeout(silence, request.send()).await {
+        let idle = self.http.timeouts.idle;
+        let (why, is_dead) = match tokio::time::timeout(idle, http.send()).await {
             Ok(Ok(response)) => return Ok(response),
             Ok(Err(error)) => {
-                // A server that delivered before and refuses now may only be starting again.
-                let dead = error.is_timeout() || (first && error.is_connect());
-                (plain(error), dead)
+                // A server that responded before and refuses connections now may be restarting.
+                let is_dead = error.is_timeout() || (is_first && error.is_connect());
+                (short_cause(error), is_dead)
             }
-            Err(_) => (format!("no answer within {} s", silence.as_secs_f32()), true),
+            Err(_) => (format!("no answer within {} s", idle.as_secs_f32()), true),
         };
-        if dead {
-            // Neither this file nor any other will come from there; the next source is asked at once.
-            self.http.mark_dead(wanted.url, &why);
-            return Err(Trouble::Final(unreachable(wanted.url, &why)));
+        if is_dead {
+            // The other files of this host would fail as well: try the next source at once.
+            self.http.mark_dead(request.url, &why);
+            return Err(AttemptError::Final(unreachable(request.url, &why)));
         }
-        let failure = Failure::failed(format!("{} cannot be fetched", shown(wanted.url)));
-        Err(Trouble::Again(failure.seen_text(why)))
+        let failure = Failure::failed(format!("cannot fetch {}", shown(request.url)));
+        Err(AttemptError::Retry(failure.seen_text(why)))
     }
 
-    /// Passes the body on, piece by piece.
-    async fn take(
+    /// Writes the body to the sink, chunk by chunk.
+    async fn receive(
         &self,
-        wanted: &Wanted<'_>,
+        request: &DownloadRequest<'_>,
         sink: &mut Sink,
-        progress: &mut Progress,
+        state: &mut AttemptState,
         mut response: Response,
-    ) -> Result<(), Trouble> {
-        let silence = self.http.timeouts.silence;
+    ) -> Result<(), AttemptError> {
+        let idle = self.http.timeouts.idle;
         let start = sink.length();
-        let broke = |why: String, at: u64| {
-            Trouble::Again(
-                Failure::failed(format!("{} broke off after {at} bytes", shown(wanted.url))).seen_text(why),
+        let interrupted = |why: String, at: u64| {
+            AttemptError::Retry(
+                Failure::failed(format!("the download of {} stopped after {at} bytes", shown(request.url)))
+                    .seen_text(why),
             )
         };
         loop {
-            let bytes = match tokio::time::timeout(silence, response.chunk()).await {
+            let bytes = match tokio::time::timeout(idle, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => bytes,
                 Ok(Ok(None)) => return Ok(()),
-                Ok(Err(error)) => return Err(broke(plain(error), sink.length())),
+                Ok(Err(error)) => return Err(interrupted(short_cause(error), sink.length())),
                 Err(_) => {
-                    let why = format!("silent for {} s", silence.as_secs_f32());
+                    let why = format!("no data for {} s", idle.as_secs_f32());
                     if sink.length() == start {
-                        self.http.mark_dead(wanted.url, &why);
+                        self.http.mark_dead(request.url, &why);
                     }
-                    return Err(broke(why, sink.length()));
+                    return Err(interrupted(why, sink.length()));
                 }
             };
-            let room = wanted.file.size.limit().saturating_sub(sink.length());
+            let room = request.file.size.limit().saturating_sub(sink.length());
             if bytes.len() as u64 > room {
                 sink.write(bytes.slice(..usize::try_from(room).unwrap_or(bytes.len()))).await;
-                return Err(Trouble::Longer);
+                return Err(AttemptError::TooLong);
             }
             if !sink.write(bytes).await {
-                return Err(Trouble::Final(Failure::failed("the disk refused a download")));
+                return Err(AttemptError::Final(Failure::failed("cannot write the download to disk")));
             }
-            progress.tell(wanted, sink.length());
+            state.report_progress(request, sink.length());
         }
     }
 }
 
-/// What the client saw, without the address (which may hold a password and is said already) and without the layers
-/// of software that passed it on.
-fn plain(error: reqwest::Error) -> String {
+/// The cause of an error, without the URL (which may contain a password) and without the library's layers.
+fn short_cause(error: reqwest::Error) -> String {
     let chain = cause_chain(&error.without_url());
     let layers = [
         "error sending request: ",
@@ -154,56 +154,57 @@ fn plain(error: reqwest::Error) -> String {
     layers.iter().fold(chain.as_str(), |text, layer| text.strip_prefix(layer).unwrap_or(text)).to_owned()
 }
 
-/// Nothing of this host's can be had: the file's name would only make the line longer.
+/// The failure for a host that does not respond, whatever the file.
 fn unreachable(url: &Url, why: &str) -> Failure {
     Failure::failed(format!("cannot reach {}", host_of(url))).seen_text(why.to_owned())
 }
 
-/// Reads status and headers.
-fn head(wanted: &Wanted<'_>, sink: &mut Sink, response: &Response) -> Result<Body, Trouble> {
+/// Reads the status and the headers of a response.
+fn head(request: &DownloadRequest<'_>, sink: &mut Sink, response: &Response) -> Result<Body, AttemptError> {
     let position = sink.length();
     let status = response.status();
-    let answered = || Failure::failed(format!("{} answered {status}", shown(wanted.url)));
+    let refused = || Failure::failed(format!("{} answered {status}", shown(request.url)));
     match status {
         StatusCode::OK => Ok(Body::Whole { total: content_length(response) }),
         StatusCode::PARTIAL_CONTENT if position > 0 => match content_range(response) {
             Some((Some(start), total)) if start == position => Ok(Body::Continues { total }),
             other => {
                 sink.restart();
-                let found =
-                    other.map_or("no range that can be read".to_owned(), |range| format!("{range:?}"));
-                Err(Trouble::Again(answered().seen_text(format!("{found} when asked from {position}"))))
+                let found = other.map_or("an invalid Content-Range".to_owned(), |range| format!("{range:?}"));
+                Err(AttemptError::Retry(
+                    refused().seen_text(format!("{found} for a request from byte {position}")),
+                ))
             }
         },
         StatusCode::RANGE_NOT_SATISFIABLE if position > 0 => match content_range(response) {
-            Some((None, Some(total))) if total == position => Ok(Body::Nothing),
+            Some((None, Some(total))) if total == position => Ok(Body::None),
             _ => {
                 sink.restart();
-                Err(Trouble::Again(answered()))
+                Err(AttemptError::Retry(refused()))
             }
         },
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Trouble::Again(answered())),
-        status if status.is_server_error() => Err(Trouble::Again(answered())),
-        _ => Err(Trouble::Final(answered())),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(AttemptError::Retry(refused())),
+        status if status.is_server_error() => Err(AttemptError::Retry(refused())),
+        _ => Err(AttemptError::Final(refused())),
     }
 }
 
-/// A file of another length is another file; better said before its bytes are paid for.
-fn check_total(wanted: &Wanted<'_>, total: Option<u64>) -> Result<(), Trouble> {
+/// Checks the total length against the lock before the body is downloaded.
+fn check_total(request: &DownloadRequest<'_>, total: Option<u64>) -> Result<(), AttemptError> {
     let Some(total) = total else { return Ok(()) };
-    let expected = match wanted.file.size {
+    let expected = match request.file.size {
         SizeBound::Exact(size) if size.0 != total => format!("{} bytes", size.0),
         SizeBound::AtMost(limit) if total > limit.0 => format!("at most {} bytes", limit.0),
         _ => return Ok(()),
     };
-    Err(Trouble::Final(
+    Err(AttemptError::Final(
         Failure::new(
             FailureKind::Untrusted,
-            format!("{} is not the file that is locked: it has another length", wanted.file.name),
+            format!("{} does not have the size in the lock", request.file.name),
         )
         .detail("expected", expected)
         .observed(format!("{total} bytes"))
-        .detail("from", shown(wanted.url))
+        .detail("from", shown(request.url))
         .hint("nothing was fetched or installed; try another --source"),
     ))
 }
@@ -212,7 +213,7 @@ fn content_length(response: &Response) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Start and total of `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10`.
+/// Start and total of a Content-Range: `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10`.
 fn content_range(response: &Response) -> Option<(Option<u64>, Option<u64>)> {
     parse_range(response.headers().get(CONTENT_RANGE)?.to_str().ok()?)
 }
@@ -232,7 +233,7 @@ mod tests {
     use super::parse_range;
 
     #[test]
-    fn ranges_are_read() {
+    fn content_ranges_are_parsed() {
         assert_eq!(parse_range("bytes 5-9/10"), Some((Some(5), Some(10))));
         assert_eq!(parse_range("bytes 5-9/*"), Some((Some(5), None)));
         assert_eq!(parse_range("bytes */10"), Some((None, Some(10))));

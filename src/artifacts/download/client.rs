@@ -1,4 +1,4 @@
-//! The HTTP client: built when the first byte is needed, and the memory of hosts that do not answer.
+//! The HTTP client for downloads, created at first use, and the list of hosts that do not respond.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,22 +10,22 @@ use url::Url;
 use crate::core::failure::{Failure, Result, cause_chain};
 use crate::core::settings::Environment;
 
-/// How long a server may take.
+/// The timeouts of HTTP requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeouts {
-    /// Until a connection is open.
+    /// The time to connect.
     pub connect: Duration,
-    /// From the request to the first of the answer, redirects included; and between two pieces of the body.
-    pub silence: Duration,
+    /// The longest wait for the response head, redirects included, and between two chunks of the body.
+    pub idle: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(3), silence: Duration::from_secs(5) }
+        Self { connect: Duration::from_secs(3), idle: Duration::from_secs(5) }
     }
 }
 
-/// One client per run, shared by all downloads.
+/// The HTTP client that all downloads of a run share.
 pub(crate) struct Http {
     environment: Environment,
     pub(super) timeouts: Timeouts,
@@ -43,38 +43,38 @@ impl Http {
         }
     }
 
-    /// The client. The first call reads the machine's certificates, which a run without downloads need not pay for.
+    /// The client. The first call reads the system's certificates, so a run without downloads does not.
     pub(crate) fn client(&self) -> Result<Client> {
         self.client.get_or_init(|| build(&self.environment, self.timeouts)).clone()
     }
 
-    /// Why nothing is asked of this address's host any more, if it was found dead.
+    /// Why the host of `url` is considered dead, if it is.
     pub(super) fn dead(&self, url: &Url) -> Option<String> {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).get(&host_of(url)).cloned()
     }
 
-    /// Remembers that this address's host does not answer.
+    /// Records that the host of `url` does not respond.
     pub(super) fn mark_dead(&self, url: &Url, why: &str) {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).insert(host_of(url), why.to_owned());
     }
 }
 
-/// Scheme, host and port: another port may well be alive.
+/// Scheme, host and port. Another port of a dead host may respond.
 pub(super) fn host_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// The address as it may be shown: a password in it is nobody's business.
+/// The URL without user name and password, for messages.
 pub(crate) fn shown(url: &Url) -> String {
     let mut plain = url.clone();
-    // Both fail only for addresses that can't have either.
+    // Both fail only for URLs that cannot have either.
     let _ = plain.set_password(None);
     let _ = plain.set_username("");
     plain.to_string()
 }
 
 fn build(environment: &Environment, timeouts: Timeouts) -> Result<Client> {
-    // An error says that a provider is installed already, which is what is wanted.
+    // Fails if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || -> Result<_> {
         let mut builder = Client::builder()
@@ -86,17 +86,17 @@ fn build(environment: &Environment, timeouts: Timeouts) -> Result<Client> {
         }
         Ok(builder)
     };
-    // A machine without certificates (a bare container) can still use a mirror over plain HTTP.
+    // Without system certificates, as in a minimal container, a mirror over plain HTTP still works.
     builder()?
         .build()
         .or_else(|_| builder()?.tls_certs_only([]).build().map_err(|error| client_failure(&error)))
 }
 
 fn client_failure(error: &reqwest::Error) -> Failure {
-    Failure::failed("cannot prepare the HTTP client").seen_text(cause_chain(error))
+    Failure::failed("cannot create the HTTP client").seen_text(cause_chain(error))
 }
 
-/// The proxies that the environment names, as curl reads it; loopback is never asked through one.
+/// The proxies in the environment variables, with the names that curl uses. Loopback addresses use no proxy.
 fn proxies(environment: &Environment) -> Result<Vec<Proxy>> {
     let either = |upper: &str, lower: &str| {
         environment.var(lower).or_else(|| environment.var(upper)).map(str::to_owned)
@@ -112,9 +112,9 @@ fn proxies(environment: &Environment) -> Result<Vec<Proxy>> {
     for (variable, value, tls) in choices {
         let Some(value) = value else { continue };
         let proxy = if tls { Proxy::https(&value) } else { Proxy::http(&value) };
-        // The value may hold a password: it is not repeated.
+        // Without the value, which may contain a password.
         let proxy = proxy.map_err(|_| {
-            Failure::usage(format!("{variable} is no address of a proxy"))
+            Failure::usage(format!("{variable} is not a proxy URL"))
                 .hint(format!("set {variable} to something like http://proxy:3128, or unset it"))
         })?;
         proxies.push(proxy.no_proxy(exempt.clone()));
@@ -127,13 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_not_shown() {
+    fn passwords_are_removed_from_urls() {
         let url = Url::parse("https://user:secret@mirror.test/x?y=1").unwrap();
         assert_eq!(shown(&url), "https://mirror.test/x?y=1");
     }
 
     #[test]
-    fn proxies_come_from_the_environment() {
+    fn proxies_are_read_from_the_environment() {
         let count = |pairs: &[(&str, &str)]| {
             proxies(&Environment::from_pairs(pairs.iter().copied())).map(|found| found.len())
         };
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_host_is_remembered_by_port() {
+    fn a_host_is_dead_for_one_port_only() {
         let http = Http::new(&Environment::default(), Timeouts::default());
         let url = |text: &str| Url::parse(text).unwrap();
         http.mark_dead(&url("http://a.test/x"), "why");

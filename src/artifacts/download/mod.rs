@@ -1,6 +1,6 @@
-//! One file by HTTP, in one pass over its bytes: network, digest and disk at once.
+//! Downloads files by HTTP: resumes, retries, and hashes the bytes while they are written.
 //!
-//! Invariant: the only way from here into the store is a digest that was computed over every byte of the file.
+//! Invariant: a file enters the store only with a digest computed over all its bytes.
 
 mod attempt;
 mod client;
@@ -26,25 +26,25 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, ByteSize};
 use crate::core::settings::Environment;
 use crate::core::until::retry;
-use attempt::Trouble;
+use attempt::AttemptError;
 use sink::Sink;
 
-/// Requests per file and address, all in all.
-const ATTEMPTS: u32 = 4;
+/// The most attempts in a row without progress, per file and URL.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// How much an attempt has to bring to count as progress, in bytes.
-const WORTHWHILE: u64 = 1024 * 1024;
+/// The bytes that an attempt must download to count as progress.
+const MIN_PROGRESS: u64 = 1024 * 1024;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Downloads files; shared by everything a run does.
+/// Downloads files. One downloader is shared by all tasks of a run.
 pub(crate) struct Downloader {
     http: Http,
     capacity: Arc<Capacity>,
 }
 
-/// A file, and one address to get it from.
-pub(crate) struct Wanted<'a> {
+/// A file to download from one URL.
+pub(crate) struct DownloadRequest<'a> {
     pub(crate) artifact: &'a ArtifactName,
     pub(crate) file: &'a LockedFile,
     pub(crate) url: &'a Url,
@@ -59,58 +59,63 @@ impl Downloader {
         Self { http: Http::new(environment, timeouts), capacity }
     }
 
-    /// Brings the file into the store, going on from whatever an earlier run left. Dropping the future stops it;
-    /// what has arrived is kept.
-    pub(crate) async fn fetch(&self, wanted: &Wanted<'_>) -> Result<()> {
-        let digest = &wanted.file.digest;
-        if wanted.store.contains(digest) {
+    /// Downloads the file into the store, resuming the partial file of an earlier run. Dropping the future stops the
+    /// download and keeps the partial file.
+    pub(crate) async fn fetch(&self, request: &DownloadRequest<'_>) -> Result<()> {
+        let digest = &request.file.digest;
+        if request.store.contains(digest) {
             return Ok(());
         }
-        self.refuse_dead(wanted.url)?;
-        wanted.store.prepare(digest)?;
-        let claim = Claim::wait(&wanted.store.lock_path(digest), |holder| {
-            wanted.report(waiting(wanted.artifact, Claimed::File { file: wanted.file.name.clone() }, holder));
+        self.refuse_dead(request.url)?;
+        request.store.prepare(digest)?;
+        let claim = Claim::wait(&request.store.lock_path(digest), |holder| {
+            request.report(waiting(
+                request.artifact,
+                Claimed::File { file: request.file.name.clone() },
+                holder,
+            ));
         })
         .await?;
-        if wanted.store.contains(digest) {
+        if request.store.contains(digest) {
             return Ok(());
         }
         let _permit = self.capacity.job().await?;
-        self.refuse_dead(wanted.url)?;
-        self.bring(wanted, &Arc::new(claim)).await
+        self.refuse_dead(request.url)?;
+        self.download(request, &Arc::new(claim)).await
     }
 
-    /// A host that was found dead in this run is not asked again.
+    /// Fails if the host of `url` did not respond earlier in this run.
     fn refuse_dead(&self, url: &Url) -> Result<()> {
         match self.http.dead(url) {
             None => Ok(()),
             Some(why) => {
-                Err(Failure::failed(format!("{} did not answer before", client::host_of(url))).seen_text(why))
+                Err(Failure::failed(format!("{} did not answer earlier", client::host_of(url)))
+                    .seen_text(why))
             }
         }
     }
 
-    async fn bring(&self, wanted: &Wanted<'_>, claim: &Arc<Claim>) -> Result<()> {
-        let Wanted { file, store, .. } = *wanted;
+    async fn download(&self, request: &DownloadRequest<'_>, claim: &Arc<Claim>) -> Result<()> {
+        let DownloadRequest { file, store, .. } = *request;
         let partial = store.partial_path(&file.digest);
         loop {
             let mut sink =
                 Sink::open(&partial, file.digest.algorithm(), file.size.limit(), Arc::clone(claim))?;
-            let ended = self.attempts(wanted, &mut sink).await;
+            let ended = self.attempts(request, &mut sink).await;
             let resumed = sink.resumed() > 0;
             let written = match ended {
                 Ok(()) => sink.finish().await?,
-                // What an earlier run left may be to blame: once more, from nothing.
-                Err(Trouble::Longer) => {
-                    sink.give_up().await?;
+                // The partial file of an earlier run may be wrong: start over without it.
+                Err(AttemptError::TooLong) => {
+                    sink.abandon().await?;
                     if resumed {
                         fs_err::remove_file(&partial)?;
                         continue;
                     }
-                    return Err(store.reject_longer(&partial, file).detail("from", shown(wanted.url)));
+                    return Err(store.reject_longer(&partial, file).detail("from", shown(request.url)));
                 }
-                Err(Trouble::Final(failure) | Trouble::Again(failure)) => {
-                    sink.give_up().await?;
+                Err(AttemptError::Final(failure) | AttemptError::Retry(failure)) => {
+                    sink.abandon().await?;
                     return Err(failure);
                 }
             };
@@ -119,9 +124,9 @@ impl Downloader {
                 continue;
             }
             let size = ByteSize(written.length);
-            self.admit(wanted, written, claim).await?;
-            wanted.report(ProvisionEvent::FetchFinished {
-                artifact: wanted.artifact.clone(),
+            self.admit(request, written, claim).await?;
+            request.report(ProvisionEvent::FetchFinished {
+                artifact: request.artifact.clone(),
                 file: file.name.clone(),
                 size,
             });
@@ -129,49 +134,56 @@ impl Downloader {
         }
     }
 
-    /// Asks until the body is whole, a few times at most, each time from where the last one ended.
-    async fn attempts(&self, wanted: &Wanted<'_>, sink: &mut Sink) -> Result<(), Trouble> {
+    /// Makes attempts until the file is complete. Each continues where the last one ended.
+    async fn attempts(&self, request: &DownloadRequest<'_>, sink: &mut Sink) -> Result<(), AttemptError> {
         let attempts = Attempts {
             sink,
-            progress: Progress::default(),
+            state: AttemptState::default(),
             back_off: FIRST_BACK_OFF,
             is_first: true,
-            fruitless: 0,
+            without_progress: 0,
         };
         let attempts = Mutex::new(attempts);
-        retry(async || attempts.lock().await.next(self, wanted).await).await
+        retry(async || attempts.lock().await.next(self, request).await).await
     }
 
-    /// The verdict on the digest, and the move into the store. Waits for the disk, hence on a thread of its own.
-    async fn admit(&self, wanted: &Wanted<'_>, written: sink::Written, claim: &Arc<Claim>) -> Result<()> {
-        let (store, file, claim) = (wanted.store.clone(), wanted.file.clone(), Arc::clone(claim));
+    /// Verifies the digest and moves the file into the store, on a blocking thread.
+    async fn admit(
+        &self,
+        request: &DownloadRequest<'_>,
+        written: sink::Written,
+        claim: &Arc<Claim>,
+    ) -> Result<()> {
+        let (store, file, claim) = (request.store.clone(), request.file.clone(), Arc::clone(claim));
         let admitted = tokio::task::spawn_blocking(move || {
             let _claim = claim;
             let partial = store.partial_path(&file.digest);
             store.admit_hashed(&partial, &file, written.digest, written.length)
         })
         .await
-        .map_err(|error| Failure::failed("storing a download was cut short").seen(&error))?;
-        admitted.map_err(|failure| failure.detail("from", shown(wanted.url)))
+        .map_err(|error| {
+            Failure::failed("the task that stores a download panicked or was cancelled").seen(&error)
+        })?;
+        admitted.map_err(|failure| failure.detail("from", shown(request.url)))
     }
 }
 
-/// How an attempt ended, for the log.
-fn said(attempted: &Result<(), Trouble>) -> String {
+/// The result of an attempt, for the debug log.
+fn outcome(attempted: &Result<(), AttemptError>) -> String {
     match attempted {
         Ok(()) => "fetched".to_owned(),
-        Err(Trouble::Again(failure)) => format!("may try again ({failure})"),
-        Err(Trouble::Final(failure)) => format!("gives up ({failure})"),
-        Err(Trouble::Longer) => "gives up (longer than the lock allows)".to_owned(),
+        Err(AttemptError::Retry(failure)) => format!("can be retried ({failure})"),
+        Err(AttemptError::Final(failure)) => format!("failed ({failure})"),
+        Err(AttemptError::TooLong) => "failed (longer than the lock allows)".to_owned(),
     }
 }
 
-/// The event while the process `pid` holds a claim.
+/// The event while another process, or another task of this one, holds a claim.
 pub(crate) fn waiting(artifact: &ArtifactName, claim: Claimed, pid: Option<u32>) -> ProvisionEvent {
     ProvisionEvent::Waiting { artifact: artifact.clone(), claim, pid }
 }
 
-impl Wanted<'_> {
+impl DownloadRequest<'_> {
     fn report(&self, event: ProvisionEvent) {
         self.reporter.report(Event::Provision(event));
     }
@@ -190,41 +202,41 @@ impl Wanted<'_> {
 /// The attempts on one file.
 struct Attempts<'a> {
     sink: &'a mut Sink,
-    progress: Progress,
+    state: AttemptState,
     back_off: Duration,
     is_first: bool,
-    /// How many attempts in succession brought next to nothing.
-    fruitless: u32,
+    /// The number of attempts in a row without progress.
+    without_progress: u32,
 }
 
 impl Attempts<'_> {
-    /// One attempt: how it ended, or the pause before the next one.
+    /// Makes one attempt. Breaks with its result, or continues with the pause before the next one.
     async fn next(
         &mut self,
         downloader: &Downloader,
-        wanted: &Wanted<'_>,
-    ) -> ControlFlow<Result<(), Trouble>, Duration> {
+        request: &DownloadRequest<'_>,
+    ) -> ControlFlow<Result<(), AttemptError>, Duration> {
         let before = self.sink.length();
-        if wanted.file.size.exact() == Some(before) {
+        if request.file.size.exact() == Some(before) {
             if self.is_first {
-                wanted.report_started(wanted.file.size.exact(), self.sink);
+                request.report_started(request.file.size.exact(), self.sink);
             }
             return ControlFlow::Break(Ok(()));
         }
-        let url = shown(wanted.url);
-        tracing::info!(bytes_here = before, fruitless = self.fruitless, "fetches {url}");
-        let attempted = downloader.attempt(wanted, self.sink, &mut self.progress, self.is_first).await;
-        tracing::info!(bytes = self.sink.length(), "{} {url}", said(&attempted));
+        let url = shown(request.url);
+        tracing::info!(bytes_here = before, without_progress = self.without_progress, "fetching {url}");
+        let attempted = downloader.attempt(request, self.sink, &mut self.state, self.is_first).await;
+        tracing::info!(bytes = self.sink.length(), "{} {url}", outcome(&attempted));
         match attempted {
-            Err(Trouble::Again(failure)) => {
-                // A line that breaks often still brings a big file home, as long as each attempt brings some of it.
-                if self.sink.length() >= before + WORTHWHILE {
-                    (self.fruitless, self.back_off) = (0, FIRST_BACK_OFF);
+            Err(AttemptError::Retry(failure)) => {
+                // On an unreliable network a large file needs many attempts, so only those without progress count.
+                if self.sink.length() >= before + MIN_PROGRESS {
+                    (self.without_progress, self.back_off) = (0, FIRST_BACK_OFF);
                 } else {
-                    self.fruitless += 1;
+                    self.without_progress += 1;
                 }
-                if self.fruitless >= ATTEMPTS || downloader.http.dead(wanted.url).is_some() {
-                    return ControlFlow::Break(Err(Trouble::Again(failure)));
+                if self.without_progress >= MAX_ATTEMPTS || downloader.http.dead(request.url).is_some() {
+                    return ControlFlow::Break(Err(AttemptError::Retry(failure)));
                 }
             }
             ended => return ControlFlow::Break(ended),
@@ -236,25 +248,25 @@ impl Attempts<'_> {
     }
 }
 
-/// What the attempts on one file share.
+/// The state that the attempts on one file share.
 #[derive(Default)]
-struct Progress {
-    /// When progress was told last: telling every piece would drown everything else.
-    told: Option<Instant>,
-    /// The server's tag for these bytes, so that the rest is not taken from other ones.
-    tag: Option<reqwest::header::HeaderValue>,
+struct AttemptState {
+    /// When progress was last reported.
+    last_report: Option<Instant>,
+    /// The ETag of the file. A resumed download requires the same one.
+    etag: Option<reqwest::header::HeaderValue>,
 }
 
-impl Progress {
-    fn tell(&mut self, wanted: &Wanted<'_>, done: u64) {
+impl AttemptState {
+    fn report_progress(&mut self, request: &DownloadRequest<'_>, done: u64) {
         let now = Instant::now();
-        if self.told.is_some_and(|told| now.duration_since(told) < PROGRESS_INTERVAL) {
+        if self.last_report.is_some_and(|last| now.duration_since(last) < PROGRESS_INTERVAL) {
             return;
         }
-        self.told = Some(now);
-        wanted.report(ProvisionEvent::FetchProgress {
-            artifact: wanted.artifact.clone(),
-            file: wanted.file.name.clone(),
+        self.last_report = Some(now);
+        request.report(ProvisionEvent::FetchProgress {
+            artifact: request.artifact.clone(),
+            file: request.file.name.clone(),
             done: ByteSize(done),
         });
     }

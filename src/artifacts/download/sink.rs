@@ -1,7 +1,7 @@
-//! Where bytes go: a thread that hashes and writes them while the next ones arrive.
+//! Hashes and writes a download on a thread, while the next bytes arrive.
 //!
-//! Invariant: the partial file is always a beginning of the body, in order and without gaps, so a kill at any moment
-//! leaves something to go on from. What it holds is believed only after it was hashed again.
+//! Invariant: the partial file is always a prefix of the body, so that a killed download can be resumed. The bytes of an
+//! earlier run are hashed again before they count.
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::sync::Arc;
@@ -16,43 +16,43 @@ use crate::core::claim::Claim;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hasher};
 
-/// Bytes that may wait for the disk, per download: with four downloads a small part of the 60 MB that are allowed.
-const IN_FLIGHT: u32 = 2 << 20;
+/// The most bytes that wait for the disk, per download.
+const MAX_IN_FLIGHT: u32 = 2 << 20;
 const REHASH_CHUNK: usize = 256 * 1024;
 
-/// What has become of the file.
+/// The digest and length in bytes of the complete file.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) digest: Digest,
     pub(super) length: u64,
 }
 
-enum Order {
-    /// The next bytes; the permit keeps their memory accounted for until they are written.
+enum WriterCommand {
+    /// Bytes to append. Dropping the permit after the write frees their share of `MAX_IN_FLIGHT`.
     Bytes(Bytes, OwnedSemaphorePermit),
-    /// Begin again from nothing.
+    /// Truncate the file and start over.
     Restart,
 }
 
-/// The partial file. Nothing is read or written before the first bytes come, so that a dead host costs nothing.
+/// The partial file of a download. Does no I/O before the first bytes, so that a dead host costs nothing.
 pub(super) struct Sink {
-    orders: mpsc::UnboundedSender<Order>,
+    commands: mpsc::UnboundedSender<WriterCommand>,
     room: Arc<Semaphore>,
-    stage: Stage,
+    state: WriterState,
     length: u64,
     resumed: u64,
 }
 
-enum Stage {
-    Waiting(Box<Worker>),
+enum WriterState {
+    Idle(Box<Worker>),
     Running(JoinHandle<Result<Written>>),
-    /// Only while one turns into the other.
-    Between,
+    /// Only during the change from `Idle` to `Running`.
+    Starting,
 }
 
 impl Sink {
-    /// Opens the partial file, keeping what an earlier run left if it is no longer than `limit`. The claim is held
-    /// until the last byte is written, even if the download is dropped before.
+    /// Opens the partial file and keeps the bytes of an earlier run, unless there are more than `limit`. The claim is held
+    /// until the last byte is written, even if the download is dropped earlier.
     pub(super) fn open(
         path: &Utf8Path,
         algorithm: DigestAlgorithm,
@@ -60,46 +60,46 @@ impl Sink {
         claim: Arc<Claim>,
     ) -> Result<Self> {
         let file = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut left = file.metadata()?.len();
-        if left > limit {
+        let mut resumed = file.metadata()?.len();
+        if resumed > limit {
             file.set_len(0)?;
-            left = 0;
+            resumed = 0;
         }
-        let (orders, inbox) = mpsc::unbounded_channel();
+        let (commands, inbox) = mpsc::unbounded_channel();
         let worker = Worker {
             path: path.to_owned(),
             file,
             hasher: Hasher::new(algorithm),
             algorithm,
-            left,
+            resumed,
             length: 0,
             inbox,
             _claim: claim,
         };
-        let room = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-        Ok(Self { orders, room, stage: Stage::Waiting(Box::new(worker)), length: left, resumed: left })
+        let room = Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize));
+        Ok(Self { commands, room, state: WriterState::Idle(Box::new(worker)), length: resumed, resumed })
     }
 
-    /// How long the file is once all that was handed over is written.
+    /// The length of the file in bytes, with those that are not written yet.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
 
-    /// How much of that an earlier run left.
+    /// How many of these bytes are from an earlier run.
     pub(super) fn resumed(&self) -> u64 {
         self.resumed
     }
 
-    /// Hands over the next bytes; waits while too many are on their way. False if the disk refused: ask
-    /// [`Sink::finish`] why.
+    /// Appends bytes. Waits while too many bytes wait for the disk. Returns false if writing failed; [`Sink::finish`] then
+    /// returns the error.
     pub(super) async fn write(&mut self, mut bytes: Bytes) -> bool {
         self.start();
         while !bytes.is_empty() {
-            let piece = bytes.split_to(bytes.len().min(IN_FLIGHT as usize));
-            let weight = u32::try_from(piece.len()).unwrap_or(IN_FLIGHT);
-            let length = piece.len() as u64;
+            let chunk = bytes.split_to(bytes.len().min(MAX_IN_FLIGHT as usize));
+            let weight = u32::try_from(chunk.len()).unwrap_or(MAX_IN_FLIGHT);
+            let length = chunk.len() as u64;
             let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(weight).await else { return false };
-            if self.orders.send(Order::Bytes(piece, permit)).is_err() {
+            if self.commands.send(WriterCommand::Bytes(chunk, permit)).is_err() {
                 return false;
             }
             self.length += length;
@@ -107,37 +107,41 @@ impl Sink {
         true
     }
 
-    /// Forgets everything that was written.
+    /// Discards all bytes, also those of an earlier run.
     pub(super) fn restart(&mut self) {
-        // A worker that is gone has an error to tell, and `finish` tells it.
-        let _ = self.orders.send(Order::Restart);
+        // Fails only if the worker has failed; `finish` returns its error.
+        let _ = self.commands.send(WriterCommand::Restart);
         self.length = 0;
         self.resumed = 0;
     }
 
-    /// Waits until everything is hashed and written.
+    /// Waits until all bytes are hashed and written.
     pub(super) async fn finish(mut self) -> Result<Written> {
         self.start();
-        drop(self.orders);
-        match self.stage {
-            Stage::Running(worker) => worker
-                .await
-                .map_err(|error| Failure::failed("writing a download was cut short").seen(&error))?,
-            Stage::Waiting(_) | Stage::Between => Err(Failure::failed("a download was never started")),
+        drop(self.commands);
+        match self.state {
+            WriterState::Running(worker) => worker.await.map_err(|error| {
+                Failure::failed("the task that writes a download panicked or was cancelled").seen(&error)
+            })?,
+            WriterState::Idle(_) | WriterState::Starting => {
+                Err(Failure::failed("a download was never started"))
+            }
         }
     }
 
-    /// Ends without a verdict on the bytes; says only what the disk had against them.
-    pub(super) async fn give_up(self) -> Result<()> {
-        match self.stage {
-            Stage::Running(_) => self.finish().await.map(drop),
-            Stage::Waiting(_) | Stage::Between => Ok(()),
+    /// Ends an incomplete download. Returns only an error of writing.
+    pub(super) async fn abandon(self) -> Result<()> {
+        match self.state {
+            WriterState::Running(_) => self.finish().await.map(drop),
+            WriterState::Idle(_) | WriterState::Starting => Ok(()),
         }
     }
 
     fn start(&mut self) {
-        self.stage = match std::mem::replace(&mut self.stage, Stage::Between) {
-            Stage::Waiting(worker) => Stage::Running(tokio::task::spawn_blocking(move || worker.run())),
+        self.state = match std::mem::replace(&mut self.state, WriterState::Starting) {
+            WriterState::Idle(worker) => {
+                WriterState::Running(tokio::task::spawn_blocking(move || worker.run()))
+            }
             started => started,
         };
     }
@@ -148,34 +152,34 @@ struct Worker {
     file: fs::File,
     hasher: Hasher,
     algorithm: DigestAlgorithm,
-    /// What an earlier run left.
-    left: u64,
+    /// The number of bytes from an earlier run.
+    resumed: u64,
     length: u64,
-    inbox: mpsc::UnboundedReceiver<Order>,
+    inbox: mpsc::UnboundedReceiver<WriterCommand>,
     _claim: Arc<Claim>,
 }
 
 impl Worker {
     fn run(mut self) -> Result<Written> {
         self.rehash()?;
-        while let Some(order) = self.inbox.blocking_recv() {
-            match order {
-                Order::Bytes(bytes, _permit) => {
+        while let Some(command) = self.inbox.blocking_recv() {
+            match command {
+                WriterCommand::Bytes(bytes, _permit) => {
                     self.hasher.update(&bytes);
                     self.file.write_all(&bytes)?;
                     self.length += bytes.len() as u64;
                 }
-                Order::Restart => self.clear()?,
+                WriterCommand::Restart => self.clear()?,
             }
         }
         Ok(Written { digest: self.hasher.finish(), length: self.length })
     }
 
-    /// Reads what an earlier run left. The network delivers the rest meanwhile.
+    /// Hashes the bytes of an earlier run, while the network delivers the rest.
     fn rehash(&mut self) -> Result<()> {
         let mut chunk = vec![0; REHASH_CHUNK];
-        while self.length < self.left {
-            let most = usize::try_from(self.left - self.length).unwrap_or(REHASH_CHUNK).min(REHASH_CHUNK);
+        while self.length < self.resumed {
+            let most = usize::try_from(self.resumed - self.length).unwrap_or(REHASH_CHUNK).min(REHASH_CHUNK);
             match self.file.read(&mut chunk[..most])? {
                 0 => return Err(Failure::failed(format!("{} shrank while it was read", self.path))),
                 read => {
@@ -208,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn goes_on_where_it_was_left() {
+    async fn a_partial_file_is_continued() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.partial"), b"hello ").unwrap();
         let (path, mut sink) = open(&folder);
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn begins_again_when_told_or_when_too_long() {
+    async fn a_restart_or_a_file_over_the_limit_discards_all_bytes() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.partial"), vec![1; 1000]).unwrap();
         let (path, mut sink) = open(&folder);

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use url::Url;
 
-use super::{Downloader, Timeouts, Wanted};
+use super::{DownloadRequest, Downloader, Timeouts};
 use crate::artifacts::capacity::Capacity;
 use crate::artifacts::lockfile::{Content, Locator, LockedFile, SizeBound};
 use crate::artifacts::store::Store;
@@ -17,22 +17,22 @@ use crate::core::settings::Environment;
 use crate::core::until::assert_soon;
 
 #[derive(Default)]
-struct Kept(Mutex<Vec<Event>>);
+struct RecordedEvents(Mutex<Vec<Event>>);
 
-impl Reporter for Kept {
+impl Reporter for RecordedEvents {
     fn report(&self, event: Event) {
         self.0.lock().unwrap().push(event);
     }
 }
 
-/// A server, a store, and a file that the lock knows.
+/// A server, a store, and a locked file.
 struct Scene {
     server: Server,
     _folder: tempfile::TempDir,
     store: Store,
     body: Vec<u8>,
     file: LockedFile,
-    events: Arc<Kept>,
+    events: Arc<RecordedEvents>,
     downloader: Downloader,
 }
 
@@ -52,11 +52,11 @@ impl Scene {
             size: SizeBound::Exact(ByteSize(body.len() as u64)),
             content: Content::Raw { install: "f".parse().unwrap() },
         };
-        // Long enough for a busy machine: only the tests that are about silence wait for it.
-        let silence = Duration::from_secs(2);
+        // Long enough for a busy machine: only the tests of timeouts wait this long.
+        let idle = Duration::from_secs(2);
         let downloader = Downloader::new(
             &Environment::default(),
-            Timeouts { connect: silence, silence },
+            Timeouts { connect: idle, idle },
             Arc::new(Capacity::new(2)),
         );
         Self { server, _folder: folder, store, body, file, events: Arc::default(), downloader }
@@ -70,7 +70,7 @@ impl Scene {
     async fn fetch_from(&self, url: &Url) -> Result<()> {
         let reporter: SharedReporter = self.events.clone();
         let artifact = "tool".parse().unwrap();
-        let wanted = Wanted {
+        let request = DownloadRequest {
             artifact: &artifact,
             file: &self.file,
             url,
@@ -78,7 +78,7 @@ impl Scene {
             store: &self.store,
             reporter: &reporter,
         };
-        self.downloader.fetch(&wanted).await
+        self.downloader.fetch(&request).await
     }
 
     fn partial(&self) -> Utf8PathBuf {
@@ -100,7 +100,7 @@ impl Scene {
         assert_eq!(fs::read_dir(self.store.root().join("partial")).unwrap().count(), 0);
     }
 
-    fn assert_kept_aside(&self, failure: &Failure) {
+    fn assert_rejected(&self, failure: &Failure) {
         assert_eq!(failure.kind(), FailureKind::Untrusted, "{failure:?}");
         let kept = failure.details().iter().find(|fact| fact.label == "kept at").unwrap();
         assert!(Utf8Path::new(&kept.text).is_file());
@@ -110,7 +110,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_file_comes_whole_and_once() {
+async fn a_file_is_downloaded_once() {
     let scene = Scene::new(&[Manner::Serve]);
     scene.fetch().await.unwrap();
     scene.assert_stored();
@@ -122,7 +122,7 @@ async fn a_file_comes_whole_and_once() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_continued() {
+async fn a_broken_download_is_resumed() {
     let scene = Scene::new(&[Manner::Cut(1000), Manner::Cut(500_000), Manner::Serve]);
     scene.fetch().await.unwrap();
     scene.assert_stored();
@@ -131,7 +131,7 @@ async fn a_broken_connection_is_continued() {
 }
 
 #[tokio::test]
-async fn silence_in_the_middle_is_continued() {
+async fn a_stalled_download_is_resumed() {
     let scene = Scene::new(&[Manner::HangAfter(1000), Manner::Serve]);
     scene.fetch().await.unwrap();
     scene.assert_stored();
@@ -139,7 +139,7 @@ async fn silence_in_the_middle_is_continued() {
 }
 
 #[tokio::test]
-async fn four_attempts_and_no_more() {
+async fn a_download_without_progress_ends_after_four_attempts() {
     let scene = Scene::new(&[Manner::Cut(10)]);
     let failure = scene.fetch().await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Failed);
@@ -148,7 +148,7 @@ async fn four_attempts_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_earlier_run_is_continued() {
+async fn a_partial_file_of_an_earlier_run_is_resumed() {
     let scene = Scene::new(&[Manner::Serve]);
     scene.leave_partial(&scene.body[..1_000_000]);
     scene.fetch().await.unwrap();
@@ -162,7 +162,7 @@ async fn an_earlier_run_is_continued() {
 }
 
 #[tokio::test]
-async fn a_finished_partial_needs_no_network() {
+async fn a_complete_partial_file_needs_no_request() {
     let scene = Scene::new(&[Manner::Serve]);
     scene.leave_partial(&scene.body);
     scene.fetch().await.unwrap();
@@ -171,7 +171,7 @@ async fn a_finished_partial_needs_no_network() {
 }
 
 #[tokio::test]
-async fn a_bad_partial_is_dropped_and_fetched_anew() {
+async fn a_wrong_partial_file_is_discarded() {
     for left in [vec![0; 1_000_000], vec![0; LENGTH], vec![0; LENGTH + 1]] {
         let scene = Scene::new(&[Manner::Serve]);
         scene.leave_partial(&left);
@@ -182,7 +182,7 @@ async fn a_bad_partial_is_dropped_and_fetched_anew() {
 }
 
 #[tokio::test]
-async fn servers_without_ranges_start_over() {
+async fn without_range_support_the_download_starts_over() {
     for manner in [Manner::NoRange, Manner::Unsized, Manner::WrongRange] {
         let scene = Scene::new(&[manner]);
         scene.leave_partial(&scene.body[..1000]);
@@ -192,15 +192,15 @@ async fn servers_without_ranges_start_over() {
 }
 
 #[tokio::test]
-async fn a_range_past_the_end_is_understood() {
-    // The length is not known, and an earlier run was killed between the last byte and the verdict.
+async fn a_range_past_the_end_completes_the_file() {
+    // The length is unknown, and an earlier run was killed after the last byte, before the digest was verified.
     let mut scene = Scene::new(&[Manner::Serve]);
     scene.file.size = SizeBound::AtMost(ByteSize(10_000_000));
     scene.leave_partial(&scene.body);
     scene.fetch().await.unwrap();
     scene.assert_stored();
     assert_eq!(scene.starts(), [Some(LENGTH)]);
-    // Too long a partial is answered the same way, and is dropped.
+    // A partial file that is too long gets the same response, and is discarded.
     scene.leave_partial(&vec![0; LENGTH + 10]);
     fs::remove_file(scene.store.path_of(&scene.file.digest)).unwrap();
     scene.fetch().await.unwrap();
@@ -208,35 +208,35 @@ async fn a_range_past_the_end_is_understood() {
 }
 
 #[tokio::test]
-async fn wrong_bytes_are_kept_aside() {
+async fn a_file_with_a_wrong_digest_is_rejected() {
     let mut scene = Scene::new(&[Manner::Serve]);
     scene.file.digest = Digest::sha256_of(b"something else");
     let failure = scene.fetch().await.unwrap_err();
-    scene.assert_kept_aside(&failure);
+    scene.assert_rejected(&failure);
 }
 
 #[tokio::test]
-async fn a_truncated_body_is_kept_aside() {
+async fn a_truncated_body_is_rejected() {
     let mut scene = Scene::new(&[Manner::Unsized]);
     scene.server.route("/f", &scene.body[..1000], &[Manner::Unsized]);
     let failure = scene.fetch().await.unwrap_err();
-    scene.assert_kept_aside(&failure);
-    // Where the server says so beforehand, nothing is fetched.
+    scene.assert_rejected(&failure);
+    // With a Content-Length, nothing is downloaded.
     scene.server.route("/f", &scene.body[..1000], &[Manner::Serve]);
     let failure = scene.fetch().await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);
     assert_eq!(failure.details()[1].text, "1000 bytes");
     scene.file.size = SizeBound::AtMost(ByteSize(5_000_000));
     let failure = scene.fetch().await.unwrap_err();
-    scene.assert_kept_aside(&failure);
+    scene.assert_rejected(&failure);
 }
 
 #[tokio::test]
-async fn longer_than_locked_is_cut_off() {
+async fn a_body_longer_than_locked_is_cut_off_and_rejected() {
     let mut scene = Scene::new(&[Manner::Unsized]);
     scene.file.size = SizeBound::AtMost(ByteSize(1000));
     let failure = scene.fetch().await.unwrap_err();
-    scene.assert_kept_aside(&failure);
+    scene.assert_rejected(&failure);
     let kept = failure.details().iter().find(|fact| fact.label == "kept at").unwrap();
     assert_eq!(fs::metadata(&kept.text).unwrap().len(), 1000);
     scene.server.route("/f", &scene.body, &[Manner::Serve]);
@@ -244,7 +244,7 @@ async fn longer_than_locked_is_cut_off() {
 }
 
 #[tokio::test]
-async fn refusals_are_final_and_hiccups_are_not() {
+async fn client_errors_are_final_and_server_errors_are_retried() {
     let scene = Scene::new(&[Manner::Status(404)]);
     let failure = scene.fetch().await.unwrap_err();
     assert!(failure.message().contains("404"), "{failure}");
@@ -258,41 +258,41 @@ async fn refusals_are_final_and_hiccups_are_not() {
 }
 
 #[tokio::test]
-async fn a_dead_host_is_asked_once() {
+async fn a_dead_host_gets_one_request() {
     let scene = Scene::new(&[Manner::Hang]);
     let failure = scene.fetch().await.unwrap_err();
     assert!(failure.to_string().contains("no answer within"), "{failure}");
     let failure = scene.fetch().await.unwrap_err();
-    assert!(failure.message().contains("did not answer before"), "{failure}");
+    assert!(failure.message().contains("did not answer earlier"), "{failure}");
     assert_eq!(scene.starts(), [None]);
 }
 
 #[tokio::test]
-async fn a_closed_port_is_final() {
+async fn a_closed_port_is_not_retried_and_no_password_is_shown() {
     let scene = Scene::new(&[Manner::Serve]);
-    // Held, so that nobody else comes to listen there.
+    // Bound, so that no other process can listen there.
     let held = tokio::net::TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = held.local_addr().unwrap().port();
     let url = Url::parse(&format!("http://user:secret@127.0.0.1:{port}/f")).unwrap();
     let failure = scene.fetch_from(&url).await.unwrap_err();
     assert!(!format!("{failure:?}").contains("secret"), "{failure:?}");
-    assert!(scene.fetch_from(&url).await.unwrap_err().message().contains("did not answer before"));
+    assert!(scene.fetch_from(&url).await.unwrap_err().message().contains("did not answer earlier"));
 }
 
 #[tokio::test]
-async fn dropping_the_future_keeps_what_came_and_frees_the_claim() {
+async fn dropping_the_future_keeps_the_partial_file_and_releases_the_claim() {
     let scene = Scene::new(&[Manner::HangAfter(1_000_000), Manner::Serve]);
     let too_early = tokio::time::timeout(Duration::from_millis(150), scene.fetch()).await;
     assert!(too_early.is_err());
     scene.fetch().await.unwrap();
     scene.assert_stored();
-    // What had arrived by then was not asked for again.
+    // The bytes that had arrived are not requested again.
     assert!(scene.starts()[1].is_none_or(|from| from <= 1_000_000));
 }
 
 #[tokio::test]
-async fn two_at_once_share_the_work() {
+async fn two_downloads_of_one_file_make_one_request() {
     let scene = Scene::new(&[Manner::GateAfter(1000)]);
     let (first, second, ()) = tokio::join!(scene.fetch(), scene.fetch(), async {
         let waiting = || {

@@ -1,4 +1,4 @@
-//! Doing what the plan says, all artifacts at once.
+//! Carries out a plan, with all artifacts in parallel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::OnceCell;
 
-use super::{Plan, Sources, State};
+use super::{ArtifactState, ProvisionPlan, Sources};
 use crate::artifacts::capacity::Capacity;
 use crate::artifacts::download::{Downloader, Timeouts, waiting};
 use crate::artifacts::lockfile::{Artifact, Lock, Source};
@@ -23,7 +23,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, ByteSize, Digest, Platform};
 use crate::core::settings::Settings;
 
-/// What all artifacts of one run share.
+/// The state that all artifacts of one run share.
 pub(super) struct Engine<'a> {
     pub(super) sources: Sources,
     pub(super) settings: &'a Settings,
@@ -34,9 +34,9 @@ pub(super) struct Engine<'a> {
     tools: Tools,
     pub(super) capacity: Arc<Capacity>,
     pub(super) downloader: Downloader,
-    /// One per artifact, so that a toolchain that is asked for and also needed is fetched once.
+    /// One per artifact, so that an artifact that is needed twice is installed once.
     outcomes: BTreeMap<&'a ArtifactName, OnceCell<Outcome>>,
-    /// Stored files whose bytes were hashed in this run.
+    /// The stored files that were hashed in this run.
     pub(super) verified: Mutex<BTreeSet<Digest>>,
 }
 
@@ -46,21 +46,21 @@ struct Outcome {
     row: ProvisionRow,
 }
 
-/// What a run came to.
-pub(super) struct Finished {
+/// The result of a run.
+pub(super) struct RunResult {
     pub(super) tools: BTreeMap<ArtifactName, InstalledTool>,
     pub(super) rows: Vec<ProvisionRow>,
     pub(super) failures: Vec<Failure>,
 }
 
-/// The short way, when everything is in place.
-pub(super) fn nothing_to_do(plan: &Plan<'_>) -> Finished {
+/// The result for a plan whose tools are all installed.
+pub(super) fn all_ready(plan: &ProvisionPlan<'_>) -> RunResult {
     let ready = plan.artifacts.iter().filter_map(|planned| match &planned.state {
-        State::Ready(tool) => Some(tool.clone()),
+        ArtifactState::Ready(tool) => Some(tool.clone()),
         _ => None,
     });
     let rows = plan.artifacts.iter().map(|planned| ready_row(planned.artifact)).collect();
-    Finished { tools: ready.map(|tool| (tool.artifact.clone(), tool)).collect(), rows, failures: Vec::new() }
+    RunResult { tools: ready.map(|tool| (tool.artifact.clone(), tool)).collect(), rows, failures: Vec::new() }
 }
 
 fn ready_row(artifact: &Artifact) -> ProvisionRow {
@@ -72,7 +72,7 @@ fn ready_row(artifact: &Artifact) -> ProvisionRow {
     }
 }
 
-/// Where an artifact's files came from, and which sources failed before.
+/// Where an artifact's files came from, and how many bytes were fetched.
 pub(super) struct Fetched<'a> {
     pub(super) source: &'a Source,
     pub(super) from: &'static str,
@@ -103,37 +103,36 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Brings all artifacts of the plan into place. One that fails does not stop the others: what they bring is
-    /// there for the next run.
-    pub(super) async fn run(&self, plan: &Plan<'a>) -> Finished {
-        let asked: Vec<_> = plan.artifacts.iter().map(|planned| planned.artifact).collect();
-        let results = join_all(asked.iter().map(|artifact| self.ensure(artifact))).await;
-        let mut finished = Finished { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };
+    /// Installs all artifacts of the plan. A failure does not stop the others: their files are cached for the next run.
+    pub(super) async fn run(&self, plan: &ProvisionPlan<'a>) -> RunResult {
+        let requested: Vec<_> = plan.artifacts.iter().map(|planned| planned.artifact).collect();
+        let results = join_all(requested.iter().map(|artifact| self.ensure(artifact))).await;
+        let mut finished = RunResult { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };
         for result in results {
             match result {
                 Ok(tool) => drop(finished.tools.insert(tool.artifact.clone(), tool)),
                 Err(failure) => finished.failures.push(failure),
             }
         }
-        // The lock's order; toolchains that were pulled in are among them.
+        // In the lock's order, with the toolchains that builds needed.
         finished.rows =
             self.outcomes.values().filter_map(OnceCell::get).map(|outcome| outcome.row.clone()).collect();
         finished
     }
 
-    /// The tool, got once however many ask for it. Boxed because a build asks for its toolchain here.
+    /// Installs a tool once, however often it is called. Boxed, because a build calls it for its toolchain.
     pub(super) fn ensure<'s>(&'s self, artifact: &'a Artifact) -> BoxFuture<'s, Result<InstalledTool>> {
         async move {
             let Some(cell) = self.outcomes.get(&artifact.name) else {
                 return Err(Failure::failed(format!("{} is not in the lock", artifact.name)));
             };
-            cell.get_or_init(|| self.bring(artifact)).await.result.clone()
+            cell.get_or_init(|| self.provide(artifact)).await.result.clone()
         }
         .boxed()
     }
 
-    /// One artifact, from whatever state it is in to its place, told in events.
-    async fn bring(&self, artifact: &'a Artifact) -> Outcome {
+    /// Installs one artifact and reports events.
+    async fn provide(&self, artifact: &'a Artifact) -> Outcome {
         let started = Instant::now();
         let mut earlier = Vec::new();
         let (result, outcome) = match self.install(artifact, &mut earlier).await {
@@ -164,11 +163,11 @@ impl<'a> Engine<'a> {
         ProvisionOutcome::Failed { failure }
     }
 
-    /// Brings the files of all these artifacts into the store, for whatever platform, and installs none of them. A
-    /// toolchain that builds one is installed for this machine.
-    pub(super) async fn store(&self, artifacts: &[&'a Artifact], platform: Platform) -> Finished {
+    /// Fetches the files of the artifacts into the store for any platform, without installing them. Toolchains for builds are
+    /// installed for this machine.
+    pub(super) async fn store(&self, artifacts: &[&'a Artifact], platform: Platform) -> RunResult {
         let results = join_all(artifacts.iter().map(|artifact| self.store_one(artifact, platform))).await;
-        let mut finished = Finished { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };
+        let mut finished = RunResult { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };
         finished
             .rows
             .extend(self.outcomes.values().filter_map(OnceCell::get).map(|outcome| outcome.row.clone()));
@@ -211,7 +210,7 @@ impl<'a> Engine<'a> {
             self.report(waiting(&artifact.name, Claimed::Artifact, holder));
         })
         .await?;
-        // Another meshlab may have done it while this one waited.
+        // Another process may have installed it meanwhile.
         if let Some(tool) = self.tools.find(artifact, self.platform) {
             return Ok((tool, None));
         }
@@ -221,7 +220,7 @@ impl<'a> Engine<'a> {
             let fetched = self.fetch(artifact, self.platform, &refused, earlier, &mut failures).await?;
             match self.unpack(artifact, fetched.source, &claim).await {
                 Ok(tool) => return Ok((tool, Some(fetched))),
-                // What one source has locked is unsafe; what another one has may be good.
+                // The locked file of this source is unsafe; that of another source may be safe.
                 Err(failure) if failure.kind() == FailureKind::Untrusted => {
                     self.source_failed(artifact, fetched.source.kind.name(), &failure, earlier);
                     refused.push(fetched.source);
@@ -243,14 +242,14 @@ impl<'a> Engine<'a> {
         let (tools, store) = (self.tools.clone(), self.store.clone());
         let (artifact, source, claim) = (artifact.clone(), source.clone(), Arc::clone(claim));
         blocking(move || {
-            // Held to the end even if nobody waits for it any more: nothing else may touch the folder meanwhile.
+            // Held until the work ends, even if the future is dropped: no other process may use the folder meanwhile.
             let _claim = claim;
             tools.install(&artifact, &source, &store)
         })
         .await
     }
 
-    /// Tells that a source failed; the same about the same one is told once.
+    /// Reports a failed source, each reason once.
     pub(super) fn source_failed(
         &self,
         artifact: &Artifact,

@@ -1,18 +1,18 @@
-//! Failures that speak of several artifacts, sources or files.
+//! Failures about several artifacts, sources or files.
 
-use super::{Plan, State};
+use super::{ArtifactState, ProvisionPlan};
 use crate::artifacts::lockfile::{Artifact, LockedFile, SizeBound};
-use crate::artifacts::source::gravest;
+use crate::artifacts::source::most_severe;
 use crate::core::event::SourceFailure;
 use crate::core::failure::{Failure, FailureKind};
 
-/// Everything that is missing, if anything is, for a run that may not fetch it.
-pub(super) fn offline(plan: &Plan<'_>) -> Option<Failure> {
+/// The failure that lists all missing files of a plan, for an offline run. `None` if no file is missing.
+pub(super) fn offline(plan: &ProvisionPlan<'_>) -> Option<Failure> {
     let missing: Vec<(&Artifact, &LockedFile)> = plan
         .artifacts
         .iter()
         .filter_map(|planned| match &planned.state {
-            State::Missing(_, files) => Some(files.iter().map(|file| (planned.artifact, *file))),
+            ArtifactState::Missing(_, files) => Some(files.iter().map(|file| (planned.artifact, *file))),
             _ => None,
         })
         .flatten()
@@ -20,14 +20,14 @@ pub(super) fn offline(plan: &Plan<'_>) -> Option<Failure> {
     (!missing.is_empty()).then(|| not_cached(&missing))
 }
 
-/// These files are needed and not stored, and this run is offline.
+/// The failure for files that are not cached, in an offline run.
 pub(super) fn not_cached(missing: &[(&Artifact, &LockedFile)]) -> Failure {
     let count = match missing.len() {
         1 => "1 file is".to_owned(),
         count => format!("{count} files are"),
     };
     let failure =
-        Failure::new(FailureKind::NotCached, format!("{count} not in the cache, and this run is offline"));
+        Failure::new(FailureKind::NotCached, format!("{count} not in the cache, and meshlab is offline"));
     let failure = missing.iter().fold(failure, |failure, (artifact, file)| {
         let size = match file.size {
             SizeBound::Exact(size) => size.to_string(),
@@ -39,29 +39,29 @@ pub(super) fn not_cached(missing: &[(&Artifact, &LockedFile)]) -> Failure {
         )
     });
     failure
-        .hint("run it once without --offline where the network is (MESHLAB_MIRROR names a server near you)")
+        .hint("run the command once without --offline, with network access (or set MESHLAB_MIRROR to a server that you can reach)")
 }
 
-/// No source could deliver an artifact.
+/// The failure for an artifact that no source delivered.
 pub(super) fn no_source(artifact: &Artifact, earlier: &[SourceFailure], failures: Vec<Failure>) -> Failure {
-    let what = format!("{} {} could not be had", artifact.name, artifact.version);
-    let Some(gravest) = gravest(failures) else { return Failure::failed(what) };
-    let failure = earlier.iter().fold(Failure::new(gravest.kind(), what), |failure, tried| {
+    let what = format!("cannot fetch {} {}", artifact.name, artifact.version);
+    let Some(most_severe) = most_severe(failures) else { return Failure::failed(what) };
+    let failure = earlier.iter().fold(Failure::new(most_severe.kind(), what), |failure, tried| {
         failure.detail(&tried.from, tried.failure.one_line())
     });
-    let failure = if gravest.kind() == FailureKind::Untrusted {
-        gravest.details().iter().fold(failure, |failure, fact| failure.detail(&fact.label, &fact.text))
+    let failure = if most_severe.kind() == FailureKind::Untrusted {
+        most_severe.details().iter().fold(failure, |failure, fact| failure.detail(&fact.label, &fact.text))
     } else {
         failure
     };
     failure.hint(
-        gravest.hint_text().unwrap_or(
-            "check the network and HTTPS_PROXY, or name a server you can reach with MESHLAB_MIRROR",
+        most_severe.hint_text().unwrap_or(
+            "check the network and HTTPS_PROXY, or set MESHLAB_MIRROR to a server that you can reach",
         ),
     )
 }
 
-/// One failure for all.
+/// Combines several failures into one. `None` if there are none.
 pub(super) fn of_several(failures: Vec<Failure>) -> Option<Failure> {
     if failures.len() < 2 {
         return failures.into_iter().next();
@@ -69,12 +69,12 @@ pub(super) fn of_several(failures: Vec<Failure>) -> Option<Failure> {
     let count = failures.len();
     let facts: Vec<(String, String)> =
         failures.iter().map(|failure| (failure.message().to_owned(), facts(failure))).collect();
-    let gravest = gravest(failures)?;
-    let failure = Failure::new(gravest.kind(), format!("{count} artifacts could not be had"));
+    let most_severe = most_severe(failures)?;
+    let failure = Failure::new(most_severe.kind(), format!("cannot fetch {count} artifacts"));
     let failure = facts.into_iter().fold(failure, |failure, (message, facts)| {
         failure.detail("failed", if facts.is_empty() { message } else { format!("{message}\n{facts}") })
     });
-    Some(match gravest.hint_text() {
+    Some(match most_severe.hint_text() {
         Some(hint) => failure.hint(hint),
         None => failure,
     })

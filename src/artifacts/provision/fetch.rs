@@ -1,4 +1,4 @@
-//! Bringing an artifact's files into the store: from the first source that delivers them.
+//! Fetches an artifact's files into the store, from the first source that delivers them.
 
 use std::sync::PoisonError;
 
@@ -6,7 +6,7 @@ use super::engine::{Engine, Fetched};
 use super::failure::{no_source, not_cached};
 use super::plan::allowed;
 use crate::artifacts::lockfile::{Artifact, LockedFile, Source, SourceKind};
-use crate::artifacts::source::{self, Job, mirror};
+use crate::artifacts::source::{self, FetchJob, mirror};
 use crate::artifacts::store::hash_file;
 use crate::artifacts::tool::InstalledTool;
 use crate::artifacts::work::{WorkFolder, blocking};
@@ -15,7 +15,7 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, Platform};
 
 impl<'a> Engine<'a> {
-    /// All files of one source into the store: a source that is complete there, else the first that delivers.
+    /// Fetches all files of one source: a source whose files are all stored, else the first that delivers them.
     pub(super) async fn fetch(
         &self,
         artifact: &'a Artifact,
@@ -59,7 +59,7 @@ impl<'a> Engine<'a> {
         Err(no_source(artifact, earlier, std::mem::take(failures)))
     }
 
-    /// One source: the mirror first, then the source's own client for what the mirror lacks.
+    /// Fetches the files of one source: from the mirror, and the rest with the source's own client.
     async fn fetch_source(
         &self,
         artifact: &'a Artifact,
@@ -69,7 +69,7 @@ impl<'a> Engine<'a> {
         failures: &mut Vec<Failure>,
     ) -> Result<&'static str> {
         let work = WorkFolder::create(&self.store, artifact.name.as_str()).await?;
-        let mut job = Job {
+        let mut job = FetchJob {
             artifact,
             source,
             missing: missing.to_vec(),
@@ -100,14 +100,14 @@ impl<'a> Engine<'a> {
         job.toolchain = toolchain.as_deref();
         source::fetch(job, &self.downloader, &self.capacity).await?;
         if let Some(file) = missing.iter().find(|file| !self.store.contains(&file.digest)) {
-            return Err(Failure::failed(format!("{} did not bring {}", source.kind.name(), file.name)));
+            return Err(Failure::failed(format!("{} did not deliver {}", source.kind.name(), file.name)));
         }
         self.remember(missing);
         work.remove().await?;
         Ok(source.kind.name())
     }
 
-    /// The pinned Go, fetched only now that something is really going to be built.
+    /// Installs the pinned Go toolchain, at the time of the first build.
     async fn toolchain(&self, artifact: &Artifact, name: &ArtifactName) -> Result<InstalledTool> {
         let is_toolchain = |artifact: &Artifact| {
             self.lock.artifacts.iter().flat_map(|other| &other.sources).any(
@@ -115,17 +115,17 @@ impl<'a> Engine<'a> {
             )
         };
         if is_toolchain(artifact) {
-            // Waiting for itself, or in a circle, would never end.
+            // A toolchain that waits for a toolchain could deadlock.
             return Err(Failure::failed(format!(
-                "{} is a toolchain and can't be built by one",
+                "{} is a toolchain, so it cannot be built with a toolchain",
                 artifact.name
             )));
         }
         self.ensure(self.lock.artifact(name)?).await
     }
 
-    /// The files of a source that are not stored with their locked digest. A file that an earlier run stored is
-    /// hashed again before it is used; one that changed is kept aside and fetched anew.
+    /// The files of a source that are not stored. A file of an earlier run is hashed before it is used; if it has changed, it
+    /// is moved to `rejected/` and counts as missing.
     async fn missing(&self, source: &'a Source) -> Result<Vec<&'a LockedFile>> {
         let mut missing = Vec::new();
         for file in &source.files {

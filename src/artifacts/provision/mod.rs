@@ -1,6 +1,6 @@
-//! From names to tools in place: what has to be done, and doing it in parallel.
+//! Provisions tools: plans which artifacts are missing, then fetches and installs them in parallel.
 //!
-//! Invariant: when everything is in place nothing is written, nothing is locked, and no HTTP client is made.
+//! Invariant: when all tools are installed, nothing is written or locked, and no HTTP client is created.
 
 mod engine;
 mod failure;
@@ -11,7 +11,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-pub use plan::{Plan, PlannedArtifact, State};
+pub use plan::{ArtifactState, PlannedArtifact, ProvisionPlan};
 pub use store::store;
 
 use super::source;
@@ -23,31 +23,31 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::ArtifactName;
 use crate::core::settings::Settings;
 
-/// What is wanted.
+/// The artifacts to provision.
 #[derive(Debug, Clone, Default)]
-pub struct Request {
+pub struct ProvisionRequest {
     /// Artifacts by name.
     pub names: Vec<ArtifactName>,
-    /// Sets of artifacts, in addition.
+    /// Profiles: further artifacts.
     pub profiles: Vec<Profile>,
-    /// Where bytes may come from. Tools that are in place are used wherever they came from.
+    /// The sources to fetch from. Installed tools are used whatever their source.
     pub sources: Sources,
 }
 
-/// Which kinds of source may be used. The mirror is always allowed: the digests are the same.
+/// The kinds of source to fetch from. The mirror is always allowed, because the digests are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sources {
-    /// All, in the lock's order.
+    /// All sources, in the lock's order.
     #[default]
     Any,
-    /// Only the projects' own release files.
+    /// Only release files of the projects.
     Upstream,
     /// Only package managers.
     Registry,
 }
 
 impl Sources {
-    /// Whether a source may be used.
+    /// Whether these sources include `source`.
     pub fn allow(self, source: &Source) -> bool {
         match self {
             Self::Any => true,
@@ -57,33 +57,32 @@ impl Sources {
     }
 }
 
-/// The tools that were asked for, all in place.
+/// The requested tools, all installed.
 #[derive(Debug, Clone)]
 pub struct Provisioned {
     tools: BTreeMap<ArtifactName, InstalledTool>,
-    /// What became of each artifact, in the order of the lock; pulled-in toolchains too.
+    /// The outcome for each artifact in the lock's order, with toolchains for builds.
     pub rows: Vec<ProvisionRow>,
 }
 
 impl Provisioned {
-    /// A tool by its artifact's name.
+    /// The tool of an artifact.
     pub fn tool(&self, name: &str) -> Result<&InstalledTool> {
         self.tools.values().find(|tool| tool.artifact.as_str() == name).ok_or_else(|| {
-            Failure::failed(format!("{name} is needed and was not asked for"))
-                .hint("this is a mistake in meshlab or in the lab's list of tools")
+            Failure::failed(format!("tool {name} was not provisioned"))
+                .hint("add it to the lab's `tools`; otherwise this is an error in meshlab")
         })
     }
 
-    /// All tools, by name.
+    /// All tools, sorted by name.
     pub fn tools(&self) -> impl Iterator<Item = &InstalledTool> {
         self.tools.values()
     }
 }
 
-/// Gets what is missing and tells where everything lies. Dropping the future stops all work; the next call goes on
-/// from there.
+/// Fetches and installs the missing tools of a request. Dropping the future stops all work; the next call continues it.
 pub async fn provision(
-    request: &Request,
+    request: &ProvisionRequest,
     settings: &Settings,
     lock: &Lock,
     reporter: &SharedReporter,
@@ -102,7 +101,7 @@ pub async fn provision(
         return Err(failure);
     }
     let finished = if wanted.is_empty() {
-        engine::nothing_to_do(&plan)
+        engine::all_ready(&plan)
     } else {
         engine::Engine::new(request.sources, settings, lock, plan.platform, reporter).run(&plan).await
     };
@@ -119,7 +118,7 @@ pub async fn provision(
     }
 }
 
-/// Removes what the clients of this run kept for its other artifacts. A run that failed keeps it for the next one.
+/// Removes the folders that package managers used in this run. A failed run keeps them for the next one.
 async fn sweep(rows: &[ProvisionRow], settings: &Settings, reporter: &SharedReporter) {
     let used = |kind: &str| {
         rows.iter()
@@ -140,7 +139,11 @@ async fn sweep(rows: &[ProvisionRow], settings: &Settings, reporter: &SharedRepo
     }
 }
 
-/// What would be done, without doing it.
-pub fn plan<'a>(request: &Request, settings: &Settings, lock: &'a Lock) -> Result<Plan<'a>> {
+/// Plans a request without carrying it out.
+pub fn plan<'a>(
+    request: &ProvisionRequest,
+    settings: &Settings,
+    lock: &'a Lock,
+) -> Result<ProvisionPlan<'a>> {
     plan::plan(request, settings, lock)
 }

@@ -1,12 +1,12 @@
-//! Files into the store without installing anything, for other platforms too: what a bundle is made of.
+//! Fetches files into the store for any platform without installing them; for bundles.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::engine::Engine;
 use super::failure::{not_cached, of_several};
-use super::plan::{lacking, selected};
-use super::{Request, State, sweep};
+use super::plan::{cached_or_missing, selected};
+use super::{ArtifactState, ProvisionRequest, sweep};
 use crate::artifacts::lockfile::{Artifact, Lock, Source};
 use crate::artifacts::store::Store;
 use crate::core::event::{Event, ProvisionEvent, SharedReporter};
@@ -14,10 +14,10 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, Platform};
 use crate::core::settings::Settings;
 
-/// The first source of each artifact and platform, in the lock's order, all of whose files are in the store. Where
-/// there is none, it is fetched first, or built; offline, everything that is missing is named.
+/// For each artifact and platform, the first source in the lock's order whose files are all stored. Missing files are
+/// fetched or built first. Offline, fails with the list of missing files.
 pub async fn store<'a>(
-    request: &Request,
+    request: &ProvisionRequest,
     platforms: &[Platform],
     settings: &Settings,
     lock: &'a Lock,
@@ -29,7 +29,9 @@ pub async fn store<'a>(
     let mut not_stored = Vec::new();
     for platform in platforms {
         for artifact in &artifacts {
-            if let State::Missing(_, files) = lacking(artifact, request.sources, *platform, &store)? {
+            if let ArtifactState::Missing(_, files) =
+                cached_or_missing(artifact, request.sources, *platform, &store)?
+            {
                 missing.entry(*platform).or_default().push(artifact);
                 not_stored.extend(files.into_iter().map(|file| (*artifact, file)));
             }
@@ -65,9 +67,14 @@ pub async fn store<'a>(
     let mut chosen = Vec::new();
     for platform in platforms {
         for artifact in &artifacts {
-            match lacking(artifact, request.sources, *platform, &store)? {
-                State::Stored(source) => chosen.push((*artifact, source)),
-                _ => return Err(Failure::failed(format!("{} was stored and is gone again", artifact.name))),
+            match cached_or_missing(artifact, request.sources, *platform, &store)? {
+                ArtifactState::Stored(source) => chosen.push((*artifact, source)),
+                _ => {
+                    return Err(Failure::failed(format!(
+                        "{} was removed from the cache during this run",
+                        artifact.name
+                    )));
+                }
             }
         }
     }

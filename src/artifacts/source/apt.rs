@@ -1,4 +1,5 @@
-//! Debian packages, through the machine's own apt: its sources, proxies and credentials hold, its state is not touched.
+//! Downloads Debian packages with the machine's apt, which uses the system's sources, proxies and credentials. The system's
+//! package state does not change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,25 +7,25 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::Job;
-use super::bring::{Brought, Pins, admit, pick, started, watched};
-use super::client::{Client, Ended, find_program};
+use super::FetchJob;
+use super::client::{ClientCommand, ClientExit, find_program};
+use super::delivery::{Delivered, Pins, admit, find_delivered, report_started, with_progress};
 use crate::artifacts::download::waiting;
 use crate::artifacts::lockfile::{Locator, LockedFile};
 use crate::core::claim::{Claim, remove_unless_claimed};
 use crate::core::event::{Claimed, Event};
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// One package of a few megabytes.
-const DOWNLOAD: Duration = Duration::from_mins(10);
-/// The lists of a distribution, some tens of megabytes.
-const REFRESH: Duration = Duration::from_mins(15);
-/// Private lists younger than this serve the next package of the run too.
-const FRESH: Duration = Duration::from_mins(30);
-/// What the machine's lists know is asked from them alone, which takes no network.
-const LOOK_UP: Duration = Duration::from_mins(1);
+/// Deadline for one package of a few megabytes.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(10);
+/// Deadline for `apt-get update`: the package lists are tens of megabytes.
+const UPDATE_DEADLINE: Duration = Duration::from_mins(15);
+/// The age up to which private package lists are used without an update.
+const MAX_LIST_AGE: Duration = Duration::from_mins(30);
+/// Deadline for `apt-cache`, which uses no network.
+const CACHE_DEADLINE: Duration = Duration::from_mins(1);
 
-/// Run after the machine's own configuration: its hooks are for its own lists, and these are not.
+/// Overrides the system's apt configuration, without its hooks: they are for the system's package lists.
 const CONFIGURATION: &str = r#"#clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
@@ -36,24 +37,25 @@ APT::Sandbox::User "root";
 "#;
 
 /// Fetches, verifies and stores every missing file.
-pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
-    let brought = bring(job, Pins::Known).await?;
-    admit(job, brought).await
+pub(crate) async fn fetch(job: &FetchJob<'_>) -> Result<()> {
+    let delivered = deliver(job, Pins::Enforced).await?;
+    admit(job, delivered).await
 }
 
-/// Downloads into the work folder. apt verifies against its signed index; that is not what the lock trusts.
-pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
+/// Downloads every missing file into the work folder. apt verifies its signed index; meshlab verifies the lock's digests as
+/// well.
+pub(crate) async fn deliver<'a>(job: &FetchJob<'a>, pins: Pins) -> Result<Vec<Delivered<'a>>> {
     let apt = Apt::find(job)?;
-    let mut private: Option<Lists> = None;
-    let mut brought = Vec::with_capacity(job.missing.len());
+    let mut private: Option<PackageLists> = None;
+    let mut delivered = Vec::with_capacity(job.missing.len());
     for (number, file) in job.missing.iter().copied().enumerate() {
         let Locator::Package { package, version } = &file.locator else {
-            return Err(Failure::failed(format!("{} is not a package of apt", file.name)));
+            return Err(Failure::failed(format!("{} has no apt package in the lock", file.name)));
         };
         let folder = job.work.join(format!("apt-{number}"));
         fs::create_dir_all(&folder)?;
-        started(job, file);
-        // The machine's own lists first: nothing is fetched but the package. They say nothing of another processor.
+        report_started(job, file);
+        // The system's package lists first, which need no update. They have no packages for another processor.
         let mut ended = None;
         if private.is_none() && job.source.platform == crate::core::model::Platform::current()? {
             ended = Some(apt.download(file, &folder, package, version, &[]).await?);
@@ -61,36 +63,36 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'
         if ended.as_ref().is_none_or(|ended| !ended.success) {
             let lists = match &private {
                 Some(lists) => lists,
-                None => private.insert(Lists::refreshed(&apt).await?),
+                None => private.insert(PackageLists::updated(&apt).await?),
             };
             ended = Some(apt.download(file, &folder, package, version, &lists.options).await?);
         }
         match ended {
             Some(ended) if ended.success => {
                 let prefix = format!("{package}_");
-                let path = pick(&folder, file, |name| {
-                    pins == Pins::Known
+                let path = find_delivered(&folder, file, |name| {
+                    pins == Pins::Enforced
                         && name.starts_with(&prefix)
                         && Utf8Path::new(name).extension() == Some("deb")
                 })?;
-                brought.push(Brought { file, path });
+                delivered.push(Delivered { file, path });
             }
-            Some(ended) => return Err(apt.refused(&ended, package, version, private.as_ref()).await),
-            None => return Err(Failure::failed(format!("apt was not asked for {package}"))),
+            Some(ended) => return Err(apt.failure(&ended, package, version, private.as_ref()).await),
+            None => return Err(Failure::failed(format!("apt did not run for {package}"))),
         }
     }
-    Ok(brought)
+    Ok(delivered)
 }
 
-/// The machine's apt, and what it is asked for.
+/// The machine's `apt-get`, for one job.
 struct Apt<'a> {
-    job: &'a Job<'a>,
+    job: &'a FetchJob<'a>,
     program: Utf8PathBuf,
     environment: BTreeMap<String, String>,
 }
 
 impl<'a> Apt<'a> {
-    fn find(job: &'a Job<'a>) -> Result<Self> {
+    fn find(job: &'a FetchJob<'a>) -> Result<Self> {
         let program = find_program(job.environment, "apt-get").ok_or_else(|| {
             Failure::new(FailureKind::MissingRequirement, "apt-get is not installed")
                 .hint("this source needs Debian or Ubuntu; elsewhere use a mirror")
@@ -114,9 +116,9 @@ impl<'a> Apt<'a> {
         args: Vec<String>,
         deadline: Duration,
         on_line: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Ended> {
+    ) -> Result<ClientExit> {
         let environment = self.environment.clone();
-        let client = Client { program: &self.program, args, environment, directory, deadline };
+        let client = ClientCommand { program: &self.program, args, environment, directory, deadline };
         client.run(&mut |_, line| on_line(line)).await
     }
 
@@ -127,39 +129,50 @@ impl<'a> Apt<'a> {
         package: &str,
         version: &str,
         options: &[String],
-    ) -> Result<Ended> {
+    ) -> Result<ClientExit> {
         let args = download_arguments(package, version, options);
-        watched(self.job, file, folder, self.run(folder, args, DOWNLOAD, &mut |_| {})).await
+        with_progress(self.job, file, folder, self.run(folder, args, DOWNLOAD_DEADLINE, &mut |_| {})).await
     }
 
-    /// Why apt gave nothing, and what it could give instead.
-    async fn refused(&self, ended: &Ended, package: &str, version: &str, lists: Option<&Lists>) -> Failure {
+    /// The failure of a download, with the versions that apt offers instead.
+    async fn failure(
+        &self,
+        ended: &ClientExit,
+        package: &str,
+        version: &str,
+        lists: Option<&PackageLists>,
+    ) -> Failure {
         let failure = ended
             .failure(format!("apt could not download {package} {version}"), |line| line.starts_with("E:"));
-        let failure = match lists.and_then(|lists| lists.trouble.as_ref()) {
-            Some(trouble) => failure.detail("refreshing", trouble),
+        let failure = match lists.and_then(|lists| lists.warning.as_ref()) {
+            Some(warning) => failure.detail("update", warning),
             None => failure,
         };
-        let says = |text: &str| ended.lines.iter().any(|line| line.contains(text));
-        if !says("was not found") && !says("Unable to locate package") && !says("404") {
+        let has_line = |text: &str| ended.lines.iter().any(|line| line.contains(text));
+        if !has_line("was not found") && !has_line("Unable to locate package") && !has_line("404") {
             return failure
-                .hint("apt's own settings hold (sources, proxies): `apt-get download` must work by hand");
+                .hint("meshlab uses apt's settings (sources, proxies): check that `apt-get download {package}` works");
         }
-        let offered = self.offered(package, lists).await;
+        let offered = self.offered_versions(package, lists).await;
         failure.detail("offered", if offered.is_empty() { "none".to_owned() } else { offered.join(", ") }).hint(format!(
-            "the pins are Debian 12's: on another distribution use a mirror; if the version is gone from there too, write one that is offered into deps.lock and run `meshlab deps lock {}`",
+            "deps.lock pins packages of Debian 12: on another distribution use a mirror. On Debian 12, set an offered version in deps.lock and run `meshlab deps lock {}`",
             self.job.artifact.name
         ))
     }
 
-    /// The versions that the lists know; empty where they can't be asked.
-    async fn offered(&self, package: &str, lists: Option<&Lists>) -> Vec<String> {
+    /// The versions in the package lists; empty if `apt-cache` fails.
+    async fn offered_versions(&self, package: &str, lists: Option<&PackageLists>) -> Vec<String> {
         let Some(program) = find_program(self.job.environment, "apt-cache") else { return Vec::new() };
         let mut args = lists.map(|lists| lists.options.clone()).unwrap_or_default();
         args.extend(["madison".to_owned(), package.to_owned()]);
         let environment = self.environment.clone();
-        let client =
-            Client { program: &program, args, environment, directory: self.job.work, deadline: LOOK_UP };
+        let client = ClientCommand {
+            program: &program,
+            args,
+            environment,
+            directory: self.job.work,
+            deadline: CACHE_DEADLINE,
+        };
         let mut versions: Vec<String> = Vec::new();
         let asked =
             client.run(&mut |_, line| versions.extend(madison_version(line).map(str::to_owned))).await;
@@ -168,30 +181,30 @@ impl<'a> Apt<'a> {
     }
 }
 
-/// `   wrk | 4.1.0-3+b2 | http://... Packages`
+/// The version in a line of `apt-cache madison`: `   wrk | 4.1.0-3+b2 | http://... Packages`.
 fn madison_version(line: &str) -> Option<&str> {
     line.split('|').nth(1).map(str::trim).filter(|version| !version.is_empty())
 }
 
 fn download_arguments(package: &str, version: &str, options: &[String]) -> Vec<String> {
-    // As root apt would hand over to a user that can't write here; it warns and goes on, so spare the warning.
+    // As root, apt switches to a user that cannot write here, and warns.
     let mut args = vec!["-q".to_owned(), "-o".to_owned(), "APT::Sandbox::User=root".to_owned()];
     args.extend_from_slice(options);
     args.extend(["download".to_owned(), format!("{package}={version}")]);
     args
 }
 
-/// Package lists of our own, from the machine's sources: no root, and nothing of the system changes.
-struct Lists {
+/// Private package lists from the system's sources. Needs no root, and changes nothing in the system.
+struct PackageLists {
     options: Vec<String>,
-    /// What went wrong for one of the sources, which apt only warns of.
-    trouble: Option<String>,
-    /// Nobody else refreshes them while they are used.
+    /// The last warning of `apt-get update` about a source that it could not fetch.
+    warning: Option<String>,
+    /// Prevents other processes from updating the lists while they are used.
     _claim: Claim,
 }
 
-impl Lists {
-    async fn refreshed(apt: &Apt<'_>) -> Result<Self> {
+impl PackageLists {
+    async fn updated(apt: &Apt<'_>) -> Result<Self> {
         let arch = apt.job.source.platform.go_arch();
         let folder = folder(apt.job.store.root());
         let root = folder.join(arch);
@@ -207,31 +220,33 @@ impl Lists {
         let configuration = root.join("apt.conf");
         fs::write(&configuration, CONFIGURATION)?;
         let options = private_options(&root, &configuration, arch);
-        let mut lists = Self { options, trouble: None, _claim: claim };
-        let stamp = root.join("refreshed");
+        let mut lists = Self { options, warning: None, _claim: claim };
+        let stamp = root.join("updated");
         if !is_fresh(&stamp) {
             let mut args = vec!["-q".to_owned()];
             args.extend_from_slice(&lists.options);
             args.push("update".to_owned());
-            let mut trouble = None;
+            let mut warning = None;
             let ended = apt
-                .run(&root, args, REFRESH, &mut |line| {
+                .run(&root, args, UPDATE_DEADLINE, &mut |line| {
                     if line.starts_with("Err:") || line.starts_with("W: Failed to fetch") {
-                        trouble = Some(line.to_owned());
+                        warning = Some(line.to_owned());
                     }
                 })
                 .await?;
             if !ended.success {
                 return Err(ended
-                    .failure("apt could not refresh its package lists", |line| {
+                    .failure("apt could not update its package lists", |line| {
                         line.starts_with("E:") || line.starts_with("Err:")
                     })
-                    .hint("apt's own settings hold (sources, proxies): `apt-get update` must work by hand"));
+                    .hint(
+                        "meshlab uses apt's settings (sources, proxies): check that `apt-get update` works",
+                    ));
             }
-            if trouble.is_none() {
+            if warning.is_none() {
                 fs::write(&stamp, "")?;
             }
-            lists.trouble = trouble;
+            lists.warning = warning;
         }
         Ok(lists)
     }
@@ -247,7 +262,7 @@ fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
 
 fn is_fresh(stamp: &Utf8Path) -> bool {
     let age = fs::metadata(stamp).ok().and_then(|found| found.modified().ok()?.elapsed().ok());
-    age.is_some_and(|age| age < FRESH)
+    age.is_some_and(|age| age < MAX_LIST_AGE)
 }
 
 fn private_options(root: &Utf8Path, configuration: &Utf8Path, arch: &str) -> Vec<String> {
@@ -264,7 +279,7 @@ fn private_options(root: &Utf8Path, configuration: &Utf8Path, arch: &str) -> Vec
     args
 }
 
-/// Removes the private lists, unless another meshlab uses them.
+/// Removes the private package lists, unless another process uses them.
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
     remove_unless_claimed(&folder(cache), &lock_path(cache))
 }
@@ -274,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_name_one_version_and_no_shell() {
+    fn arguments_select_one_version() {
         assert_eq!(
             download_arguments("wrk", "4.1.0-3+b2", &[]).join(" "),
             "-q -o APT::Sandbox::User=root download wrk=4.1.0-3+b2"
@@ -286,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn offered_versions_are_read() {
+    fn the_version_is_read_from_a_line_of_madison() {
         assert_eq!(
             madison_version("       wrk | 4.1.0-3+b2 | http://mirror.example main Packages"),
             Some("4.1.0-3+b2")

@@ -1,5 +1,5 @@
-//! Go modules, built with the pinned toolchain from a committed go.mod and go.sum. The user's module proxy and
-//! credentials hold; nothing of the user's that changes the result does.
+//! Builds Go modules with the pinned toolchain, from a committed go.mod and go.sum. Uses the user's module proxy and
+//! credentials, but no setting that changes the resulting binary.
 
 mod settings;
 
@@ -9,37 +9,37 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::Job;
-use super::bring::{Brought, Pins, admit};
-use super::client::{Client, Pipe};
+use super::FetchJob;
+use super::client::{ClientCommand, Pipe};
+use super::delivery::{Delivered, Pins, admit};
 use crate::artifacts::download::waiting;
 use crate::artifacts::lockfile::{GoBuild, Locator, LockedFile, SourceKind};
 use crate::core::assets;
 use crate::core::claim::{Claim, remove_unless_claimed};
 use crate::core::event::{BuildStage, Claimed, Event, ProvisionEvent};
 use crate::core::failure::{Failure, FailureKind, Result};
-use settings::{build_environment, parallel_compiles, user_settings};
+use settings::{build_environment, parallel_compilers, user_settings};
 
-/// Fetching the modules of Nomad: 600 of them, through a slow proxy.
-const FETCH: Duration = Duration::from_hours(1);
-/// Compiling takes minutes on two cores, and an hour on a small single one.
-const BUILD: Duration = Duration::from_hours(3);
+/// Time for the 600 modules of Nomad through a slow proxy.
+const MODULES_DEADLINE: Duration = Duration::from_hours(1);
+/// Compiling takes minutes on two cores, and up to an hour on a slow single core.
+const BUILD_DEADLINE: Duration = Duration::from_hours(3);
 
 /// Fetches the modules, builds, verifies and stores every missing file.
-pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
-    let brought = bring(job, Pins::Known).await?;
-    admit(job, brought).await
+pub(crate) async fn fetch(job: &FetchJob<'_>) -> Result<()> {
+    let delivered = deliver(job, Pins::Enforced).await?;
+    admit(job, delivered).await
 }
 
-/// Builds into the work folder.
-pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
+/// Builds every missing file into the work folder.
+pub(crate) async fn deliver<'a>(job: &FetchJob<'a>, pins: Pins) -> Result<Vec<Delivered<'a>>> {
     let SourceKind::Go(build) = &job.source.kind else {
         return Err(Failure::failed(format!("{} has no Go module to build", job.artifact.name)));
     };
     let wrapper = job.work.join("wrapper");
     write_wrapper(&wrapper, job, build, pins)?;
     let packages = packages(&job.missing)?;
-    // One build at a time on a machine: each takes all the memory it can get, and they share folders.
+    // One build at a time per machine: builds need gigabytes of memory, and share folders.
     let _claim = Claim::wait(&lock_path(job.store.root()), |holder| {
         report(job, waiting(&job.artifact.name, Claimed::GoBuild, holder));
     })
@@ -53,26 +53,26 @@ pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'
         .map(|(file, package)| {
             let path = go.out().join(executable_name(package));
             if path.is_file() {
-                Ok(Brought { file, path })
+                Ok(Delivered { file, path })
             } else {
-                Err(Failure::failed(format!("go build made no {path}")).detail("package", *package))
+                Err(Failure::failed(format!("go build did not create {path}")).detail("package", *package))
             }
         })
         .collect()
 }
 
-/// Writes go.mod and go.sum, after a look at whether they are the ones that the lock's digests belong to.
-fn write_wrapper(folder: &Utf8Path, job: &Job<'_>, build: &GoBuild, pins: Pins) -> Result<()> {
+/// Writes go.mod and go.sum. Fails if they are not the ones that the lock was made with.
+fn write_wrapper(folder: &Utf8Path, job: &FetchJob<'_>, build: &GoBuild, pins: Pins) -> Result<()> {
     let outdated = |message: String| {
         Failure::new(FailureKind::LockOutdated, message)
-            .hint(format!("`meshlab deps lock {}` builds and pins it anew", job.artifact.name))
+            .hint(format!("run `meshlab deps lock {}` to build and pin it again", job.artifact.name))
     };
     let Some(wrapper) = assets::go_wrapper(&build.wrapper) else {
-        return Err(outdated(format!("this meshlab has no assets/go/{}", build.wrapper))
+        return Err(outdated(format!("this meshlab binary has no assets/go/{}", build.wrapper))
             .detail("known", assets::go_wrappers().join(", ")));
     };
-    if pins == Pins::Known && wrapper.digest() != build.inputs {
-        return Err(outdated(format!("assets/go/{} is not what the lock was made with", build.wrapper))
+    if pins == Pins::Enforced && wrapper.digest() != build.inputs {
+        return Err(outdated(format!("assets/go/{} has changed since deps.lock was made", build.wrapper))
             .detail("expected", build.inputs.to_string())
             .observed(wrapper.digest().to_string()));
     }
@@ -87,12 +87,12 @@ fn packages<'a>(files: &[&'a LockedFile]) -> Result<Vec<&'a str>> {
         .iter()
         .map(|file| match &file.locator {
             Locator::GoPackage(package) => Ok(package.as_str()),
-            _ => Err(Failure::failed(format!("{} is not a Go package", file.name))),
+            _ => Err(Failure::failed(format!("{} has no Go package in the lock", file.name))),
         })
         .collect()
 }
 
-/// What `go build -o folder/` calls the executable of a package: the last part that is not a major version.
+/// The name that `go build -o folder/` gives the executable of a package: its last part that is not a major version.
 fn executable_name(package: &str) -> &str {
     let major = |part: &str| {
         part.strip_prefix('v')
@@ -101,13 +101,13 @@ fn executable_name(package: &str) -> &str {
     package.rsplit('/').find(|part| !major(part)).unwrap_or(package)
 }
 
-fn report(job: &Job<'_>, event: ProvisionEvent) {
+fn report(job: &FetchJob<'_>, event: ProvisionEvent) {
     job.reporter.report(Event::Provision(event));
 }
 
 /// One build of one wrapper.
 struct Go<'a> {
-    job: &'a Job<'a>,
+    job: &'a FetchJob<'a>,
     program: Utf8PathBuf,
     wrapper: Utf8PathBuf,
     environment: BTreeMap<String, String>,
@@ -115,19 +115,19 @@ struct Go<'a> {
 }
 
 impl<'a> Go<'a> {
-    async fn new(job: &'a Job<'a>, build: &GoBuild, wrapper: Utf8PathBuf) -> Result<Self> {
+    async fn new(job: &'a FetchJob<'a>, build: &GoBuild, wrapper: Utf8PathBuf) -> Result<Self> {
         let Some(toolchain) = job.toolchain else {
-            return Err(Failure::failed(format!("the toolchain {} is not in place", build.toolchain)));
+            return Err(Failure::failed(format!("the toolchain {} is not installed", build.toolchain)));
         };
         let shared = shared_folder(job.store.root());
-        let own = job.work.join("tmp");
-        for folder in [&shared, &own, &job.work.join("out")] {
+        let temporary = job.work.join("tmp");
+        for folder in [&shared, &temporary, &job.work.join("out")] {
             fs::create_dir_all(folder)?;
         }
         let program = toolchain.join("bin").join("go");
-        let user = user_settings(job.environment, &program, toolchain, &wrapper, &own).await?;
+        let user = user_settings(job.environment, &program, toolchain, &wrapper, &temporary).await?;
         let environment =
-            build_environment(job.environment, &user, toolchain, &shared, &own, job.source.platform);
+            build_environment(job.environment, &user, toolchain, &shared, &temporary, job.source.platform);
         Ok(Self { job, program, wrapper, environment, flags: build_flags(build) })
     }
 
@@ -135,31 +135,34 @@ impl<'a> Go<'a> {
         self.job.work.join("out")
     }
 
-    fn client(&self, args: Vec<String>, deadline: Duration) -> Client<'_> {
+    fn client(&self, args: Vec<String>, deadline: Duration) -> ClientCommand<'_> {
         let environment = self.environment.clone();
-        Client { program: &self.program, args, environment, directory: &self.wrapper, deadline }
+        ClientCommand { program: &self.program, args, environment, directory: &self.wrapper, deadline }
     }
 
-    fn progress(&self, build: BuildStage) {
+    fn report_progress(&self, build: BuildStage) {
         let artifact = self.job.artifact.name.clone();
         report(self.job, ProvisionEvent::BuildProgress { artifact, build });
     }
 
-    /// Fetches what the packages need and says how many packages that is.
+    /// Fetches the modules. Returns the number of packages to compile.
     async fn fetch_modules(&self, packages: &[&str]) -> Result<u64> {
-        self.progress(BuildStage::FetchingModules { modules: 0, last: None });
+        self.report_progress(BuildStage::FetchingModules { modules: 0, last: None });
         let mut args = vec!["list".to_owned(), "-deps".to_owned()];
         args.extend_from_slice(&self.flags);
         args.extend(packages.iter().map(|package| (*package).to_owned()));
         let (mut total, mut modules) = (0, 0);
         let ended = self
-            .client(args, FETCH)
+            .client(args, MODULES_DEADLINE)
             .run(&mut |pipe, line| match pipe {
                 Pipe::Out => total += 1,
                 Pipe::Err => {
                     if let Some(module) = line.strip_prefix("go: downloading ") {
                         modules += 1;
-                        self.progress(BuildStage::FetchingModules { modules, last: Some(module.to_owned()) });
+                        self.report_progress(BuildStage::FetchingModules {
+                            modules,
+                            last: Some(module.to_owned()),
+                        });
                     }
                 }
             })
@@ -168,41 +171,45 @@ impl<'a> Go<'a> {
             return Ok(total);
         }
         Err(ended
-            .failure(format!("go could not fetch the modules of {}", self.job.artifact.name), telling)
-            .hint("go's own settings hold (GOPROXY, GOPRIVATE, GOSUMDB, proxies, .netrc): `go mod download` must work by hand"))
+            .failure(format!("go could not fetch the modules of {}", self.job.artifact.name), is_error_line)
+            .hint("meshlab uses go's settings (GOPROXY, GOPRIVATE, GOSUMDB, proxies, .netrc): check that `go mod download` works"))
     }
 
     async fn compile(&self, packages: &[&str], total: u64) -> Result<()> {
         let mut args = vec!["build".to_owned(), "-v".to_owned()];
-        args.extend(["-p".to_owned(), parallel_compiles().to_string()]);
+        args.extend(["-p".to_owned(), parallel_compilers().to_string()]);
         args.extend_from_slice(&self.flags);
         args.extend(["-o".to_owned(), format!("{}/", self.out())]);
         args.extend(packages.iter().map(|package| (*package).to_owned()));
         let mut done = 0;
         let ended = self
-            .client(args, BUILD)
+            .client(args, BUILD_DEADLINE)
             .run(&mut |_, line| {
-                if compiled(line) {
+                if is_package_line(line) {
                     done = (done + 1).min(total);
-                    self.progress(BuildStage::Compiling { packages: done, of: total, last: line.to_owned() });
+                    self.report_progress(BuildStage::Compiling {
+                        packages: done,
+                        of: total,
+                        last: line.to_owned(),
+                    });
                 }
             })
             .await?;
         if !ended.success {
             return Err(ended
-                .failure(format!("go could not build {}", self.job.artifact.name), telling)
-                .hint("what was compiled is kept: the next run goes on from there. A compiler that was killed points to memory: each may take 3 GB"));
+                .failure(format!("go could not build {}", self.job.artifact.name), is_error_line)
+                .hint("compiled packages are kept, so the next run continues. If a compiler was killed, the machine lacks memory: each uses up to 3 GB"));
         }
-        self.progress(BuildStage::Linked { packages: total });
+        self.report_progress(BuildStage::Linked { packages: total });
         Ok(())
     }
 }
 
-/// The flags that decide what comes out. All of them: the build runs without the user's GOFLAGS.
+/// The flags of `go build`. The build ignores the user's GOFLAGS.
 fn build_flags(build: &GoBuild) -> Vec<String> {
     let variables = build.variables.iter().map(|(name, value)| format!("-X {name}={value}"));
     let linker: Vec<String> = std::iter::once("-s -w -buildid=".to_owned()).chain(variables).collect();
-    // Writable modules, so that the folder can be removed like any other.
+    // -modcacherw: modules are writable, so that their folder can be removed.
     let mut flags = ["-mod=readonly", "-modcacherw", "-trimpath", "-buildvcs=false", "-ldflags"]
         .map(str::to_owned)
         .to_vec();
@@ -210,17 +217,17 @@ fn build_flags(build: &GoBuild) -> Vec<String> {
     flags
 }
 
-/// Whether a line of `go build -v` names a package: an import path and nothing else.
-fn compiled(line: &str) -> bool {
+/// Whether a line of `go build -v` is an import path: a package that go compiles.
+fn is_package_line(line: &str) -> bool {
     !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t', ':'])
 }
 
-/// The line of go that says what is wrong.
-fn telling(line: &str) -> bool {
+/// Whether a line of go's output describes an error.
+fn is_error_line(line: &str) -> bool {
     line.contains("signal: killed") || (line.starts_with("go: ") && !line.starts_with("go: downloading"))
 }
 
-/// Modules and compiled packages, shared by all builds and kept until they have all succeeded.
+/// The folder of modules and compiled packages. All builds share it until all have succeeded.
 fn shared_folder(cache: &Utf8Path) -> Utf8PathBuf {
     cache.join("build").join("go")
 }
@@ -229,8 +236,7 @@ fn lock_path(cache: &Utf8Path) -> Utf8PathBuf {
     cache.join("build").join("go.lock")
 }
 
-/// Removes modules and compiled packages, several gigabytes, once nothing is to be built any more. Leaves them if
-/// another meshlab is building.
+/// Removes modules and compiled packages (several gigabytes), unless another process is building.
 pub(crate) fn sweep(cache: &Utf8Path) -> Result<()> {
     remove_unless_claimed(&shared_folder(cache), &lock_path(cache))
 }
@@ -240,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_complete_and_variables_go_to_the_linker() {
+    fn build_variables_are_passed_to_the_linker() {
         let mut build = GoBuild {
             wrapper: "w".parse().unwrap(),
             inputs: crate::core::model::Digest::sha256_of(b""),
@@ -256,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn executables_are_called_as_go_calls_them() {
+    fn executables_have_the_name_that_go_gives_them() {
         for (package, name) in [
             ("github.com/hashicorp/consul", "consul"),
             ("example.org/tool/v2", "tool"),
@@ -268,17 +274,17 @@ mod tests {
     }
 
     #[test]
-    fn only_packages_count_as_progress() {
-        assert!(compiled("github.com/hashicorp/consul/agent"));
-        assert!(compiled("internal/abi"));
+    fn only_import_paths_count_as_progress() {
+        assert!(is_package_line("github.com/hashicorp/consul/agent"));
+        assert!(is_package_line("internal/abi"));
         for line in ["", "# github.com/x/y", "x.go:1:2: undefined: z", "go: downloading x v1", "\tagent.go:5"]
         {
-            assert!(!compiled(line), "{line}");
+            assert!(!is_package_line(line), "{line}");
         }
     }
 
     #[test]
-    fn a_sweep_leaves_a_running_build_alone() {
+    fn a_sweep_does_not_touch_a_running_build() {
         let cache = tempfile::tempdir().unwrap();
         let cache = Utf8Path::from_path(cache.path()).unwrap();
         sweep(cache).unwrap();

@@ -1,31 +1,36 @@
-//! `MESHLAB_MIRROR`: a server that may have any file, whatever source it belongs to, under its digest (as
-//! `meshlab repo serve` has it) or under the path of its upstream address.
+//! Fetches files from the mirror (`MESHLAB_MIRROR`). A mirror may have the files of any source, under their digest (as
+//! `meshlab repo serve`) or under the path of their upstream URL.
 
 use futures_util::future::join_all;
 use url::Url;
 
-use super::{Job, gravest};
-use crate::artifacts::download::{Downloader, Wanted};
+use super::{FetchJob, most_severe};
+use crate::artifacts::download::{DownloadRequest, Downloader};
 use crate::artifacts::lockfile::{Locator, LockedFile};
 use crate::core::failure::{Failure, Result};
 
 /// The name of the mirror in events and summaries.
 pub(crate) const NAME: &str = "mirror";
 
-/// Tries to bring every missing file. Those that came are in the store even if others did not.
-pub(crate) async fn fetch(mirror: &Url, job: &Job<'_>, downloader: &Downloader) -> Result<()> {
+/// Fetches every missing file. Files that were fetched are stored even if others failed.
+pub(crate) async fn fetch(mirror: &Url, job: &FetchJob<'_>, downloader: &Downloader) -> Result<()> {
     if !matches!(mirror.scheme(), "http" | "https") {
         return Err(Failure::usage(format!("MESHLAB_MIRROR has the scheme {:?}", mirror.scheme()))
-            .hint("set it to an http or https address"));
+            .hint("set it to an http or https URL"));
     }
     let results = join_all(job.missing.iter().map(|file| fetch_one(mirror, job, downloader, file))).await;
-    gravest(results.into_iter().filter_map(Result::err).collect()).map_or(Ok(()), Err)
+    most_severe(results.into_iter().filter_map(Result::err).collect()).map_or(Ok(()), Err)
 }
 
-async fn fetch_one(mirror: &Url, job: &Job<'_>, downloader: &Downloader, file: &LockedFile) -> Result<()> {
+async fn fetch_one(
+    mirror: &Url,
+    job: &FetchJob<'_>,
+    downloader: &Downloader,
+    file: &LockedFile,
+) -> Result<()> {
     let mut failures = Vec::new();
     for url in candidates(mirror, file) {
-        let wanted = Wanted {
+        let request = DownloadRequest {
             artifact: &job.artifact.name,
             file,
             url: &url,
@@ -33,15 +38,15 @@ async fn fetch_one(mirror: &Url, job: &Job<'_>, downloader: &Downloader, file: &
             store: job.store,
             reporter: job.reporter,
         };
-        match downloader.fetch(&wanted).await {
+        match downloader.fetch(&request).await {
             Ok(()) => return Ok(()),
             Err(failure) => failures.push(failure),
         }
     }
-    gravest(failures).map_or(Ok(()), Err)
+    most_severe(failures).map_or(Ok(()), Err)
 }
 
-/// Where a mirror may have a file, most likely first.
+/// The URLs at which a mirror may have a file, most likely first.
 fn candidates(mirror: &Url, file: &LockedFile) -> Vec<Url> {
     let base = mirror.path().trim_end_matches('/');
     let at = |path: &str| {
@@ -63,7 +68,7 @@ mod tests {
     use crate::core::model::{ByteSize, Digest};
 
     #[test]
-    fn looks_under_the_digest_and_the_upstream_path() {
+    fn a_file_is_looked_up_by_digest_and_by_upstream_path() {
         let mut file = LockedFile {
             name: "a.zip".parse().unwrap(),
             locator: Locator::Url(Url::parse("https://up.test/a/1%2B2/a.zip").unwrap()),

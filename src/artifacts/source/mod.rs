@@ -1,8 +1,8 @@
-//! Ways to get a source's files into the store: one file per client.
+//! Fetches the files of a source into the store, with one module per kind of source.
 
 pub(crate) mod apt;
-pub(crate) mod bring;
 pub(crate) mod client;
+pub(crate) mod delivery;
 pub(crate) mod go;
 pub(crate) mod mirror;
 pub(crate) mod pip;
@@ -19,24 +19,24 @@ use crate::core::event::{Claimed, Event, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Environment;
 
-/// The files of one source that are wanted, and what a client needs to bring them.
-pub(crate) struct Job<'a> {
+/// The missing files of one source, and what is needed to fetch them.
+pub(crate) struct FetchJob<'a> {
     pub artifact: &'a Artifact,
     pub source: &'a Source,
-    /// Files of the source that the store lacks.
+    /// The files of the source that are not in the store.
     pub missing: Vec<&'a LockedFile>,
     pub store: &'a Store,
-    /// An empty folder on the cache's file system, removed afterwards.
+    /// An empty folder on the cache's file system. The caller removes it.
     pub work: &'a Utf8Path,
     pub environment: &'a Environment,
     pub reporter: &'a SharedReporter,
-    /// The tree of the pinned Go toolchain, for `go` sources.
+    /// The root of the pinned Go toolchain, for `go` sources.
     pub toolchain: Option<&'a Utf8Path>,
 }
 
-/// Brings every missing file into the store, or says why not. Dropping the future stops whatever it started.
-pub(crate) async fn fetch(job: Job<'_>, downloader: &Downloader, capacity: &Capacity) -> Result<()> {
-    // Downloads claim their file themselves; the other clients bring all files in one go, so all are claimed.
+/// Fetches every missing file into the store. Dropping the future stops all work.
+pub(crate) async fn fetch(job: FetchJob<'_>, downloader: &Downloader, capacity: &Capacity) -> Result<()> {
+    // A download claims its file itself. The other clients fetch all files at once, so all are claimed here.
     if job.source.kind == SourceKind::Url {
         return url::fetch(&job, downloader).await;
     }
@@ -59,9 +59,9 @@ pub(crate) async fn fetch(job: Job<'_>, downloader: &Downloader, capacity: &Capa
     }
 }
 
-/// Claims the missing files in the order of their digests, so that two processes never wait for each other, and
-/// strikes off what another one brought meanwhile.
-async fn claim(job: Job<'_>) -> Result<(Job<'_>, Vec<Claim>)> {
+/// Claims the missing files, and drops those that another process has stored meanwhile from the job. Claims are acquired in
+/// the order of the digests, so that two processes cannot deadlock.
+async fn claim(job: FetchJob<'_>) -> Result<(FetchJob<'_>, Vec<Claim>)> {
     let mut files = job.missing.clone();
     files.sort_by_key(|file| file.digest);
     let mut claims = Vec::with_capacity(files.len());
@@ -80,9 +80,10 @@ async fn claim(job: Job<'_>) -> Result<(Job<'_>, Vec<Claim>)> {
     Ok((job, claims))
 }
 
-/// The failure that matters most: a wrong digest before anything else.
-pub(crate) fn gravest(failures: Vec<Failure>) -> Option<Failure> {
+/// The most severe failure: the first of kind `Untrusted`, else the first.
+pub(crate) fn most_severe(failures: Vec<Failure>) -> Option<Failure> {
     let mut failures = failures;
-    let gravest = failures.iter().position(|failure| failure.kind() == FailureKind::Untrusted).unwrap_or(0);
-    (gravest < failures.len()).then(|| failures.swap_remove(gravest))
+    let most_severe =
+        failures.iter().position(|failure| failure.kind() == FailureKind::Untrusted).unwrap_or(0);
+    (most_severe < failures.len()).then(|| failures.swap_remove(most_severe))
 }

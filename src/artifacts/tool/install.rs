@@ -1,4 +1,4 @@
-//! From stored files to a tool in place.
+//! Installs a tool from stored files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::symlink;
 
-use super::marker::{Command, FileList, FileRecord, Marker};
+use super::marker::{CommandRecord, FileList, FileRecord, Marker};
 use super::place::place;
 use super::{BIN, InstalledTool, PART, STAGING, STALE, TREE, Tools};
 use crate::artifacts::lockfile::{Artifact, Source};
@@ -18,8 +18,8 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, RelativePath};
 
 impl Tools {
-    /// Unpacks a source whose files are all stored, and puts the tool in the place of whatever was there. Blocks.
-    /// The caller holds the claim on [`Tools::lock_path`].
+    /// Unpacks a source, whose files must all be stored, and replaces the installed tool. Blocks. The caller holds the claim
+    /// on [`Tools::lock_path`].
     pub(crate) fn install(
         &self,
         artifact: &Artifact,
@@ -39,14 +39,14 @@ impl Tools {
         FileList::new(records).write(&staging.path)?;
         Marker::new(artifact, source, commands).write(&staging.path)?;
         let folder = self.folder_of(artifact, source);
-        self.put_away(&folder, &artifact.name)?;
+        self.remove_tool(&folder, &artifact.name)?;
         staging.rename_to(&folder)?;
         tracing::info!("installed {} in {folder}", artifact.name);
         self.sweep_replaced(artifact)?;
         Ok(Self::tool(artifact, source, folder))
     }
 
-    /// Removes what killed runs left of this artifact: with the claim held, nobody is at work on it.
+    /// Removes what killed runs left of this artifact. The caller holds the claim, so no other process uses it.
     fn sweep_unfinished(&self, name: &ArtifactName) -> Result<()> {
         let ours = format!(".{name}");
         for entry in self.root.read_dir_utf8()? {
@@ -61,26 +61,25 @@ impl Tools {
         Ok(())
     }
 
-    /// Removes other installations of this artifact that no source of the lock would make.
+    /// Removes installations of this artifact that belong to no source of the lock.
     fn sweep_replaced(&self, artifact: &Artifact) -> Result<()> {
-        let wanted: BTreeSet<Utf8PathBuf> =
+        let current: BTreeSet<Utf8PathBuf> =
             artifact.sources.iter().map(|source| self.folder_of(artifact, source)).collect();
         for entry in self.root.read_dir_utf8()? {
             let entry = entry?;
             let path = entry.path();
-            if entry.file_name().starts_with('.') || wanted.contains(path) {
+            if entry.file_name().starts_with('.') || current.contains(path) {
                 continue;
             }
             if Marker::read(path).is_some_and(|marker| marker.artifact == artifact.name) {
-                self.put_away(path, &artifact.name)?;
+                self.remove_tool(path, &artifact.name)?;
             }
         }
         Ok(())
     }
 
-    /// Removes a folder with a final name, if there is one. It loses that name first, so that a kill in the middle
-    /// leaves nothing that looks complete.
-    fn put_away(&self, folder: &Utf8Path, name: &ArtifactName) -> Result<()> {
+    /// Removes a tool folder, if it exists. Renames it first, so that a kill leaves no partial folder under the final name.
+    fn remove_tool(&self, folder: &Utf8Path, name: &ArtifactName) -> Result<()> {
         if fs::symlink_metadata(folder).is_err() {
             return Ok(());
         }
@@ -90,14 +89,14 @@ impl Tools {
     }
 }
 
-/// A folder in the making; removed unless it gets its final name.
+/// A tool folder under a temporary name. Removed when dropped before the rename.
 struct Staging {
     path: Utf8PathBuf,
 }
 
 impl Staging {
     fn create(root: &Utf8Path, name: &ArtifactName) -> Result<Self> {
-        // A name has no dot, so that it can be told from the rest.
+        // An artifact name has no dot, so the part after the last dot is the name.
         let path = root.join(format!("{STAGING}{}.{name}", std::process::id()));
         fs::create_dir(&path)?;
         Ok(Self { path })
@@ -112,7 +111,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // The next run sweeps what this leaves.
+        // If this fails, the next run removes the folder.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
@@ -128,18 +127,23 @@ fn record(file: UnpackedFile, tree: &Utf8Path) -> Result<FileRecord> {
     })
 }
 
-/// Every command must be there and run; a lock that names another file is wrong.
-fn commands(artifact: &Artifact, tree: &Utf8Path) -> Result<BTreeMap<crate::core::model::FileName, Command>> {
+/// The commands of the artifact. Each must be an executable file.
+fn commands(
+    artifact: &Artifact,
+    tree: &Utf8Path,
+) -> Result<BTreeMap<crate::core::model::FileName, CommandRecord>> {
     let mut commands = BTreeMap::new();
     for (name, target) in &artifact.commands {
         let path = target.below(tree);
-        let runs = |found: &std::fs::Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
-        let size = fs::metadata(&path).ok().filter(runs).map(|found| found.len()).ok_or_else(|| {
-            Failure::failed(format!("{} {} has no command {name}", artifact.name, artifact.version))
-                .detail("expected", format!("an executable file {target}"))
-                .hint("correct `commands`, `unpack` or `executable` of this artifact in deps.lock")
-        })?;
-        commands.insert(name.clone(), Command { target: target.clone(), size });
+        let is_executable =
+            |found: &std::fs::Metadata| found.is_file() && found.permissions().mode() & 0o111 != 0;
+        let size =
+            fs::metadata(&path).ok().filter(is_executable).map(|found| found.len()).ok_or_else(|| {
+                Failure::failed(format!("{} {} has no command {name}", artifact.name, artifact.version))
+                    .detail("expected", format!("an executable file {target}"))
+                    .hint("correct `commands`, `unpack` or `executable` of this artifact in deps.lock")
+            })?;
+        commands.insert(name.clone(), CommandRecord { target: target.clone(), size });
     }
     for (variable, folder) in &artifact.environment {
         if !folder.below(tree).is_dir() {
@@ -169,12 +173,13 @@ fn write_bin(artifact: &Artifact, folder: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a command's entry points.
+/// The link target of a command's entry in `bin`.
 pub(super) fn link_target(target: &RelativePath) -> String {
     format!("../{TREE}/{target}")
 }
 
-/// The script that stands for a command with variables. It finds its folder by itself, so tools can be moved.
+/// The launcher script of a command that needs variables; `None` if the artifact sets none. The script uses its own location,
+/// so the tool's folder can be moved.
 pub(super) fn launcher(artifact: &Artifact, target: &RelativePath) -> Option<String> {
     if artifact.environment.is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! What an installed tool says about itself.
+//! The marker and the file list of an installed tool.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, Digest, FileName, Platform, RelativePath};
 
 const SCHEMA: u32 = 1;
-/// A marker lists commands; anything longer is no marker.
-const LONGEST_MARKER: u64 = 256 * 1024;
+/// The largest marker file in bytes. A larger file is not a marker.
+const MAX_MARKER: u64 = 256 * 1024;
 
-/// Enough to tell in a few microseconds whether the folder is what the lock wants.
+/// What a tool folder contains, compared with the lock at every use.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Marker {
     schema: u32,
@@ -24,18 +24,22 @@ pub(super) struct Marker {
     platform: Platform,
     source: String,
     pub(super) identity: Digest,
-    pub(super) commands: BTreeMap<FileName, Command>,
+    pub(super) commands: BTreeMap<FileName, CommandRecord>,
 }
 
-/// A command's file below the tree.
+/// A command's file in the tree.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Command {
+pub(super) struct CommandRecord {
     pub(super) target: RelativePath,
     pub(super) size: u64,
 }
 
 impl Marker {
-    pub(super) fn new(artifact: &Artifact, source: &Source, commands: BTreeMap<FileName, Command>) -> Self {
+    pub(super) fn new(
+        artifact: &Artifact,
+        source: &Source,
+        commands: BTreeMap<FileName, CommandRecord>,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             artifact: artifact.name.clone(),
@@ -47,10 +51,10 @@ impl Marker {
         }
     }
 
-    /// The marker of a folder; `None` for anything that is not one.
+    /// Reads the marker of a folder. `None` if it is missing or invalid.
     pub(super) fn read(folder: &Utf8Path) -> Option<Self> {
         let path = folder.join(MARKER);
-        if fs::metadata(&path).ok()?.len() > LONGEST_MARKER {
+        if fs::metadata(&path).ok()?.len() > MAX_MARKER {
             return None;
         }
         let marker: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
@@ -61,7 +65,7 @@ impl Marker {
         write_json(&folder.join(MARKER), self)
     }
 
-    /// Whether it is what the lock wants from this source.
+    /// Whether the marker matches the lock's artifact and source.
     pub(super) fn is_for(&self, artifact: &Artifact, source: &Source) -> bool {
         self.artifact == artifact.name
             && self.version == artifact.version
@@ -71,14 +75,14 @@ impl Marker {
     }
 }
 
-/// Every file of the tree, for `deps verify`.
+/// All files of the tree, for `deps verify`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct FileList {
     schema: u32,
     pub(super) files: Vec<FileRecord>,
 }
 
-/// One file as it was unpacked.
+/// A file as it was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileRecord {
     pub(super) path: RelativePath,
@@ -86,13 +90,13 @@ pub(super) struct FileRecord {
     pub(super) sha256: Digest,
     /// Permission bits, octal.
     pub(super) mode: String,
-    /// The target, if it is a symbolic link.
+    /// The target of a symbolic link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<String>,
 }
 
 impl FileRecord {
-    /// Whether anybody may run it.
+    /// Whether it has any execute permission.
     pub(super) fn is_executable(&self) -> bool {
         u32::from_str_radix(&self.mode, 8).is_ok_and(|mode| mode & 0o111 != 0)
     }
@@ -106,7 +110,7 @@ impl FileList {
     pub(super) fn read(folder: &Utf8Path) -> Result<Self> {
         let path = folder.join(FILES);
         serde_json::from_slice::<Self>(&fs::read(&path)?)
-            .map_err(|error| Failure::failed(format!("{path} cannot be read")).seen(&error))
+            .map_err(|error| Failure::failed(format!("cannot read {path}")).seen(&error))
     }
 
     pub(super) fn write(&self, folder: &Utf8Path) -> Result<()> {

@@ -1,7 +1,7 @@
-//! Installed tools: unpacked trees with a marker that says what they are.
+//! Installed tools: folders with an unpacked tree and a marker file.
 //!
-//! Invariant: a folder with a tool's final name is complete. It is built under another name, its marker is written
-//! last, and then it is renamed; the marker is compared with the lock at every use.
+//! Invariant: a folder with a tool's final name is complete. It is built under another name, its marker is written last,
+//! then it is renamed. The marker is compared with the lock at every use.
 
 mod install;
 mod marker;
@@ -34,54 +34,54 @@ pub struct Tools {
     root: Utf8PathBuf,
 }
 
-/// A tool in place, as the lock wants it.
+/// An installed tool that matches the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledTool {
-    /// Which artifact.
+    /// The artifact.
     pub artifact: ArtifactName,
-    /// At which version.
+    /// Its version.
     pub version: String,
-    /// The kind of source its files belong to: `url`, `pip`, `apt` or `go`.
+    /// The kind of source of its files: `url`, `pip`, `apt` or `go`.
     pub source: String,
     /// The tool's folder.
     pub folder: Utf8PathBuf,
-    /// Each command and the absolute path that runs it.
+    /// The absolute path of each command.
     pub commands: BTreeMap<FileName, Utf8PathBuf>,
 }
 
-/// A file of a tool's tree, as it was unpacked.
+/// A file in a tool's tree, as it was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeFile {
-    /// Its place below the tree.
+    /// The path in the tree.
     pub path: RelativePath,
-    /// Its size in bytes; 0 for a link.
+    /// The size in bytes; 0 for a symbolic link.
     pub size: u64,
-    /// Its SHA-256; for a link, that of its target's text.
+    /// The SHA-256 of the content; for a symbolic link, of the target's text.
     pub sha256: Digest,
-    /// Whether it has run rights.
+    /// Whether it has execute permission.
     pub is_executable: bool,
-    /// The target, if it is a symbolic link.
+    /// The target of a symbolic link.
     pub link: Option<String>,
 }
 
-/// A command's file.
+/// The executable file of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandFile {
-    /// Where it lies.
+    /// The absolute path.
     pub path: Utf8PathBuf,
-    /// Its SHA-256.
+    /// The SHA-256 of the content.
     pub digest: Digest,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
 impl InstalledTool {
-    /// What was unpacked.
+    /// The root of the unpacked tree.
     pub fn tree(&self) -> Utf8PathBuf {
         self.folder.join(TREE)
     }
 
-    /// The file of each command, with the digest it had when it was unpacked from verified bytes.
+    /// The file of each command, with its digest at the time of unpacking. Leaves out commands that are symbolic links.
     pub fn command_files(&self) -> Result<BTreeMap<FileName, CommandFile>> {
         let list = marker::FileList::read(&self.folder)?;
         let tree = self.tree();
@@ -96,7 +96,7 @@ impl InstalledTool {
         Ok(files)
     }
 
-    /// Every file of the tree, as it was when it was unpacked from verified bytes.
+    /// Every file of the tree, with its digest at the time of unpacking.
     pub fn files(&self) -> Result<Vec<TreeFile>> {
         let files = marker::FileList::read(&self.folder)?.files.into_iter().map(|record| TreeFile {
             is_executable: record.is_executable(),
@@ -108,14 +108,14 @@ impl InstalledTool {
         Ok(files.collect())
     }
 
-    /// A folder with one entry per command, for a `PATH`.
+    /// A folder with one entry per command, to add to `PATH`.
     pub fn bin_dir(&self) -> Utf8PathBuf {
         self.folder.join(BIN)
     }
 }
 
 impl Tools {
-    /// The tools in a data folder; nothing is created before something is installed.
+    /// The tools in a data folder. Creates nothing before the first tool is installed.
     pub fn new(data_dir: &Utf8Path) -> Self {
         Self { root: data_dir.join("tools") }
     }
@@ -125,29 +125,29 @@ impl Tools {
         &self.root
     }
 
-    /// The tool, if it is installed from any of the lock's sources for the platform. Cheap: the marker and the sizes
-    /// of the commands are looked at, not the bytes.
+    /// The tool, if it is installed from any of the lock's sources for the platform. Fast: compares the marker and the sizes
+    /// of the commands, and hashes nothing.
     pub fn find(&self, artifact: &Artifact, platform: Platform) -> Option<InstalledTool> {
         artifact.sources_for(platform).find_map(|source| self.find_source(artifact, source))
     }
 
-    /// The tool as installed from one source.
+    /// The tool, if it is installed from this source.
     pub fn find_source(&self, artifact: &Artifact, source: &Source) -> Option<InstalledTool> {
         let folder = self.folder_of(artifact, source);
         let marker = Marker::read(&folder)?;
-        let sound = marker.is_for(artifact, source)
+        let is_intact = marker.is_for(artifact, source)
             && marker.commands.iter().all(|(name, command)| {
                 let target = folder.join(TREE).join(command.target.as_path());
-                let reachable = fs::symlink_metadata(folder.join(BIN).join(name.as_str())).is_ok();
-                reachable
+                let has_entry = fs::symlink_metadata(folder.join(BIN).join(name.as_str())).is_ok();
+                has_entry
                     && fs::metadata(target).is_ok_and(|found| found.is_file() && found.len() == command.size)
             });
-        sound.then(|| Self::tool(artifact, source, folder))
+        is_intact.then(|| Self::tool(artifact, source, folder))
     }
 
-    /// Where the tool lies if it is installed from this source.
+    /// The folder of the tool when installed from this source.
     pub fn folder_of(&self, artifact: &Artifact, source: &Source) -> Utf8PathBuf {
-        // A version is free text; the identity keeps apart what this makes equal.
+        // Two versions may become equal here; the identity still makes the folder unique.
         let version: String = artifact
             .version
             .chars()
@@ -156,7 +156,7 @@ impl Tools {
         self.root.join(format!("{}-{version}-{}", artifact.name, source.identity(artifact).short()))
     }
 
-    /// The file whose lock is the right to install this artifact.
+    /// The lock file to claim before installing this artifact.
     pub(crate) fn lock_path(&self, name: &ArtifactName) -> Utf8PathBuf {
         self.root.join(format!(".lock.{name}"))
     }
@@ -166,7 +166,7 @@ impl Tools {
             .commands
             .iter()
             .map(|(name, target)| {
-                // Without variables to set, the file itself is what shows up in the process list.
+                // Without variables to set no launcher is needed, and the process list shows the file itself.
                 let path = if artifact.environment.is_empty() {
                     target.below(&folder.join(TREE))
                 } else {

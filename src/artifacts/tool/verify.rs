@@ -1,4 +1,4 @@
-//! An installed tool compared with what was unpacked, byte by byte.
+//! Verifies an installed tool against the list of unpacked files.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,17 +14,17 @@ use crate::artifacts::store::hash_file;
 use crate::core::failure::Result;
 use crate::core::model::{Digest, DigestAlgorithm};
 
-/// Something that is not as it was unpacked.
+/// A difference between an installed tool and the files that were unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Deviation {
-    /// Which file.
+    /// The file.
     pub path: Utf8PathBuf,
-    /// What is wrong with it.
+    /// The difference, for example `is missing`.
     pub what: String,
 }
 
 impl InstalledTool {
-    /// Hashes every file again. Blocks.
+    /// Hashes every file of the tool and returns all deviations. Blocks.
     pub fn verify(&self, artifact: &Artifact, source: &Source) -> Result<Vec<Deviation>> {
         let tree = self.tree();
         let list = match FileList::read(&self.folder) {
@@ -43,30 +43,33 @@ impl InstalledTool {
                 note(record.path.below(&tree), what);
             }
         }
-        // The list itself could have been changed along with the tree; what the lock pins can't.
+        // The list could have been changed together with the tree, so files that the lock pins are compared with the lock.
         for file in &source.files {
             let Content::Raw { install } = &file.content else { continue };
             let listed = list.files.iter().find(|record| record.path == *install);
             let locked = matches!(file.digest, Digest::Sha512(_))
                 || listed.is_some_and(|record| record.sha256 == file.digest);
             if !locked {
-                note(install.below(&tree), format!("is not listed with the locked digest {}", file.digest));
+                note(
+                    install.below(&tree),
+                    format!("has another digest in the file list than in the lock ({})", file.digest),
+                );
             }
         }
         let known: BTreeSet<Utf8PathBuf> = list.files.iter().map(|record| record.path.below(&tree)).collect();
         let mut present = Vec::new();
         files_below(&tree, &mut present)?;
         for path in present.into_iter().filter(|path| !known.contains(path)) {
-            note(path, "was not unpacked".to_owned());
+            note(path, "is not part of the tool".to_owned());
         }
         for (name, target) in &artifact.commands {
             let entry = self.folder.join(BIN).join(name.as_str());
-            let sound = match launcher(artifact, target) {
+            let is_intact = match launcher(artifact, target) {
                 None => entry.read_link_utf8().is_ok_and(|found| found == link_target(target)),
                 Some(script) => fs::read_to_string(&entry).is_ok_and(|found| found == script),
             };
-            if !sound {
-                note(entry, format!("does not lead to {TREE}/{target}"));
+            if !is_intact {
+                note(entry, format!("does not run {TREE}/{target}"));
             }
         }
         Ok(deviations)
@@ -78,8 +81,9 @@ fn deviation(record: &FileRecord, tree: &Utf8Path) -> Result<Option<String>> {
     let Ok(found) = fs::symlink_metadata(&path) else { return Ok(Some("is missing".into())) };
     if let Some(link) = &record.link {
         let target = path.read_link_utf8().ok();
-        return Ok((target.as_deref() != Some(Utf8Path::new(link)))
-            .then(|| format!("is not the link to {link} that was unpacked")));
+        return Ok(
+            (target.as_deref() != Some(Utf8Path::new(link))).then(|| format!("is not a link to {link}"))
+        );
     }
     if !found.is_file() {
         return Ok(Some("is not a regular file".into()));
@@ -95,7 +99,7 @@ fn deviation(record: &FileRecord, tree: &Utf8Path) -> Result<Option<String>> {
     Ok((digest != record.sha256).then(|| format!("has {digest} instead of {}", record.sha256)))
 }
 
-/// Everything below a folder that is not a folder; links are not followed.
+/// Collects all files and links in a folder and its subfolders. Does not follow links.
 fn files_below(folder: &Utf8Path, found: &mut Vec<Utf8PathBuf>) -> Result<()> {
     for entry in folder.read_dir_utf8()? {
         let entry = entry?;

@@ -10,12 +10,12 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-use super::{NamedArchive, UnpackedFile};
 use super::links::check_inside;
 use super::name;
 use super::refusal::{lock_mismatch, refuse, refuse_member, unreadable};
 use super::rules::Rules;
 use super::tree::{Node, Tree};
+use super::{NamedArchive, UnpackedFile};
 use crate::artifacts::lockfile::Unpack;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, DigestAlgorithm, Hasher, RelativePath};

@@ -7,12 +7,8 @@ use ::zip::read::{ArchiveOffset, Config, ZipFileEntry, ZipReadOptions};
 use ::zip::result::ZipError;
 use ::zip::unstable::read::ZipIterable;
 
-<<<<<<< HEAD
 use super::NamedArchive;
-use super::destination::{Destination, MOST_ENTRIES};
-=======
 use super::destination::{Destination, MAX_MEMBERS};
->>>>>>> 0b7d6fe (artifacts: plain English and typed errors in unpack)
 use super::refusal::{refuse, refuse_member, unreadable};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::RelativePath;

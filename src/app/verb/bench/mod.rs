@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use super::{Context, Output, Run};
 use crate::app::ui::{self, Look};
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, provision};
+use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::core::event::{BenchEvent, Event, Note, SharedReporter, Warning, WrongAnswer};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::ArtifactName;
@@ -172,7 +172,7 @@ async fn program(
         // The machine's image has it.
         return Ok((Utf8PathBuf::from(COMMANDS).join(WRK), lock.artifact(&name)?.version.clone()));
     }
-    let request = Request { names: vec![name], ..Request::default() };
+    let request = ProvisionRequest { names: vec![name], ..ProvisionRequest::default() };
     let provisioned = provision(&request, settings, lock, reporter).await?;
     let tool = provisioned.tool(WRK)?;
     let path = tool.commands.iter().find(|(name, _)| name.as_str() == WRK).map(|(_, path)| path.clone());

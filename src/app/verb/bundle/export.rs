@@ -13,7 +13,7 @@ use crate::app::verb::profile::ProfileChoice;
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::bundle::{self, Export, Exported, Manifest};
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, Sources, store};
+use crate::artifacts::provision::{ProvisionRequest, Sources, store};
 use crate::artifacts::store::Store;
 use crate::core::event::SharedReporter;
 use crate::core::failure::{Failure, Result};
@@ -65,7 +65,7 @@ async fn export(
     }
     let platforms: Vec<Platform> = platforms.into_iter().collect();
     let profiles = ProfileChoice::profiles(args.profile, &args.names);
-    let request = Request { names: args.names.clone(), profiles, sources: Sources::Any };
+    let request = ProvisionRequest { names: args.names.clone(), profiles, sources: Sources::Any };
     let chosen = store(&request, &platforms, settings, lock, reporter).await?;
     let path = settings.work_dir.join(&args.file);
     let export = Export { lock, chosen, program: args.with_meshlab.then_some(here) };

@@ -11,7 +11,7 @@ use super::{SCHEMA, names, platforms};
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::bundle::{self, Imported};
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, provision};
+use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::artifacts::store::Store;
 use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
@@ -45,7 +45,7 @@ async fn import(
     let imported = bundle::import(&path, lock, &store, Platform::current()?, reporter).await?;
     let mut installed = Vec::new();
     if !imported.installable.is_empty() {
-        let request = Request { names: imported.installable.clone(), ..Request::default() };
+        let request = ProvisionRequest { names: imported.installable.clone(), ..ProvisionRequest::default() };
         // Everything is in the store; nothing may be asked of a network behind its user's back.
         let settings = Settings { offline: true, ..settings.clone() };
         let provisioned = provision(&request, &settings, lock, reporter).await?;

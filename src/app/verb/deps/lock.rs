@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::SCHEMA;
 use crate::app::verb::{Context, Output, Run};
-use crate::artifacts::deps_lock::{FromStore, LockReport, Request, deps_lock, lock_path};
+use crate::artifacts::deps_lock::{FromStore, LockReport, LockRequest, deps_lock, lock_path};
 use crate::artifacts::download::{Http, Timeouts};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::measure::Clients;
@@ -52,12 +52,16 @@ async fn run(
         reporter,
         http: &http,
         toolchain: async |lock: &Lock, name: &ArtifactName| {
-            let request = provision::Request { names: vec![name.clone()], ..provision::Request::default() };
+            let request = provision::ProvisionRequest {
+                names: vec![name.clone()],
+                ..provision::ProvisionRequest::default()
+            };
             let provisioned = provision::provision(&request, settings, lock, reporter).await?;
             Ok(provisioned.tool(name.as_str())?.tree())
         },
     };
-    let request = Request { path: &path, names, check: check || settings.locked, offline: settings.offline };
+    let request =
+        LockRequest { path: &path, names, check: check || settings.locked, offline: settings.offline };
     if settings.offline {
         reporter.report(Event::Warning(Warning::NotMeasured));
     }

@@ -14,7 +14,7 @@ use crate::app::ui;
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::image::{Archive, Assembled, artifacts, assemble};
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, provision};
+use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
 use crate::core::atomic_file::{AtomicFile, cannot_write};
@@ -62,7 +62,7 @@ async fn export(
         _ if !settings.yes && path.exists() => return Err(in_the_way(&args.file)),
         _ => Some(AtomicFile::claim(&path)?),
     };
-    let request = Request { names: artifacts(lock, &args.names)?, ..Request::default() };
+    let request = ProvisionRequest { names: artifacts(lock, &args.names)?, ..ProvisionRequest::default() };
     provision(&request, settings, lock, reporter).await?;
     let (tools, platform) = (Tools::new(&settings.dirs.data), Platform::current()?);
     let (lock, names) = (lock.clone(), args.names.clone());

@@ -10,7 +10,7 @@ use super::SCHEMA;
 use crate::app::verb::{Context, Output, Run};
 use crate::artifacts::image::artifacts;
 use crate::artifacts::lockfile::Lock;
-use crate::artifacts::provision::{Request, provision};
+use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::artifacts::tool::Tools;
 use crate::core::event::SharedReporter;
 use crate::core::failure::Result;
@@ -35,7 +35,7 @@ impl Run for LoadArgs {
 
 async fn load(names: &[Slug], settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<Output> {
     let daemon = docker::require(docker_host(settings)).await?;
-    let request = Request { names: artifacts(lock, names)?, ..Request::default() };
+    let request = ProvisionRequest { names: artifacts(lock, names)?, ..ProvisionRequest::default() };
     provision(&request, settings, lock, reporter).await?;
     let tools = Tools::new(&settings.dirs.data);
     let called = docker::ensure_images(&daemon, lock, &tools, names, reporter).await?;

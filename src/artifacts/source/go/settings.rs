@@ -1,26 +1,26 @@
-//! The environment of a build: what of the user's holds, and what must not.
+//! The environment variables of a Go build: which of the user's settings it uses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8Path;
 
-use super::super::client::{Client, Pipe};
+use super::super::client::{ClientCommand, Pipe};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::Platform;
 use crate::core::settings::Environment;
 
-/// Where modules come from, and who vouches for them: the user's business. The sums in go.sum hold in any case.
+/// The settings for the source and verification of modules, which the user decides. go.sum is verified in any case.
 const USER_SETTINGS: [&str; 8] =
     ["GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE", "GOVCS", "GOAUTH"];
 
-/// Reading settings takes no network.
-const READ: Duration = Duration::from_mins(1);
+/// Deadline for `go env`, which uses no network.
+const ENV_DEADLINE: Duration = Duration::from_mins(1);
 
-/// One compiler process takes up to this much.
+/// The memory that one compiler process may need, in bytes.
 const COMPILER_MEMORY: u64 = 3_000_000_000;
 
-/// The user's module settings, from the environment and from the go command's own file, as go itself reads them.
+/// The user's module settings as `go env` reports them, from the environment and from go's settings file.
 pub(super) async fn user_settings(
     user: &Environment,
     program: &Utf8Path,
@@ -41,7 +41,7 @@ pub(super) async fn user_settings(
     }
     let mut args = vec!["env".to_owned(), "-json".to_owned()];
     args.extend(USER_SETTINGS.map(str::to_owned));
-    let client = Client { program, args, environment, directory, deadline: READ };
+    let client = ClientCommand { program, args, environment, directory, deadline: ENV_DEADLINE };
     let mut json = String::new();
     let ended = client
         .run(&mut |pipe, line| {
@@ -51,13 +51,14 @@ pub(super) async fn user_settings(
         })
         .await?;
     if !ended.success {
-        return Err(ended.failure("the pinned go cannot read its settings", |_| false));
+        return Err(ended.failure("the pinned go toolchain cannot read its settings", |_| false));
     }
-    serde_json::from_str(&json)
-        .map_err(|error| Failure::failed("`go env -json` gave no JSON").seen(&error).detail("output", json))
+    serde_json::from_str(&json).map_err(|error| {
+        Failure::failed("`go env -json` printed no JSON").seen(&error).detail("output", json)
+    })
 }
 
-/// All variables of a build. Everything that could change the result is fixed here.
+/// All variables of a build. Every setting that could change the binary has a fixed value.
 pub(super) fn build_environment(
     user: &Environment,
     settings: &BTreeMap<String, String>,
@@ -68,7 +69,7 @@ pub(super) fn build_environment(
 ) -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> = user
         .iter()
-        .filter(|(name, _)| !is_of_go(name))
+        .filter(|(name, _)| !is_go_variable(name))
         .chain(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
@@ -83,7 +84,7 @@ pub(super) fn build_environment(
         ("CGO_ENABLED", "0"),
         ("GOROOT", toolchain.as_str()),
         ("GOTOOLCHAIN", "local"),
-        // The file was read already; the rest of it does not hold.
+        // `user_settings` read the file; its other settings must not apply.
         ("GOENV", "off"),
         ("GOFLAGS", ""),
         ("GOWORK", "off"),
@@ -95,7 +96,7 @@ pub(super) fn build_environment(
         ("GOCACHE", shared.join("cache").as_str()),
         ("GOTMPDIR", temporary.as_str()),
         ("TMPDIR", temporary.as_str()),
-        // Where go counts how it is used; otherwise a folder in the user's home.
+        // Otherwise go writes telemetry to the user's home.
         ("TEST_TELEMETRY_DIR", temporary.as_str()),
         ("LC_ALL", "C.UTF-8"),
     ] {
@@ -104,32 +105,32 @@ pub(super) fn build_environment(
     variables
 }
 
-/// Whether a variable is one of the go command's (GOOGLE_... are not, and credentials need them).
-fn is_of_go(name: &str) -> bool {
+/// Whether a variable belongs to the go command. GOOGLE_... does not: credentials need them.
+fn is_go_variable(name: &str) -> bool {
     name.starts_with("CGO_") || (name.starts_with("GO") && !name.starts_with("GOOGLE"))
 }
 
-/// How many packages may be compiled at once, so that the compilers fit into memory.
-pub(super) fn parallel_compiles() -> u64 {
+/// The number of parallel compilers that fit into memory, at most one per core.
+pub(super) fn parallel_compilers() -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let number = |path: &str| read(path).trim().parse::<u64>().ok();
-    // In a container the machine's memory is not what one may use.
+    // A container may use less than the machine's memory.
     let limits = [
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
     ];
-    let group =
+    let cgroup =
         limits.iter().filter_map(|(limit, used)| Some(number(limit)?.saturating_sub(number(used)?))).min();
-    compiles_that_fit(available_memory(&read("/proc/meminfo")), group, cores)
+    compilers_that_fit(available_memory(&read("/proc/meminfo")), cgroup, cores)
 }
 
-fn compiles_that_fit(machine: Option<u64>, group: Option<u64>, cores: u64) -> u64 {
-    let memory = machine.into_iter().chain(group).min().unwrap_or(COMPILER_MEMORY);
+fn compilers_that_fit(machine: Option<u64>, cgroup: Option<u64>, cores: u64) -> u64 {
+    let memory = machine.into_iter().chain(cgroup).min().unwrap_or(COMPILER_MEMORY);
     (memory / COMPILER_MEMORY).clamp(1, cores.max(1))
 }
 
-/// Bytes that can be had without swapping.
+/// The memory in bytes that is available without swapping.
 fn available_memory(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_the_result_does_not_come_from_the_user() {
+    fn settings_of_the_user_that_change_the_binary_are_ignored() {
         let user = Environment::from_pairs([
             ("GOFLAGS", "-tags=evil"),
             ("GOEXPERIMENT", "x"),
@@ -186,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn compilers_fit_into_memory() {
+    fn the_number_of_compilers_is_limited_by_memory_and_cores() {
         let gigabytes = |number: u64| Some(number * 1_000_000_000);
-        assert_eq!(compiles_that_fit(gigabytes(23), None, 2), 2);
-        assert_eq!(compiles_that_fit(gigabytes(23), gigabytes(4), 8), 1);
-        assert_eq!(compiles_that_fit(gigabytes(10), None, 8), 3);
-        assert_eq!(compiles_that_fit(gigabytes(1), None, 8), 1);
-        assert_eq!(compiles_that_fit(None, None, 8), 1);
+        assert_eq!(compilers_that_fit(gigabytes(23), None, 2), 2);
+        assert_eq!(compilers_that_fit(gigabytes(23), gigabytes(4), 8), 1);
+        assert_eq!(compilers_that_fit(gigabytes(10), None, 8), 3);
+        assert_eq!(compilers_that_fit(gigabytes(1), None, 8), 1);
+        assert_eq!(compilers_that_fit(None, None, 8), 1);
         assert_eq!(available_memory("MemFree: 1 kB\nMemAvailable:   2048 kB\n"), Some(2_097_152));
         assert_eq!(available_memory(""), None);
     }

@@ -1,4 +1,4 @@
-//! What every client has in common: files it brought go from the work folder into the store, and their growth is told.
+//! Files that a client delivered: reports their progress, finds them, and moves them into the store.
 
 use std::time::Duration;
 
@@ -6,35 +6,35 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use tokio::time::MissedTickBehavior;
 
-use super::Job;
+use super::FetchJob;
 use crate::artifacts::lockfile::LockedFile;
 use crate::core::event::{Event, ProvisionEvent};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::ByteSize;
 
-/// How often the growth of files is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-/// Folders deeper than this are not looked into: clients unpack nothing while they download.
-const DEEPEST: usize = 4;
+/// How often the size of growing files is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How deep to look for growing files. Clients unpack nothing while they download.
+const MAX_DEPTH: usize = 4;
 
-/// Whether the digests of the lock are known to be what is wanted, or are being found out (`deps lock`).
+/// Whether a client must deliver the files with the digests of the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pins {
-    /// The client may use them to choose and to refuse.
-    Known,
-    /// They may be out of date: take what the registry has for the name and version.
-    Sought,
+    /// The client may use the digests to select a file and to refuse one.
+    Enforced,
+    /// Accept any file with the name and version: the digests may be out of date (`deps lock`).
+    Ignored,
 }
 
-/// A file that a client brought. Nothing about its bytes is known yet.
-pub(crate) struct Brought<'a> {
+/// A file that a client delivered. Its content is not verified yet.
+pub(crate) struct Delivered<'a> {
     pub(crate) file: &'a LockedFile,
     pub(crate) path: Utf8PathBuf,
 }
 
-/// Takes what was brought into the store, verified.
-pub(crate) async fn admit(job: &Job<'_>, brought: Vec<Brought<'_>>) -> Result<()> {
-    for Brought { file, path } in brought {
+/// Verifies the delivered files and moves them into the store.
+pub(crate) async fn admit(job: &FetchJob<'_>, delivered: Vec<Delivered<'_>>) -> Result<()> {
+    for Delivered { file, path } in delivered {
         let size = ByteSize(fs::metadata(&path)?.len());
         let (store, locked) = (job.store.clone(), file.clone());
         tokio::task::spawn_blocking(move || store.admit(&path, &locked))
@@ -49,21 +49,21 @@ pub(crate) async fn admit(job: &Job<'_>, brought: Vec<Brought<'_>>) -> Result<()
     Ok(())
 }
 
-/// The file that was asked for in a client's output folder: by its name, or the only one `other` could mean.
-pub(crate) fn pick(
+/// Finds `file` in a client's output folder: by its name, or as the only file whose name `matches` accepts.
+pub(crate) fn find_delivered(
     folder: &Utf8Path,
     file: &LockedFile,
-    other: impl Fn(&str) -> bool,
+    matches: impl Fn(&str) -> bool,
 ) -> Result<Utf8PathBuf> {
     let exact = folder.join(file.name.as_str());
     if exact.is_file() {
         return Ok(exact);
     }
     let names = names_in(folder)?;
-    let mut near = names.iter().filter(|name| other(name));
-    match (near.next(), near.next()) {
+    let mut matching = names.iter().filter(|name| matches(name));
+    match (matching.next(), matching.next()) {
         (Some(name), None) => Ok(folder.join(name)),
-        _ => Err(Failure::failed(format!("{} was not among what was downloaded", file.name))
+        _ => Err(Failure::failed(format!("{} is not among the downloaded files", file.name))
             .seen_text(if names.is_empty() { "no file".to_owned() } else { names.join(", ") })),
     }
 }
@@ -77,8 +77,8 @@ fn names_in(folder: &Utf8Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Tells that a file's bytes begin to arrive.
-pub(crate) fn started(job: &Job<'_>, file: &LockedFile) {
+/// Reports that the download of a file starts.
+pub(crate) fn report_started(job: &FetchJob<'_>, file: &LockedFile) {
     job.reporter.report(Event::Provision(ProvisionEvent::FetchStarted {
         artifact: job.artifact.name.clone(),
         file: file.name.clone(),
@@ -88,25 +88,25 @@ pub(crate) fn started(job: &Job<'_>, file: &LockedFile) {
     }));
 }
 
-/// Waits for `work` and tells meanwhile how much of `file` lies below `folder`.
-pub(crate) async fn watched<T>(
-    job: &Job<'_>,
+/// Waits for `work`, and reports the size of the files in `folder` as the progress of `file`.
+pub(crate) async fn with_progress<T>(
+    job: &FetchJob<'_>,
     file: &LockedFile,
     folder: &Utf8Path,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = std::pin::pin!(work);
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = 0;
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported = 0;
     loop {
         tokio::select! {
             done = &mut work => return done,
-            _ = look.tick() => {
-                // Clients move and copy at the end, so the sum may fall, or count bytes twice.
-                let sum = bytes_below(folder.as_std_path(), DEEPEST).min(file.size.limit());
-                if sum > told {
-                    told = sum;
+            _ = ticks.tick() => {
+                // The sum may fall or count bytes twice: clients move and copy files at the end.
+                let sum = bytes_below(folder.as_std_path(), MAX_DEPTH).min(file.size.limit());
+                if sum > reported {
+                    reported = sum;
                     job.reporter.report(Event::Provision(ProvisionEvent::FetchProgress {
                         artifact: job.artifact.name.clone(),
                         file: file.name.clone(),
@@ -118,7 +118,7 @@ pub(crate) async fn watched<T>(
     }
 }
 
-/// The sum of file sizes. What vanishes or can't be read meanwhile does not count.
+/// The sum of file sizes in bytes, down to `depth` folders. Ignores files that disappear or cannot be read.
 fn bytes_below(folder: &std::path::Path, depth: usize) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     entries
