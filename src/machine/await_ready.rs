@@ -1,4 +1,4 @@
-//! Waiting for a component: until it is ready, has ended, or has had its time.
+//! Waiting for a component until it is ready, it ends, or a deadline passes.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use crate::machine::state::readiness::Readiness;
 /// How many of a component's last lines a failure shows.
 const LOG_LINES: usize = 8;
 
-/// The pause between two looks at a component that is starting.
+/// The pause between two looks at a starting component.
 const STARTUP_POLL_INTERVAL: Duration = Duration::from_millis(3);
 
 impl Machine {
-    /// What makes it ready, in words.
+    /// Waits until a component is ready. Returns what makes it ready, in words.
     pub async fn await_ready(&self, name: &str, ready: &Readiness, deadline: Duration) -> Result<String> {
         let started = Instant::now();
         let seen = Mutex::new(String::new());
         let outcome = until(deadline, STARTUP_POLL_INTERVAL, async || -> Result<_> {
-            let looked = ready.look(self.run().address()).await;
-            // Asked before the answer is believed: if it has ended, somebody else answers there.
+            let looked = ready.look(self.run().address()).await.map_err(|reason| reason.to_string());
+            // If the component has ended, another program answers on its port.
             if let Some(status) = self.ended(name).await {
                 let failure = Failure::failed(format!("{name} ended before it was ready")).seen_text(status);
                 return Err(self.with_log(failure, Some(name)));
@@ -49,7 +49,7 @@ impl Machine {
         })
     }
 
-    /// Adds what a component logged last, and what to do where that is plain.
+    /// Adds the last lines of a component's log, and a hint if they show a full disk.
     pub fn with_log(&self, failure: Failure, service: Option<&str>) -> Failure {
         let Some(service) = service else { return failure };
         let lines = telling_lines(self.run(), service, LOG_LINES);

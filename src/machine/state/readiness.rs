@@ -1,4 +1,4 @@
-//! Whether a component is ready, as a typed value. Readiness is observed, never slept for.
+//! What makes a component ready, and why it is not.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::core::http;
+use crate::core::http::{self, HttpError};
 use crate::core::model::LabAddress;
 
-/// How long one look may take.
+/// The deadline of one request or connection.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What makes a component ready.
@@ -28,44 +28,82 @@ pub enum Readiness {
         /// The HTTP API's port.
         port: u16,
     },
-    /// Nomad has elected a leader, and both its server and its client say that they are well.
+    /// Nomad has elected a leader, and its server and its client are healthy.
     Nomad {
         /// The HTTP API's port.
         port: u16,
     },
-    /// Envoy is live (its first configuration is in), accepts connections, and knows whom to pass them to.
+    /// Envoy has loaded its first configuration, accepts connections, and has instances to pass them to.
     Envoy {
         /// The admin port.
         admin: u16,
         /// The port of the listener that Consul configures.
         listener: u16,
-        /// Services that it must have a healthy instance of. Their addresses arrive apart from the listener.
+        /// Services of which it must have a healthy instance: their addresses arrive after the listener.
         #[serde(default)]
         upstreams: Vec<String>,
     },
 }
 
+/// Why a component is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReady {
+    /// Its port does not accept a connection.
+    #[error("{at}: {reason}")]
+    Unconnected {
+        /// The port.
+        at: SocketAddr,
+        /// The system's error, or that there was no answer in time.
+        reason: String,
+    },
+    /// Its HTTP API does not answer.
+    #[error(transparent)]
+    Unanswered(#[from] HttpError),
+    /// Its servers have not elected a leader.
+    #[error("no leader yet")]
+    NoLeader,
+    /// It answers that it is not healthy.
+    #[error("{0}")]
+    Unhealthy(String),
+    /// Its Envoy has not loaded its first configuration.
+    #[error("Envoy at {admin} is {state}")]
+    EnvoyNotLive {
+        /// The Envoy's admin address.
+        admin: SocketAddr,
+        /// The state that it answers.
+        state: String,
+    },
+    /// Its Envoy has no healthy instance of a service that it calls.
+    #[error("Envoy at {admin} has no healthy instance of {service} yet")]
+    NoInstance {
+        /// The Envoy's admin address.
+        admin: SocketAddr,
+        /// The service.
+        service: String,
+    },
+}
+
 impl Readiness {
-    /// One look: `Ok` with what makes it ready, or `Err` with what was seen instead.
-    pub async fn look(&self, address: LabAddress) -> Result<String, String> {
+    /// Looks once. `Ok` has what makes it ready, in words.
+    pub async fn look(&self, address: LabAddress) -> Result<String, NotReady> {
         match self {
             Self::Tcp { port } => accepts(address, *port).await,
             Self::ConsulLeader { port } => {
                 let leader = http::get_json(address.port(*port), "/v1/status/leader", LOOK).await;
-                match leader.map_err(|error| error.to_string())?.as_str() {
+                match leader?.as_str() {
                     Some(leader) if !leader.is_empty() => Ok(format!("leader {leader}")),
-                    _ => Err("no leader yet".to_owned()),
+                    _ => Err(NotReady::NoLeader),
                 }
             }
             Self::Nomad { port } => {
                 let at = address.port(*port);
                 let leader = http::get_json(at, "/v1/status/leader", LOOK).await;
-                let leader = leader.map_err(|error| error.to_string())?;
-                let leader = leader.as_str().filter(|leader| !leader.is_empty()).ok_or("no leader yet")?;
-                let health = http::request(Method::GET, at, "/v1/agent/health", Vec::new(), LOOK).await;
-                let health = health.map_err(|error| error.to_string())?;
+                let leader = leader?;
+                let leader = leader.as_str().filter(|leader| !leader.is_empty());
+                let leader = leader.ok_or(NotReady::NoLeader)?;
+                let health = http::request(Method::GET, at, "/v1/agent/health", Vec::new(), LOOK).await?;
                 if health.status != StatusCode::OK {
-                    return Err(health.text().chars().take(200).collect());
+                    return Err(NotReady::Unhealthy(health.text().chars().take(200).collect()));
                 }
                 Ok(format!("leader {leader}"))
             }
@@ -79,26 +117,28 @@ impl Readiness {
     }
 }
 
-/// Whether an Envoy is live and has a healthy instance of every upstream; if not, what was seen.
-pub async fn envoy_reaches(admin: SocketAddr, upstreams: &[String]) -> Result<(), String> {
-    let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await;
-    let state = answer.map_err(|error| error.to_string())?.text().trim().to_owned();
+/// Fails unless an Envoy is live and has a healthy instance of every upstream.
+pub async fn envoy_reaches(admin: SocketAddr, upstreams: &[String]) -> Result<(), NotReady> {
+    let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await?;
+    let state = answer.text().trim().to_owned();
     if state != "LIVE" {
-        return Err(format!("Envoy at {admin} is {state}"));
+        return Err(NotReady::EnvoyNotLive { admin, state });
     }
     match first_without_instance(admin, upstreams).await? {
-        Some(missing) => Err(format!("Envoy at {admin} has no healthy instance of {missing} yet")),
+        Some(service) => Err(NotReady::NoInstance { admin, service: service.clone() }),
         None => Ok(()),
     }
 }
 
 /// The first of the services that this Envoy has no healthy instance of.
-async fn first_without_instance(admin: SocketAddr, upstreams: &[String]) -> Result<Option<&String>, String> {
+async fn first_without_instance(
+    admin: SocketAddr,
+    upstreams: &[String],
+) -> Result<Option<&String>, HttpError> {
     if upstreams.is_empty() {
         return Ok(None);
     }
-    let clusters =
-        http::get_json(admin, "/clusters?format=json", LOOK).await.map_err(|error| error.to_string())?;
+    let clusters = http::get_json(admin, "/clusters?format=json", LOOK).await?;
     let list =
         |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let clusters = list(&clusters, "cluster_statuses");
@@ -115,11 +155,11 @@ async fn first_without_instance(admin: SocketAddr, upstreams: &[String]) -> Resu
     Ok(upstreams.iter().find(|service| !has_instance(service)))
 }
 
-async fn accepts(address: LabAddress, port: u16) -> Result<String, String> {
+async fn accepts(address: LabAddress, port: u16) -> Result<String, NotReady> {
     let at = address.port(port);
     match tokio::time::timeout(LOOK, TcpStream::connect(at)).await {
         Ok(Ok(_)) => Ok(format!("{at} accepts connections")),
-        Ok(Err(error)) => Err(format!("{at}: {error}")),
-        Err(_) => Err(format!("{at}: no answer within {LOOK:?}")),
+        Ok(Err(error)) => Err(NotReady::Unconnected { at, reason: error.to_string() }),
+        Err(_) => Err(NotReady::Unconnected { at, reason: format!("no answer within {LOOK:?}") }),
     }
 }

@@ -259,7 +259,9 @@ async fn unhealthy(jobs: &Jobs, list: &[Job]) -> Result<(Vec<String>, Vec<String
         failing.extend(checks);
         // Consul's word reaches the Envoys a moment later.
         if let Some(admin) = service.label(ADMIN_LABEL).and_then(|admin| admin.parse().ok()) {
-            failing.extend(envoy_reaches(admin, &service.upstreams()).await.err());
+            failing.extend(
+                envoy_reaches(admin, &service.upstreams()).await.err().map(|reason| reason.to_string()),
+            );
         }
         if !names.contains(&service.service) {
             names.push(service.service.clone());

@@ -122,8 +122,8 @@ pub fn variables_file(run: &RunDir) -> Utf8PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::RuntimeKind;
     use crate::core::secret::Token;
+    use crate::machine::state::RunState;
 
     #[test]
     fn configuration_names_the_lab_s_own_address_and_folder() {
@@ -132,7 +132,7 @@ mod tests {
         let secrets =
             Secrets { consul_management: token(), consul_services: token(), nomad_management: token() };
         let spec = EnvironmentSpec { network: Network::Bridge, ..EnvironmentSpec::default() };
-        let placement = Placement::of(RuntimeKind::Host, run.address());
+        let placement = RunState::on_host("1-x", run.address(), &[]).placement();
         let vm = Vm { run, placement, spec, secrets };
         let mut filled = String::new();
         for name in vm.configuration() {

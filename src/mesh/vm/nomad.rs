@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{NOMAD_HTTP, Vm};
 use crate::core::failure::{Failure, FailureKind, Result};
+use crate::core::http::HttpError;
 use crate::core::model::Network;
 use crate::core::until::{Deadline, Observed, TimedOut, until};
 use crate::mesh::api::API_POLL_INTERVAL;
@@ -27,7 +28,7 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     });
     bootstrapped.await?.map_err(late)?;
     let ready = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
-        Ok(Observed::from(ready_client(&nomad).await))
+        Ok(Observed::from(ready_client(&nomad).await.map_err(|reason| reason.to_string())))
     });
     let ready = ready.await?.map_err(late)?;
     if vm.spec.network == Network::Bridge {
@@ -36,33 +37,48 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     Ok(ready)
 }
 
-/// `Ok` once there is a client that runs jobs and knows Consul; before, what is being waited for.
-async fn ready_client(nomad: &Nomad) -> Result<String, String> {
-    // Asked first: what the server knows of its client may be from before the agent was started.
-    if !nomad.has_registered(LOOK).await.map_err(|error| error.to_string())? {
+/// Why Nomad's client does not run jobs yet.
+#[derive(Debug, thiserror::Error)]
+enum ClientNotReady {
+    #[error("its server has no keys yet")]
+    NoKeys,
+    #[error("its client has not registered yet")]
+    Unregistered,
+    #[error("its client is not ready yet")]
+    NoHeartbeat,
+    #[error("its client has not found Consul yet")]
+    NoConsul,
+    #[error(transparent)]
+    Api(#[from] HttpError),
+}
+
+/// Fails until there is a client that runs jobs and has found Consul.
+async fn ready_client(nomad: &Nomad) -> Result<String, ClientNotReady> {
+    // First: the server's view of its client may be older than the agent's start.
+    if !nomad.has_registered(LOOK).await? {
         return Err(unregistered(nomad).await);
     }
-    let Some(attributes) = nomad.ready_node(LOOK).await.map_err(|error| error.to_string())? else {
-        // It waits up to ten seconds before its first heartbeat, and counts as ready from then on.
+    let Some(attributes) = nomad.ready_node(LOOK).await? else {
+        // It waits up to ten seconds before its first heartbeat, and is ready from then on.
         nomad.nudge(LOOK).await;
-        return Err("its client is not ready yet".to_owned());
+        return Err(ClientNotReady::NoHeartbeat);
     };
-    // Without it, jobs with services wait for the next time that Nomad looks for Consul.
+    // Otherwise, jobs with services wait until Nomad looks for Consul the next time.
     if attributes.get("consul.version").is_none() {
-        return Err("its client has not found Consul yet".to_owned());
+        return Err(ClientNotReady::NoConsul);
     }
     Ok("access control on: without a token nothing runs; its client is ready".to_owned())
 }
 
-/// What a client that has not registered is waiting for. One that was refused waits 15 to 30 s: it is made to try again
-/// once its server has its keys, a moment after that became the leader, and will not refuse it any more.
-async fn unregistered(nomad: &Nomad) -> String {
+/// Why a client has not registered. After a refusal it waits 15 to 30 s. A nudge makes it try again once the server has its
+/// keys, shortly after it became the leader: from then on it does not refuse.
+async fn unregistered(nomad: &Nomad) -> ClientNotReady {
     match nomad.has_keys(LOOK).await {
         Ok(true) => {
             nomad.nudge(LOOK).await;
-            "its client has not registered yet".to_owned()
+            ClientNotReady::Unregistered
         }
-        Ok(false) => "its server has no keys yet".to_owned(),
-        Err(error) => error.to_string(),
+        Ok(false) => ClientNotReady::NoKeys,
+        Err(error) => error.into(),
     }
 }

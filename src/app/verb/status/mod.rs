@@ -227,7 +227,7 @@ async fn condition(run: &RunDir, service: &ServiceRecord) -> (&'static str, Weig
     }
     match service.ready.look(run.address()).await {
         Ok(why) => ("ready", Weight::Good, why),
-        Err(why) => ("not-ready", Weight::Warning, why),
+        Err(why) => ("not-ready", Weight::Warning, why.to_string()),
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{lines, ms};
 use crate::core::event::{Event, LabEvent, Removed, RuntimeEvent, RuntimeReason, StepSummary};
-use crate::core::model::{LabAddress, RuntimeKind};
+use crate::core::model::LabAddress;
+use crate::core::settings::RuntimeChoice;
 
 /// A step as it is told: its explanation, its commands, its proofs.
 struct Step {
@@ -178,7 +179,7 @@ fn started() -> Event {
                   beside each. At the end you have **seen** that the bytes crossed under mutual TLS, and that a denied intention stops \
                   them."
             .into(),
-        runtime: RuntimeKind::Host,
+        runtime: RuntimeChoice::Host.kind().unwrap(),
         runtime_reason: RuntimeReason::DockerAbsent { observed: "there is no /var/run/docker.sock".into() },
         address: LabAddress::DEFAULT,
         tools: vec![("consul".into(), "1.22.7".into()), ("envoy".into(), "1.36.4".into())],
