@@ -1,11 +1,11 @@
-//! What components write to their logs.
+//! The logs of components.
 
 use crate::machine::state::RunDir;
 
 /// The last lines of a component's log; empty if there is none.
 pub fn last_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
     use std::io::{Read as _, Seek as _, SeekFrom};
-    // Lines of components rarely reach this length; a log is never read whole.
+    // Lines are rarely longer. A log is never read whole.
     const LINE: u64 = 512;
     const MOST: u64 = 16 * 1024 * 1024;
     let tail = LINE.saturating_mul(count as u64).clamp(64 * 1024, MOST);
@@ -23,8 +23,7 @@ pub fn last_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
     lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// The last lines a component wrote that may tell why something failed: what it notes for its own developers is left
-/// out, unless there is nothing else.
+/// The last lines of a component's log without debug and trace lines, unless there are no others.
 pub(super) fn telling_lines(run: &RunDir, service: &str, count: usize) -> Vec<String> {
     const LOOKED_AT: usize = 2000;
     let lines = last_lines(run, service, LOOKED_AT);

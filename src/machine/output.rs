@@ -1,4 +1,4 @@
-//! What commands write, line by line, however long the lines are.
+//! The output of commands, line by line.
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -15,7 +15,7 @@ pub struct OutputLine {
     pub error: bool,
 }
 
-/// Makes lines of pieces.
+/// Joins pieces of output to lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     begun: Vec<u8>,
@@ -37,7 +37,7 @@ impl Lines {
         lines
     }
 
-    /// What is left when nothing follows.
+    /// The last line, if it has no line end.
     pub(super) fn finish(mut self) -> Option<String> {
         self.is_begun.then(|| self.take())
     }
@@ -54,7 +54,7 @@ impl Lines {
     }
 }
 
-/// Hands over the lines of pieces as they come; `Err` is what the stream failed with.
+/// Passes the lines of pieces to `on_line` as they come. Fails with the stream's error.
 pub(super) async fn forward<E>(
     mut pieces: impl Stream<Item = Result<(Bytes, bool), E>> + Unpin,
     on_line: &mut (dyn FnMut(OutputLine) + Send),

@@ -1,4 +1,4 @@
-//! Ports a lab needs: free, or held by whom.
+//! The ports that a lab needs, and the processes that hold them.
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -9,12 +9,12 @@ use procfs::process::{FDTarget, Process};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::LabAddress;
 
-/// A port and what it is for.
+/// A port that a lab needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededPort {
     /// The number.
     pub port: u16,
-    /// What will listen there.
+    /// What listens on it.
     pub purpose: String,
     /// Whether UDP is needed as well.
     pub udp: bool,
@@ -22,21 +22,21 @@ pub struct NeededPort {
     pub published: bool,
 }
 
-/// A port that is taken.
+/// A port that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenPort {
-    /// Where.
+    /// Its address.
     pub address: SocketAddr,
     /// What it was needed for.
     pub purpose: String,
-    /// Why it cannot be had: the holder (`name (pid 1)`), or what the system says.
+    /// The process that holds it (`name (pid 1)`), or the system's error.
     pub reason: String,
 }
 
-/// A port that was found taken by nobody was let go of meanwhile, and is asked for again: so many times in all.
+/// The most attempts to bind a port. One that is in use and has no holder was closed in between: it is tried again.
 const MOST_TRIES: usize = 4;
 
-/// The needed ports that are taken. Each is tried by binding it for a moment: nothing else is as true.
+/// The needed ports that are in use. Each is bound for a moment: no other test is as reliable.
 pub fn taken(address: LabAddress, needed: &[NeededPort]) -> Vec<TakenPort> {
     needed
         .iter()
@@ -48,7 +48,7 @@ pub fn taken(address: LabAddress, needed: &[NeededPort]) -> Vec<TakenPort> {
         .collect()
 }
 
-/// Why a port cannot be had; `None` if it can.
+/// Why a port cannot be bound; `None` if it can.
 fn why_not(
     at: SocketAddr,
     udp: bool,
@@ -71,7 +71,7 @@ fn why_not(
     Some("a process that cannot be seen, of another user or in a container".to_owned())
 }
 
-/// Fails if any needed port is taken, naming each with its holder.
+/// Fails if a needed port is in use, with the holder of each.
 pub fn require_free(address: LabAddress, needed: &[NeededPort]) -> Result<()> {
     let taken = taken(address, needed);
     let Some(first) = taken.first() else { return Ok(()) };
@@ -93,10 +93,10 @@ enum Transport {
     Udp,
 }
 
-/// Who has a socket at an address or at all addresses of its port, as far as this user may see it.
+/// The process that has a socket at an address, or at all addresses of its port, as far as this user may see it.
 fn holder(at: SocketAddr, transport: Transport) -> Option<String> {
     let clashes = |local: SocketAddr| {
-        // Java's sockets have IPv4 addresses as IPv6 writes them.
+        // Java's sockets have IPv4-mapped IPv6 addresses.
         let ip = local.ip().to_canonical();
         local.port() == at.port() && (ip == at.ip() || ip.is_unspecified() || at.ip().is_unspecified())
     };
@@ -108,7 +108,7 @@ fn holder(at: SocketAddr, transport: Transport) -> Option<String> {
     let (listening, connected): (Vec<_>, Vec<_>) =
         tcp.filter(|entry| clashes(entry.local_address)).partition(|entry| entry.state == TcpState::Listen);
     let inodes = |entries: &[TcpNetEntry]| entries.iter().map(|entry| entry.inode).collect();
-    // A program that calls another has a port as well: the system picks it, and it may be one that was wanted.
+    // The client side of a connection has a port as well, which the system picks: it may be a needed one.
     owner(&inodes(&listening))
         .or_else(|| owner(&inodes(&connected)).map(|owner| format!("a connection of {owner}")))
         .or_else(|| {
@@ -120,8 +120,8 @@ fn holder(at: SocketAddr, transport: Transport) -> Option<String> {
         })
 }
 
-/// The process that has one of these sockets open: `name (pid 1)`. The oldest, if several have: a process that was
-/// started a moment ago has what its parent had, until its program begins.
+/// The process that has one of these sockets open: `name (pid 1)`. Of several, the oldest: a process that has just been
+/// started has its parent's sockets until its program begins.
 fn owner(inodes: &HashSet<u64>) -> Option<String> {
     if inodes.is_empty() {
         return None;
@@ -157,8 +157,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let refused = require_free(LabAddress::DEFAULT, &needed(port, false)).unwrap_err();
         assert_eq!(refused.message(), format!("port {port} is in use"));
-        let told = &refused.details()[0].text;
-        assert!(told.contains(&format!("(pid {})", std::process::id())), "{told}");
+        let shown = &refused.details()[0].text;
+        assert!(shown.contains(&format!("(pid {})", std::process::id())), "{shown}");
     }
 
     #[test]
@@ -167,12 +167,12 @@ mod tests {
         let connection = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let port = connection.local_addr().unwrap().port();
         let taken = taken(LabAddress::DEFAULT, &needed(port, false));
-        let told = &taken[0].reason;
-        assert!(told.starts_with("a connection of "), "{told}");
-        assert!(told.contains(&format!("(pid {})", std::process::id())), "{told}");
+        let shown = &taken[0].reason;
+        assert!(shown.starts_with("a connection of "), "{shown}");
+        assert!(shown.contains(&format!("(pid {})", std::process::id())), "{shown}");
     }
 
-    /// An address that nobody else has, other runs of these tests included, and ports that the system gives to nobody.
+    /// An address that no other test has, also not in another run of these tests.
     fn own(number: u8) -> LabAddress {
         let [.., high, low] = std::process::id().to_be_bytes();
         format!("127.{}.{high}.{low}", 100 + number).parse().unwrap()
@@ -189,25 +189,25 @@ mod tests {
     fn what_has_the_port_for_udp_is_named_where_udp_is_needed() {
         let _socket = UdpSocket::bind(own(3).port(4017)).unwrap();
         assert_eq!(require_free(own(3), &needed(4017, false)), Ok(()));
-        let told = &taken(own(3), &needed(4017, true))[0].reason;
-        assert!(told.contains(&format!("(pid {})", std::process::id())), "{told}");
+        let shown = &taken(own(3), &needed(4017, true))[0].reason;
+        assert!(shown.contains(&format!("(pid {})", std::process::id())), "{shown}");
     }
 
     #[test]
-    fn a_port_that_is_let_go_of_while_its_holder_is_looked_for_is_free() {
+    fn a_port_that_is_closed_while_its_holder_is_looked_for_is_free() {
         let at = own(4).port(4017);
         let mut listener = Some(TcpListener::bind(at).unwrap());
-        let nobody = |_, _| {
+        let no_holder = |_, _| {
             drop(listener.take());
             // A process that another test starts just now has it until its program begins.
             assert_soon_blocking(|| TcpListener::bind(at).is_ok());
             None
         };
-        assert_eq!(why_not(at, false, nobody), None);
+        assert_eq!(why_not(at, false, no_holder), None);
     }
 
     #[test]
-    fn a_holder_that_cannot_be_seen_is_somebody_else() {
+    fn a_holder_that_cannot_be_seen_is_reported_so() {
         let at = own(5).port(4017);
         let _listener = TcpListener::bind(at).unwrap();
         assert_eq!(

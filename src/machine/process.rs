@@ -1,4 +1,4 @@
-//! Finding a lab's processes, whatever became of the meshlab that started them.
+//! Finding a lab's processes, also after the meshlab that started them has ended.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -26,13 +26,13 @@ pub struct Member {
     pub name: String,
 }
 
-/// Whether a process that was seen has not ended, whatever can be seen of it now.
+/// Whether a process that was found has not ended, even if its environment and files cannot be read any more.
 pub(super) fn is_there(member: &Member) -> bool {
     let stat = Process::new(member.pid).and_then(|process| process.stat());
     stat.is_ok_and(|stat| stat.starttime == member.start_ticks && !has_ended(&stat))
 }
 
-/// The live processes of a group whose leader was this one, also after the leader has ended.
+/// The live processes of the group of this leader, also after the leader has ended.
 pub(super) fn group_members(leader: i32, started: u64) -> Result<Vec<Member>> {
     let same_leader = start_ticks(leader).is_none_or(|now| now == started);
     let processes = procfs::process::all_processes()
@@ -53,11 +53,10 @@ pub(super) fn session_members(leader: i32) -> Result<Vec<Member>> {
     Ok(members.map(|stat| Member { pid: stat.pid, start_ticks: stat.starttime, name: stat.comm }).collect())
 }
 
-/// Every live process that carries the lab's mark, is in a process group that the state records, or writes to a log of
-/// the lab.
+/// Every live process that has the lab's mark, is in a process group that the state records, or writes to a log of the lab.
 ///
-/// The mark alone is not enough: some programs write over the memory their environment lies in. The state alone is not
-/// enough either: somebody may have removed it by hand.
+/// The mark alone is not enough: some programs overwrite their environment. The state alone is not enough either: it may
+/// have been deleted.
 pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member>> {
     let processes = procfs::process::all_processes()
         .map_err(|error| Failure::failed("cannot read /proc").seen(&error))?;
@@ -70,7 +69,7 @@ pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member
         .filter_map(|service| service.process)
         .map(|process| (process.pid, process.start_ticks))
         .collect();
-    // A number that was given to a new leader since is somebody else's group.
+    // A later leader with the same process id leads another group.
     let is_ours = |group: i32, started: u64| {
         groups.iter().any(|(leader, leader_started)| {
             *leader == group
@@ -80,7 +79,7 @@ pub fn find_members(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Member
     };
     let mut members = Vec::new();
     for process in processes.flatten() {
-        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        // A process may end in between, and the environments of other users' processes are not readable.
         let Ok(stat) = process.stat() else { continue };
         if process.pid == own || has_ended(&stat) {
             continue;
@@ -110,8 +109,8 @@ pub fn marked_addresses(state_dir: &Utf8Path) -> Result<Vec<LabAddress>> {
     Ok(addresses)
 }
 
-/// Whether its standard output or standard error is a file below a folder, which may be gone by now. Whoever reads a
-/// log has it elsewhere.
+/// Whether its standard output or standard error is a file in a folder, which may have been removed. A process that reads a
+/// log has it as another file descriptor.
 fn writes_below(process: &Process, folder: &Utf8Path) -> bool {
     [1, 2].into_iter().filter_map(|number| output(process, number)).any(|path| path.starts_with(folder))
 }
@@ -132,16 +131,16 @@ pub struct TaskProcess {
     pub job: String,
     /// The task's name.
     pub task: String,
-    /// The process; of several, the first one.
+    /// The process; of several, the oldest.
     pub member: Member,
 }
 
-/// The processes of all tasks of this lab, found by what Nomad puts into their environment.
+/// The processes of all tasks of this lab, found by the variables that Nomad sets for them.
 pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
     let mark = OsStr::new(run.root().as_str());
     let mut found: Vec<TaskProcess> = Vec::new();
     for process in procfs::process::all_processes().into_iter().flatten().flatten() {
-        // A process may end while it is looked at; others' environments are not readable. Neither is a fault.
+        // A process may end in between, and the environments of other users' processes are not readable.
         let (Ok(mut environment), Ok(stat)) = (process.environ(), process.stat()) else { continue };
         if environment.get(OsStr::new(RUN_DIR_VARIABLE)).is_none_or(|value| value != mark) {
             continue;
@@ -159,7 +158,7 @@ pub fn find_task_processes(run: &RunDir) -> Vec<TaskProcess> {
     found
 }
 
-/// A port on which a process of a lab waits for connections.
+/// A port on which a process of a lab listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// The address and the port.
@@ -173,14 +172,14 @@ pub fn listeners(run: &RunDir, state: Option<&RunState>) -> Result<Vec<Listener>
     let mut found: Vec<Listener> = Vec::new();
     let mut tables: BTreeMap<Option<u64>, BTreeMap<u64, SocketAddr>> = BTreeMap::new();
     for member in find_members(run, state)? {
-        // One that has ended meanwhile listens nowhere.
+        // It has ended in between.
         let Ok(process) = Process::new(member.pid) else { continue };
         let listening = tables.entry(network_of(&process)).or_insert_with(|| listening(&process));
         let open = process.fd();
         for file in open.into_iter().flatten().flatten() {
             let FDTarget::Socket(inode) = file.target else { continue };
             let Some(at) = listening.get(&inode).copied() else { continue };
-            // Processes hand a socket down to their children.
+            // Child processes inherit sockets.
             if !found.iter().any(|listener| listener.at == at) {
                 found.push(Listener { at, program: member.name.clone() });
             }
@@ -196,7 +195,7 @@ pub(super) fn network_of(process: &Process) -> Option<u64> {
     namespaces.0.get(OsStr::new("net")).map(|namespace| namespace.identifier)
 }
 
-/// Every TCP socket that waits for connections in a process's network, by inode.
+/// Every listening TCP socket of a process's network namespace, by inode.
 fn listening(process: &Process) -> BTreeMap<u64, SocketAddr> {
     // A machine without IPv6 has no such table.
     let sockets = [process.tcp(), process.tcp6()].into_iter().flatten().flatten();

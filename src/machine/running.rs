@@ -1,4 +1,4 @@
-//! The lab on one address: what runs there is recorded before it starts, and found again by the next meshlab.
+//! The lab on one address. Each component is recorded before it starts, so that the next meshlab finds it.
 
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::ByteSize;
 use crate::machine::state::{RunDir, RunState, ServiceRecord};
 
-/// The most that a command may write, in bytes: more is a command that has gone astray.
+/// The most that a command may write, in bytes. A command that writes more is stopped.
 const MOST_OUTPUT: usize = 16_000_000;
 
 /// A lab's components and commands, wherever they run.
@@ -23,7 +23,7 @@ const MOST_OUTPUT: usize = 16_000_000;
 pub struct Machine {
     run: RunDir,
     state: RunState,
-    /// Tokens: for commands in the foreground only, never for what stays and starts other programs.
+    /// Tokens, for commands in the foreground only: components and their children do not get them.
     secrets: CommandEnvironment,
     backend: Arc<dyn Backend>,
     site: Site,
@@ -34,7 +34,7 @@ pub struct Machine {
 pub struct Finished {
     /// Its exit status.
     pub status: ExitStatus,
-    /// All its lines were delivered before this.
+    /// The number of its lines; all were delivered.
     pub lines: usize,
 }
 
@@ -49,12 +49,12 @@ impl Machine {
         self.backend.as_ref()
     }
 
-    /// Variables for commands in the foreground.
+    /// Sets the tokens of commands in the foreground.
     pub fn set_secrets(&mut self, secrets: CommandEnvironment) {
         self.secrets = secrets;
     }
 
-    /// What is recorded.
+    /// The recorded state.
     pub fn state(&self) -> &RunState {
         &self.state
     }
@@ -70,7 +70,7 @@ impl Machine {
             && self.ended(service).await.is_none()
     }
 
-    /// Starts components in the background, side by side, for the first time or again.
+    /// Starts components in the background, concurrently, for the first time or again.
     pub async fn start(&mut self, specs: &[ServiceSpec]) -> Result<()> {
         for spec in specs {
             self.state.services.retain(|record| record.name != spec.name);
@@ -109,7 +109,7 @@ impl Machine {
         outcome
     }
 
-    /// Ends a component, whoever started it, and returns once nothing of it is left.
+    /// Ends a component, also one of an earlier meshlab, and returns once nothing of it is left.
     pub async fn stop(&self, service: &str) -> Result<()> {
         match self.record(service) {
             Some(record) => {
@@ -120,12 +120,12 @@ impl Machine {
         }
     }
 
-    /// How a component ended, if it has.
+    /// How a component ended; `None` while it runs.
     pub async fn ended(&self, service: &str) -> Option<String> {
         self.backend.ended(self.record(service)?).await
     }
 
-    /// Runs a command line to its end and hands over each line as it comes.
+    /// Runs a command line to its end and passes each line to `on_line` as it comes.
     pub async fn execute(
         &self,
         line: &str,
@@ -153,7 +153,7 @@ impl Machine {
             tokio::select! {
                 biased;
                 () = too_much.notified() => None,
-                // It may have ended at the same moment.
+                // Both may have become ready at once.
                 status = run => too_much.notified().now_or_never().is_none().then_some(status),
             }
         };
@@ -177,7 +177,7 @@ impl Machine {
         }
     }
 
-    /// Leaves everything running, and says so to the next meshlab.
+    /// Records that the lab stays running on purpose.
     pub fn keep(&mut self) -> Result<()> {
         self.state.kept = true;
         self.run.save(&self.state)
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_ends_is_not_waited_for_and_its_last_words_are_told() {
+    async fn one_that_ends_is_not_waited_for_and_its_log_is_shown() {
         let temporary = tempfile::tempdir().unwrap();
         let script = Scripted {
             ended: BTreeMap::from([("a".into(), "exit status: 3".into())]),
@@ -251,8 +251,8 @@ mod tests {
         let patience = Duration::from_mins(1);
         let failure = machine.await_ready("a", &spec("a").ready, patience).await.unwrap_err();
         assert_eq!(failure.message(), "a ended before it was ready");
-        let told: Vec<&str> = failure.details().iter().map(|detail| detail.text.as_str()).collect();
-        assert_eq!(told, ["exit status: 3", "no such file"]);
+        let shown: Vec<&str> = failure.details().iter().map(|detail| detail.text.as_str()).collect();
+        assert_eq!(shown, ["exit status: 3", "no such file"]);
     }
 
     #[tokio::test]
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_that_goes_astray_is_stopped() {
+    async fn a_command_that_writes_too_much_is_stopped() {
         let temporary = tempfile::tempdir().unwrap();
         let lines = vec!["x".repeat(MOST_OUTPUT / 2); 3];
         let script = Scripted { commands: BTreeMap::from([("yes".into(), lines)]), ..Scripted::default() };

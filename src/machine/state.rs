@@ -1,7 +1,7 @@
-//! What runs, on disk: one folder per address. Intent is written before anything is started.
+//! The record of what runs, on disk: one folder per address. It is written before anything is started.
 //!
-//! Invariant: whatever a lab starts carries its folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
-//! when everything here is lost.
+//! Invariant: every process of a lab has the lab's folder in `MESHLAB_RUN_DIR`, so that it can be found and ended even
+//! when the record is lost.
 
 pub mod alive;
 pub mod readiness;
@@ -31,14 +31,14 @@ const SCHEMA: u32 = 1;
 /// How long a process may hold the lock that it inherited, before its own program begins.
 const LOCK_INHERIT_GRACE: Duration = Duration::from_secs(5);
 
-/// The folder of the lab on one address, and everything in it.
+/// The folder of the lab on one address, and the paths in it.
 #[derive(Debug, Clone)]
 pub struct RunDir {
     root: Utf8PathBuf,
     address: LabAddress,
 }
 
-/// The right to change what runs on an address; given back when dropped, also by a kill.
+/// The right to change what runs on an address. It ends when dropped, also if this process is killed.
 #[derive(Debug)]
 pub struct RunLock {
     _claim: Claim,
@@ -50,7 +50,7 @@ pub struct RunState {
     schema: u32,
     /// The lab.
     pub lab: LabId,
-    /// Where it listens.
+    /// Its address.
     pub address: LabAddress,
     /// The backend that it runs on.
     pub runtime: RuntimeKind,
@@ -58,17 +58,17 @@ pub struct RunState {
     pub path: Vec<Utf8PathBuf>,
     /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
-    /// The lab's files that were laid down.
+    /// The lab's files that were written into its folder.
     #[serde(default)]
     pub files: Vec<FileName>,
     /// Whether the user asked to leave it running (`--keep`).
     pub kept: bool,
     /// In the order they were started.
     pub services: Vec<ServiceRecord>,
-    /// What the environment is made of; `None` for a lab without one.
+    /// The lab's `[environment]`; `None` for a lab without one.
     #[serde(default)]
     pub environment: Option<EnvironmentSpec>,
-    /// The network of the lab's own that its processes are in, if it has one.
+    /// The lab's own network namespace, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<u64>,
 }
@@ -83,7 +83,7 @@ pub struct ServiceRecord {
     pub role: Role,
     /// The command line as shown.
     pub command: String,
-    /// Where it answers, for `status`.
+    /// The addresses on which it listens, for `status`.
     pub listens: Vec<String>,
     /// What makes it ready.
     pub ready: Readiness,
@@ -91,7 +91,7 @@ pub struct ServiceRecord {
     pub process: Option<ProcessRecord>,
 }
 
-/// A process that cannot be mistaken for a later one with the same number.
+/// A process, identified by its id and start time: a later process may get the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRecord {
     /// Process id.
@@ -100,13 +100,13 @@ pub struct ProcessRecord {
     pub start_ticks: u64,
     /// Start time in seconds since 1970, for people.
     pub started: u64,
-    /// Its number inside the lab's machine, where that has process ids of its own.
+    /// Its process id in the lab's own process namespace, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<i32>,
 }
 
 impl ProcessRecord {
-    /// Its number as seen from here, inside the lab's machine or outside of it; `None` once it has ended.
+    /// Its process id in this process's namespace, inside the lab's machine or outside; `None` once it has ended.
     pub fn pid_here(&self) -> Option<i32> {
         let numbers = std::iter::once(self.pid).chain(self.inside);
         numbers.into_iter().find(|pid| is_running(*pid, self.start_ticks))
@@ -162,47 +162,47 @@ impl RunDir {
         self.root.join("work")
     }
 
-    /// Temporary files of the lab's commands; they go with the lab.
+    /// Temporary files of the lab's commands; removed with the lab.
     pub fn temporary(&self) -> Utf8PathBuf {
         self.root.join("tmp")
     }
 
-    /// A copy of this program: the lab goes on running the one it began with, whatever becomes of the original.
+    /// The lab's copy of this program, which it keeps when the original is replaced.
     pub fn program(&self) -> Utf8PathBuf {
         self.packages().join("meshlab")
     }
 
-    /// Packages that are made for the lab.
+    /// Packages that meshlab makes for the lab.
     pub fn packages(&self) -> Utf8PathBuf {
         self.root.join("packages")
     }
 
-    /// Commands of meshlab's own that the lab's PATH needs.
+    /// Commands that meshlab adds to the lab's PATH.
     pub fn bin(&self) -> Utf8PathBuf {
         self.root.join("bin")
     }
 
-    /// The control group below which Nomad puts its tasks, where it runs as root.
+    /// The control group in which Nomad creates those of its tasks, if it runs as root.
     pub fn control_group(&self) -> String {
         format!("meshlab-{}.slice", self.address)
     }
 
-    /// Where Nomad keeps the folders of allocations.
+    /// The folder of Nomad's allocations.
     pub fn allocations(&self) -> Utf8PathBuf {
         self.root.join("nomad").join("alloc")
     }
 
-    /// Tokens, for their owner alone.
+    /// Tokens; only the owner may read them.
     pub fn secrets(&self) -> Utf8PathBuf {
         self.root.join("secrets")
     }
 
-    /// What the services write.
+    /// The logs of the components.
     pub fn logs(&self) -> Utf8PathBuf {
         self.root.join("logs")
     }
 
-    /// What a service wrote.
+    /// The log of a component.
     pub fn log(&self, service: &str) -> Utf8PathBuf {
         self.logs().join(format!("{service}.log"))
     }
@@ -211,13 +211,13 @@ impl RunDir {
         self.root.join("state.json")
     }
 
-    /// The lock lies beside the folder, so that removing the folder doesn't remove it from under another process.
+    /// The lock is beside the folder, so that removing the folder does not remove a lock that another process holds.
     fn lock_file(&self) -> Utf8PathBuf {
         self.root.with_extension(format!("{}.lock", self.root.extension().unwrap_or_default()))
     }
 
-    /// Takes the right to change what runs here, or says who has it. A meshlab that was killed may leave it for a moment to
-    /// what it was just starting; that is waited for.
+    /// Takes the right to change what runs here, or fails with the process that has it. A process that a killed meshlab had
+    /// just started may inherit the lock for a moment: this waits for it.
     pub async fn lock(&self) -> Result<RunLock> {
         debug_log::attach(&self.root);
         let outcome = until(LOCK_INHERIT_GRACE, POLL_INTERVAL, async || -> Result<_> {
@@ -230,7 +230,7 @@ impl RunDir {
         outcome.await?.map_err(|late| self.taken(late.last.flatten()))
     }
 
-    /// The same, without waiting for anybody.
+    /// The same, without waiting.
     pub fn lock_now(&self) -> Result<RunLock> {
         let claim = Claim::try_now(&self.lock_file())?.map_err(|holder| self.taken(holder))?;
         Ok(RunLock { _claim: claim })
@@ -238,26 +238,26 @@ impl RunDir {
 
     fn taken(&self, holder: Option<u32>) -> Failure {
         let who = holder.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
-        Failure::failed(format!("another meshlab is at work on {}", self.address))
-            .detail("process", who)
-            .hint(format!(
+        Failure::failed(format!("another meshlab is using {}", self.address)).detail("process", who).hint(
+            format!(
                 "wait for it, or give this lab an address of its own: --address {}",
                 self.address.alternative()
-            ))
+            ),
+        )
     }
 
-    /// What is recorded here, if anything is. A file that cannot be read counts as lost, not as fatal.
+    /// The recorded state. `None` without one, and if the file cannot be read: a damaged record is like a lost one.
     pub fn load(&self) -> Option<RunState> {
         let text = fs::read_to_string(self.state_file()).ok()?;
         serde_json::from_str::<RunState>(&text).ok().filter(|state| state.schema == SCHEMA)
     }
 
-    /// Whether anything lies here.
+    /// Whether the folder exists.
     pub fn exists(&self) -> bool {
         self.root.exists()
     }
 
-    /// Records the state in one step: a reader sees the old one or the new one.
+    /// Records the state atomically: a reader sees the old one or the new one.
     pub fn save(&self, state: &RunState) -> Result<()> {
         let text = serde_json::to_string_pretty(state)
             .map_err(|error| Failure::failed("cannot record the lab's state").seen(&error))?;
@@ -267,7 +267,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// Creates the folder, for its owner alone.
+    /// Creates the folder, with mode 0700.
     pub fn create(&self) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt as _;
         if let Some(parent) = self.root.parent() {
@@ -283,7 +283,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// Removes the folder, and the folder above if it is empty then.
+    /// Removes the folder, and its parent if that is empty then.
     pub fn remove(&self, lock: RunLock) -> Result<()> {
         debug_log::detach();
         if self.root.exists() {
@@ -291,7 +291,7 @@ impl RunDir {
         }
         drop(lock);
         if let Some(parent) = self.root.parent() {
-            // Other labs may live there: only an empty folder goes.
+            // Other labs may have folders there: this fails unless it is empty.
             let _ = std::fs::remove_dir(parent);
         }
         Ok(())
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_holder_is_told_who_has_it() {
+    async fn a_second_holder_gets_an_error_with_the_first() {
         let temporary = tempfile::tempdir().unwrap();
         let run = run_dir(&temporary);
         let _lock = run.lock().await.unwrap();

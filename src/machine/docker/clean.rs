@@ -1,4 +1,4 @@
-//! Removing what root wrote inside, for a user who is not root outside: Nomad and what was typed ran as root there.
+//! Removing root's files in a lab's folder for a user who is not root: Nomad and the shell run as root inside.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use futures_util::StreamExt as _;
 
 use super::container::{remove, start};
-use super::failure::told;
+use super::failure::with_reply;
 use super::images::labelled;
 use super::names::Names;
 use super::rights::{Part, shared};
@@ -18,10 +18,10 @@ use crate::machine::state::RunDir;
 
 const CLEANER: &str = "cleaner";
 
-/// How long it may take to remove some hundred files.
+/// How long the removal of some hundred files may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Empties a lab's folder, and removes its control groups. The lab's other containers are gone by now.
+/// Empties a lab's folder and removes its control groups. The lab's other containers are removed already.
 pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -> Result<()> {
     let name = names.container(CLEANER);
     let body = ContainerCreateBody {
@@ -44,7 +44,7 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
     let outcome = match tokio::time::timeout(PATIENCE, ended.next()).await {
         Err(_) => Err(Failure::failed(format!("cannot empty {} within {PATIENCE:?}", run.root()))
             .hint(format!("`docker logs {name}` shows why; root can remove the folder"))),
-        Ok(Some(Err(error))) => Err(told(
+        Ok(Some(Err(error))) => Err(with_reply(
             Failure::failed(format!("cannot empty {}", run.root()))
                 .hint(format!("`docker logs {name}` shows why; root can remove the folder")),
             &error,
@@ -56,10 +56,10 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
     remove(docker, &name).await
 }
 
-/// One of meshlab's images: all have the base that this program needs, which is nothing.
+/// Any of meshlab's images: this program needs no file of it.
 async fn any_image(docker: &Docker) -> Result<String> {
     labelled(docker, None).await?.into_iter().next().ok_or_else(|| {
-        Failure::failed("the lab's folder has files of root's, and there is no image to remove them with")
+        Failure::failed("the lab's folder has files of root, and there is no image to remove them with")
             .hint("`sudo meshlab down` removes them")
     })
 }

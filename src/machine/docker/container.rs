@@ -1,4 +1,4 @@
-//! Containers of a lab: made anew, started, looked at, removed.
+//! Containers of a lab: create, start, inspect, remove.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -11,17 +11,18 @@ use bollard::query_parameters::{
 };
 use bollard::{Docker, errors::Error};
 
-use super::failure::{cannot, is_conflict, is_unknown, told};
+use super::failure::{cannot, is_conflict, is_unknown, with_reply};
 use super::names::Names;
 use crate::core::failure::{Failure, Result};
 use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::machine::state::alive::start_ticks;
 use crate::machine::state::{ProcessRecord, now};
 
-/// How long the daemon may take to notice that a container has ended.
+/// How long the daemon may take to report that a container has ended.
 const EXIT_REPORT_GRACE: Duration = Duration::from_secs(10);
 
-/// Makes a container and starts it. One of this lab that has its name goes first; somebody else's is left alone.
+/// Creates a container and starts it. Removes a container of this lab with the same name; fails if it belongs to another
+/// owner.
 pub(super) async fn start(
     docker: &Docker,
     names: &Names,
@@ -39,7 +40,7 @@ pub(super) async fn start(
         }
         made => made,
     };
-    made.map_err(cannot(format!("make the container {name}")))?;
+    made.map_err(cannot(format!("create the container {name}")))?;
     docker
         .start_container(name, None::<StartContainerOptions>)
         .await
@@ -54,29 +55,29 @@ pub(super) async fn start(
     Ok(process)
 }
 
-/// What the daemon knows of a container, if there is one.
+/// Inspects a container; `None` if there is none.
 pub(super) async fn look(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>> {
     match docker.inspect_container(name, None::<InspectContainerOptions>).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_unknown(&error) => Ok(None),
-        Err(error) => Err(cannot(format!("look at the container {name}"))(error)),
+        Err(error) => Err(cannot(format!("inspect the container {name}"))(error)),
     }
 }
 
-/// The process of a container that runs.
+/// The process of a running container.
 pub(super) fn process(found: &ContainerInspectResponse) -> Option<ProcessRecord> {
     let state = found.state.as_ref().filter(|state| state.running == Some(true))?;
     let pid = i32::try_from(state.pid?).ok().filter(|pid| *pid > 0)?;
     Some(ProcessRecord { pid, start_ticks: start_ticks(pid)?, started: now(), inside: number_inside(pid) })
 }
 
-/// The number that a process has in the innermost process namespace that it belongs to.
+/// The process id that a process has in its innermost process namespace.
 pub(super) fn number_inside(pid: i32) -> Option<i32> {
     let status = procfs::process::Process::new(pid).and_then(|process| process.status()).ok()?;
     status.nspid?.last().copied()
 }
 
-/// How a container ended whose process is gone, in words. The daemon learns of it a moment later.
+/// How a container ended whose process has ended, in words. The daemon may report it a moment later.
 pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
     let ended = until(EXIT_REPORT_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let found = look(docker, name).await?;
@@ -84,14 +85,14 @@ pub(super) async fn look_ended(docker: &Docker, name: &str) -> Result<String> {
         let runs = state.is_some_and(|state| state.running == Some(true));
         Ok(if runs { Observed::Pending(()) } else { Observed::Ready(how_ended(found.as_ref())) })
     });
-    let unknown = "its process is gone, and Docker does not say how it ended";
+    let unknown = "its process has ended, and Docker does not report how";
     Ok(ended.await?.unwrap_or_else(|_| unknown.to_owned()))
 }
 
 /// How a container ended, in words.
 pub(super) fn how_ended(found: Option<&ContainerInspectResponse>) -> String {
     let Some(state) = found.and_then(|found| found.state.as_ref()) else {
-        return "its container is gone".to_owned();
+        return "its container was removed".to_owned();
     };
     let code = state.exit_code.and_then(|code| i32::try_from(code).ok()).unwrap_or_default();
     match state.error.as_deref().filter(|error| !error.is_empty()) {
@@ -101,12 +102,12 @@ pub(super) fn how_ended(found: Option<&ContainerInspectResponse>) -> String {
     }
 }
 
-/// An exit status as a process of this machine would have it: a shell tells a signal as 128 and more.
+/// A container's exit status as that of a process: Docker reports a signal as 128 and its number.
 pub(super) fn status(code: i32) -> ExitStatus {
     ExitStatus::from_raw(if (129..160).contains(&code) { code - 128 } else { code << 8 })
 }
 
-/// Removes a container of this lab, running or not. That it is gone already is fine.
+/// Removes a container of this lab, running or not, if there is one.
 pub(super) async fn remove_own(docker: &Docker, names: &Names, name: &str) -> Result<()> {
     match look_own(docker, names, name).await? {
         Some(_) => remove(docker, name).await,
@@ -114,7 +115,7 @@ pub(super) async fn remove_own(docker: &Docker, names: &Names, name: &str) -> Re
     }
 }
 
-/// What the daemon knows of a container of this lab, if there is one. Fails if it is somebody else's.
+/// Inspects a container of this lab; `None` if there is none. Fails if it belongs to another owner.
 pub(super) async fn look_own(
     docker: &Docker,
     names: &Names,
@@ -127,8 +128,8 @@ pub(super) async fn look_own(
     }
     let owner = labels.and_then(|labels| labels.get(super::names::RUN));
     Err(Failure::failed(format!("there is a container {name} that is not this lab's"))
-        .detail("it belongs to", owner.map_or("nobody that meshlab knows", String::as_str))
-        .hint(format!("`docker rm -f {name}` removes it, if nobody needs it")))
+        .detail("it belongs to", owner.map_or("an unknown owner", String::as_str))
+        .hint(format!("`docker rm -f {name}` removes it, if it is not needed")))
 }
 
 /// Removes a container, running or not.
@@ -138,7 +139,7 @@ pub(super) async fn remove(docker: &Docker, name: &str) -> Result<()> {
     match docker.remove_container(name, Some(options)).await {
         Ok(()) => Ok(()),
         Err(error) if is_unknown(&error) || is_being_removed(&error) => Ok(()),
-        Err(error) => Err(told(Failure::failed(format!("cannot remove the container {name}")), &error)),
+        Err(error) => Err(with_reply(Failure::failed(format!("cannot remove the container {name}")), &error)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The Docker daemon of this machine: found, asked whether it can carry a lab, and named in every error.
+//! The Docker daemon of this machine, and whether it can run a lab.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,22 +8,22 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use camino::Utf8PathBuf;
 use tokio::net::UnixStream;
 
-use super::failure::told;
+use super::failure::with_reply;
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// Where the daemon listens if nobody says otherwise.
+/// The daemon's default socket.
 const SOCKET: &str = "/var/run/docker.sock";
 
-/// How long the daemon may take for a single answer, in seconds. Loading images is its longest work.
+/// The deadline of one request, in seconds.
 const ANSWER: u64 = 120;
 
-/// How long it may take to say who it is.
+/// The deadline of the first request.
 const GREETING: Duration = Duration::from_secs(5);
 
-/// The oldest API that has all that labs need (Docker 20.10).
+/// The oldest API that has everything that labs need (Docker 20.10).
 const OLDEST_API: (usize, usize) = (1, 41);
 
-/// A daemon that can carry a lab.
+/// A daemon that can run a lab.
 #[derive(Debug, Clone)]
 pub struct Daemon {
     pub(super) docker: Docker,
@@ -31,20 +31,20 @@ pub struct Daemon {
     pub version: String,
     /// The version of control groups that it uses: `1` or `2`.
     pub control_groups: String,
-    /// Where it keeps images and containers.
+    /// The folder of its images and containers.
     pub data: Option<Utf8PathBuf>,
 }
 
-/// What was found.
+/// The result of looking for a daemon.
 #[derive(Debug)]
 pub enum Found {
-    /// A daemon that can carry a lab.
+    /// A daemon that can run a lab.
     Usable(Box<Daemon>),
-    /// None at all: why.
+    /// No daemon, with the reason.
     Absent(String),
 }
 
-/// Looks for a daemon. One that is there and cannot carry a lab is a failure: it is not passed over in silence.
+/// Looks for a daemon. Fails if there is one that cannot run a lab: the user may expect containers.
 pub async fn find(docker_host: Option<&str>) -> Result<Found> {
     let socket = socket(docker_host)?;
     match tokio::time::timeout(GREETING, UnixStream::connect(&socket)).await {
@@ -52,22 +52,22 @@ pub async fn find(docker_host: Option<&str>) -> Result<Found> {
         Ok(Err(error)) => match error.kind() {
             ErrorKind::NotFound => return Ok(Found::Absent(format!("there is no {socket}"))),
             ErrorKind::ConnectionRefused => {
-                return Ok(Found::Absent(format!("nobody answers at {socket}")));
+                return Ok(Found::Absent(format!("no daemon answers at {socket}")));
             }
             ErrorKind::PermissionDenied => {
-                return Err(unusable("Docker does not let this user in")
+                return Err(unusable("this user may not use Docker")
                     .detail("socket", socket.to_string())
                     .seen(&error)
                     .hint("join its group (`sudo usermod -aG docker $USER`, then log in again), or give --runtime host"));
             }
-            _ => return Err(unusable(format!("cannot ask Docker at {socket}")).seen(&error)),
+            _ => return Err(unusable(format!("cannot connect to Docker at {socket}")).seen(&error)),
         },
         Err(_) => return Err(silent(&socket)),
     }
     greet(&socket).await.map(|daemon| Found::Usable(Box::new(daemon)))
 }
 
-/// The daemon, or why there is none, as a failure.
+/// The daemon. Fails if there is none.
 pub async fn require(docker_host: Option<&str>) -> Result<Daemon> {
     match find(docker_host).await? {
         Found::Usable(daemon) => Ok(*daemon),
@@ -103,8 +103,8 @@ async fn greet(socket: &Utf8PathBuf) -> Result<Daemon> {
     };
     let greeted: Result<_, bollard::errors::Error> =
         tokio::time::timeout(GREETING, greeting).await.map_err(|_| silent(socket))?;
-    let (docker, info) =
-        greeted.map_err(|error| told(unusable(format!("cannot ask Docker at {socket}")), &error))?;
+    let (docker, info) = greeted
+        .map_err(|error| with_reply(unusable(format!("cannot connect to Docker at {socket}")), &error))?;
     let version = info.server_version.clone().unwrap_or_default();
     let api = docker.client_version();
     if (api.major_version, api.minor_version) < OLDEST_API {
@@ -114,7 +114,7 @@ async fn greet(socket: &Utf8PathBuf) -> Result<Daemon> {
             .hint("update Docker, or give --runtime host"));
     }
     if let Some(reason) = unfit(&info) {
-        return Err(unusable(format!("this Docker cannot carry a lab: {reason}"))
+        return Err(unusable(format!("this Docker cannot run a lab: {reason}"))
             .seen_text(format!("version {version} at {socket}"))
             .hint("give --runtime host, or use a daemon that root runs on this very machine"));
     }
@@ -146,7 +146,7 @@ fn unusable(message: impl Into<String>) -> Failure {
 fn silent(socket: &Utf8PathBuf) -> Failure {
     unusable(format!("Docker at {socket} does not answer"))
         .seen_text(format!("no answer within {GREETING:?}"))
-        .hint("look at it with `docker info`, or give --runtime host")
+        .hint("check it with `docker info`, or give --runtime host")
 }
 
 #[cfg(test)]
@@ -167,12 +167,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_daemon_that_will_not_do_is_told_with_what_to_do() {
+    async fn every_unusable_daemon_is_reported_with_a_hint() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().to_str().unwrap();
         let at = |name: &str| format!("unix://{folder}/{name}");
         let Found::Absent(none) = find(Some(&at("none"))).await.unwrap() else { panic!() };
-        // A socket where nobody listens, and nobody ever did: a listener might be inherited by another test's process.
+        // A socket on which no process ever listened: a process of another test might inherit a listener.
         let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
         bind(&socket, &SocketAddrUnix::new(temporary.path().join("dead")).unwrap()).unwrap();
         let Found::Absent(dead) = find(Some(&at("dead"))).await.unwrap() else { panic!() };

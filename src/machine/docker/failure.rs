@@ -1,10 +1,10 @@
-//! What the daemon says, as failures that tell what to do.
+//! Errors of the daemon as failures with hints.
 
 use bollard::errors::Error;
 
 use crate::core::failure::{Failure, cause_chain};
 
-/// The daemon's own words, without the client's around them.
+/// The daemon's message, without the client's text around it.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
@@ -13,8 +13,8 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
-/// Adds the daemon's words, and what to do where that is plain.
-pub(super) fn told(failure: Failure, error: &Error) -> Failure {
+/// Adds the daemon's message, and a hint for the common causes.
+pub(super) fn with_reply(failure: Failure, error: &Error) -> Failure {
     let words = words(error);
     let failure = failure.detail("Docker says", words.clone());
     if words.contains("no space left on device") {
@@ -22,30 +22,31 @@ pub(super) fn told(failure: Failure, error: &Error) -> Failure {
             "free some space where Docker keeps its data (`docker system df`), or give --runtime host",
         );
     }
-    // It was free a moment ago: that is looked at before.
+    // It was free when it was checked.
     if words.contains("address already in use") {
         return failure.hint(
-            "something else took that port meanwhile: `meshlab doctor` names who; --address 10.10.20.150 has doors of its own",
+            "another process took that port in between: `meshlab doctor` shows it; --address 10.10.20.150 has other published ports",
         );
     }
     if is_gone(error) {
-        return failure
-            .hint("Docker seems to have stopped: start it, then `meshlab down` and the same command again");
+        return failure.hint(
+            "Docker seems to have stopped: start it, then run `meshlab down` and the same command again",
+        );
     }
     failure
 }
 
-/// For `map_err`: what could not be done, on what.
+/// For `map_err`: `what` is the action that failed, in the infinitive.
 pub(super) fn cannot(what: impl Into<String>) -> impl FnOnce(Error) -> Failure {
-    move |error| told(Failure::failed(format!("cannot {}", what.into())), &error)
+    move |error| with_reply(Failure::failed(format!("cannot {}", what.into())), &error)
 }
 
-/// Whether the daemon does not know what it was asked about.
+/// Whether the daemon has no such object.
 pub(super) fn is_unknown(error: &Error) -> bool {
     status(error) == Some(404)
 }
 
-/// Whether something else of that name, or the same removal, is in the way.
+/// Whether there is an object of the same name, or it is being removed already.
 pub(super) fn is_conflict(error: &Error) -> bool {
     status(error) == Some(409)
 }
@@ -57,7 +58,7 @@ fn status(error: &Error) -> Option<u16> {
     }
 }
 
-/// Whether nobody answered.
+/// Whether the daemon did not answer.
 fn is_gone(error: &Error) -> bool {
     matches!(
         error,

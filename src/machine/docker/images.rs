@@ -1,6 +1,6 @@
 //! Images into a Docker daemon.
 //!
-//! Invariant: what a container is made of has a pinned id. It is compared before anything is loaded and after.
+//! Invariant: every image of a container has a pinned id, which is compared before loading and after.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -26,16 +26,16 @@ use crate::core::event::{Event, ImageEvent, Note, SharedReporter, Warning};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ByteSize, Platform, Slug};
 
-/// For a question about one image.
+/// The deadline of a request about one image.
 const ASK: Duration = Duration::from_secs(30);
-/// For all images onto a slow disk.
+/// The deadline of loading all images, on a slow disk.
 const LOAD: Duration = Duration::from_mins(10);
-/// How much is handed to the connection at once, and how many of these may wait.
+/// The size of a piece for the connection, in bytes, and the most pieces that wait.
 const CHUNK: usize = 256 * 1024;
 const CHUNKS: usize = 8;
 
-/// Sees to it that the daemon has these images (without names, all of the lock's), and says what each is called there.
-/// What it has already is not loaded again. The tools must be installed.
+/// Loads these images (without names, all of the lock) into the daemon, unless it has them, and returns their names there.
+/// The tools must be installed.
 pub async fn ensure(
     docker: &Docker,
     lock: &Lock,
@@ -57,13 +57,13 @@ pub async fn ensure(
     Ok(images.into_iter().map(|image| (image.identity.name, image.identity.reference)).collect())
 }
 
-/// Images of installed tools, made where it holds up nobody.
+/// Images of installed tools, assembled on a thread for blocking work.
 async fn assembled(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug]) -> Result<Vec<Assembled>> {
     let (lock, tools, names) = (lock.clone(), tools.clone(), names.to_vec());
     blocking(move || assemble(&lock, platform, &tools, &names)).await
 }
 
-/// What a daemon has under an image's name.
+/// Which image a daemon has under an image's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Presence {
@@ -84,7 +84,7 @@ pub async fn presence(daemon: &Daemon, image: &Identity) -> Result<Presence> {
     })
 }
 
-/// The id of whatever the daemon has under this name.
+/// The id of the daemon's image of this name.
 async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
     match timeout(ASK, docker.inspect_image(reference)).await {
         Ok(Ok(found)) => Ok(Some(found.id.unwrap_or_default())),
@@ -125,7 +125,7 @@ async fn load(docker: &Docker, archive: Archive) -> Result<()> {
         let mut pipe = Pipe { sender, chunk: Vec::with_capacity(CHUNK), is_shut: false };
         let written = archive.write(&mut pipe);
         if let Err(failure) = &written {
-            // The daemon must not take for an end what is none.
+            // The daemon must not take this for the end of the archive.
             let _ = pipe.sender.blocking_send(Err(io::Error::other(failure.to_string())));
         }
         (written, pipe.is_shut)
@@ -134,7 +134,7 @@ async fn load(docker: &Docker, archive: Archive) -> Result<()> {
     let (written, is_shut) =
         writing.await.map_err(|error| Failure::failed("loading images was cut short").seen(&error))?;
     match (written, loaded) {
-        // The writer's own trouble says more than that the daemon got no end. A pipe that was shut is the daemon's doing.
+        // The writer's error explains more than the daemon's. If the pipe was shut, the daemon caused the writer's error.
         (Err(failure), _) if !is_shut => Err(failure),
         (_, Err(_)) => Err(silent("Docker did not load the images", LOAD)),
         (_, Ok(Err(error))) => Err(not_loaded(&error)),
@@ -148,7 +148,7 @@ async fn send(docker: &Docker, receiver: Receiver<io::Result<Bytes>>) -> Result<
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
-    // It answers when all is loaded, and not before.
+    // It answers when everything is loaded.
     let docker = docker.clone().with_timeout(LOAD);
     let mut said = docker.import_image(options, bollard::body_try_stream(body), None);
     while let Some(line) = said.next().await {
@@ -157,18 +157,18 @@ async fn send(docker: &Docker, receiver: Receiver<io::Result<Bytes>>) -> Result<
     Ok(())
 }
 
-/// Removes images of ours that have lost their name to a newer one; those in use stay.
+/// Removes meshlab's images whose name a newer image has taken. Images in use stay.
 async fn remove_replaced(docker: &Docker) -> Result<()> {
     let replaced = labelled(docker, Some(("dangling", "true"))).await?;
     remove_named(docker, replaced).await.map(drop)
 }
 
-/// Every image of ours by its name, or by its id where it has lost its name; each name once.
+/// Every image of meshlab by its name, or by its id if it has lost its name; each name once.
 pub async fn all(daemon: &Daemon) -> Result<Vec<String>> {
     labelled(&daemon.docker, None).await
 }
 
-/// Removes images by name or id. Those that a container uses stay. Says which went.
+/// Removes images by name or id, except those that a container uses. Returns the removed ones.
 pub async fn remove(daemon: &Daemon, names: Vec<String>) -> Result<Vec<String>> {
     remove_named(&daemon.docker, names).await
 }
@@ -209,11 +209,11 @@ async fn remove_named(docker: &Docker, names: Vec<String>) -> Result<Vec<String>
     Ok(removed)
 }
 
-/// Where a writer's bytes go on to the connection.
+/// Passes a writer's bytes to the connection.
 struct Pipe {
     sender: Sender<io::Result<Bytes>>,
     chunk: Vec<u8>,
-    /// Nobody takes them any more.
+    /// The connection takes no more bytes.
     is_shut: bool,
 }
 

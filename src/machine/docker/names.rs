@@ -1,18 +1,18 @@
-//! What the lab's containers and its network are called, and the labels by which they are found again.
+//! The names of a lab's containers and network, and the labels by which they are found.
 
 use std::collections::HashMap;
 
 use crate::core::model::{LabAddress, LabId};
 use crate::machine::state::RunDir;
 
-/// The label that marks everything of a lab with the lab's folder.
+/// The label with the lab's folder, on everything of a lab.
 pub(super) const RUN: &str = "meshlab.run";
 /// The label with the lab's address.
 pub(super) const ADDRESS: &str = "meshlab.address";
-/// The label with a container's part in the lab.
+/// The label with the component of a container.
 const COMPONENT: &str = "meshlab.component";
 
-/// The container that holds the network namespace.
+/// The container that holds the namespaces.
 pub(super) const MACHINE: &str = "machine";
 
 /// Names of one lab.

@@ -1,4 +1,4 @@
-//! The lab's network: free, or held by whom; made, and found again.
+//! The lab's Docker network: whether its addresses are free, and its creation.
 
 use std::net::Ipv4Addr;
 
@@ -14,7 +14,7 @@ use crate::core::model::LabAddress;
 /// The bits of a lab's network.
 const BITS: u32 = 24;
 
-/// A range of addresses.
+/// A range of IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Range {
     first: u32,
@@ -26,7 +26,7 @@ impl Range {
         Self { first: u32::from(address) & mask(bits), bits }
     }
 
-    /// Reads `10.10.10.0/24`; a range of IPv6 is none that could clash.
+    /// Parses `10.10.10.0/24`. `None` for IPv6, which cannot overlap.
     fn parse(text: &str) -> Option<Self> {
         let (address, bits) = text.split_once('/')?;
         let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
@@ -53,27 +53,28 @@ fn mask(bits: u32) -> u32 {
     u32::MAX.checked_shl(32 - bits).unwrap_or(0)
 }
 
-/// Whose a lab's addresses are.
+/// The owner of a lab's addresses.
 enum Owner {
-    Nobody(Range),
+    None(Range),
     ThisLab(Range),
 }
 
-/// The lab's range of addresses. Fails if somebody else has any of them.
+/// The lab's range of addresses. Fails if another network overlaps it.
 pub(super) async fn require_free(docker: &Docker, names: &Names, address: LabAddress) -> Result<String> {
-    let (Owner::Nobody(range) | Owner::ThisLab(range)) = owner(docker, names, address).await?;
+    let (Owner::None(range) | Owner::ThisLab(range)) = owner(docker, names, address).await?;
     Ok(range.to_string())
 }
 
-/// Makes the lab's network if it is not there. Fails before anything is made if its addresses are somebody else's.
+/// Creates the lab's network unless it exists. Fails if another network overlaps it.
 pub(super) async fn ensure(docker: &Docker, names: &Names, address: LabAddress) -> Result<()> {
     match owner(docker, names, address).await? {
         Owner::ThisLab(_) => Ok(()),
-        Owner::Nobody(range) => create(docker, names, range).await,
+        Owner::None(range) => create(docker, names, range).await,
     }
 }
 
-/// Fails where the lab's network does not lead: from a container of its own, or another network namespace than Docker's.
+/// Fails if this process has no route to the lab's network, for instance in a container or in another network namespace than
+/// Docker's.
 pub(super) fn require_route(address: LabAddress) -> Result<()> {
     let wanted = Range::around(address.ip(), BITS);
     if route(wanted).is_some() {
@@ -83,8 +84,10 @@ pub(super) fn require_route(address: LabAddress) -> Result<()> {
         FailureKind::MissingRequirement,
         format!("the lab's network {wanted} cannot be reached from here"),
     )
-    .seen_text("Docker has made it, and no interface of this network namespace leads to it")
-    .hint("run meshlab where Docker's daemon runs, not in a container of its own; or give --runtime host"))
+    .seen_text("Docker has created it, and no interface of this network namespace has a route to it")
+    .hint(
+        "run meshlab in the network namespace of Docker's daemon, not in a container; or give --runtime host",
+    ))
 }
 
 async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Owner> {
@@ -99,14 +102,12 @@ async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Ow
         }
         let name = network.name.clone().unwrap_or_default();
         if name == names.network() {
-            return Err(clash(
-                address,
-                format!("a network called {name} is there, and it is not this lab's"),
-            )
-            .hint(format!(
-                "`docker network inspect {name}` tells whose it is; or give --address {}",
-                address.alternative()
-            )));
+            return Err(clash(address, format!("there is a network {name} that is not this lab's")).hint(
+                format!(
+                    "`docker network inspect {name}` shows its owner; or give --address {}",
+                    address.alternative()
+                ),
+            ));
         }
         if let Some(taken) = ranges(&network).into_iter().find(|range| range.overlaps(wanted)) {
             return Err(clash(address, format!("Docker's network {name} has {taken}")).hint(format!(
@@ -122,7 +123,7 @@ async fn owner(docker: &Docker, names: &Names, address: LabAddress) -> Result<Ow
         return Err(clash(address, format!("this machine reaches {wanted} through {interface}"))
             .hint(format!("run the lab elsewhere: --address {}", address.alternative())));
     }
-    Ok(Owner::Nobody(wanted))
+    Ok(Owner::None(wanted))
 }
 
 async fn create(docker: &Docker, names: &Names, range: Range) -> Result<()> {
@@ -137,13 +138,13 @@ async fn create(docker: &Docker, names: &Names, range: Range) -> Result<()> {
             }]),
             ..Ipam::default()
         }),
-        // A lab talks to nobody outside of this machine.
+        // A lab has no connections to other machines.
         options: Some([("com.docker.network.bridge.enable_ip_masquerade".into(), "false".into())].into()),
         labels: Some(names.labels()),
         ..NetworkCreateRequest::default()
     };
     let name = names.network();
-    docker.create_network(request).await.map_err(cannot(format!("make Docker's network {name}")))?;
+    docker.create_network(request).await.map_err(cannot(format!("create Docker's network {name}")))?;
     Ok(())
 }
 
@@ -156,7 +157,7 @@ fn ranges(network: &Network) -> Vec<Range> {
     configurations.filter_map(|configuration| Range::parse(configuration.subnet.as_deref()?)).collect()
 }
 
-/// The interface that leads to some of these addresses, other than by the way that leads everywhere.
+/// The interface with a route to some of these addresses, other than the default route.
 fn route(wanted: Range) -> Option<String> {
     let routes = procfs::net::route().unwrap_or_default();
     let clashing = routes.into_iter().find(|route| {

@@ -1,4 +1,4 @@
-//! Taking a lab down by its labels: what the state says does not matter, nor whether there is one.
+//! Removing a lab's containers and networks by their labels, with or without a recorded state.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -17,20 +17,20 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::until::{Observed, POLL_INTERVAL, until};
 
-/// How long the daemon may come up with more: it may have been at work for a meshlab that was killed.
+/// How long new containers may appear: the daemon may still work on requests of a killed meshlab.
 const LATE_CONTAINERS_GRACE: Duration = Duration::from_secs(30);
 
 /// Removes every container and network of a lab. Returns what was there.
 pub(super) async fn remove_all(docker: &Docker, names: &Names) -> Result<Vec<Removed>> {
     let removed = Mutex::new(BTreeSet::new());
-    // What is there now may take as long as it needs; the grace is for what comes later.
+    // The first removal has no deadline. The grace is for containers that appear later.
     remove_found(docker, names, &removed).await?;
     let outcome = until(LATE_CONTAINERS_GRACE, POLL_INTERVAL, async || -> Result<_> {
         let left = remove_found(docker, names, &removed).await?;
         Ok(if left.is_empty() { Observed::Ready(()) } else { Observed::Pending(left) })
     });
     outcome.await?.map_err(|late| {
-        Failure::failed("something keeps making containers of this lab")
+        Failure::failed("another process keeps creating containers of this lab")
             .detail("left", late.last.unwrap_or_default().join(", "))
             .hint("end the other meshlab first, then run `meshlab down` again")
     })?;
@@ -47,7 +47,7 @@ async fn remove_found(
     let networks = networks(docker, names.filter()).await?;
     let found = containers.iter().filter_map(name).map(|name| format!("container {name}"));
     let found = found.chain(networks.iter().map(|name| format!("network {name}"))).collect();
-    // The machine last: with it goes the process namespace that the others are in.
+    // The machine last: it holds the process namespace of the others.
     let (machines, others): (Vec<String>, Vec<String>) =
         containers.iter().filter_map(name).partition(|name| *name == names.container(MACHINE));
     for together in [others, machines] {
@@ -67,7 +67,7 @@ async fn remove_found(
     Ok(found)
 }
 
-/// Lets go on what somebody has paused: it would not answer.
+/// Unpauses the lab's containers: a paused one does not answer.
 pub(super) async fn wake(docker: &Docker, names: &Names) -> Result<()> {
     let mut filter = names.filter();
     filter.insert("status".to_owned(), vec!["paused".to_owned()]);
@@ -80,13 +80,13 @@ pub(super) async fn wake(docker: &Docker, names: &Names) -> Result<()> {
     Ok(())
 }
 
-/// Whether anything of a lab is there.
+/// Whether a lab has containers or networks.
 pub(super) async fn is_there(docker: &Docker, names: &Names) -> Result<bool> {
     Ok(!containers(docker, names.filter()).await?.is_empty()
         || !networks(docker, names.filter()).await?.is_empty())
 }
 
-/// The addresses of labs whose folders are, or were, below this one.
+/// The addresses of labs whose folders are or were in this one.
 pub(super) async fn addresses(docker: &Docker, labs: &str) -> Result<Vec<LabAddress>> {
     let any = HashMap::from([("label".to_owned(), vec![RUN.to_owned()])]);
     let containers = containers(docker, any.clone()).await?.into_iter().filter_map(|found| found.labels);

@@ -1,4 +1,4 @@
-//! A command in the foreground: its lines as they come, and its end.
+//! A command in the foreground.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -12,10 +12,10 @@ use crate::core::failure::{Failure, Result};
 use crate::machine::backend::OnLine;
 use crate::machine::output::forward;
 
-/// How much is read at once, in bytes.
+/// The size of a read, in bytes.
 const PIECE: usize = 8 * 1024;
 
-/// Ends the whole group if the command is abandoned: a pipeline's other ends too.
+/// Kills the whole process group if the future is dropped: a pipeline has several processes.
 struct GroupGuard(Option<Pid>);
 
 impl Drop for GroupGuard {
@@ -26,7 +26,7 @@ impl Drop for GroupGuard {
     }
 }
 
-/// Runs a command that leads a process group. Returns once it has ended and all that it wrote is delivered.
+/// Runs a command that leads a process group. Returns once it has ended and its output is delivered.
 pub(super) async fn run(line: &str, command: &mut Command, on_line: OnLine<'_>) -> Result<ExitStatus> {
     let mut child = command
         .stdin(Stdio::null())

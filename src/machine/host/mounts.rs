@@ -1,4 +1,4 @@
-//! What Nomad leaves in the system when it runs as root: a mount for each task's secrets, and control groups.
+//! Nomad's leftovers when it runs as root: a mount for each task's secrets, and control groups.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ pub(super) fn unmount_below(folder: &Utf8Path) -> Result<Option<Removed>> {
     Ok((!points.is_empty()).then_some(Removed::Mounts { count: points.len() }))
 }
 
-/// The kernel writes a space, a tab, a line's end and a backslash of a mount point as `\040` and the like.
+/// A mount point without the kernel's escapes: it writes a space, tab, newline and backslash as `\040` and the like.
 fn unescaped(point: &Path) -> PathBuf {
     let mut bytes = Vec::new();
     let mut rest = point.as_os_str().as_bytes();
@@ -62,10 +62,10 @@ fn unescaped(point: &Path) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
-/// Where Nomad puts its tasks on systems with the first version of control groups, whatever it is told.
+/// The parent of Nomad's control groups with cgroups version 1, which cannot be configured.
 const FIRST_VERSION: &str = "nomad";
 
-/// The allocations of a lab's Nomad, by their folders and, where those are gone, by the tasks that run.
+/// The allocations of a lab's Nomad, by their folders and by the tasks that run.
 pub(super) fn allocations(run: &RunDir) -> Vec<String> {
     let own = folders(&run.allocations());
     let named = own.iter().filter_map(|folder| folder.file_name().map(str::to_owned));
@@ -76,17 +76,17 @@ pub(super) fn allocations(run: &RunDir) -> Vec<String> {
     ids
 }
 
-/// What can be told of other labs' Nomads.
+/// Whether other labs' Nomads can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Others {
-    /// They would be seen.
+    /// Their processes can be seen.
     Visible,
-    /// This is a container: they may run, and not be seen.
+    /// In a container, their processes cannot be seen.
     Unknown,
 }
 
-/// Removes the control groups of a lab's tasks, in every hierarchy. Where Nomad takes one parent for all, it is left to
-/// another Nomad that runs.
+/// Removes the control groups of a lab's tasks, in every hierarchy. A parent that all Nomads share stays while another Nomad
+/// runs.
 pub(super) async fn remove_control_groups(
     run: &RunDir,
     allocations: &[String],
@@ -95,7 +95,7 @@ pub(super) async fn remove_control_groups(
     let mut removed: Vec<Utf8PathBuf> = Vec::new();
     for group in control_groups(run, allocations, others) {
         let Ok(outcome) = until(CGROUP_EMPTY_GRACE, POLL_INTERVAL, async || -> Result<_, Infallible> {
-            // Another Nomad may have been started meanwhile, and would find its groups gone.
+            // Another Nomad may have been started in between, and needs the parent.
             let outcome = if group.ends_with(FIRST_VERSION) && is_another_nomad_running() {
                 own_groups(&group, allocations).iter().try_for_each(remove_tree)
             } else {
@@ -103,7 +103,7 @@ pub(super) async fn remove_control_groups(
             };
             Ok(match outcome {
                 Ok(()) => Observed::Ready(true),
-                // Another take-down was quicker, or it is another user's: an ordinary user's Nomad makes none.
+                // Another take-down removed it, or it is another user's: the Nomad of an ordinary user makes none.
                 Err(error) if [ErrorKind::NotFound, ErrorKind::PermissionDenied].contains(&error.kind()) => {
                     Observed::Ready(false)
                 }
@@ -122,7 +122,7 @@ pub(super) async fn remove_control_groups(
             removed.push(group);
         }
     }
-    // One for each task would be a long list.
+    // They are counted: one line per task would be a long list.
     let (shared, whole): (Vec<_>, Vec<_>) = removed
         .into_iter()
         .partition(|group| group.parent().is_some_and(|parent| parent.ends_with(FIRST_VERSION)));
@@ -136,7 +136,7 @@ pub(super) async fn remove_control_groups(
 fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<Utf8PathBuf> {
     let root = Utf8Path::new(CONTROL_GROUPS);
     let name = run.control_group();
-    // Several names lead to the same hierarchy.
+    // Symbolic links to the same hierarchy.
     let hierarchies: Vec<Utf8PathBuf> =
         folders(root).into_iter().filter(|hierarchy| !hierarchy.is_symlink()).collect();
     let mut groups = vec![root.join(&name)];
@@ -152,7 +152,7 @@ fn control_groups(run: &RunDir, allocations: &[String], others: Others) -> Vec<U
     groups
 }
 
-/// The groups of these allocations below the parent that is every Nomad's.
+/// The groups of these allocations below the parent that all Nomads share.
 fn own_groups(parent: &Utf8Path, allocations: &[String]) -> Vec<Utf8PathBuf> {
     let is_own = |group: &Utf8PathBuf| {
         let name = group.file_name().unwrap_or_default();
@@ -166,13 +166,13 @@ fn folders(parent: &Utf8Path) -> Vec<Utf8PathBuf> {
     entries.map(|entry| entry.path().to_owned()).filter(|path| path.is_dir()).collect()
 }
 
-/// Asked after this lab's own have ended.
+/// Whether a Nomad runs. This lab's own has ended.
 fn is_another_nomad_running() -> bool {
     let processes = procfs::process::all_processes().into_iter().flatten().flatten();
     processes.filter_map(|process| process.stat().ok()).any(|stat| stat.comm == "nomad" && stat.state != 'Z')
 }
 
-/// A control group's files cannot be removed and need not be: only its folders.
+/// Removes a control group and those in it. Its files cannot be removed, and need not be.
 fn remove_tree(group: &Utf8PathBuf) -> std::io::Result<()> {
     for entry in group.read_dir_utf8()? {
         let entry = entry?;

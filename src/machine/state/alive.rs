@@ -1,4 +1,4 @@
-//! Whether a process still runs: the moments in which that is not plain.
+//! Whether a process still runs, also while its first thread is a zombie.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,32 +8,31 @@ use rustix::process::Signal;
 
 use crate::core::until::{Observed, until_blocking};
 
-/// Whether a process runs that started then. One that has ended and waits for its parent to notice does not run: after
-/// a `kill -9`, whoever inherited it may take its time.
+/// Whether the process with this id and start time runs. A zombie does not run, however long its parent takes to reap it.
 pub fn is_running(pid: i32, started: u64) -> bool {
     settled(|| Seen::of(pid, started), ZOMBIE_GRACE)
 }
 
-/// Whether there is a process of this id, and not only what is left of one until its parent notices.
+/// Whether a process with this id runs; a zombie does not.
 pub fn lives(pid: u32) -> bool {
     let process = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok());
     process.and_then(|process| process.stat().ok()).is_some_and(|stat| !is_zombie(&stat))
 }
 
-/// How long a program's first thread may be a zombie beside others until it is believed that it stays one.
+/// How long a program's first thread may be a zombie beside live threads before that counts as its permanent state.
 const ZOMBIE_GRACE: Duration = Duration::from_millis(300);
 
-/// Its moments are short.
+/// The pause between two looks at a process whose state is about to change.
 const PROCESS_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a look at a process finds.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Running,
     Ended,
-    /// Its first thread is a zombie beside others. It is about to be replaced: see [`has_ended`]. Or it was killed, and another
-    /// thread is between having taken the signal and dying of it. Either is soon over. It stays so where a program ended its
-    /// first thread on purpose and goes on without it.
+    /// Its first thread is a zombie beside others. Either another thread is about to replace it (see [`has_ended`]), or the
+    /// process was killed and other threads have not ended yet: both last a moment. It is permanent if a program ended its
+    /// first thread on purpose.
     Passing,
 }
 
@@ -55,20 +54,20 @@ impl Seen {
     }
 }
 
-/// Whether every thread was killed: it dies, or will as soon as it gets to run. One that calls `exec` is not.
+/// Whether every thread has ended or will end as soon as it is scheduled. A thread that calls `exec` will not.
 fn all_die(process: &Process) -> bool {
-    /// The kernel's mark for a thread in its last moments.
+    /// The kernel's flag of a thread that is exiting.
     const EXITING: u32 = 0x4;
     const KILL: u64 = 1 << (Signal::KILL.as_raw() - 1);
     let Ok(threads) = process.tasks() else { return true };
     threads.flatten().all(|thread| {
         let is_killed = || thread.status().is_ok_and(|status| status.sigpnd & KILL != 0);
-        // One that cannot be read is gone.
+        // A thread that cannot be read has ended.
         thread.stat().map_or(true, |stat| is_zombie(&stat) || stat.flags & EXITING != 0 || is_killed())
     })
 }
 
-/// Whether it runs, once that is plain.
+/// Whether it runs, once it is not [`Seen::Passing`] any more or `grace` is over.
 fn settled(mut look: impl FnMut() -> Seen, grace: Duration) -> bool {
     let Ok(outcome) = until_blocking(grace, PROCESS_POLL_INTERVAL, || {
         Ok::<_, Infallible>(match look() {
@@ -80,8 +79,8 @@ fn settled(mut look: impl FnMut() -> Seen, grace: Duration) -> bool {
     outcome.unwrap_or(true)
 }
 
-/// The first thread of a program is a zombie for a moment, too, when another thread calls `exec`, as that of
-/// `consul connect envoy` does: the other one is still there then, and takes its place.
+/// Whether a process has ended. The first thread is also a zombie for a moment when another thread calls `exec`, as in
+/// `consul connect envoy`: that thread then replaces it.
 pub(in crate::machine) fn has_ended(stat: &Stat) -> bool {
     is_zombie(stat) && stat.num_threads <= 1
 }

@@ -1,12 +1,11 @@
-//! The state that Nomad's client starts from: that it has registered before.
+//! The initial state of Nomad's client: it has registered before.
 //!
-//! A client that registers for the first time is refused while its server has no keys, for a moment after the server
-//! became the leader; and then nothing makes it try again before 15 to 30 s are over. One that comes back is refused as
-//! long as its server does not know it, but may ask for other things meanwhile, and tries again as soon as any of it is
-//! answered. So a new client is made to believe that it comes back: it is refused once, always, and tries again when
-//! [`super::nomad`] has seen the keys.
+//! A server refuses a client's first registration until it has keys, a moment after it became the leader. The client then
+//! waits 15 to 30 s. A client that has registered before is refused too while the server does not know it, but it sends other
+//! requests meanwhile, and tries again as soon as one is answered. So a new client starts with the state of one that has
+//! registered: it is refused once, and tries again when [`super::nomad`] has seen the keys.
 //!
-//! Nomad keeps this in a bbolt file. This one has the two buckets that are needed, on the one leaf page of its root.
+//! Nomad keeps its state in a bbolt file. This file has the two necessary buckets, on the leaf page of its root.
 
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -29,7 +28,7 @@ const PAGES: u64 = 4;
 /// `{"HasRegistered": true}`, as Nomad packs it.
 const HAS_REGISTERED: &[u8] = b"\x81\xadHasRegistered\xc3";
 
-/// Writes the state below Nomad's data folder, unless a client has been there.
+/// Writes the state into Nomad's data folder, unless there is one.
 pub(super) fn ensure(data: &Utf8Path) -> Result<()> {
     let folder = data.join("client");
     let path = folder.join("state.db");
@@ -66,7 +65,7 @@ fn file() -> Vec<u8> {
     file
 }
 
-/// Where the root and the free list are; the page with the higher transaction counts.
+/// A meta page: where the root and the free list are. The page with the higher transaction counts.
 fn meta(transaction: u64) -> Vec<u8> {
     const MAGIC: usize = 0xED0C_DAED;
     const VERSION: usize = 2;
@@ -89,7 +88,7 @@ struct Entry {
     is_bucket: bool,
 }
 
-/// A bucket with one entry, as it lies in its parent: its page follows its header.
+/// An inline bucket with one entry: its page follows its header.
 fn bucket(key: &'static [u8], value: &[u8]) -> Vec<u8> {
     let (no_page_of_its_own, sequence) = (0_u64, 0_u64);
     let entry = Entry { key, value: value.to_vec(), is_bucket: false };
@@ -103,7 +102,7 @@ fn page(id: u64, kind: u16, count: u16, body: &[u8]) -> Vec<u8> {
         .concat()
 }
 
-/// The entries' places, each counted from itself, and then all keys and values.
+/// The offsets of the entries, each relative to its own element, and then all keys and values.
 fn leaf(entries: &[Entry]) -> Vec<u8> {
     const ELEMENT: usize = 16;
     let (mut elements, mut content) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The four components: how each is started and what makes it ready.
+//! The environment's four components.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::machine::{Role, ServiceSpec};
 
 const REPOSITORY: u16 = 8090;
 
-/// A part of the environment.
+/// A component of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
@@ -29,11 +29,11 @@ pub enum Component {
 }
 
 impl Component {
-    /// All of them, in the order in which one may need another.
+    /// All of them; each may need those before it.
     pub const ALL: [Self; 4] = [Self::Consul, Self::Repo, Self::Lb, Self::Nomad];
 
-    /// Whether it is started once those before it are ready. Nomad looks for Consul when it starts; one that refuses it then,
-    /// as Consul does before its access control is set up, is asked again only twenty seconds later.
+    /// Whether it starts only when those before it are ready. Nomad looks for Consul when it starts. Consul refuses it before
+    /// its access control is set up, and Nomad then waits twenty seconds.
     pub fn comes_last(self) -> bool {
         self == Self::Nomad
     }
@@ -63,7 +63,7 @@ impl Component {
         Self::ALL.into_iter().find(|component| component.name() == name)
     }
 
-    /// The ports it listens on, each with what it is for.
+    /// The ports on which it listens.
     pub fn ports(self) -> Vec<NeededPort> {
         let ports: &[(u16, &str, bool)] = match self {
             Self::Consul => &[
@@ -90,7 +90,7 @@ impl Component {
         ports.iter().map(needed).collect()
     }
 
-    /// How it is started, as a person would type it in the lab's folder.
+    /// Its command line, as a person would type it in the lab's folder, and what makes it ready.
     pub fn spec(self, vm: &Vm) -> ServiceSpec {
         let address = vm.run.address();
         let (command, ready) = match self {
@@ -114,11 +114,11 @@ impl Component {
                 Readiness::Tcp { port: LOAD_BALANCER },
             ),
             Self::Nomad => (
-                // The sockets by which it speaks with its tasks' executors. By its full name a socket may be in a folder
-                // that is too deep for the system, which takes 107 bytes.
+                // The folder of the sockets of its tasks' executors. A relative path: the system limits the path of a socket
+                // to 107 bytes.
                 match vm.spec.network {
                     Network::Machine => "env PLUGIN_UNIX_SOCKET_DIR=../tmp nomad agent -config nomad.hcl -config ../secrets/nomad.hcl".to_owned(),
-                    // Envoys on a bridge reach Consul by a socket, unless Nomad finds an address in its environment.
+                    // Envoys on a bridge reach Consul by a unix socket, unless this variable has an address.
                     Network::Bridge => format!(
                         "env PLUGIN_UNIX_SOCKET_DIR=../tmp CONSUL_GRPC_ADDR= nomad agent -config nomad.hcl \
                          -config {BRIDGE_FILE} -config ../secrets/nomad.hcl"
@@ -141,7 +141,7 @@ impl Component {
         }
     }
 
-    /// Does what is left to do once it is ready, the first time or again; says in words what that was.
+    /// Sets it up once it is ready. Idempotent. Returns what it did, in words.
     pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<String> {
         match self {
             Self::Consul => consul::settle(vm, patience).await,
@@ -151,7 +151,7 @@ impl Component {
     }
 }
 
-/// Whether a port is worth a person's look: those between servers are not.
+/// Whether `status` shows a port: those between servers are left out.
 fn shown(port: u16) -> bool {
     [CONSUL_HTTP, 8502, 8600, REPOSITORY, LOAD_BALANCER, NOMAD_HTTP].contains(&port)
 }

@@ -1,4 +1,4 @@
-//! What is left to do once Consul has a leader: who may do what.
+//! Consul's setup once it has a leader: policies and tokens.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use super::{CONSUL_HTTP, Vm};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::until::{Observed, POLL_INTERVAL, until};
 
-/// Anybody may look services up: DNS has no tokens.
+/// The policy of requests without a token: DNS has none.
 const LOOK: &str = r#"service_prefix "" { policy = "read" }
 node_prefix "" { policy = "read" }
 "#;
 
-/// What Nomad and the Envoys need.
+/// The policy of Nomad and the Envoys.
 const SERVICES: &str = r#"service_prefix "" { policy = "write" }
 node_prefix "" { policy = "read" }
 agent_prefix "" { policy = "read" }
 mesh = "read"
 "#;
 
-/// Waits for the certificate authority, and makes policies and tokens. Doing it again changes nothing. A leader that has
-/// just been elected may still refuse any of it.
+/// Waits for the certificate authority, and creates policies and tokens. Idempotent. It is repeated until it succeeds: a new
+/// leader may refuse requests at first.
 pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     let probe = async || -> Result<_, Infallible> { Ok(Observed::from(set_up(vm).await)) };
     let Ok(outcome) = until(deadline, POLL_INTERVAL, probe).await;
@@ -43,7 +43,7 @@ async fn set_up(vm: &Vm) -> Result<()> {
         let at = vm.run.address().port(CONSUL_HTTP);
         return Err(Failure::failed(format!("Consul at {at} cannot sign certificates"))
             .detail("last seen", observed)
-            .hint("`meshlab logs consul` shows what it says of itself"));
+            .hint("`meshlab logs consul` shows its log"));
     }
     let (services, look) = tokio::join!(
         consul.put_policy("services", "register services, configure proxies", SERVICES),
@@ -55,7 +55,7 @@ async fn set_up(vm: &Vm) -> Result<()> {
         consul.set_anonymous_policies(&["look"]),
     );
     token.and(anonymous)?;
-    // Started again, Consul prepares the Envoys' configuration before it has a leader. A token that it does not know by
-    // then it counts as lost, for good: their Envoys would wait for ever.
+    // After a restart, Consul prepares the Envoys' configuration before it has a leader. It rejects tokens that its snapshot
+    // does not have, and never asks again: the Envoys would wait for ever.
     consul.write_snapshot().await
 }

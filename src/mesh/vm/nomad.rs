@@ -1,4 +1,4 @@
-//! What is left to do once Nomad has a leader: its first token, and a client that is ready for work.
+//! Nomad's setup once it has a leader: its first token, and a client that is ready for jobs.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::mesh::api::nomad::Nomad;
 
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Waits until jobs can be placed. Doing it again changes nothing.
+/// Waits until jobs can be placed. Idempotent.
 pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     let nomad = vm.nomad();
     let deadline = Deadline::after(deadline);
@@ -20,7 +20,7 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
         let at = vm.run.address().port(NOMAD_HTTP);
         Failure::new(FailureKind::DeadlinePassed, format!("Nomad at {at} is not ready for jobs"))
             .detail("last seen", late.last_seen())
-            .hint("`meshlab logs nomad` shows what it says of itself")
+            .hint("`meshlab logs nomad` shows its log")
     };
     let bootstrapped = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
         let answer = nomad.bootstrap(&vm.secrets.nomad_management, LOOK).await;

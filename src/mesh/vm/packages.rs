@@ -1,4 +1,4 @@
-//! The packages that Nomad's jobs fetch from the lab's own repository, and the file that tells the jobs of them.
+//! The packages that Nomad's jobs fetch from the lab's own repository, and the variables file for the jobs.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The tokens of one lab, in its folder, in files of mode 0600.
+//! The tokens of a lab, in files of mode 0600 in its folder.
 
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -24,7 +24,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The lab's tokens, made if it has none yet.
+    /// The lab's tokens; they are created if it has none.
     pub(super) fn ensure(run: &RunDir) -> Result<Self> {
         if let Some(known) = Self::read(run) {
             return Ok(known);
@@ -41,7 +41,7 @@ impl Secrets {
             nomad_management: Token::random()?,
         };
         let management = secrets.consul_management.expose();
-        // Consul makes the first token from this when it first has a leader, and uses it for what the agent does itself.
+        // Consul creates this token when it first has a leader, and uses it for the agent's own requests.
         let consul = format!(
             "acl {{\n  tokens {{\n    initial_management = \"{management}\"\n    agent              = \"{management}\"\n  }}\n}}\n"
         );
@@ -51,7 +51,7 @@ impl Secrets {
         for (name, token) in [
             (CONSUL_SERVICES, &secrets.consul_services),
             (NOMAD_MANAGEMENT, &secrets.nomad_management),
-            // The last one: with it, all are there.
+            // Last: if it exists, all exist.
             (CONSUL_MANAGEMENT, &secrets.consul_management),
         ] {
             replace(&folder.join(name), token.expose())?;
@@ -69,12 +69,12 @@ impl Secrets {
         })
     }
 
-    /// Where the token lies that jobs use.
+    /// The file of the token that jobs use.
     pub(super) fn services_file(run: &RunDir) -> Utf8PathBuf {
         run.secrets().join(CONSUL_SERVICES)
     }
 
-    /// What `consul` and `nomad` on the command line read.
+    /// The variables that the commands `consul` and `nomad` read.
     pub fn variables(&self) -> [(&'static str, &str); 2] {
         [
             ("CONSUL_HTTP_TOKEN", self.consul_management.expose()),
@@ -83,7 +83,7 @@ impl Secrets {
     }
 }
 
-/// A run that was killed here may have left some of them.
+/// Writes a file; an interrupted run may have left an old one.
 fn replace(path: &Utf8Path, text: &str) -> Result<()> {
     if path.exists() {
         fs_err::remove_file(path)?;
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn each_reader_gets_its_own_tokens_and_nobody_else_any() {
+    fn each_reader_gets_its_own_tokens_and_no_one_else_any() {
         let temporary = tempfile::tempdir().unwrap();
         let run = RunDir::new(Utf8Path::from_path(temporary.path()).unwrap(), "127.0.0.7".parse().unwrap());
         run.create().unwrap();
