@@ -284,6 +284,40 @@ fn what_is_in_the_way_is_named_before_anything_is_made() {
     lab.nothing_is_left();
 }
 
+/// The words by which the environment's own components are called give a lab's service no rights.
+#[test]
+fn a_lab_s_own_programs_get_no_rights_whatever_they_are_called() {
+    let Some(place) = Place::containers() else { return };
+    let lab = Lab::new(place, 24);
+    let words = ["nomad", "nginx", "consul"];
+    let mut actions = String::new();
+    for (word, port) in words.into_iter().zip(9095..) {
+        actions.push_str(&format!(
+            "[[step.do]]\nrun = \"echo 'exec meshlab svc echo --listen {{address}}:{port}' > {word}; chmod +x {word}\"\n\
+             [[step.do]]\nrun = \"env PATH=.:$PATH {word}\"\nservice = \"{word}\"\n\
+             ready = {{ kind = \"tcp\", port = {port} }}\n"
+        ));
+    }
+    actions.push_str("[[step.do]]\ncheck = \"tcp-echo\"\nclaim = \"it echoes\"\nport = 9095\nbytes = 8\n");
+    let folder = lab.write_lab(30, &actions);
+    lab.run(&["-C", &folder, "lab", "9", "--keep"]).expect(0);
+    let run = lab.state().canonicalize().unwrap().join("run").join(&lab.address);
+    let user = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    for word in words {
+        let found = inspected(&lab, word);
+        let host = &found["HostConfig"];
+        assert_eq!(host["CapDrop"], serde_json::json!(["ALL"]), "{word}");
+        assert!(host["CapAdd"].as_array().is_none_or(Vec::is_empty), "{word}: {}", host["CapAdd"]);
+        assert_eq!(host["SecurityOpt"], serde_json::json!(["no-new-privileges"]), "{word}");
+        assert_eq!(found["Config"]["User"], user.as_str(), "{word}");
+        let mounts = found["Mounts"].as_array().unwrap();
+        assert_eq!(mounts.len(), 1, "{word}: {mounts:?}");
+        assert_eq!(mounts[0]["Source"], run.to_str().unwrap(), "{word}");
+    }
+    lab.run(&["down"]).expect(0);
+    lab.nothing_is_left();
+}
+
 /// Another state folder, or another user's, at the same address.
 #[test]
 fn a_lab_of_another_state_folder_is_left_alone() {
