@@ -19,13 +19,13 @@ pub struct RegisterArgs {
     /// Consul's HTTP address
     #[arg(long, env = "CONSUL_HTTP_ADDR", value_name = "ADDR")]
     consul: SocketAddr,
-    /// A file with the token
+    /// File with a Consul token
     #[arg(long, env = "CONSUL_HTTP_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<Utf8PathBuf>,
-    /// Remove the service with this id; may be given several times
+    /// Remove the service with this id (repeatable)
     #[arg(long, value_name = "ID")]
     deregister: Vec<String>,
-    /// Service definitions, one JSON object per file
+    /// Service definitions, one JSON object in each file
     files: Vec<Utf8PathBuf>,
 }
 

@@ -19,27 +19,30 @@ const AFTER_HELP: &str = "\
 Exit codes:
   0         done
   1         failed
-  2         wrong usage
-  3         a check of a lab failed
+  2         wrong usage, a wrong setting, or a wrong lab file
+  3         a lab's check failed, or `why` found a hop where the call stops
   4         a digest did not match, or an archive is unsafe
-  5         not in the cache, and offline
-  6         the machine lacks something (see `meshlab doctor`)
-  7         the lock is out of date
+  5         with --offline: a file is not in the cache
+  6         the machine lacks something (`meshlab doctor` shows what)
+  7         deps.lock is out of date
   8         a deadline passed
-  130, 143  interrupted by SIGINT or SIGTERM, after an orderly take-down
+  130, 143  stopped by SIGINT or SIGTERM, after what was started has been stopped
 
-Environment variables (a flag wins over a variable, a variable over config.toml):
-  MESHLAB_CACHE_DIR   downloaded files by digest [default: $XDG_CACHE_HOME/meshlab]
-  MESHLAB_DATA_DIR    unpacked tools [default: $XDG_DATA_HOME/meshlab]
-  MESHLAB_STATE_DIR   running labs, logs, progress [default: $XDG_STATE_HOME/meshlab]
-  MESHLAB_CONFIG_DIR  folder of config.toml [default: $XDG_CONFIG_HOME/meshlab]
-  MESHLAB_OFFLINE     1 is --offline
-  MESHLAB_LOCKED      1 is --locked
-  MESHLAB_JOBS        --jobs
-  MESHLAB_RUNTIME     --runtime
-  MESHLAB_ADDRESS     --address
-  MESHLAB_MIRROR      base URL to try first for every file
-  NO_COLOR, CI, DOCKER_HOST, HTTPS_PROXY and NO_PROXY have their usual meaning.";
+Environment variables (an option overrides a variable, a variable overrides config.toml):
+  MESHLAB_CACHE_DIR   downloaded files [default: $XDG_CACHE_HOME/meshlab, else ~/.cache/meshlab]
+  MESHLAB_DATA_DIR    unpacked tools [default: $XDG_DATA_HOME/meshlab, else ~/.local/share/meshlab]
+  MESHLAB_STATE_DIR   running labs, logs, progress [default: $XDG_STATE_HOME/meshlab, else
+                      ~/.local/state/meshlab]
+  MESHLAB_CONFIG_DIR  folder of config.toml [default: $XDG_CONFIG_HOME/meshlab, else
+                      ~/.config/meshlab]
+  MESHLAB_OFFLINE     1: same as --offline
+  MESHLAB_LOCKED      1: same as --locked
+  MESHLAB_JOBS        same as --jobs
+  MESHLAB_RUNTIME     same as --runtime
+  MESHLAB_ADDRESS     same as --address
+  MESHLAB_MIRROR      base URL of a mirror; it is tried first for every file
+  MESHLAB_LOG         lines of the debug log to print: error, warn, info, debug or trace, or a filter
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, DOCKER_HOST, NO_COLOR and CI are respected.";
 
 /// A reproducible service-mesh lab: real Consul, Nomad and Envoy, pinned, cached, offline.
 #[derive(Debug, Parser)]
@@ -63,7 +66,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 pub(crate) struct GlobalArgs {
-    /// Never open a connection to another machine
+    /// Connect to no other machine
     #[arg(long, global = true)]
     pub(crate) offline: bool,
     /// Fail if deps.lock would have to change
@@ -75,19 +78,19 @@ pub(crate) struct GlobalArgs {
     /// Print only errors and data
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Print more detail (-vv for even more)
+    /// Print the main lines of the debug log; -vv prints all of them
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Answer yes to every question, and do not wait for Enter
+    /// Do not ask, and do not wait for Enter
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
-    /// Number of downloads and unpackings at once, from 1 to 64 [default: 4]
+    /// Number of files to download or unpack at the same time, from 1 to 64 [default: 4]
     #[arg(short, long, global = true, value_name = "N")]
     pub(crate) jobs: Option<usize>,
     /// Run as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
     pub(crate) directory: Option<Utf8PathBuf>,
-    /// Address of the lab: loopback, or private for containers [default: 127.0.0.1 or 10.10.10.150]
+    /// Address of the lab [default: 127.0.0.1 for processes, 10.10.10.150 for containers]
     #[arg(long, global = true, value_name = "IP")]
     pub(crate) address: Option<LabAddress>,
     /// When to use colour

@@ -11,7 +11,7 @@ use crate::core::failure::Result;
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
-    /// Shell
+    /// Shell to complete in
     shell: clap_complete::Shell,
 }
 

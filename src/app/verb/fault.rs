@@ -13,7 +13,7 @@ use crate::core::failure::{Failure, Result};
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
 
-/// Make a call that fails in a service, and check that the caller gets the error
+/// Send a call that fails in a service, and check that the caller gets the error
 #[derive(Debug, Args)]
 pub(crate) struct FaultArgs;
 

@@ -39,6 +39,7 @@ impl JobsVerb {
 #[derive(Debug, Args)]
 pub(crate) struct StartArgs {
     /// Jobs [default: all of the lab]
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 
@@ -57,6 +58,7 @@ impl Run for StartArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StopArgs {
     /// Jobs [default: all of the lab]
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 

@@ -22,7 +22,8 @@ const SCHEMA: u32 = 1;
 /// Download, verify and unpack pinned tools
 #[derive(Debug, Args)]
 pub(crate) struct ProvisionArgs {
-    /// Artifacts [default: those of the profile]
+    /// Artifacts (tools), as `meshlab deps list` lists them [default: those of the profile]
+    #[arg(value_name = "NAME")]
     names: Vec<ArtifactName>,
     /// Set of artifacts [default: core, unless artifacts are named]
     #[arg(long, value_enum, value_name = "PROFILE")]

@@ -15,7 +15,7 @@ use crate::core::event::{Event, RepoEvent, SharedReporter, Warning};
 use crate::core::failure::Result;
 use crate::core::signals::interrupted;
 
-/// Serve the package repository
+/// Serve the stored files and packages over HTTP
 #[derive(Debug, Subcommand)]
 pub(crate) enum RepoVerb {
     Serve(ServeArgs),
@@ -29,7 +29,7 @@ impl RepoVerb {
     }
 }
 
-/// Serve the store over HTTP until Ctrl-C
+/// Serve the stored files and packages over HTTP, until Ctrl-C
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Address and port to listen on

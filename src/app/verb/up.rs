@@ -16,7 +16,7 @@ use crate::labs::{Catalog, Lab, Launcher};
 /// How long one component may take to be ready.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Start the environment: Consul, Nomad, the package repository, the load balancer
+/// Start a lab's environment: Consul, Nomad, the package repository, the load balancer
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
     /// Lab whose jobs, packages and mesh configuration to use: id, name, or unique prefix

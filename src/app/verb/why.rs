@@ -13,7 +13,7 @@ use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
 use crate::mesh::why;
 
-/// Show every hop from one service to another, and which one stops the call
+/// Check every hop between two services, and show where a call stops
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
     /// Service that calls, or API gateway

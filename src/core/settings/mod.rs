@@ -118,7 +118,7 @@ pub enum ColorChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
-    /// Docker where a daemon answers, else host
+    /// Docker if its daemon answers, else host
     Auto,
     /// Containers
     Docker,

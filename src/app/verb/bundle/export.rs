@@ -20,12 +20,13 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, ByteSize, Platform};
 use crate::core::settings::Settings;
 
-/// Write deps.lock and the files of a profile to one file; fetch missing files first
+/// Write deps.lock and the files of tools to a bundle; download missing files first
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// Bundle to write; an existing file is replaced
     file: Utf8PathBuf,
-    /// Artifacts [default: those of the profile]
+    /// Artifacts (tools), as `meshlab deps list` lists them [default: those of the profile]
+    #[arg(value_name = "NAME")]
     names: Vec<ArtifactName>,
     /// Set of artifacts [default: core, unless artifacts are named]
     #[arg(long, value_enum, value_name = "PROFILE")]

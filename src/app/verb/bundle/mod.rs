@@ -13,7 +13,7 @@ use crate::core::model::Platform;
 
 const SCHEMA: u32 = 1;
 
-/// Export or import one file with all that a machine without a network needs
+/// Move tools to a machine without a network, in one file
 #[derive(Debug, Subcommand)]
 pub(crate) enum BundleVerb {
     Export(export::ExportArgs),

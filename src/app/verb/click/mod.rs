@@ -23,7 +23,7 @@ use crate::labs::bench::plan::EXPRESSION;
 use crate::machine::state::RunDir;
 use crate::mesh::vm::LOAD_BALANCER;
 
-/// Compute an expression through the mesh
+/// Send an expression to the running calculator, and print the result
 #[derive(Debug, Args)]
 pub(crate) struct ClickArgs {
     /// Integers with + and - between them
@@ -35,7 +35,7 @@ pub(crate) struct ClickArgs {
     /// Pause between two calls
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = parse::duration)]
     interval: Duration,
-    /// Show every hop of the call, from the logs of Envoy, the load balancer and the services
+    /// Show every hop of the call, from the logs of nginx, Envoy and the services
     #[arg(long, conflicts_with = "count")]
     trace: bool,
 }

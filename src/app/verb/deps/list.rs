@@ -12,7 +12,7 @@ use crate::artifacts::lockfile::{Artifact, Lock};
 use crate::core::failure::Result;
 use crate::core::settings::Settings;
 
-/// List every pinned artifact
+/// List every artifact: version, profiles, state, sources, licence
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs;
 

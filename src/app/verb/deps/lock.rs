@@ -19,10 +19,11 @@ use crate::core::failure::Result;
 use crate::core::model::ArtifactName;
 use crate::core::settings::Settings;
 
-/// Measure the files of artifacts and write their digests and sizes to deps.lock
+/// Download files, and write their digests and sizes to deps.lock; no other command does
 #[derive(Debug, Args)]
 pub(crate) struct LockArgs {
     /// Artifacts [default: all]
+    #[arg(value_name = "NAME")]
     names: Vec<ArtifactName>,
     /// Write nothing; fail if deps.lock would change
     #[arg(long)]

@@ -16,7 +16,7 @@ use crate::core::failure::Result;
 use crate::core::model::Platform;
 use crate::core::settings::Settings;
 
-/// List, verify or update pinned artifacts
+/// List, verify or update the tools that deps.lock pins
 #[derive(Debug, Subcommand)]
 pub(crate) enum DepsVerb {
     List(list::ListArgs),

@@ -18,10 +18,11 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest};
 use crate::core::settings::Settings;
 
-/// Hash stored and unpacked files again, and compare them with the lock
+/// Compute the digests of stored and unpacked files again, and compare them with deps.lock
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// Artifacts [default: all that are installed]
+    #[arg(value_name = "NAME")]
     names: Vec<ArtifactName>,
 }
 

@@ -27,12 +27,13 @@ use crate::core::settings::Settings;
 const STDOUT: &str = "-";
 const BUFFER: usize = 256 * 1024;
 
-/// Write images to one archive for `docker load` and `podman load`; fetch missing artifacts first
+/// Write images to one archive for `docker load` and `podman load`; download missing artifacts first
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// Archive to write, or - for standard output; an existing file is replaced only with --yes
     file: Utf8PathBuf,
     /// Images [default: all]
+    #[arg(value_name = "NAME")]
     names: Vec<Slug>,
 }
 

@@ -19,10 +19,11 @@ use crate::core::settings::Settings;
 use crate::machine::choose::docker_host;
 use crate::machine::docker;
 
-/// Load images into Docker; fetch missing artifacts first, skip images that are loaded
+/// Load images that Docker does not have; download missing artifacts first
 #[derive(Debug, Args)]
 pub(crate) struct LoadArgs {
     /// Images [default: all]
+    #[arg(value_name = "NAME")]
     names: Vec<Slug>,
 }
 

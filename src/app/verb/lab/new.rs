@@ -20,7 +20,7 @@ use crate::labs::Catalog;
 /// Write the files of a small lab to start from (for authors)
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// Name of the lab, for instance rate-limits; a missing number is added
+    /// Name of the lab, for instance rate-limits; without a number, it gets the next one
     #[arg(required_unless_present = "guide")]
     name: Option<String>,
     /// Show how labs are written

@@ -22,7 +22,7 @@ use crate::machine::state::RunDir;
 
 #[derive(Debug, Args)]
 pub(super) struct LabRunArgs {
-    /// Lab id, name, or unique prefix (1, tcp-echo)
+    /// Lab id, name, or unique prefix, for instance 1 or tcp-echo
     name: Option<String>,
     /// Leave the lab running at the end, and skip a last step that only takes down
     #[arg(long)]

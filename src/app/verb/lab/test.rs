@@ -22,10 +22,11 @@ use crate::core::until::{Observed, until};
 use crate::labs::{Catalog, Lab, Launcher, Session};
 use crate::mesh::api::API_POLL_INTERVAL;
 
-/// Test labs (for authors): the checks of each step fail before it, pass after it, and fail again after its reset
+/// Test that each step's checks fail before it, pass after it, and fail again after its reset (for authors)
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
     /// Lab ids, names, or unique prefixes [default: all]
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 

@@ -80,13 +80,13 @@ impl Run for RegisterArgs {
 /// Get a URL and print the answer; JSON is indented
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
-    /// URL
+    /// URL to get
     url: Url,
     /// Print only these fields of every JSON object (a.b selects a nested field)
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_name = "FIELD")]
     only: Vec<String>,
     /// Print only lines that contain one of these texts
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_name = "TEXT")]
     matching: Vec<String>,
 }
 
