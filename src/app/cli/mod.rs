@@ -41,7 +41,7 @@ Environment variables (an option overrides a variable, a variable overrides conf
   MESHLAB_RUNTIME     same as --runtime
   MESHLAB_ADDRESS     same as --address
   MESHLAB_MIRROR      base URL of a mirror; it is tried first for every file
-  MESHLAB_LOG         lines of the debug log to print: error, warn, info, debug or trace, or a filter
+  MESHLAB_LOG         level of the debug log to print: error, warn, info, debug or trace
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, DOCKER_HOST, NO_COLOR and CI are respected.";
 
 /// A reproducible service-mesh lab: real Consul, Nomad and Envoy, pinned, cached, offline.
@@ -52,7 +52,7 @@ Environment variables (an option overrides a variable, a variable overrides conf
     disable_help_subcommand = true,
     max_term_width = 100,
     arg_required_else_help = true,
-    after_help = AFTER_HELP
+    after_long_help = AFTER_HELP
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
