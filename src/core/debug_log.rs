@@ -14,8 +14,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::core::mask::mask;
 
-/// The name of the log; the lines before those in it are in `debug.log.1`.
+/// The name of the log.
 pub const NAME: &str = "debug.log";
+
+/// The name of the file with the lines before those in [`NAME`].
+pub const NAME_BEFORE: &str = "debug.log.1";
 
 /// The length at which a new file begins, in bytes.
 pub const LONGEST: u64 = 2 << 20;
@@ -119,7 +122,7 @@ impl Inner {
             // container) leaves it to the owner.
             if found.uid() == rustix::process::geteuid().as_raw() {
                 if is_at(file, &path) {
-                    drop(std::fs::rename(&path, format!("{path}.1")));
+                    drop(std::fs::rename(&path, folder.join(NAME_BEFORE)));
                 }
                 self.file = open(&path);
             }
@@ -205,7 +208,7 @@ mod tests {
             other.write(&line);
         }
         let length = |name: &str| std::fs::metadata(folder.join(name)).unwrap().len();
-        for name in [NAME, "debug.log.1"] {
+        for name in [NAME, NAME_BEFORE] {
             assert!((1..LONGEST + 200_000).contains(&length(name)), "{name}: {}", length(name));
         }
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2);

@@ -12,6 +12,9 @@ pub const MASKED: &str = "[masked]";
 /// The shortest value that is hidden wherever it occurs, in bytes. A shorter one is part of too many words.
 const SHORTEST: usize = 8;
 
+/// The shortest signed token, in bytes.
+const SHORTEST_SIGNED: usize = 40;
+
 /// Words in names whose values are secrets, in lower case.
 const NAMES: [&str; 9] = [
     "token",
@@ -81,6 +84,7 @@ fn without(text: &str, hidden: &[Range<usize>]) -> String {
 fn patterns(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = private_keys(text);
     found.extend(passwords_of_urls(text));
+    found.extend(signed_tokens(text));
     found.extend(values_of_names(text));
     found.retain(|range| !range.is_empty() && &text[range.clone()] != MASKED);
     found.sort_by_key(|range| range.start);
@@ -106,7 +110,33 @@ fn private_keys(text: &str) -> Vec<Range<usize>> {
             found.push(start..end);
         }
     }
+    // A text that is cut off at its beginning may begin within a key.
+    if let Some(end) = text.match_indices(KEY_ENDS).map(|(at, _)| at).find(|at| is_private(&text[*at..]))
+        && !text[..end].match_indices(KEY_BEGINS).any(|(at, _)| is_private(&text[at..]))
+    {
+        found.push(0..end);
+    }
     found
+}
+
+/// Whether a mark, `-----BEGIN ...` or `-----END ...`, is one of a private key.
+fn is_private(mark: &str) -> bool {
+    mark[DASHES.len()..].split(DASHES).next().is_some_and(|label| label.contains("PRIVATE KEY"))
+}
+
+/// Three parts of base64 between dots, as signed tokens (JWT) have them.
+fn signed_tokens(text: &str) -> Vec<Range<usize>> {
+    let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let bytes = text.as_bytes();
+    let starts = text.match_indices("eyJ").map(|(at, _)| at);
+    let starts = starts.filter(|at| *at == 0 || !is_of_token(bytes[at - 1]));
+    let tokens = starts.filter_map(|start| {
+        let length =
+            bytes[start..].iter().position(|byte| !is_of_token(*byte)).unwrap_or(bytes.len() - start);
+        let token = &text[start..start + length];
+        (length >= SHORTEST_SIGNED && token.matches('.').count() == 2).then_some(start..start + length)
+    });
+    tokens.collect()
 }
 
 /// What stands between `://` and `@` within one address.
@@ -181,6 +211,9 @@ mod tests {
         let key = "a\n-----BEGIN EC PRIVATE KEY-----\nMHc\nAQ\n-----END EC PRIVATE KEY-----\nb";
         assert_eq!(mask(key), "a\n-----BEGIN EC PRIVATE KEY-----[masked]-----END EC PRIVATE KEY-----\nb");
         assert_eq!(mask("-----BEGIN PRIVATE KEY-----\nMHc"), "-----BEGIN PRIVATE KEY-----[masked]");
+        assert_eq!(mask("MHc\n-----END PRIVATE KEY-----\nb"), "[masked]-----END PRIVATE KEY-----\nb");
+        let signed = format!("{}.{}.{}", "eyJhbGciOiJFUzI1NiJ9", "eyJzdWIiOiJ4In0", "c2lnbmF0dXJl");
+        assert_eq!(mask(&format!("jwt {signed}, x")), "jwt [masked], x");
         let certificate = "-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----";
         assert_eq!(mask(certificate), certificate);
     }

@@ -1,6 +1,7 @@
 //! The program with tools, servers and folders that the tests make: nothing is fetched, no lab runs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod bug_report;
 mod bundle;
 mod deps;
 mod interrupted;

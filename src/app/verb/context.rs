@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 use crate::app::ui::{self, Console};
@@ -46,12 +46,16 @@ impl Context {
 
     /// Reads the lock: `--lock`, else `deps.lock` in the working directory, else the built-in one.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        let in_work_dir = self.settings.work_dir.join("deps.lock");
-        match &self.settings.lock {
-            Some(path) => read_lock(path),
-            None if in_work_dir.is_file() => read_lock(&in_work_dir),
+        match self.lock_path() {
+            Some(path) => read_lock(&path),
             None => Lock::parse(EMBEDDED, "built in"),
         }
+    }
+
+    /// The file of the lock; `None` for the built-in one.
+    pub(crate) fn lock_path(&self) -> Option<Utf8PathBuf> {
+        let in_work_dir = || Some(self.settings.work_dir.join("deps.lock")).filter(|path| path.is_file());
+        self.settings.lock.clone().or_else(in_work_dir)
     }
 
     /// Prints to standard output.

@@ -22,6 +22,7 @@ mod repo;
 mod run;
 mod shell;
 mod status;
+mod support;
 mod svc;
 mod up;
 mod why;
@@ -56,6 +57,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Image(image::ImageVerb),
     Doctor(doctor::DoctorArgs),
+    Support(support::SupportArgs),
     Clean(clean::CleanArgs),
     Completions(completions::CompletionsArgs),
     #[command(subcommand, hide = true)]
@@ -83,6 +85,7 @@ impl Verb {
             Self::Bundle(verb) => verb.into_runnable(),
             Self::Image(verb) => verb.into_runnable(),
             Self::Doctor(args) => Box::new(args),
+            Self::Support(args) => Box::new(args),
             Self::Clean(args) => Box::new(args),
             Self::Completions(args) => Box::new(args),
             Self::Svc(verb) => verb.into_runnable(),

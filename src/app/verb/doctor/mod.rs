@@ -45,7 +45,7 @@ struct Section {
 
 /// Looks at the machine and at what runs on it. Every failure comes with its fix; the second value fails the run (exit 6)
 /// if there is one.
-async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
+pub(super) async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let section = |title: &str, notes| Section { title: title.to_owned(), notes };
     let (mut containers, daemon) = containers::docker(settings).await;
     containers.push(containers::bridge_networks(settings, lock, daemon.as_ref()));

@@ -53,7 +53,7 @@ struct Row {
 
 /// The components and tasks of the labs on all addresses, with what makes them ready or why they are not. The second
 /// value fails unless all of them are ready.
-async fn run(settings: &Settings) -> Result<(Output, Result<()>)> {
+pub(super) async fn run(settings: &Settings) -> Result<(Output, Result<()>)> {
     let look = Look::of_stdout(settings);
     let mut human = String::new();
     let mut labs = Vec::new();
