@@ -172,13 +172,13 @@ fn deps_lock_pins_images_and_finds_what_changed() {
     let text = std::fs::read_to_string(sandbox.path("deps.lock")).unwrap();
     sandbox.write("deps.lock", text.replace("summary = \"one\"", "summary = \"two\""));
     let ran = sandbox.run(&["image", "export", "y.tar"]).expect(7);
-    assert!(ran.stderr.contains("does not come to what the lock pins"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("does not match its pin in deps.lock"), "{}", ran.stderr);
     sandbox.run(&["--offline", "deps", "lock", "--check"]).expect(7);
     sandbox.write("deps.lock", &text);
     let tool = sandbox.names("data/tools").into_iter().find(|name| name.starts_with("tool-")).unwrap();
     sandbox.write(&format!("data/tools/{tool}/tree/tool"), "#!/bin/sh\necho image-test-PINNED\n");
     let ran = sandbox.run(&["image", "export", "y.tar"]).expect(4);
-    assert!(ran.stderr.contains("the image layer of tool is not the pinned one"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the image layer of tool does not have the pinned digest"), "{}", ran.stderr);
     assert!(!sandbox.names("").iter().any(|name| name.starts_with("y.tar")), "{:?}", sandbox.names(""));
 }
 

@@ -1,25 +1,25 @@
-//! Several images in one tar: an OCI layout, and an archive of Docker's at the same time.
+//! Writes images into one tar archive, which is an OCI layout and a Docker archive at the same time.
 //!
 //! ```text
-//! blobs/sha256/<hex>   configs, manifests and layers, each once
-//! index.json, oci-layout   what OCI tools and containerd read
-//! manifest.json            what `docker load` and podman read
+//! blobs/sha256/<hex>       configs, manifests and layers, each once
+//! index.json, oci-layout   for OCI tools and containerd
+//! manifest.json            for `docker load` and podman
 //! ```
 
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use super::assembled::{Assembled, LayerOf};
+use super::assembled::{AssembledImage, NamedLayer};
 use super::config::{self, Descriptor, DockerImage};
-use super::tar::{self, Kind};
+use super::tar::{self, MemberKind};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, Hashed};
 
-const FOLDER: u32 = 0o755;
-const PLAIN: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
+const FILE_MODE: u32 = 0o644;
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Images on their way into one tar. Its length is known before it is written.
+/// An archive of images to write. Its size is known before it is written.
 #[derive(Debug)]
 pub struct Archive {
     members: Vec<Member>,
@@ -29,20 +29,20 @@ pub struct Archive {
 #[derive(Debug)]
 struct Member {
     name: String,
-    content: Content,
+    content: MemberContent,
 }
 
 #[derive(Debug)]
-enum Content {
+enum MemberContent {
     Folder,
     Bytes(Vec<u8>),
-    Layer(LayerOf),
+    Layer(NamedLayer),
 }
 
 impl Archive {
-    /// An archive of these images, of one platform.
-    pub fn new(images: &[Assembled]) -> Result<Self> {
-        let folder = |name: &str| Member { name: name.to_owned(), content: Content::Folder };
+    /// Creates an archive of images for one platform.
+    pub fn new(images: &[AssembledImage]) -> Result<Self> {
+        let folder = |name: &str| Member { name: name.to_owned(), content: MemberContent::Folder };
         let mut blobs: Vec<Member> = Vec::new();
         let mut seen: BTreeSet<Digest> = BTreeSet::new();
         let (mut index, mut docker) = (Vec::new(), Vec::new());
@@ -54,8 +54,8 @@ impl Archive {
                 layers: image.layers.iter().map(|layer| blob(&layer.digest)).collect(),
             });
             let texts = [(image.identity.id, &image.config), (image.identity.manifest_id, &image.manifest)];
-            let texts = texts.map(|(digest, text)| (digest, Content::Bytes(text.clone())));
-            let layers = image.layers.iter().map(|layer| (layer.digest, Content::Layer(layer.clone())));
+            let texts = texts.map(|(digest, text)| (digest, MemberContent::Bytes(text.clone())));
+            let layers = image.layers.iter().map(|layer| (layer.digest, MemberContent::Layer(layer.clone())));
             for (digest, content) in texts.into_iter().chain(layers) {
                 if seen.insert(digest) {
                     blobs.push(Member { name: blob(&digest), content });
@@ -63,7 +63,7 @@ impl Archive {
             }
         }
         let text =
-            |name: &str, text: Vec<u8>| Member { name: name.to_owned(), content: Content::Bytes(text) };
+            |name: &str, text: Vec<u8>| Member { name: name.to_owned(), content: MemberContent::Bytes(text) };
         let mut members = vec![
             text("oci-layout", LAYOUT.to_vec()),
             text("index.json", config::index(index)?),
@@ -79,20 +79,20 @@ impl Archive {
         Ok(Self { members, size })
     }
 
-    /// Its length.
+    /// The size of the archive in bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Writes it. Every layer is hashed on its way; one that is not what it should be ends it, with its artifact's name.
+    /// Writes the archive. Hashes every layer while writing, and fails with the artifact's name if a digest does not match.
     /// Blocks.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         for member in &self.members {
             out.write_all(&member.header()?)?;
             match &member.content {
-                Content::Folder => {}
-                Content::Bytes(bytes) => out.write_all(bytes)?,
-                Content::Layer(layer) => stream(layer, out)?,
+                MemberContent::Folder => {}
+                MemberContent::Bytes(bytes) => out.write_all(bytes)?,
+                MemberContent::Layer(layer) => write_layer(layer, out)?,
             }
             tar::pad(out, member.size())?;
         }
@@ -104,16 +104,16 @@ impl Archive {
 impl Member {
     fn size(&self) -> u64 {
         match &self.content {
-            Content::Folder => 0,
-            Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Layer(layer) => layer.size,
+            MemberContent::Folder => 0,
+            MemberContent::Bytes(bytes) => bytes.len() as u64,
+            MemberContent::Layer(layer) => layer.size,
         }
     }
 
     fn header(&self) -> Result<Vec<u8>> {
         match self.content {
-            Content::Folder => tar::header(&self.name, FOLDER, Kind::Folder),
-            _ => tar::header(&self.name, PLAIN, Kind::File(self.size())),
+            MemberContent::Folder => tar::header(&self.name, FOLDER_MODE, MemberKind::Folder),
+            _ => tar::header(&self.name, FILE_MODE, MemberKind::File(self.size())),
         }
     }
 }
@@ -122,25 +122,25 @@ fn blob(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
-fn stream(layer: &LayerOf, out: &mut dyn Write) -> Result<()> {
+fn write_layer(layer: &NamedLayer, out: &mut dyn Write) -> Result<()> {
     let mut hashed = Hashed::new(out);
     layer.layer.write(&mut hashed)?;
     let (found, ..) = hashed.finish();
     if found == layer.digest {
         return Ok(());
     }
-    let hint = if layer.of == "base" {
-        "the lock was changed, or made by another version of meshlab: `meshlab deps lock` pins it anew"
+    let hint = if layer.name == "base" {
+        "deps.lock was edited or made by another version of meshlab: run `meshlab deps lock` to pin it again"
             .to_owned()
     } else {
         format!(
-            "`meshlab deps verify {0}` looks at it; `meshlab clean --tools` and `meshlab provision {0}` bring it anew",
-            layer.of
+            "check the tool with `meshlab deps verify {0}`, or reinstall it with `meshlab clean --tools` and `meshlab provision {0}`",
+            layer.name
         )
     };
     Err(Failure::new(
         FailureKind::Untrusted,
-        format!("the image layer of {} is not the pinned one", layer.of),
+        format!("the image layer of {} does not have the pinned digest", layer.name),
     )
     .detail("expected", layer.digest.to_string())
     .observed(found.to_string())

@@ -1,35 +1,35 @@
-//! From the lock and the installed tools to images whose every byte is known, before one is read.
+//! Assembles images from the lock and the installed tools. Digests and sizes are known before any layer is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::layer::Layer;
-use super::{REPOSITORY, config, content, measured, place};
+use super::{REPOSITORY, config, content, digest_cache, layout};
 use crate::artifacts::lockfile::{Artifact, Image, ImagePin, Lock};
 use crate::artifacts::tool::{InstalledTool, Tools};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, Platform, Slug};
 
-/// The name of the generated layer, beside those of artifacts.
+/// The name of the base layer. All other layers are named after an artifact.
 const BASE: &str = "base";
-/// The longest tag that Docker takes.
-const LONGEST_TAG: usize = 128;
+/// The longest tag that Docker accepts.
+const MAX_TAG: usize = 128;
 
-/// What an image is called, and what it must be.
+/// The name and the digests of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Its name in the lock.
+pub struct ImageIdentity {
+    /// The name in the lock.
     pub name: Slug,
     /// Repository and tag, as in `meshlab/consul:1.22.7`.
     pub reference: String,
-    /// The SHA-256 of its config: its id in Docker.
+    /// The SHA-256 of the config; the image id in Docker.
     pub id: Digest,
-    /// The SHA-256 of its manifest: its id where Docker keeps images in containerd.
+    /// The SHA-256 of the manifest; the image id in Docker with the containerd image store.
     pub manifest_id: Digest,
 }
 
-impl Identity {
-    /// What the lock pins, if it does for this platform.
+impl ImageIdentity {
+    /// The identity that the lock pins for a platform, if it does.
     pub fn pinned(lock: &Lock, image: &Image, platform: Platform) -> Result<Option<Self>> {
         let Some(pin) = image.pin(platform) else { return Ok(None) };
         Ok(Some(Self {
@@ -40,56 +40,56 @@ impl Identity {
         }))
     }
 
-    /// Whether a Docker daemon means this image by that id.
-    pub fn is(&self, id: &str) -> bool {
+    /// Whether `id`, as Docker reports it, is this image.
+    pub fn has_id(&self, id: &str) -> bool {
         id.parse().is_ok_and(|id: Digest| id == self.id || id == self.manifest_id)
     }
 }
 
-/// An image of installed tools.
+/// An image assembled from installed tools.
 #[derive(Debug, Clone)]
-pub struct Assembled {
-    /// What it is called, and what it must be.
-    pub identity: Identity,
-    /// For which platform.
+pub struct AssembledImage {
+    /// The name and the digests.
+    pub identity: ImageIdentity,
+    /// The platform.
     pub platform: Platform,
-    /// Whether the lock pins it. Else a tool came from another source than the pinned one, and its bytes are others.
+    /// Whether it matches its pin in the lock. If not, a tool came from another source than the pinned one.
     pub is_pinned: bool,
     pub(super) config: Vec<u8>,
     pub(super) manifest: Vec<u8>,
-    pub(super) layers: Vec<LayerOf>,
+    pub(super) layers: Vec<NamedLayer>,
 }
 
-/// A layer and what it must hash to.
+/// A layer with its name and expected digest.
 #[derive(Debug, Clone)]
-pub(super) struct LayerOf {
-    /// `base`, or an artifact.
-    pub(super) of: String,
+pub(super) struct NamedLayer {
+    /// `base`, or the artifact's name.
+    pub(super) name: String,
     pub(super) layer: Arc<Layer>,
     pub(super) digest: Digest,
     pub(super) size: u64,
 }
 
-impl Assembled {
-    /// The bytes of all its layers.
+impl AssembledImage {
+    /// The size of all layers in bytes.
     pub fn size(&self) -> u64 {
         self.layers.iter().map(|layer| layer.size).sum()
     }
 
-    /// What each layer holds (`base`, or an artifact), its digest and its size, the lowest first.
+    /// The name of each layer (`base`, or the artifact), its digest and its size in bytes, lowest layer first.
     pub fn layers(&self) -> impl Iterator<Item = (&str, &Digest, u64)> {
-        self.layers.iter().map(|layer| (layer.of.as_str(), &layer.digest, layer.size))
+        self.layers.iter().map(|layer| (layer.name.as_str(), &layer.digest, layer.size))
     }
 }
 
-/// The artifacts that images are made of, in the lock's order. Without names, those of all images.
+/// The artifacts in the named images, or in all images without names.
 pub fn artifacts(lock: &Lock, names: &[Slug]) -> Result<Vec<ArtifactName>> {
     let wanted: BTreeSet<&ArtifactName> =
         images(lock, names)?.into_iter().flat_map(|image| &image.contents).collect();
     Ok(wanted.into_iter().cloned().collect())
 }
 
-/// The images of these names, each once, in the lock's order; without names, all.
+/// The named images in the lock's order, or all without names.
 pub(super) fn images<'a>(lock: &'a Lock, names: &[Slug]) -> Result<Vec<&'a Image>> {
     for name in names {
         lock.image(name)?;
@@ -97,12 +97,12 @@ pub(super) fn images<'a>(lock: &'a Lock, names: &[Slug]) -> Result<Vec<&'a Image
     Ok(lock.images.iter().filter(|image| names.is_empty() || names.contains(&image.name)).collect())
 }
 
-/// Repository and tag of an image.
+/// Repository and tag of an image, as in `meshlab/consul:1.22.7`.
 pub fn reference(lock: &Lock, image: &Image) -> Result<String> {
     Ok(format!("{REPOSITORY}/{}:{}", image.name, tag(lock, image)?))
 }
 
-/// The version of the artifact that the image is named after; where there are several, each with its name.
+/// The tag of an image: the version of the artifact it is named after, or name and version of each if there are several.
 fn tag(lock: &Lock, image: &Image) -> Result<String> {
     let parts = image.tag.iter().map(|name| {
         let version = &lock.artifact(name)?.version;
@@ -114,15 +114,20 @@ fn tag(lock: &Lock, image: &Image) -> Result<String> {
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() || "._-".contains(letter) { letter } else { '_' })
         .collect();
-    tag.truncate(LONGEST_TAG);
+    tag.truncate(MAX_TAG);
     Ok(tag)
 }
 
-/// Puts images of installed tools together; without names, all. Reads lists of files, and a tool's bytes only if it
-/// came from another source than the pinned one and was never measured. Blocks.
+/// Assembles the named images, or all without names. Reads file lists only; hashes a tool's files only if it came from
+/// another source than the pinned one and was not hashed before. Blocks.
 ///
-/// What does not come to what the lock pins is a failure: it was made by another version of meshlab.
-pub fn assemble(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug]) -> Result<Vec<Assembled>> {
+/// Fails if an image does not match its pin, which means that another version of meshlab made the lock.
+pub fn assemble(
+    lock: &Lock,
+    platform: Platform,
+    tools: &Tools,
+    names: &[Slug],
+) -> Result<Vec<AssembledImage>> {
     let mut layers = Layers { lock, platform, known: BTreeMap::new() };
     let mut assembled = Vec::new();
     for image in images(lock, names)? {
@@ -131,19 +136,19 @@ pub fn assemble(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug]) 
         for (number, name) in image.contents.iter().enumerate() {
             let artifact = lock.artifact(name)?;
             let tool = tools.find(artifact, platform).ok_or_else(|| not_installed(artifact, image))?;
-            parts.push(layers.of(artifact, &tool, pin, number)?);
+            parts.push(layers.artifact(artifact, &tool, pin, number)?);
         }
-        let image = put_together(lock, image, platform, parts)?;
-        assembled.push(compared(image, pin)?);
+        let image = build_image(lock, image, platform, parts)?;
+        assembled.push(check_pin(image, pin)?);
     }
     Ok(assembled)
 }
 
-/// The digests of layers that were measured, by tool's folder.
+/// The digests of layers that were hashed, by artifact.
 pub(crate) type LayerDigests = BTreeMap<ArtifactName, Digest>;
 
-/// What an image comes to when every layer is hashed here and now: for the lock. `known` keeps what was hashed for
-/// another image. Blocks.
+/// Computes the pin of an image for the lock, by hashing its layers. `known` caches the digests of layers for further images.
+/// Blocks.
 pub(crate) fn measure(
     lock: &Lock,
     image: &Image,
@@ -153,21 +158,21 @@ pub(crate) fn measure(
 ) -> Result<ImagePin> {
     let base = content::base()?;
     let digest = base.digest()?;
-    let mut parts = vec![layer_of(BASE, Arc::new(base), digest)?];
+    let mut parts = vec![named_layer(BASE, Arc::new(base), digest)?];
     let mut sources = Vec::new();
     for name in &image.contents {
         let artifact = lock.artifact(name)?;
         let tool =
             tools.iter().find(|tool| tool.artifact == *name).ok_or_else(|| not_installed(artifact, image))?;
-        let layer = place::layer(artifact, tool, platform)?;
+        let layer = layout::layer(artifact, tool, platform)?;
         let digest = match known.get(name) {
             Some(digest) => *digest,
             None => *known.entry(name.clone()).or_insert(layer.digest()?),
         };
-        parts.push(layer_of(name.as_str(), Arc::new(layer), digest)?);
+        parts.push(named_layer(name.as_str(), Arc::new(layer), digest)?);
         sources.push(tool.source.clone());
     }
-    let assembled = put_together(lock, image, platform, parts)?;
+    let assembled = build_image(lock, image, platform, parts)?;
     Ok(ImagePin {
         platform,
         sources,
@@ -177,76 +182,81 @@ pub(crate) fn measure(
     })
 }
 
-/// The layers of one run: images share them.
+/// The layers that images of one run share.
 struct Layers<'a> {
     lock: &'a Lock,
     platform: Platform,
-    known: BTreeMap<String, LayerOf>,
+    known: BTreeMap<String, NamedLayer>,
 }
 
 impl Layers<'_> {
-    fn base(&mut self, pin: Option<&ImagePin>) -> Result<LayerOf> {
+    fn base(&mut self, pin: Option<&ImagePin>) -> Result<NamedLayer> {
         let layer = content::base()?;
         let digest = match pin.and_then(|pin| pin.layers.first()) {
             Some(digest) => *digest,
             None => layer.digest()?,
         };
-        self.shared(layer_of(BASE, Arc::new(layer), digest)?)
+        self.shared(named_layer(BASE, Arc::new(layer), digest)?)
     }
 
-    fn of(
+    fn artifact(
         &mut self,
         artifact: &Artifact,
         tool: &InstalledTool,
         pin: Option<&ImagePin>,
         number: usize,
-    ) -> Result<LayerOf> {
+    ) -> Result<NamedLayer> {
         if let Some(known) = self.known.get(artifact.name.as_str())
             && pin.is_none_or(|pin| pin.layers.get(number + 1) == Some(&known.digest))
         {
             return Ok(known.clone());
         }
-        let layer = place::layer(artifact, tool, self.platform)?;
+        let layer = layout::layer(artifact, tool, self.platform)?;
         let pinned = pin.filter(|pin| pin.sources.get(number) == Some(&tool.source));
         let digest = match pinned.and_then(|pin| pin.layers.get(number + 1)) {
             Some(digest) => *digest,
-            None => measured::digest(&layer, tool)?,
+            None => digest_cache::digest(&layer, tool)?,
         };
-        self.shared(layer_of(artifact.name.as_str(), Arc::new(layer), digest)?)
+        self.shared(named_layer(artifact.name.as_str(), Arc::new(layer), digest)?)
     }
 
-    /// The same layer with two digests in one lock: one of them is wrong.
-    fn shared(&mut self, layer: LayerOf) -> Result<LayerOf> {
-        match self.known.get(&layer.of) {
+    /// Caches a layer. Fails if the lock pins two digests for it.
+    fn shared(&mut self, layer: NamedLayer) -> Result<NamedLayer> {
+        match self.known.get(&layer.name) {
             Some(known) if known.digest != layer.digest => Err(Failure::usage(format!(
                 "{} pins two digests for the layer of {}",
-                self.lock.origin, layer.of
+                self.lock.origin, layer.name
             ))
             .detail("one", known.digest.to_string())
             .detail("other", layer.digest.to_string())
-            .hint("`meshlab deps lock` writes them; nothing else should")),
+            .hint("run `meshlab deps lock` to pin them again; do not edit the digests by hand")),
             _ => {
-                self.known.insert(layer.of.clone(), layer.clone());
+                self.known.insert(layer.name.clone(), layer.clone());
                 Ok(layer)
             }
         }
     }
 }
 
-fn layer_of(of: &str, layer: Arc<Layer>, digest: Digest) -> Result<LayerOf> {
+fn named_layer(name: &str, layer: Arc<Layer>, digest: Digest) -> Result<NamedLayer> {
     let size = layer.size()?;
-    Ok(LayerOf { of: of.to_owned(), layer, digest, size })
+    Ok(NamedLayer { name: name.to_owned(), layer, digest, size })
 }
 
-fn put_together(lock: &Lock, image: &Image, platform: Platform, layers: Vec<LayerOf>) -> Result<Assembled> {
+fn build_image(
+    lock: &Lock,
+    image: &Image,
+    platform: Platform,
+    layers: Vec<NamedLayer>,
+) -> Result<AssembledImage> {
     let artifacts =
         image.contents.iter().map(|name| lock.artifact(name)).collect::<Result<Vec<&Artifact>>>()?;
     let diffs: Vec<Digest> = layers.iter().map(|layer| layer.digest).collect();
     let sized: Vec<(Digest, u64)> = layers.iter().map(|layer| (layer.digest, layer.size)).collect();
     let config = config::config(image, &tag(lock, image)?, platform, &artifacts, &diffs)?;
     let manifest = config::manifest(&config, &sized)?;
-    Ok(Assembled {
-        identity: Identity {
+    Ok(AssembledImage {
+        identity: ImageIdentity {
             name: image.name.clone(),
             reference: reference(lock, image)?,
             id: Digest::sha256_of(&config),
@@ -260,8 +270,8 @@ fn put_together(lock: &Lock, image: &Image, platform: Platform, layers: Vec<Laye
     })
 }
 
-/// With the pinned layers everything else follows; it must be what is pinned.
-fn compared(mut image: Assembled, pin: Option<&ImagePin>) -> Result<Assembled> {
+/// Compares an image with its pin. If the layers are the pinned ones, config and manifest must be as well.
+fn check_pin(mut image: AssembledImage, pin: Option<&ImagePin>) -> Result<AssembledImage> {
     let Some(pin) = pin else { return Ok(image) };
     if !image.layers.iter().map(|layer| &layer.digest).eq(&pin.layers) {
         return Ok(image);
@@ -272,11 +282,11 @@ fn compared(mut image: Assembled, pin: Option<&ImagePin>) -> Result<Assembled> {
         if pinned != found {
             return Err(Failure::new(
                 FailureKind::LockOutdated,
-                format!("image {} does not come to what the lock pins", image.identity.name),
+                format!("image {} does not match its pin in deps.lock", image.identity.name),
             )
             .detail(format!("{what} pinned"), pinned.to_string())
             .detail("found", found.to_string())
-            .hint("the lock was changed, or made by another version of meshlab: `meshlab deps lock` pins it anew"));
+            .hint("deps.lock was edited or made by another version of meshlab: run `meshlab deps lock` to pin it again"));
         }
     }
     image.is_pinned = true;
@@ -286,7 +296,10 @@ fn compared(mut image: Assembled, pin: Option<&ImagePin>) -> Result<Assembled> {
 fn not_installed(artifact: &Artifact, image: &Image) -> Failure {
     Failure::new(
         FailureKind::NotCached,
-        format!("{} {} is not installed, and image {} has it", artifact.name, artifact.version, image.name),
+        format!(
+            "{} {} is not installed, but image {} contains it",
+            artifact.name, artifact.version, image.name
+        ),
     )
     .hint(format!("meshlab provision {}", artifact.name))
 }

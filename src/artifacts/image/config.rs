@@ -1,4 +1,4 @@
-//! An image's config and manifest: JSON whose bytes are the image's identity, so their fields have a fixed order.
+//! The config and the manifest of an image. Their digests identify the image, so the fields of the JSON have a fixed order.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+js
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// No image says when it was made: it would be another one each time.
+/// The creation time of all images. The real time would change the digest.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 #[derive(Serialize)]
-#[allow(clippy::struct_field_names, reason = "the format calls it so")]
+#[allow(clippy::struct_field_names, reason = "the OCI format has this name")]
 struct Config<'a> {
     created: &'a str,
     architecture: &'a str,
@@ -42,14 +42,14 @@ struct RootFs<'a> {
     diff_ids: &'a [Digest],
 }
 
-/// Docker shows it as `docker history`: which layer is what.
+/// The description of a layer, for `docker history`.
 #[derive(Serialize)]
 struct History<'a> {
     created: &'a str,
     created_by: String,
 }
 
-/// The config of an image: its artifacts in order, and the layers they and the base make.
+/// The config of an image. `layers` are the digests of the base layer and the artifacts' layers, in order.
 pub(super) fn config(
     image: &Image,
     version: &str,
@@ -79,7 +79,7 @@ pub(super) fn config(
     })
 }
 
-/// Where some bytes are found by their digest.
+/// A reference to a blob by its digest.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor {
@@ -120,7 +120,7 @@ impl Descriptor {
         Self { media_type, digest, size, platform: None, annotations: BTreeMap::new() }
     }
 
-    /// The entry of an image in an index, with the names that containerd and others read there.
+    /// The entry of an image in an index, with its name for containerd and OCI tools.
     pub(super) fn image(manifest: &[u8], reference: &str, platform: Platform) -> Self {
         let tag = reference.rsplit_once(':').map_or(reference, |(_, tag)| tag);
         Self {
@@ -149,7 +149,7 @@ pub(super) fn index(manifests: Vec<Descriptor>) -> Result<Vec<u8>> {
     json(&Index { schema_version: 2, media_type: "application/vnd.oci.image.index.v1+json", manifests })
 }
 
-/// The table of contents that Docker's own archives have.
+/// An entry in `manifest.json` of a Docker archive.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct DockerImage {

@@ -1,38 +1,43 @@
-//! The base layer: what every image has beside its artifacts. And the commands that busybox stands for.
+//! The base layer of every image, and the list of busybox applets.
 
-use super::layer::{Entry, FOLDER, Layer, PLAIN};
+use super::layer::{Entry, FILE_MODE, FOLDER_MODE, Layer};
 use crate::core::assets;
 use crate::core::failure::{Failure, Result};
 
-/// Everybody may write there, and remove only what is theirs.
-const SHARED: u32 = 0o1777;
-const OWN: u32 = 0o700;
+/// Writable for every user, with the sticky bit.
+const SHARED_MODE: u32 = 0o1777;
+const PRIVATE_MODE: u32 = 0o700;
 const FILES: [&str; 3] = ["group", "nsswitch.conf", "passwd"];
-const FOLDERS: [(&str, u32); 5] =
-    [("root", OWN), ("run", FOLDER), ("tmp", SHARED), ("var/log", FOLDER), ("var/tmp", SHARED)];
+const FOLDERS: [(&str, u32); 5] = [
+    ("root", PRIVATE_MODE),
+    ("run", FOLDER_MODE),
+    ("tmp", SHARED_MODE),
+    ("var/log", FOLDER_MODE),
+    ("var/tmp", SHARED_MODE),
+];
 
-/// The lowest layer of every image.
+/// The lowest layer of every image: system files and empty folders.
 pub(super) fn base() -> Result<Layer> {
     let mut layer = Layer::default();
     for name in FILES {
-        layer.put(
+        layer.add(
             &format!("etc/{name}"),
-            Entry::Text { mode: PLAIN, text: asset(name)?.as_bytes().to_vec() },
+            Entry::Text { mode: FILE_MODE, text: asset(name)?.as_bytes().to_vec() },
         )?;
     }
     for (folder, mode) in FOLDERS {
-        layer.put(folder, Entry::Folder { mode })?;
+        layer.add(folder, Entry::Folder { mode })?;
     }
     Ok(layer)
 }
 
-/// The commands that are links to busybox. A list that is committed: to ask busybox would mean to run it, which another
-/// platform's can't be.
+/// The commands that are links to busybox. The list is an asset, because the busybox of another platform cannot be run to
+/// list them.
 pub(super) fn applets() -> Result<impl Iterator<Item = &'static str>> {
     Ok(asset("applets.txt")?.split_ascii_whitespace())
 }
 
 fn asset(name: &str) -> Result<&'static str> {
     assets::image_file(name)
-        .ok_or_else(|| Failure::failed(format!("this meshlab has no assets/image/{name}")))
+        .ok_or_else(|| Failure::failed(format!("this meshlab binary has no assets/image/{name}")))
 }

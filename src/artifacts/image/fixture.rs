@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::{Assembled, assemble};
+use super::{AssembledImage, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::lockfile::edit::LockEdit;
 use crate::artifacts::store::Store;
@@ -15,7 +15,7 @@ use crate::core::model::{Digest, Platform};
 
 pub(crate) const PLATFORM: Platform = Platform::LinuxX86_64;
 
-/// A lock with two images of two tools, and the tools in place.
+/// A lock with two images of two tools, and the installed tools.
 pub(crate) struct Scene {
     pub(crate) lock: Lock,
     pub(crate) tools: Tools,
@@ -23,7 +23,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// `edit` changes the lock after it was pinned.
+    /// `edit` changes the lock's text after the images are pinned.
     pub(crate) fn new(edit: impl Fn(String) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
@@ -62,7 +62,7 @@ impl Scene {
         Self { lock, tools, _folder: folder }
     }
 
-    pub(crate) fn images(&self) -> Vec<Assembled> {
+    pub(crate) fn images(&self) -> Vec<AssembledImage> {
         assemble(&self.lock, PLATFORM, &self.tools, &[]).unwrap()
     }
 }

@@ -1,4 +1,4 @@
-//! A layer: what lies where, and the tar that this makes.
+//! An image layer: entries by path, written as a tar archive.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -6,21 +6,21 @@ use std::io::{Read, Write};
 use camino::Utf8PathBuf;
 use fs_err as fs;
 
-use super::tar::{self, Kind};
+use super::tar::{self, MemberKind};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hashed};
 
-pub(super) const FOLDER: u32 = 0o755;
-pub(super) const PLAIN: u32 = 0o644;
-pub(super) const RUNNABLE: u32 = 0o755;
-/// The mode that tar gives symbolic links; nothing looks at it.
-const LINK: u32 = 0o777;
+pub(super) const FOLDER_MODE: u32 = 0o755;
+pub(super) const FILE_MODE: u32 = 0o644;
+pub(super) const EXECUTABLE_MODE: u32 = 0o755;
+/// The mode of symbolic links in tar archives, which is not used.
+const LINK_MODE: u32 = 0o777;
 const CHUNK: usize = 256 * 1024;
 
 /// One layer of an image.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layer {
-    /// By path below `/`; sorted, and folders stand before what is in them.
+    /// By path relative to `/`. Sorted, so a folder comes before its content.
     entries: BTreeMap<String, Entry>,
 }
 
@@ -33,14 +33,14 @@ pub(super) enum Entry {
 }
 
 impl Layer {
-    /// Puts something at a path below `/`, with the folders on the way. Two things at one place are a mistake in the lock.
-    pub(super) fn put(&mut self, path: &str, entry: Entry) -> Result<()> {
+    /// Adds an entry at a path relative to `/`, with its parent folders. Fails if another entry is there.
+    pub(super) fn add(&mut self, path: &str, entry: Entry) -> Result<()> {
         for (end, _) in path.match_indices('/') {
             let folder = &path[..end];
             match self.entries.get(folder) {
                 Some(Entry::Folder { .. }) => {}
                 Some(_) => return Err(taken(folder)),
-                None => drop(self.entries.insert(folder.to_owned(), Entry::Folder { mode: FOLDER })),
+                None => drop(self.entries.insert(folder.to_owned(), Entry::Folder { mode: FOLDER_MODE })),
             }
         }
         if self.entries.contains_key(path) {
@@ -50,7 +50,7 @@ impl Layer {
         Ok(())
     }
 
-    /// The length of its tar.
+    /// The size of the tar archive in bytes.
     pub(crate) fn size(&self) -> Result<u64> {
         let mut size = tar::END;
         for (path, entry) in &self.entries {
@@ -59,7 +59,7 @@ impl Layer {
         Ok(size)
     }
 
-    /// What is where, in words: two layers with the same listing have the same bytes.
+    /// A text with all entries. Layers with the same listing have the same tar archive.
     pub(super) fn listing(&self) -> String {
         let mut text = String::new();
         for (path, entry) in &self.entries {
@@ -76,7 +76,7 @@ impl Layer {
         text
     }
 
-    /// Writes the tar. A file that is shorter or longer than when it was unpacked is refused.
+    /// Writes the tar archive. Fails if the size of a file has changed since it was unpacked.
     pub(super) fn write(&self, out: &mut dyn Write) -> Result<()> {
         let mut chunk = vec![0; CHUNK];
         for (path, entry) in &self.entries {
@@ -91,7 +91,7 @@ impl Layer {
         Ok(tar::end(out)?)
     }
 
-    /// The digest of the tar. Every file is compared with what it was when it was unpacked.
+    /// Hashes the tar archive. Fails if a file has changed since it was unpacked.
     pub(super) fn digest(&self) -> Result<Digest> {
         self.verify()?;
         let mut sum = Hashed::new(std::io::sink());
@@ -99,7 +99,7 @@ impl Layer {
         Ok(sum.finish().0)
     }
 
-    /// Compares every file with what it was when it was unpacked.
+    /// Hashes every file. Fails if one has changed since it was unpacked.
     pub(super) fn verify(&self) -> Result<()> {
         for entry in self.entries.values() {
             let Entry::File { from, sha256, .. } = entry else { continue };
@@ -123,11 +123,11 @@ impl Entry {
 
     fn header(&self, path: &str) -> Result<Vec<u8>> {
         match self {
-            Self::Folder { mode } => tar::header(path, *mode, Kind::Folder),
+            Self::Folder { mode } => tar::header(path, *mode, MemberKind::Folder),
             Self::Text { mode, .. } | Self::File { mode, .. } => {
-                tar::header(path, *mode, Kind::File(self.size()))
+                tar::header(path, *mode, MemberKind::File(self.size()))
             }
-            Self::Link { target } => tar::header(path, LINK, Kind::Link(target)),
+            Self::Link { target } => tar::header(path, LINK_MODE, MemberKind::Link(target)),
         }
     }
 }
@@ -151,16 +151,16 @@ fn copy(from: &Utf8PathBuf, size: u64, chunk: &mut [u8], out: &mut dyn Write) ->
     if done == size {
         return Ok(());
     }
-    let seen = if done > size { "more".to_owned() } else { format!("{done} bytes") };
+    let seen = if done > size { "more bytes".to_owned() } else { format!("{done} bytes") };
     Err(changed(from).detail("expected", format!("{size} bytes")).observed(seen))
 }
 
 fn changed(path: &Utf8PathBuf) -> Failure {
-    Failure::new(FailureKind::Untrusted, format!("{path} is not what was unpacked; nothing was made of it"))
-        .hint("`meshlab deps verify` looks at all tools; `meshlab clean --tools` and `meshlab provision` bring them anew")
+    Failure::new(FailureKind::Untrusted, format!("{path} has changed since it was unpacked"))
+        .hint("check all tools with `meshlab deps verify`, or reinstall them with `meshlab clean --tools` and `meshlab provision`")
 }
 
 fn taken(path: &str) -> Failure {
-    Failure::failed(format!("two things would lie at /{path} of one layer"))
+    Failure::failed(format!("two entries at /{path} in one image layer"))
         .hint("correct `unpack` or `commands` of this artifact in deps.lock")
 }

@@ -1,19 +1,19 @@
-//! A tool's tree as one tar of its own, for whoever unpacks it elsewhere.
+//! Packs a tool's tree into a tar archive, for Nomad tasks.
 
 use std::io::Write as _;
 
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::place;
+use super::layout;
 use crate::artifacts::tool::InstalledTool;
 use crate::core::failure::Result;
 use crate::core::model::{Digest, Hashed};
 
-/// Writes the tar, and gives its digest and its size in bytes. The same tool makes the same bytes at any time. Every file is
-/// compared with what it was when it was unpacked. Blocks.
+/// Writes the tar archive and returns its digest and size in bytes. The same tool always produces the same bytes. Fails if a
+/// file has changed since it was unpacked. Blocks.
 pub(crate) fn pack(tool: &InstalledTool, to: &Utf8Path) -> Result<(Digest, u64)> {
-    let layer = place::packed(tool)?;
+    let layer = layout::packed_layer(tool)?;
     layer.verify()?;
     let mut file = Hashed::new(std::io::BufWriter::new(fs::File::create(to)?));
     layer.write(&mut file)?;
@@ -28,7 +28,7 @@ mod tests {
     use crate::artifacts::image::fixture::{PLATFORM, Scene};
 
     #[test]
-    fn a_packed_tool_is_its_tree_and_always_the_same_bytes() {
+    fn packing_a_tool_always_produces_the_same_bytes() {
         let scene = Scene::new(|text| text);
         let tool = scene.tools.find(&scene.lock.artifacts[1], PLATFORM).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -57,7 +57,7 @@ mod tests {
         fs::write(tool.tree().join("tool"), "I am fool").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let to = Utf8Path::from_path(folder.path()).unwrap().join("tool.tar");
-        assert!(pack(&tool, &to).unwrap_err().message().contains("is not what was unpacked"));
+        assert!(pack(&tool, &to).unwrap_err().message().contains("has changed since it was unpacked"));
         assert!(!to.exists());
     }
 }

@@ -8,14 +8,14 @@ use fs_err as fs;
 use proptest::prelude::*;
 
 use super::fixture::{PLATFORM, Scene};
-use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
-use super::{Archive, Assembled, assemble, place};
+use super::layer::{EXECUTABLE_MODE, Entry, FILE_MODE, Layer};
+use super::{Archive, AssembledImage, assemble, layout};
 use crate::artifacts::lockfile::{EMBEDDED, Lock};
 use crate::artifacts::tool::{InstalledTool, Tools};
 use crate::core::failure::FailureKind;
 use crate::core::model::{Digest, Platform};
 
-/// A tool that was never unpacked: a tree and the list of its files.
+/// A fake installed tool: a tree and its file list.
 struct Fixture {
     folder: tempfile::TempDir,
     listed: Vec<serde_json::Value>,
@@ -33,9 +33,9 @@ impl Fixture {
     }
 
     fn file(&mut self, path: &str, content: &str, mode: &str) {
-        let place = self.path().join("tree").join(path);
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::write(place, content).unwrap();
+        let target = self.path().join("tree").join(path);
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::write(target, content).unwrap();
         let sha256 = Digest::sha256_of(content.as_bytes());
         self.listed
             .push(serde_json::json!({ "path": path, "size": content.len(), "sha256": sha256, "mode": mode }));
@@ -61,7 +61,7 @@ impl Fixture {
     }
 }
 
-/// Something like iptables: libraries, a link for each command, variables.
+/// A tool like iptables, with libraries, symbolic links and variables.
 fn packet_filter() -> Fixture {
     let mut fixture = Fixture::new();
     fixture.file("sbin/xtables-nft-multi", "#!", "755");
@@ -74,7 +74,7 @@ fn packet_filter() -> Fixture {
 
 fn layer_of(fixture: &Fixture, name: &str) -> Layer {
     let lock = Lock::parse(EMBEDDED, "built in").unwrap();
-    place::layer(lock.artifact(&name.parse().unwrap()).unwrap(), &fixture.tool(name), PLATFORM).unwrap()
+    layout::layer(lock.artifact(&name.parse().unwrap()).unwrap(), &fixture.tool(name), PLATFORM).unwrap()
 }
 
 fn bytes_of(layer: &Layer) -> Vec<u8> {
@@ -83,7 +83,7 @@ fn bytes_of(layer: &Layer) -> Vec<u8> {
     bytes
 }
 
-/// What `tar tv` would say.
+/// The members of a tar archive, like the output of `tar tv`.
 fn listed(tar: &[u8]) -> String {
     let mut text = String::new();
     for entry in ::tar::Archive::new(tar).entries().unwrap() {
@@ -106,7 +106,7 @@ fn listed(tar: &[u8]) -> String {
 }
 
 #[test]
-fn an_artifact_lies_in_opt_with_its_commands_in_usr_local_bin() {
+fn an_artifact_is_in_opt_and_its_commands_are_in_usr_local_bin() {
     let fixture = packet_filter();
     let layer = layer_of(&fixture, "iptables");
     insta::assert_snapshot!(listed(&bytes_of(&layer)));
@@ -120,12 +120,12 @@ fn an_artifact_lies_in_opt_with_its_commands_in_usr_local_bin() {
 }
 
 #[test]
-fn the_base_has_what_no_artifact_brings() {
+fn the_base_layer_has_system_files_and_folders() {
     insta::assert_snapshot!(listed(&bytes_of(&super::content::base().unwrap())));
 }
 
 #[test]
-fn the_shell_and_the_c_library_lie_where_programs_look_for_them() {
+fn the_shell_and_the_c_library_are_at_their_usual_paths() {
     let mut shell = Fixture::new();
     shell.file("bin/busybox", "x", "755");
     let text = listed(&bytes_of(&layer_of(&shell, "busybox")));
@@ -146,13 +146,13 @@ fn the_shell_and_the_c_library_lie_where_programs_look_for_them() {
     );
     let lock = Lock::parse(EMBEDDED, "built in").unwrap();
     let artifact = lock.artifact(&"libc".parse().unwrap()).unwrap();
-    let failure = place::layer(artifact, &library.tool("libc"), Platform::LinuxArm64).unwrap_err();
-    assert!(failure.message().contains("has no loader"), "{failure}");
+    let failure = layout::layer(artifact, &library.tool("libc"), Platform::LinuxArm64).unwrap_err();
+    assert!(failure.message().contains("has no dynamic loader"), "{failure}");
 }
 
-/// Neither the order of the list, nor a umask, nor a time that lies on the disk reaches the layer.
+/// The order of the file list, the umask and file times do not change the layer.
 #[test]
-fn a_layer_is_the_same_whatever_the_disk_looks_like() {
+fn a_layer_does_not_depend_on_file_order_modes_or_times() {
     let one = packet_filter();
     let mut other = packet_filter();
     other.listed.reverse();
@@ -167,31 +167,31 @@ fn a_layer_is_the_same_whatever_the_disk_looks_like() {
 }
 
 #[test]
-fn a_file_that_changed_is_refused() {
+fn a_changed_file_is_refused() {
     let fixture = packet_filter();
     let layer = layer_of(&fixture, "iptables");
-    for (content, observed) in [("#!!", "more"), ("#", "1 bytes")] {
+    for (content, observed) in [("#!!", "more bytes"), ("#", "1 bytes")] {
         fs::write(fixture.path().join("tree/sbin/xtables-nft-multi"), content).unwrap();
         let failure = layer.write(&mut Vec::new()).unwrap_err();
         assert_eq!(failure.kind(), FailureKind::Untrusted);
         assert_eq!(failure.details()[1].text, observed);
     }
-    // As long as it was: only its digest tells.
+    // With the same size, only the digest differs.
     fs::write(fixture.path().join("tree/sbin/xtables-nft-multi"), "##").unwrap();
     assert_eq!(layer.digest().unwrap_err().kind(), FailureKind::Untrusted);
 }
 
 #[test]
-fn two_things_at_one_place_are_refused() {
+fn two_entries_at_one_path_are_refused() {
     let mut layer = Layer::default();
     let link = || Entry::Link { target: "x".into() };
-    layer.put("a/b", link()).unwrap();
+    layer.add("a/b", link()).unwrap();
     for path in ["a/b", "a", "a/b/c"] {
-        assert!(layer.put(path, link()).unwrap_err().message().contains("two things"), "{path}");
+        assert!(layer.add(path, link()).unwrap_err().message().contains("two entries"), "{path}");
     }
 }
 
-fn written(images: &[Assembled]) -> Vec<u8> {
+fn written(images: &[AssembledImage]) -> Vec<u8> {
     let archive = Archive::new(images).unwrap();
     let mut bytes = Vec::new();
     archive.write(&mut bytes).unwrap();
@@ -212,7 +212,7 @@ fn members(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn one_archive_is_for_docker_and_for_oci() {
+fn an_archive_is_a_docker_archive_and_an_oci_layout() {
     let scene = Scene::new(|text| text);
     let images = scene.images();
     assert!(images.iter().all(|image| image.is_pinned));
@@ -224,33 +224,33 @@ fn one_archive_is_for_docker_and_for_oci() {
     for (name, content) in blobs.clone() {
         assert_eq!(*name, format!("blobs/sha256/{}", Digest::sha256_of(content).hex()));
     }
-    // Two configs, two manifests, and three layers: what both images have is there once.
+    // Two configs, two manifests, and three layers: the layers that both images have are stored once.
     assert_eq!(blobs.count(), 7);
     let text = |name: &str| String::from_utf8(members[name].clone()).unwrap();
     let config = text(&format!("blobs/sha256/{}", images[0].identity.id.hex()));
     let manifest = text(&format!("blobs/sha256/{}", images[0].identity.manifest_id.hex()));
     let shown = [config, manifest, text("manifest.json"), text("index.json"), text("oci-layout")]
         .map(|json| format!("{:#}\n", serde_json::from_str::<serde_json::Value>(&json).unwrap()));
-    // The digests were compared with the blobs; which they are depends on every word in `assets/image`.
+    // The digests are checked above. They depend on the files in `assets/image`.
     let mut settings = insta::Settings::clone_current();
     settings.add_filter("[0-9a-f]{64}", "[digest]");
     settings.bind(|| insta::assert_snapshot!(shown.concat()));
 }
 
 #[test]
-fn a_tool_that_changed_ends_the_archive_with_its_name() {
+fn writing_an_archive_fails_if_a_tool_has_changed() {
     let scene = Scene::new(|text| text);
     let images = scene.images();
     let tool = scene.tools.find(&scene.lock.artifacts[1], PLATFORM).unwrap();
     fs::write(tool.tree().join("tool"), "I am TOOL").unwrap();
     let failure = Archive::new(&images).unwrap().write(&mut Vec::new()).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);
-    assert_eq!(failure.message(), "the image layer of tool is not the pinned one");
+    assert_eq!(failure.message(), "the image layer of tool does not have the pinned digest");
 }
 
 #[test]
-fn what_is_not_pinned_so_is_told() {
-    // The config follows from the layers; another one is another meshlab's.
+fn an_image_that_does_not_match_its_pin_is_refused() {
+    // The config follows from the layers, so another config is from another version of meshlab.
     let other = |text: String| {
         let at = text.find("config = \"").unwrap() + "config = \"".len();
         format!("{}{}{}", &text[..at], "0".repeat(64), &text[at + 64..])
@@ -258,7 +258,7 @@ fn what_is_not_pinned_so_is_told() {
     let scene = Scene::new(other);
     let failure = assemble(&scene.lock, PLATFORM, &scene.tools, &[]).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::LockOutdated);
-    // Without pins everything is measured, and comes to the same.
+    // Without pins, all layers are hashed, with the same result.
     let pinned = Scene::new(|text| text);
     let without = Scene::new(|text| {
         let parts = text.split("[[image.pin]]").map(|part| {
@@ -280,7 +280,7 @@ fn what_is_not_pinned_so_is_told() {
 }
 
 #[test]
-fn what_is_not_installed_is_named() {
+fn an_artifact_that_is_not_installed_is_reported() {
     let scene = Scene::new(|text| text);
     let empty = Tools::new(Utf8Path::new("/nonexistent"));
     let failure = assemble(&scene.lock, PLATFORM, &empty, &["tool".parse().unwrap()]).unwrap_err();
@@ -289,9 +289,9 @@ fn what_is_not_installed_is_named() {
     assert!(assemble(&scene.lock, PLATFORM, &scene.tools, &["tol".parse().unwrap()]).is_err());
 }
 
-/// Every name in the list is one that busybox's own list would have, once, and fit to be a file's name.
+/// The list has the needed applets, each once, with valid file names.
 #[test]
-fn applets_are_plain_names_each_once() {
+fn applets_are_unique_file_names() {
     let names: Vec<&str> = super::content::applets().unwrap().collect();
     let unique: std::collections::BTreeSet<&str> = names.iter().copied().collect();
     assert_eq!(unique.len(), names.len());
@@ -302,7 +302,7 @@ fn applets_are_plain_names_each_once() {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    // Long enough for every form of a header.
+    // Short and long names use different header formats.
     proptest::string::string_regex("[a-zé]{1,9}(/[a-z]{1,60}){0,4}").unwrap()
 }
 
@@ -317,18 +317,18 @@ fn content() -> impl Strategy<Value = (bool, String, String)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// The length is known beforehand, and any tar reads what was put in.
+    /// The computed size is the size of the tar archive, and the tar crate reads the same entries.
     #[test]
-    fn a_layer_is_as_long_as_it_says(items in proptest::collection::vec((name(), content()), 0..12)) {
+    fn a_layer_has_the_computed_size_and_content(items in proptest::collection::vec((name(), content()), 0..12)) {
         let mut layer = Layer::default();
         let mut expected = BTreeMap::new();
         for (path, (is_link, text, target)) in items {
             let entry = if is_link {
                 Entry::Link { target: target.clone() }
             } else {
-                Entry::Text { mode: if text.len() % 2 == 0 { PLAIN } else { RUNNABLE }, text: text.clone().into_bytes() }
+                Entry::Text { mode: if text.len() % 2 == 0 { FILE_MODE } else { EXECUTABLE_MODE }, text: text.clone().into_bytes() }
             };
-            if layer.put(&path, entry).is_ok() {
+            if layer.add(&path, entry).is_ok() {
                 expected.insert(path, if is_link { target } else { text });
             }
         }
@@ -347,7 +347,7 @@ proptest! {
             let target = entry.link_name().unwrap().map(|target| target.to_str().unwrap().to_owned());
             found.insert(entry.path().unwrap().to_str().unwrap().to_owned(), target.unwrap_or(content));
         }
-        // What lay where another needed a folder was refused; what replaced nothing is there.
+        // Entries that conflicted were refused; all others are in the archive.
         prop_assert_eq!(found, expected);
     }
 }

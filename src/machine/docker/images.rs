@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::Daemon;
 use super::failure::{is_conflict, is_unknown};
-use crate::artifacts::image::{Archive, Assembled, Identity, LABEL, assemble};
+use crate::artifacts::image::{Archive, AssembledImage, ImageIdentity, LABEL, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
@@ -47,7 +47,7 @@ pub async fn ensure(
     let images = assembled(lock, platform, tools, names).await?;
     let mut missing = Vec::new();
     for image in &images {
-        if !found_id(docker, &image.identity.reference).await?.is_some_and(|id| image.identity.is(&id)) {
+        if !found_id(docker, &image.identity.reference).await?.is_some_and(|id| image.identity.has_id(&id)) {
             missing.push(image.clone());
         }
     }
@@ -58,7 +58,12 @@ pub async fn ensure(
 }
 
 /// Images of installed tools, assembled on a thread for blocking work.
-async fn assembled(lock: &Lock, platform: Platform, tools: &Tools, names: &[Slug]) -> Result<Vec<Assembled>> {
+async fn assembled(
+    lock: &Lock,
+    platform: Platform,
+    tools: &Tools,
+    names: &[Slug],
+) -> Result<Vec<AssembledImage>> {
     let (lock, tools, names) = (lock.clone(), tools.clone(), names.to_vec());
     blocking(move || assemble(&lock, platform, &tools, &names)).await
 }
@@ -76,9 +81,9 @@ pub enum Presence {
 }
 
 /// What the daemon has under an image's name.
-pub async fn presence(daemon: &Daemon, image: &Identity) -> Result<Presence> {
+pub async fn presence(daemon: &Daemon, image: &ImageIdentity) -> Result<Presence> {
     Ok(match found_id(&daemon.docker, &image.reference).await? {
-        Some(id) if image.is(&id) => Presence::Loaded,
+        Some(id) if image.has_id(&id) => Presence::Loaded,
         Some(_) => Presence::Other,
         None => Presence::Absent,
     })
@@ -94,7 +99,11 @@ async fn found_id(docker: &Docker, reference: &str) -> Result<Option<String>> {
     }
 }
 
-async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &SharedReporter) -> Result<()> {
+async fn load_and_compare(
+    docker: &Docker,
+    missing: Vec<AssembledImage>,
+    reporter: &SharedReporter,
+) -> Result<()> {
     let started = Instant::now();
     let images: Vec<Slug> = missing.iter().map(|image| image.identity.name.clone()).collect();
     let archive = Archive::new(&missing)?;
@@ -103,7 +112,7 @@ async fn load_and_compare(docker: &Docker, missing: Vec<Assembled>, reporter: &S
     load(docker, archive).await?;
     for image in missing.iter().map(|image| &image.identity) {
         let found = found_id(docker, &image.reference).await?;
-        if found.as_deref().is_none_or(|id| !image.is(id)) {
+        if found.as_deref().is_none_or(|id| !image.has_id(id)) {
             return Err(other_id(image, found.as_deref()));
         }
     }
@@ -252,7 +261,7 @@ fn not_loaded(error: &Error) -> Failure {
     failure.hint("`docker info` and the daemon's log say more; the same command goes on from here")
 }
 
-fn other_id(image: &Identity, found: Option<&str>) -> Failure {
+fn other_id(image: &ImageIdentity, found: Option<&str>) -> Failure {
     Failure::new(
         FailureKind::Untrusted,
         format!("Docker has another image as {} than the one that was loaded", image.reference),

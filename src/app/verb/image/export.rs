@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{SCHEMA, layers};
 use crate::app::ui;
 use crate::app::verb::{Context, Output, Run};
-use crate::artifacts::image::{Archive, Assembled, artifacts, assemble};
+use crate::artifacts::image::{Archive, AssembledImage, artifacts, assemble};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::provision::{ProvisionRequest, provision};
 use crate::artifacts::tool::Tools;
@@ -130,7 +130,7 @@ fn in_the_way(file: &Utf8Path) -> Failure {
     Failure::usage(format!("{file} is there already")).hint("name another FILE, or add --yes to replace it")
 }
 
-fn was_exported(file: &Utf8Path, images: &[Assembled], size: u64, digest: &Digest) -> Output {
+fn was_exported(file: &Utf8Path, images: &[AssembledImage], size: u64, digest: &Digest) -> Output {
     let mut human = String::new();
     let mut line = |label: &str, value: &str| {
         let _ = writeln!(human, "{label:<8} {value}");
@@ -152,7 +152,7 @@ fn was_exported(file: &Utf8Path, images: &[Assembled], size: u64, digest: &Diges
     Output { human, json }
 }
 
-fn described(image: &Assembled) -> serde_json::Value {
+fn described(image: &AssembledImage) -> serde_json::Value {
     json!({
         "name": image.identity.name,
         "reference": image.identity.reference,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{SCHEMA, layers};
 use crate::app::ui::{Cell, Look, Table};
 use crate::app::verb::{Context, Output, Run};
-use crate::artifacts::image::{Assembled, Identity, assemble, reference};
+use crate::artifacts::image::{AssembledImage, ImageIdentity, assemble, reference};
 use crate::artifacts::lockfile::Lock;
 use crate::artifacts::tool::Tools;
 use crate::artifacts::work::blocking;
@@ -53,13 +53,13 @@ async fn list(settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Re
         };
         let identity = match &assembled {
             Some(assembled) => Some(assembled.identity.clone()),
-            None => Identity::pinned(lock, image, platform)?,
+            None => ImageIdentity::pinned(lock, image, platform)?,
         };
         let presence = match (&daemon, &identity) {
             (Some(daemon), Some(identity)) => Some(presence(daemon, identity).await?),
             _ => None,
         };
-        let size = assembled.as_ref().map(Assembled::size);
+        let size = assembled.as_ref().map(AssembledImage::size);
         table.row([
             Cell::strong(image.name.as_str()),
             reference(lock, image)?.into(),

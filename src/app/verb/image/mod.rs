@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Runnable;
-use crate::artifacts::image::Assembled;
+use crate::artifacts::image::AssembledImage;
 
 const SCHEMA: u32 = 1;
 
@@ -30,6 +30,6 @@ impl ImageVerb {
     }
 }
 
-fn layers(image: &Assembled) -> Vec<Value> {
+fn layers(image: &AssembledImage) -> Vec<Value> {
     image.layers().map(|(of, digest, size)| json!({ "of": of, "digest": digest, "size": size })).collect()
 }

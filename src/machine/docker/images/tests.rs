@@ -139,7 +139,7 @@ async fn a_tool_that_changed_never_reaches_the_daemon_whole() {
     let daemon = Daemon::start(Manner::Loads("sha256:"));
     let failure = daemon.ensure(&scene).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);
-    assert_eq!(failure.message(), "the image layer of tool is not the pinned one");
+    assert_eq!(failure.message(), "the image layer of tool does not have the pinned digest");
     // A body that ends without its end mark.
     assert!(daemon.received.lock().unwrap().iter().all(Option::is_none));
 }

@@ -1,14 +1,14 @@
-//! Where an artifact lies in an image.
+//! The paths of an artifact's files in an image.
 //!
-//! A tool's tree is at `/opt/<artifact>`, and each of its commands in `/usr/local/bin`. What Debian has at the root of its
-//! file system lies there here too: the C library, which programs find nowhere else, and the shell.
+//! A tool's tree is in `/opt/<artifact>`, and its commands are in `/usr/local/bin`. The C library and the shell are at the
+//! same paths as in Debian, where programs expect them.
 
 use std::fmt::Write as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::content::applets;
-use super::layer::{Entry, Layer, PLAIN, RUNNABLE};
+use super::layer::{EXECUTABLE_MODE, Entry, FILE_MODE, Layer};
 use crate::artifacts::lockfile::Artifact;
 use crate::artifacts::tool::{InstalledTool, TreeFile};
 use crate::core::failure::{Failure, Result};
@@ -16,11 +16,11 @@ use crate::core::model::{Platform, RelativePath};
 
 const SHELL: &str = "busybox";
 const C_LIBRARY: &str = "libc";
-/// Nomad looks for its network plugins where everybody has them.
-const NETWORK_PLUGINS: &str = "cni-plugins";
-const NETWORK_PLUGINS_FOLDER: &str = "opt/cni/bin";
+/// The CNI plugins. Nomad expects them in `/opt/cni/bin`.
+const CNI_PLUGINS: &str = "cni-plugins";
+const CNI_FOLDER: &str = "opt/cni/bin";
 
-/// Where a file of a tool's tree is in every image that has the tool.
+/// The path in an image of a file of a tool's tree. Other paths are returned unchanged.
 pub fn path_inside(tool: &InstalledTool, path: Utf8PathBuf) -> Utf8PathBuf {
     match path.strip_prefix(tool.tree()) {
         Ok(below) => Utf8PathBuf::from(format!("/{}{below}", prefix(tool.artifact.as_str()))),
@@ -28,7 +28,7 @@ pub fn path_inside(tool: &InstalledTool, path: Utf8PathBuf) -> Utf8PathBuf {
     }
 }
 
-/// What stands before every path of an artifact's tree.
+/// The prefix of an artifact's paths in an image, relative to `/`.
 fn prefix(name: &str) -> String {
     if is_root(name) { String::new() } else { format!("opt/{name}/") }
 }
@@ -48,25 +48,25 @@ pub(super) fn layer(artifact: &Artifact, tool: &InstalledTool, platform: Platfor
             Some(target) => Entry::Link { target: target.clone() },
             None => file_entry(&file, &tree),
         };
-        layer.put(&format!("{prefix}{}", file.path), entry)?;
+        layer.add(&format!("{prefix}{}", file.path), entry)?;
     }
     for (command, target) in artifact.commands.iter().filter(|_| !is_root) {
-        layer.put(&format!("usr/local/bin/{command}"), entry_of(artifact, &prefix, target))?;
-        if name == NETWORK_PLUGINS {
+        layer.add(&format!("usr/local/bin/{command}"), command_entry(artifact, &prefix, target))?;
+        if name == CNI_PLUGINS {
             let link = Entry::Link { target: format!("../../{name}/{target}") };
-            layer.put(&format!("{NETWORK_PLUGINS_FOLDER}/{command}"), link)?;
+            layer.add(&format!("{CNI_FOLDER}/{command}"), link)?;
         }
     }
     match name {
-        SHELL => shell(&mut layer)?,
-        C_LIBRARY => loader(&mut layer, tool, platform)?,
+        SHELL => add_shell_links(&mut layer)?,
+        C_LIBRARY => add_loader_link(&mut layer, tool, platform)?,
         _ => {}
     }
     Ok(layer)
 }
 
-/// A tool's tree and nothing else, without links: Nomad unpacks them as empty files, so each becomes what it leads to.
-pub(super) fn packed(tool: &InstalledTool) -> Result<Layer> {
+/// The tree of a tool, with each symbolic link replaced by its target: Nomad unpacks links as empty files.
+pub(super) fn packed_layer(tool: &InstalledTool) -> Result<Layer> {
     let tree = tool.tree();
     let real_tree = tree.canonicalize_utf8()?;
     let files = tool.files()?;
@@ -80,26 +80,26 @@ pub(super) fn packed(tool: &InstalledTool) -> Result<Layer> {
             files.iter().find(|other| Some(other.path.as_path()) == below && other.link.is_none())
         };
         let found = found.ok_or_else(|| {
-            Failure::failed(format!("{} {} cannot be packed", tool.artifact, tool.version))
-                .detail("at", format!("{}, a link to no file of it", file.path))
+            Failure::failed(format!("cannot pack {} {}", tool.artifact, tool.version))
+                .detail("at", format!("{}, a link to a file outside of the tool", file.path))
                 .hint("correct `unpack` of this artifact in deps.lock")
         })?;
-        layer.put(file.path.as_path().as_str(), file_entry(found, &tree))?;
+        layer.add(file.path.as_path().as_str(), file_entry(found, &tree))?;
     }
     Ok(layer)
 }
 
 fn file_entry(file: &TreeFile, tree: &Utf8Path) -> Entry {
     Entry::File {
-        mode: if file.is_executable { RUNNABLE } else { PLAIN },
+        mode: if file.is_executable { EXECUTABLE_MODE } else { FILE_MODE },
         from: file.path.below(tree),
         size: file.size,
         sha256: file.sha256,
     }
 }
 
-/// What a command's name leads to: its file, or a script that sets the variables it needs.
-fn entry_of(artifact: &Artifact, prefix: &str, target: &RelativePath) -> Entry {
+/// The entry of a command: a link to its file, or a script that sets variables.
+fn command_entry(artifact: &Artifact, prefix: &str, target: &RelativePath) -> Entry {
     if artifact.environment.is_empty() {
         return Entry::Link { target: format!("../../../{prefix}{target}") };
     }
@@ -108,24 +108,24 @@ fn entry_of(artifact: &Artifact, prefix: &str, target: &RelativePath) -> Entry {
         let _ = writeln!(script, "export {variable}={}", quoted(&format!("/{prefix}{folder}")));
     }
     let _ = writeln!(script, "exec {} \"$@\"", quoted(&format!("/{prefix}{target}")));
-    Entry::Text { mode: RUNNABLE, text: script.into_bytes() }
+    Entry::Text { mode: EXECUTABLE_MODE, text: script.into_bytes() }
 }
 
-/// A path as a shell takes it.
+/// A path quoted for a shell.
 fn quoted(path: &str) -> String {
     format!("'{}'", path.replace('\'', r"'\''"))
 }
 
-fn shell(layer: &mut Layer) -> Result<()> {
+fn add_shell_links(layer: &mut Layer) -> Result<()> {
     for applet in applets()? {
-        layer.put(&format!("bin/{applet}"), Entry::Link { target: SHELL.to_owned() })?;
+        layer.add(&format!("bin/{applet}"), Entry::Link { target: SHELL.to_owned() })?;
     }
-    // Where scripts look for it.
-    layer.put("usr/bin/env", Entry::Link { target: format!("../../bin/{SHELL}") })
+    // Scripts start with `#!/usr/bin/env`.
+    layer.add("usr/bin/env", Entry::Link { target: format!("../../bin/{SHELL}") })
 }
 
-/// Programs name their loader by a path that the package makes with a link.
-fn loader(layer: &mut Layer, tool: &InstalledTool, platform: Platform) -> Result<()> {
+/// Adds the dynamic loader's path, which programs contain. In Debian it is a link as well.
+fn add_loader_link(layer: &mut Layer, tool: &InstalledTool, platform: Platform) -> Result<()> {
     let (link, target) = match platform {
         Platform::LinuxX86_64 => {
             ("lib64/ld-linux-x86-64.so.2", "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
@@ -134,9 +134,9 @@ fn loader(layer: &mut Layer, tool: &InstalledTool, platform: Platform) -> Result
     };
     let file = target.trim_start_matches("../lib/");
     if !tool.files()?.iter().any(|found| found.path.as_path().as_str() == format!("lib/{file}")) {
-        return Err(Failure::failed(format!("{} {} has no loader", tool.artifact, tool.version))
+        return Err(Failure::failed(format!("{} {} has no dynamic loader", tool.artifact, tool.version))
             .detail("expected", format!("lib/{file}"))
             .hint("correct `unpack` of this artifact in deps.lock"));
     }
-    layer.put(link, Entry::Link { target: target.to_owned() })
+    layer.add(link, Entry::Link { target: target.to_owned() })
 }

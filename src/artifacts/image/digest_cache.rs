@@ -1,5 +1,5 @@
-//! Layers that the lock does not pin, because the tool came from another source than the pinned one: measured once, and
-//! kept beside the tool.
+//! Caches the digests of layers that the lock does not pin (the tool came from another source than the pinned one) in the
+//! tool's folder.
 
 use camino::Utf8PathBuf;
 use fs_err as fs;
@@ -11,11 +11,11 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::Digest;
 
 const FILE: &str = "layer.json";
-const LONGEST: u64 = 4096;
+const MAX_SIZE: u64 = 4096;
 
 #[derive(Serialize, Deserialize)]
-struct Measured {
-    /// The digest of the layer's listing: another one has other bytes.
+struct CachedDigest {
+    /// The digest of the layer's listing. If the listing changes, the layer changes.
     listing: Digest,
     layer: Digest,
 }
@@ -27,18 +27,18 @@ pub(super) fn digest(layer: &Layer, tool: &InstalledTool) -> Result<Digest> {
     if let Some(known) = read(&path).filter(|known| known.listing == listing) {
         return Ok(known.layer);
     }
-    let measured = Measured { listing, layer: layer.digest()? };
+    let measured = CachedDigest { listing, layer: layer.digest()? };
     let text = serde_json::to_vec(&measured)
         .map_err(|error| Failure::failed(format!("cannot write {path}")).seen(&error))?;
-    // Two that do this at once write the same.
-    let beside = Utf8PathBuf::from(format!("{path}.{}", std::process::id()));
-    fs::write(&beside, text)?;
-    fs::rename(&beside, &path)?;
+    // Concurrent processes write the same content.
+    let temporary = Utf8PathBuf::from(format!("{path}.{}", std::process::id()));
+    fs::write(&temporary, text)?;
+    fs::rename(&temporary, &path)?;
     Ok(measured.layer)
 }
 
-fn read(path: &Utf8PathBuf) -> Option<Measured> {
-    if fs::metadata(path).ok()?.len() > LONGEST {
+fn read(path: &Utf8PathBuf) -> Option<CachedDigest> {
+    if fs::metadata(path).ok()?.len() > MAX_SIZE {
         return None;
     }
     serde_json::from_slice(&fs::read(path).ok()?).ok()
