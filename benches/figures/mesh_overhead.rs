@@ -5,7 +5,7 @@ use std::time::Duration;
 use meshlab::core::http;
 use meshlab::core::signals::interrupted;
 use meshlab::labs::bench::block::Measurement;
-use meshlab::labs::bench::plan::{Load, Seconds, Target as Call, direct_and_mesh};
+use meshlab::labs::bench::plan::{Seconds, Target as Call, WrkLoad, direct_and_mesh};
 use meshlab::labs::bench::wrk::Wrk;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ const DIRECT: &str = "without any Envoy";
 
 pub(crate) fn measure(rounds: usize, environment: &Environment) -> Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let load = Load { duration: ROUND, connections: CONNECTIONS, threads: THREADS };
+    let load = WrkLoad { duration: ROUND, connections: CONNECTIONS, threads: THREADS };
     let wrk = tool("wrk").ok_or("wrk is not in place")?.bin.join("wrk");
     let wrk = Wrk::new(wrk.try_into()?, environment.run())?;
     let log = runtime.block_on(access_log(environment))?;

@@ -10,7 +10,7 @@ use crate::core::numbers::histogram::{Distribution, PERCENTILES, as_float};
 use crate::core::numbers::words;
 use crate::labs::bench::block::Measurement;
 use crate::labs::bench::compare::{Comparison, Side, percentile_ratio, ratio};
-use crate::labs::bench::report::Report;
+use crate::labs::bench::report::BenchReport;
 use crate::labs::bench::timeline::Timeline;
 
 const MARGIN: &str = "  ";
@@ -19,7 +19,7 @@ const WIDEST_BAR: usize = 44;
 /// Components that took next to nothing are left to the report.
 const MOST_COMPONENTS: usize = 16;
 
-pub(super) fn draw(report: &Report, written: &[Utf8PathBuf], look: &Look) -> String {
+pub(super) fn draw(report: &BenchReport, written: &[Utf8PathBuf], look: &Look) -> String {
     let mut sections = vec![head(report, look), latency(&report.measurement, look)];
     sections.push(histogram(&report.measurement.latencies, look));
     sections.push(components(&report.resources, look));
@@ -34,7 +34,7 @@ fn plain_units(text: &str, look: &Look) -> String {
     if look.symbols.pass.is_ascii() { text.replace('µ', "u").replace('×', "x") } else { text.to_owned() }
 }
 
-fn head(report: &Report, look: &Look) -> String {
+fn head(report: &BenchReport, look: &Look) -> String {
     let (load, measurement, paint) = (&report.load, &report.measurement, look.paint);
     let title = format!("{MARGIN}{}", paint.title("Load test"));
     let lab = format!("lab {} at {}", report.lab.id, report.lab.address);
@@ -214,7 +214,7 @@ fn side_by_side(comparison: &Comparison, look: &Look) -> String {
     format!("{}{}\n", table.render(look), look.paint.dim(&how))
 }
 
-fn next(report: &Report, written: &[Utf8PathBuf], look: &Look) -> String {
+fn next(report: &BenchReport, written: &[Utf8PathBuf], look: &Look) -> String {
     let mut lines: Vec<String> = written
         .iter()
         .map(|path| {
@@ -247,11 +247,11 @@ fn micros(micros: Option<u64>) -> String {
 mod tests {
     use super::*;
     use crate::app::ui::testing::{look, pipe, shown};
-    use crate::labs::bench::report::sample;
+    use crate::labs::bench::report::fixture;
 
     #[test]
     fn a_load_test_with_a_comparison() {
-        let text = draw(&sample::report(), &[], &look(80));
+        let text = draw(&fixture::report(), &[], &look(80));
         for line in text.lines() {
             assert!(text::width(line) <= 80, "{line}");
         }
@@ -261,12 +261,12 @@ mod tests {
     #[test]
     fn a_load_test_in_colour_with_errors() {
         let written = ["/tmp/load.html".into()];
-        insta::assert_snapshot!(shown(&draw(&sample::troubled(), &written, &look(80).colored())));
+        insta::assert_snapshot!(shown(&draw(&fixture::report_with_errors(), &written, &look(80).colored())));
     }
 
     #[test]
     fn a_load_test_in_ascii_on_a_narrow_terminal() {
-        let mut report = sample::report();
+        let mut report = fixture::report();
         report.comparison = None;
         let text = draw(&report, &[], &look(60).ascii());
         assert!(text.is_ascii(), "{text}");
@@ -275,12 +275,12 @@ mod tests {
 
     #[test]
     fn text_of_others_cannot_write_to_the_terminal() {
-        assert!(!draw(&sample::troubled(), &[], &pipe()).contains('\u{1b}'));
+        assert!(!draw(&fixture::report_with_errors(), &[], &pipe()).contains('\u{1b}'));
     }
 
     #[test]
     fn nothing_measured_is_no_fault() {
-        let mut report = sample::report();
+        let mut report = fixture::report();
         report.measurement = Measurement::default();
         report.resources = Timeline::default();
         let text = draw(&report, &[], &look(80));

@@ -6,13 +6,13 @@ use super::text;
 use crate::core::numbers::figure;
 use crate::core::numbers::histogram::as_float;
 use crate::core::numbers::words;
-use crate::labs::bench::plan::Load;
+use crate::labs::bench::plan::WrkLoad;
 use crate::labs::bench::service::Cost;
 
 const MARGIN: &str = "  ";
 
 /// The first of several rows of a service has its name; the others stand below it.
-pub(super) fn draw(costs: &[Cost], load: &Load, look: &Look) -> String {
+pub(super) fn draw(costs: &[Cost], load: &WrkLoad, look: &Look) -> String {
     let header = ["SERVICE", "IN", "PACKAGE", "START", "MEMORY", "CPU/CALL", "p50", "p99"];
     let mut table = Table::new(header).indent(MARGIN.len());
     for column in 2..header.len() {
@@ -66,7 +66,7 @@ mod tests {
     use crate::app::ui::testing::look;
     use crate::core::numbers::histogram::Distribution;
     use crate::labs::bench::block::Measurement;
-    use crate::labs::bench::service::Service;
+    use crate::labs::bench::service::MeasuredService;
 
     fn cost(task: &str, language: &str, package: u64, millis: u64, cpu: f64) -> Cost {
         let measurement = Measurement {
@@ -75,7 +75,7 @@ mod tests {
             latencies: Distribution::new(vec![(130, 9000), (900, 900), (4210, 100)]),
             ..Measurement::default()
         };
-        let service = Service {
+        let service = MeasuredService {
             job: "job".to_owned(),
             task: task.to_owned(),
             language: language.to_owned(),
@@ -92,7 +92,7 @@ mod tests {
             cost("add-svc", "Rust", 12_300_000, 10, 21.4),
             cost("frontend", "node.js 24", 126_000_000, 70, 1300.0),
         ];
-        let load = Load::new("2s", 1, None).unwrap();
+        let load = WrkLoad::new("2s", 1, None).unwrap();
         insta::assert_snapshot!(
             [draw(&costs, &load, &look(80)), draw(&costs, &load, &look(80).ascii())].join("\n")
         );

@@ -96,7 +96,7 @@ pub fn why(way: &CallPath, look: &Look) -> String {
 
 /// A load test as a person reads it.
 pub fn load_test(
-    report: &crate::labs::bench::report::Report,
+    report: &crate::labs::bench::report::BenchReport,
     written: &[camino::Utf8PathBuf],
     look: &Look,
 ) -> String {
@@ -111,7 +111,7 @@ pub fn load(tally: &crate::samples::load::Tally, by: Option<&str>, look: &Look) 
 /// What services in several languages cost.
 pub fn costs(
     costs: &[crate::labs::bench::service::Cost],
-    load: &crate::labs::bench::plan::Load,
+    load: &crate::labs::bench::plan::WrkLoad,
     look: &Look,
 ) -> String {
     costs::draw(costs, load, look)

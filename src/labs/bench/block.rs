@@ -1,6 +1,6 @@
-//! The block of lines that `assets/bench/compute.lua` has wrk print at its end, as a typed value.
+//! Parses the block of lines that `assets/bench/compute.lua` prints at the end of a wrk run.
 //!
-//! Invariant: whatever the text is, reading it ends with a value or with words that say what is wrong.
+//! Invariant: any text gives a value or an error, never a panic.
 
 use std::time::Duration;
 
@@ -11,46 +11,46 @@ use crate::core::numbers::histogram::Distribution;
 const FIRST_LINE: &str = "meshlab-bench 1";
 const LAST_LINE: &str = "end";
 
-/// The script prints at most 20,000.
-const MOST_ROWS: usize = 50_000;
+/// The limit of latency lines. The script prints at most 20,000.
+const MAX_ROWS: usize = 50_000;
 
-/// Latencies are limited by wrk's time-out; a day is beyond anything.
-const MOST_MICROS: u64 = 24 * 3600 * 1_000_000;
+/// The limit of a latency and of the duration: one day.
+const MAX_MICROS: u64 = 24 * 3600 * 1_000_000;
 
-/// What one run of wrk measured.
+/// The result of one wrk run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measurement {
     /// How long requests were sent.
     pub duration: Duration,
-    /// Answers that came, right or wrong.
+    /// The number of answers, right or wrong.
     pub requests: u64,
-    /// Bytes that were read.
+    /// Bytes received.
     pub bytes: u64,
-    /// What went wrong.
+    /// Errors by kind.
     pub errors: Errors,
-    /// The first answer that was not right.
-    pub sample: Option<Sample>,
-    /// From the request sent to the answer read. wrk adds the ones it would have seen, had it not waited for a slow
-    /// answer, so that there are more of them than requests.
+    /// The first wrong answer.
+    pub first_wrong: Option<WrongAnswer>,
+    /// Time from sending a request to reading its answer. wrk adds latencies for the requests that it could not send
+    /// while it waited for a slow answer (coordinated omission), so there can be more latencies than requests.
     pub latencies: Distribution,
-    /// Whether `latencies` has every value; otherwise it has a few hundred chosen ones.
+    /// Whether `latencies` has every value. If not, it has a few hundred quantiles.
     pub exact: bool,
 }
 
-/// How often each thing went wrong.
+/// The number of errors by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Errors {
-    /// Connections that were not made.
+    /// Connections that could not be opened.
     pub connect: u64,
-    /// Connections that broke while an answer was read.
+    /// Connections that failed while reading.
     pub read: u64,
-    /// Connections that broke while a request was written.
+    /// Connections that failed while writing.
     pub write: u64,
-    /// Answers that came too late to be counted as latencies.
+    /// Answers after the timeout of 10 s.
     pub timeout: u64,
     /// Answers with a status other than 200.
     pub status: u64,
-    /// Answers with status 200 and another body than the right one.
+    /// Answers with status 200 and a wrong body.
     pub wrong: u64,
 }
 
@@ -67,12 +67,12 @@ impl Errors {
         ]
     }
 
-    /// All kinds together.
+    /// The sum of all kinds.
     pub fn total(&self) -> u64 {
         self.kinds().iter().fold(0, |sum, (number, _)| sum.saturating_add(*number))
     }
 
-    /// The errors of two runs together.
+    /// The sum of the errors of two runs.
     #[must_use]
     pub fn merged(&self, other: &Self) -> Self {
         Self {
@@ -86,17 +86,17 @@ impl Errors {
     }
 }
 
-/// An answer that was not right.
+/// An answer with a wrong status or body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sample {
-    /// Its status.
+pub struct WrongAnswer {
+    /// HTTP status.
     pub status: u16,
-    /// The start of its body.
+    /// The first characters of the body.
     pub body: String,
 }
 
 impl Measurement {
-    /// Answers that were right.
+    /// The number of right answers.
     pub fn right(&self) -> u64 {
         self.requests.saturating_sub(self.errors.status).saturating_sub(self.errors.wrong)
     }
@@ -107,12 +107,12 @@ impl Measurement {
         if seconds > 0.0 { crate::core::numbers::histogram::as_float(self.right()) / seconds } else { 0.0 }
     }
 
-    /// How many latencies wrk added for requests it could not send while it waited.
+    /// How many latencies wrk added for requests that it could not send while it waited.
     pub fn filled_in(&self) -> u64 {
         self.latencies.count().saturating_sub(self.requests)
     }
 
-    /// Two rounds as one.
+    /// The measurement of two rounds together.
     #[must_use]
     pub fn merged(&self, other: &Self) -> Self {
         Self {
@@ -120,81 +120,81 @@ impl Measurement {
             requests: self.requests.saturating_add(other.requests),
             bytes: self.bytes.saturating_add(other.bytes),
             errors: self.errors.merged(&other.errors),
-            sample: self.sample.clone().or_else(|| other.sample.clone()),
+            first_wrong: self.first_wrong.clone().or_else(|| other.first_wrong.clone()),
             latencies: self.latencies.merged(&other.latencies),
             exact: self.exact && other.exact,
         }
     }
 }
 
-/// Why wrk's output is of no use.
+/// Why wrk's output cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
-    /// The script did not get to its end.
-    #[error("there is no line {0:?} in it")]
+    /// A line is missing: the script stopped early.
+    #[error("line {0:?} is missing")]
     Missing(&'static str),
-    /// A line that the script does not print.
-    #[error("line {0:?} makes no sense")]
-    Line(String),
-    /// More rows than the script prints.
-    #[error("there are more than {MOST_ROWS} latencies in it")]
-    TooLong,
+    /// A line that the script never prints.
+    #[error("unexpected line {0:?}")]
+    Unexpected(String),
+    /// More latencies than the script prints.
+    #[error("more than {MAX_ROWS} latencies")]
+    TooManyRows,
 }
 
-/// Reads the block; wrk's own lines before it are skipped.
+/// Parses the block. Lines before it come from wrk itself and are skipped.
 pub fn parse(output: &str) -> Result<Measurement, BlockError> {
     let mut lines = output.lines().map(str::trim_end).skip_while(|line| *line != FIRST_LINE);
     lines.next().ok_or(BlockError::Missing(FIRST_LINE))?;
     let mut measurement = Measurement::default();
     let mut rows = Vec::new();
-    let mut facts = 0;
+    let mut values = 0;
     for line in lines {
         if line == LAST_LINE {
-            if facts != FACTS {
+            if values != VALUES {
                 return Err(BlockError::Missing("duration, requests, ..."));
             }
             measurement.latencies = Distribution::new(rows);
             return Ok(measurement);
         }
-        let nonsense = || BlockError::Line(line.chars().take(80).collect());
+        let unexpected = || BlockError::Unexpected(line.chars().take(80).collect());
         let mut words = line.split(' ');
         let name = words.next().unwrap_or_default();
-        let value: u64 = words.next().and_then(|word| word.parse().ok()).ok_or_else(nonsense)?;
+        let value: u64 = words.next().and_then(|word| word.parse().ok()).ok_or_else(unexpected)?;
         let rest = words.next();
         match (name, rest) {
             ("latency", Some(count)) => {
-                let count = count.parse().map_err(|_| nonsense())?;
-                if rows.len() >= MOST_ROWS {
-                    return Err(BlockError::TooLong);
+                let count = count.parse().map_err(|_| unexpected())?;
+                if rows.len() >= MAX_ROWS {
+                    return Err(BlockError::TooManyRows);
                 }
-                if value > MOST_MICROS {
-                    return Err(nonsense());
+                if value > MAX_MICROS {
+                    return Err(unexpected());
                 }
                 rows.push((value, count));
             }
             ("sample", hex) => {
-                let status = u16::try_from(value).map_err(|_| nonsense())?;
-                let body = unhex(hex.unwrap_or_default()).ok_or_else(nonsense)?;
-                measurement.sample = Some(Sample { status, body });
+                let status = u16::try_from(value).map_err(|_| unexpected())?;
+                let body = unhex(hex.unwrap_or_default()).ok_or_else(unexpected)?;
+                measurement.first_wrong = Some(WrongAnswer { status, body });
             }
             (name, None) => {
-                measurement.take(name, value).ok_or_else(nonsense)?;
-                facts += 1;
+                measurement.set(name, value).ok_or_else(unexpected)?;
+                values += 1;
             }
-            _ => return Err(nonsense()),
+            _ => return Err(unexpected()),
         }
     }
     Err(BlockError::Missing(LAST_LINE))
 }
 
-/// How many numbers there must be besides latencies.
-const FACTS: usize = 10;
+/// How many values the block has besides latencies and the wrong answer.
+const VALUES: usize = 10;
 
 impl Measurement {
-    fn take(&mut self, name: &str, value: u64) -> Option<()> {
-        let place = match name {
+    fn set(&mut self, name: &str, value: u64) -> Option<()> {
+        let field = match name {
             "duration" => {
-                self.duration = Duration::from_micros(value.min(MOST_MICROS));
+                self.duration = Duration::from_micros(value.min(MAX_MICROS));
                 return Some(());
             }
             "exact" => {
@@ -211,7 +211,7 @@ impl Measurement {
             "wrong" => &mut self.errors.wrong,
             _ => return None,
         };
-        *place = value;
+        *field = value;
         Some(())
     }
 }
@@ -234,7 +234,7 @@ mod tests {
         latency 812 60\nlatency 990 11\nend\n";
 
     #[test]
-    fn reads_what_the_script_prints() {
+    fn the_output_of_the_script_is_parsed() {
         let read = parse(BLOCK).unwrap();
         assert_eq!(
             read,
@@ -243,7 +243,7 @@ mod tests {
                 requests: 70,
                 bytes: 3_583_210,
                 errors: Errors { connect: 1, read: 2, write: 3, timeout: 4, status: 5, wrong: 6 },
-                sample: Some(Sample { status: 502, body: "no\n\u{fffd}".to_owned() }),
+                first_wrong: Some(WrongAnswer { status: 502, body: "no\n\u{fffd}".to_owned() }),
                 latencies: Distribution::new(vec![(812, 60), (990, 11)]),
                 exact: true,
             }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn errors_name_the_line() {
         let with = |from: &str, to: &str| parse(&BLOCK.replace(from, to)).unwrap_err().to_string();
         insta::assert_snapshot!([
             with("meshlab-bench 1", "something else"),
@@ -268,27 +268,27 @@ mod tests {
             with("502", "70000"),
             with("latency 812", "latency 99999999999999"),
         ].join("\n"), @r#"
-        there is no line "meshlab-bench 1" in it
-        there is no line "end" in it
-        there is no line "duration, requests, ..." in it
-        line "wrong six" makes no sense
-        line "wrong 6 6" makes no sense
-        line "vrong 6" makes no sense
-        line "sample 502 6e6f0af" makes no sense
-        line "sample 70000 6e6f0aff" makes no sense
-        line "latency 99999999999999 60" makes no sense
+        line "meshlab-bench 1" is missing
+        line "end" is missing
+        line "duration, requests, ..." is missing
+        unexpected line "wrong six"
+        unexpected line "wrong 6 6"
+        unexpected line "vrong 6"
+        unexpected line "sample 502 6e6f0af"
+        unexpected line "sample 70000 6e6f0aff"
+        unexpected line "latency 99999999999999 60"
         "#);
     }
 
     proptest! {
         #[test]
-        fn garbage_is_refused_without_a_panic(text in "\\PC*") {
+        fn any_text_is_parsed_without_a_panic(text in "\\PC*") {
             let _ = parse(&text);
             let _ = parse(&format!("{FIRST_LINE}\n{text}\nend\n"));
         }
 
         #[test]
-        fn damaged_blocks_are_read_without_a_panic(at in 0_usize..BLOCK.len(), with in "[\\x00-\\x7f]{0,8}", drop in 0_usize..20) {
+        fn damaged_blocks_are_parsed_without_a_panic(at in 0_usize..BLOCK.len(), with in "[\\x00-\\x7f]{0,8}", drop in 0_usize..20) {
             let end = (at + drop).min(BLOCK.len());
             if let Ok(read) = parse(&[&BLOCK[..at], &with, &BLOCK[end..]].concat()) {
                 let _ = (read.rate(), read.right(), read.filled_in(), read.merged(&read).latencies.mean_and_deviation());

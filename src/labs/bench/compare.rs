@@ -1,45 +1,45 @@
-//! Targets side by side: short rounds that take turns, so that what the machine does meanwhile hits all alike.
+//! Compares targets in short alternating rounds, so that other load on the machine affects all targets alike.
 
 use super::block::Measurement;
-use super::plan::{Load, Target};
+use super::plan::{Target, WrkLoad};
 use crate::core::numbers::histogram::as_float;
 
-/// How often each target has its turn.
+/// The number of rounds for each target.
 pub const ROUNDS: usize = 3;
 
-/// All targets, each with its rounds.
+/// A comparison of several targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The load of one round.
-    pub load: Load,
-    /// The first one is what the others are compared with.
+    pub load: WrkLoad,
+    /// The targets with their rounds. The first one is the baseline.
     pub sides: Vec<Side>,
 }
 
-/// One target's rounds.
+/// One target of a comparison, with its rounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
-    /// Which target.
+    /// The target.
     pub target: Target,
-    /// In the order they ran.
+    /// The rounds in order.
     pub rounds: Vec<Measurement>,
 }
 
 impl Comparison {
-    /// Nothing measured yet.
-    pub fn new(load: Load, targets: Vec<Target>) -> Self {
+    /// A comparison without measurements.
+    pub fn new(load: WrkLoad, targets: Vec<Target>) -> Self {
         let sides = targets.into_iter().map(|target| Side { target, rounds: Vec::new() }).collect();
         Self { load, sides }
     }
 
-    /// Whose turn it is: all once, then all again.
+    /// The order of the rounds, as indexes of `sides`: every target once, then every target again.
     pub fn turns(&self) -> Vec<usize> {
         (0..ROUNDS).flat_map(|_| 0..self.sides.len()).collect()
     }
 }
 
 impl Side {
-    /// All rounds as one.
+    /// The measurement of all rounds together.
     pub fn total(&self) -> Measurement {
         let mut rounds = self.rounds.iter();
         let first = rounds.next().cloned().unwrap_or_default();
@@ -47,12 +47,12 @@ impl Side {
     }
 }
 
-/// How many times as much one is as another, if that makes sense.
+/// `one / other`, if `other` is positive.
 pub fn ratio(one: f64, other: f64) -> Option<f64> {
     (other > 0.0).then(|| one / other)
 }
 
-/// The ratio of a percentile.
+/// The ratio of a latency percentile.
 pub fn percentile_ratio(one: &Measurement, other: &Measurement, percent: f64) -> Option<f64> {
     let value = |measurement: &Measurement| measurement.latencies.percentile(percent).map(as_float);
     ratio(value(one)?, value(other)?)
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn targets_take_turns_and_rounds_add_up() {
-        let load = Load::new("60s", 5, None).unwrap().round();
+        let load = WrkLoad::new("60s", 5, None).unwrap().round();
         let mut comparison = Comparison::new(load, direct_and_mesh("127.0.0.1".parse().unwrap()).unwrap());
         assert_eq!(comparison.turns(), [0, 1, 0, 1, 0, 1]);
         assert_eq!(comparison.sides[0].total(), Measurement::default());

@@ -1,4 +1,4 @@
-//! Which of a lab's components a process belongs to.
+//! Decides which component of a lab a process belongs to.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -7,44 +7,46 @@ use serde_json::Value;
 
 use crate::machine::state::{RUN_DIR_VARIABLE, RunState};
 
-/// What is known of a process.
+/// The facts about a process that decide where it belongs.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
+pub(super) struct ProcessFacts {
     pub(super) group: i32,
+    /// Start time in clock ticks since boot.
     pub(super) started: u64,
-    /// Empty where it cannot be read, or was written over.
+    /// Empty if it cannot be read, or if the process overwrote it.
     pub(super) environment: HashMap<OsString, OsString>,
     pub(super) arguments: Vec<String>,
 }
 
-/// Where a process belongs.
+/// Whether and how a process belongs to the lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Membership {
-    /// To this component, and what it starts with it.
+    /// It belongs to this component, and so do its children.
     Component(String),
-    /// One of Nomad's own helpers; with the name of the task it looks after, if its arguments tell.
+    /// A helper process of Nomad, with the task that it supervises if its arguments name it.
     Helper(Option<String>),
-    /// To the lab, but to no component that has a name: it goes by the name of its process group's leader.
+    /// It belongs to the lab, but to no component. Its name is that of its process group's leader.
     Unnamed,
-    /// Not to the lab.
-    Stranger,
+    /// It does not belong to the lab.
+    Other,
 }
 
-/// A process group that a recorded service leads.
+/// The process group of a recorded service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Group {
+pub(super) struct ServiceGroup {
     pub(super) service: String,
     pub(super) leader: i32,
+    /// Start time of the leader in clock ticks since boot.
     pub(super) started: u64,
 }
 
-/// The groups of all recorded services.
-pub(super) fn groups(state: Option<&RunState>) -> Vec<Group> {
+/// The process groups of all recorded services.
+pub(super) fn groups(state: Option<&RunState>) -> Vec<ServiceGroup> {
     let services = state.iter().flat_map(|state| &state.services);
     services
         .filter_map(|service| {
             let process = service.process?;
-            Some(Group {
+            Some(ServiceGroup {
                 service: service.name.clone(),
                 leader: process.pid_here()?,
                 started: process.start_ticks,
@@ -53,11 +55,11 @@ pub(super) fn groups(state: Option<&RunState>) -> Vec<Group> {
         .collect()
 }
 
-/// Where a process belongs, by its own facts or, where those say nothing, by its parent.
+/// Where a process belongs: by its own facts, or else by its parent.
 pub(super) fn membership(
-    facts: &Facts,
+    facts: &ProcessFacts,
     mark: &OsStr,
-    groups: &[Group],
+    groups: &[ServiceGroup],
     parent: Option<&Membership>,
 ) -> Membership {
     let variable = |name: &str| facts.environment.get(OsStr::new(name)).map(|value| value.to_string_lossy());
@@ -79,16 +81,16 @@ pub(super) fn membership(
         }
         return service().unwrap_or(Membership::Unnamed);
     }
-    // Some programs, nginx among them, write over the memory that their environment lies in.
+    // Some programs overwrite their environment in memory, for example nginx.
     service().unwrap_or_else(|| match parent {
         Some(Membership::Component(name)) => Membership::Component(name.clone()),
         Some(Membership::Helper(Some(task))) => Membership::Component(task.clone()),
         Some(Membership::Helper(None) | Membership::Unnamed) => Membership::Unnamed,
-        Some(Membership::Stranger) | None => Membership::Stranger,
+        Some(Membership::Other) | None => Membership::Other,
     })
 }
 
-/// `nomad executor {"LogFile":".../alloc/ID/TASK/executor.out",...}` and `nomad logmon`.
+/// Recognizes `nomad executor {"LogFile":".../alloc/ID/TASK/executor.out",...}` and `nomad logmon`.
 fn helper(arguments: &[String]) -> Option<Membership> {
     let [program, verb, rest @ ..] = arguments else { return None };
     if program.rsplit('/').next() != Some("nomad") || !["executor", "logmon"].contains(&verb.as_str()) {
@@ -105,8 +107,8 @@ mod tests {
 
     const MARK: &str = "/state/run/127.0.0.1";
 
-    fn facts(group: i32, environment: &[(&str, &str)], arguments: &[&str]) -> Facts {
-        Facts {
+    fn facts(group: i32, environment: &[(&str, &str)], arguments: &[&str]) -> ProcessFacts {
+        ProcessFacts {
             group,
             started: 100,
             environment: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
@@ -114,8 +116,8 @@ mod tests {
         }
     }
 
-    fn of(facts: &Facts, parent: Option<&Membership>) -> Membership {
-        let groups = [Group { service: "consul".to_owned(), leader: 7, started: 50 }];
+    fn of(facts: &ProcessFacts, parent: Option<&Membership>) -> Membership {
+        let groups = [ServiceGroup { service: "consul".to_owned(), leader: 7, started: 50 }];
         membership(facts, OsStr::new(MARK), &groups, parent)
     }
 
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_find_their_components() {
+    fn processes_belong_to_their_components() {
         let mark = (RUN_DIR_VARIABLE, MARK);
         let task = [mark, ("NOMAD_TASK_NAME", "add-svc"), ("NOMAD_JOB_NAME", "addsvcJob")];
         assert_eq!(of(&facts(3, &task, &["add-svc"]), None), component("addsvcJob/add-svc"));
@@ -132,23 +134,23 @@ mod tests {
         assert_eq!(of(&facts(7, &[mark], &["consul"]), None), component("consul"));
         assert_eq!(of(&facts(7, &[], &["nginx: worker"]), None), component("consul"));
         assert_eq!(of(&facts(3, &[mark], &["wrk"]), None), Membership::Unnamed);
-        assert_eq!(of(&facts(3, &[(RUN_DIR_VARIABLE, "/other")], &["consul"]), None), Membership::Stranger);
-        assert_eq!(of(&facts(3, &task[1..], &["x"]), None), Membership::Stranger);
-        // The number of a leader that is gone may be somebody else's by now.
-        assert_eq!(of(&Facts { started: 10, ..facts(7, &[], &[]) }, None), Membership::Stranger);
+        assert_eq!(of(&facts(3, &[(RUN_DIR_VARIABLE, "/other")], &["consul"]), None), Membership::Other);
+        assert_eq!(of(&facts(3, &task[1..], &["x"]), None), Membership::Other);
+        // The leader has ended and its pid was reused.
+        assert_eq!(of(&ProcessFacts { started: 10, ..facts(7, &[], &[]) }, None), Membership::Other);
     }
 
     #[test]
-    fn helpers_of_nomad_know_their_task() {
+    fn helpers_of_nomad_belong_to_their_task() {
         let mark = (RUN_DIR_VARIABLE, MARK);
         let settings = r#"{"LogFile":"/data/alloc/6a0f/lb/executor.out","LogLevel":"DEBUG"}"#;
         let executor = of(&facts(3, &[mark], &["/tools/bin/nomad", "executor", settings]), None);
         assert_eq!(executor, Membership::Helper(Some("lb".to_owned())));
         assert_eq!(of(&facts(3, &[mark], &["nomad", "logmon"]), None), Membership::Helper(None));
         assert_eq!(of(&facts(7, &[mark], &["nomad", "agent", "-dev"]), None), component("consul"));
-        // Its child has lost its environment.
+        // A child without environment.
         assert_eq!(of(&facts(4, &[], &["nginx: master process"]), Some(&executor)), component("lb"));
         assert_eq!(of(&facts(4, &[], &["nginx: worker"]), Some(&component("lb"))), component("lb"));
-        assert_eq!(of(&facts(4, &[], &["x"]), Some(&Membership::Stranger)), Membership::Stranger);
+        assert_eq!(of(&facts(4, &[], &["x"]), Some(&Membership::Other)), Membership::Other);
     }
 }

@@ -1,12 +1,12 @@
-//! The machine that figures were measured on: without it they mean nothing.
+//! The machine that a benchmark ran on.
 
 use procfs::Current as _;
 use serde::Serialize;
 
-/// What matters of a machine.
+/// Processor, memory and operating system of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Machine {
-    /// The processor's name, if it tells.
+pub struct MachineInfo {
+    /// The processor's model name, if known.
     pub processor: Option<String>,
     /// How many cores this process may use.
     pub cores: usize,
@@ -16,8 +16,8 @@ pub struct Machine {
     pub system: String,
 }
 
-impl Machine {
-    /// This one.
+impl MachineInfo {
+    /// This machine.
     pub fn here() -> Self {
         let names = rustix::system::uname();
         let name = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
@@ -35,7 +35,7 @@ impl Machine {
 mod tests {
     #[test]
     fn this_machine_has_a_core_and_memory() {
-        let machine = super::Machine::here();
+        let machine = super::MachineInfo::here();
         assert!(
             machine.cores > 0 && machine.memory > 1_000_000 && machine.system.starts_with("Linux "),
             "{machine:?}"

@@ -1,12 +1,12 @@
-//! The load test: wrk against the running lab, what its components use meanwhile, and a report of both.
+//! `meshlab bench`: load tests with wrk, and the CPU and memory of the lab's components during the load.
 //!
-//! - [`plan`]: the load, the targets and the files, checked before anything runs.
-//! - [`wrk`] and [`block`]: wrk as a process, and what it printed as a typed value.
-//! - [`crate::core::numbers::histogram`]: latencies and their percentiles.
-//! - [`sample`] and [`timeline`]: CPU and memory of every component, from /proc, in bounded memory.
-//! - [`compare`]: targets that take turns, side by side.
-//! - [`service`]: services in several languages, each on its own.
-//! - [`report`]: all of it as data, as JSON and as a page.
+//! - [`plan`]: the load and the targets, checked before anything runs.
+//! - [`probe`]: one call that checks a target's answer before the load.
+//! - [`wrk`] and [`block`]: runs wrk, and parses its output.
+//! - [`sampler`] and [`timeline`]: CPU and memory of every component, from /proc, in bounded memory.
+//! - [`compare`]: several targets in alternating rounds.
+//! - [`service`]: figures of each sample service on its own.
+//! - [`report`]: the result as JSON and as an HTML page.
 
 pub mod block;
 pub mod compare;
@@ -15,7 +15,7 @@ pub mod machine;
 pub mod plan;
 pub mod probe;
 pub mod report;
-pub mod sample;
+pub mod sampler;
 pub mod service;
 pub mod timeline;
 pub mod wrk;

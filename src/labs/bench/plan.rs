@@ -1,4 +1,4 @@
-//! What is to be measured: the load, the targets, the files for the report. Everything here is checked before it runs.
+//! The load and the targets of a load test, checked before anything runs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,31 +11,31 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::mesh::vm::LOAD_BALANCER;
 
-/// The expression of the sample's scripts.
+/// The expression that the calculator gets in a load test.
 pub const EXPRESSION: &str = "1+1+2+3+4+5+6-1-2-3-4-5-6+9+8-4-5";
 
-/// What it amounts to.
+/// The value of [`EXPRESSION`].
 pub(super) const RESULT: u32 = 9;
 
 const ADD_PORT: u16 = 9090;
 const ENVOY_PORT: u16 = 9191;
 
-const MOST_CONNECTIONS: u32 = 10_000;
-const LONGEST: Duration = Duration::from_hours(1);
+const MAX_CONNECTIONS: u32 = 10_000;
+const MAX_DURATION: Duration = Duration::from_hours(1);
 
-/// How hard a target is pressed, and for how long.
+/// The load that wrk makes: connections, threads, duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Load {
-    /// In whole seconds, as wrk counts.
+pub struct WrkLoad {
+    /// In whole seconds, as wrk needs it.
     #[serde(rename = "seconds")]
     pub duration: Seconds,
-    /// Connections that are open at once, each with one request under way.
+    /// Open connections, each with one request at a time.
     pub connections: u32,
-    /// Threads of wrk that share them.
+    /// Threads of wrk that share the connections.
     pub threads: u32,
 }
 
-/// Whole seconds.
+/// A duration in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Seconds(pub u64);
@@ -46,11 +46,10 @@ impl Seconds {
         Duration::from_secs(self.0)
     }
 
-    /// From `60s`, `5m`, `1h` or `90`, between a second and an hour.
+    /// Parses `60s`, `5m`, `1h` or `90` (seconds). The range is 1 s to 1 h.
     pub fn parse(text: &str) -> Result<Self> {
-        let unusable = || {
-            Failure::usage(format!("a duration of {text:?} is not possible"))
-                .hint("give 1s to 1h, such as 60s or 5m")
+        let invalid = || {
+            Failure::usage(format!("invalid duration {text:?}")).hint("use 1s to 1h, for example 60s or 5m")
         };
         let (number, unit) = match text.find(|letter: char| !letter.is_ascii_digit()) {
             Some(at) => text.split_at(at),
@@ -60,61 +59,61 @@ impl Seconds {
             "s" => 1,
             "m" => 60,
             "h" => 3600,
-            _ => return Err(unusable()),
+            _ => return Err(invalid()),
         };
         let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(each));
-        seconds.filter(|seconds| (1..=LONGEST.as_secs()).contains(seconds)).map(Self).ok_or_else(unusable)
+        seconds.filter(|seconds| (1..=MAX_DURATION.as_secs()).contains(seconds)).map(Self).ok_or_else(invalid)
     }
 }
 
-impl Load {
-    /// A load that wrk can make. Without `threads`, five, or as many as there are connections if those are fewer.
+impl WrkLoad {
+    /// Checks a load. `threads` is five by default, or the number of connections if that is lower.
     pub fn new(duration: &str, connections: u32, threads: Option<u32>) -> Result<Self> {
-        const USUAL_THREADS: u32 = 5;
+        const DEFAULT_THREADS: u32 = 5;
         let duration = Seconds::parse(duration)?;
-        if !(1..=MOST_CONNECTIONS).contains(&connections) {
-            return Err(Failure::usage(format!("{connections} connections are not possible"))
-                .hint(format!("give 1 to {MOST_CONNECTIONS}")));
+        if !(1..=MAX_CONNECTIONS).contains(&connections) {
+            return Err(Failure::usage(format!("invalid number of connections: {connections}"))
+                .hint(format!("use 1 to {MAX_CONNECTIONS}")));
         }
-        let threads = threads.unwrap_or_else(|| USUAL_THREADS.min(connections));
+        let threads = threads.unwrap_or_else(|| DEFAULT_THREADS.min(connections));
         if !(1..=connections).contains(&threads) {
-            return Err(Failure::usage(format!("{threads} threads are not possible"))
-                .hint(format!("give 1 to {connections}: each thread needs a connection at least")));
+            return Err(Failure::usage(format!("invalid number of threads: {threads}"))
+                .hint(format!("use 1 to {connections}: each thread needs at least one connection")));
         }
         Ok(Self { duration, connections, threads })
     }
 
-    /// The connections that are really opened: wrk gives each thread the same number.
+    /// How many connections wrk opens: each thread gets the same number.
     pub fn effective_connections(&self) -> u32 {
         self.connections / self.threads * self.threads
     }
 
-    /// The load of one round of a comparison: long enough to tell something, short enough to take turns.
+    /// The load of one round of a comparison: a sixth of the duration, from 1 s to 10 s.
     #[must_use]
     pub fn round(self) -> Self {
         Self { duration: Seconds((self.duration.0 / 6).clamp(1, 10)), ..self }
     }
 }
 
-/// One call that is made again and again.
+/// The call that a load test repeats, with its expected answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Target {
-    /// What it is called in tables.
+    /// Its name in tables.
     pub name: String,
     /// `GET` or `POST`.
     #[serde(serialize_with = "as_text")]
     pub method: Method,
-    /// Where to: an address of this machine.
+    /// The URL, with an IP address.
     pub url: Url,
-    /// What is sent, JSON.
+    /// The request body, JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// The right answer; white space in the answer does not count.
+    /// The right answer, without whitespace.
     pub answer: String,
 }
 
 impl Target {
-    /// A call with its right answer.
+    /// A target on an address and path.
     pub fn new(
         name: &str,
         method: Method,
@@ -125,16 +124,16 @@ impl Target {
     ) -> Result<Self> {
         let text = format!("http://{address}{path}");
         let url =
-            Url::parse(&text).map_err(|error| Failure::usage(format!("{text} is no URL")).seen(&error))?;
+            Url::parse(&text).map_err(|error| Failure::usage(format!("invalid URL {text}")).seen(&error))?;
         Ok(Self { name: name.to_owned(), method, url, body, answer: answer.to_owned() })
     }
 
-    /// The address that the URL names.
+    /// The address and port of the URL.
     pub fn address(&self) -> Result<SocketAddr> {
         let ip = self.url.host_str().and_then(|host| host.parse::<IpAddr>().ok());
         ip.zip(self.url.port_or_known_default())
             .map(SocketAddr::from)
-            .ok_or_else(|| Failure::usage(format!("{} names no address of this machine", self.url)))
+            .ok_or_else(|| Failure::usage(format!("{} has no IP address and port", self.url)))
     }
 
     /// Path and query.
@@ -145,20 +144,20 @@ impl Target {
         }
     }
 
-    /// Whether an answer's body is the right one.
+    /// Whether a body is the right answer. Whitespace is ignored.
     pub fn is_right(&self, body: &str) -> bool {
         body.chars().filter(|letter| !letter.is_ascii_whitespace()).eq(self.answer.chars())
     }
 }
 
-/// The whole sample: from the load balancer through both meshed services.
+/// A call through the whole calculator: load balancer, frontend, both services.
 pub fn compute(address: LabAddress) -> Result<Target> {
     let body = serde_json::json!({ "expression": EXPRESSION }).to_string();
     let answer = format!("{{\"result\":{RESULT}}}");
     Target::new("compute", Method::POST, address.port(LOAD_BALANCER), "/api/v1/compute", Some(body), &answer)
 }
 
-/// One call without and with the mesh. The first target is what the others are compared with.
+/// The same call without and with the mesh. The first target is the baseline.
 pub fn direct_and_mesh(address: LabAddress) -> Result<Vec<Target>> {
     let call = |name: &str, port: u16| {
         Target::new(name, Method::GET, address.port(port), "/api/v1/execute/?l=1&r=1", None, "2")
@@ -198,21 +197,21 @@ mod tests {
     }
 
     #[test]
-    fn loads_that_wrk_can_make() {
-        let load = |connections, threads| Load::new("60s", connections, threads).map(|load| load.threads);
+    fn loads_are_checked() {
+        let load = |connections, threads| WrkLoad::new("60s", connections, threads).map(|load| load.threads);
         assert_eq!(load(5, None).unwrap(), 5);
         assert_eq!(load(2, None).unwrap(), 2);
         assert_eq!(load(10_000, Some(10_000)).unwrap(), 10_000);
         for (connections, threads) in [(0, None), (10_001, None), (5, Some(6)), (5, Some(0))] {
             assert!(load(connections, threads).is_err(), "{connections} {threads:?}");
         }
-        assert_eq!(Load::new("60s", 7, Some(5)).unwrap().effective_connections(), 5);
-        let rounds = ["1s", "30s", "1h"].map(|text| Load::new(text, 5, None).unwrap().round().duration.0);
+        assert_eq!(WrkLoad::new("60s", 7, Some(5)).unwrap().effective_connections(), 5);
+        let rounds = ["1s", "30s", "1h"].map(|text| WrkLoad::new(text, 5, None).unwrap().round().duration.0);
         assert_eq!(rounds, [1, 5, 10]);
     }
 
     #[test]
-    fn the_expression_amounts_to_the_result() {
+    fn the_expression_has_the_value_result() {
         let mut sum = 0;
         let mut sign = 1;
         for letter in EXPRESSION.chars() {
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_the_ports_of_the_contract() {
+    fn targets_have_the_documented_ports() {
         let address = "127.0.0.3".parse().unwrap();
         let compute = compute(address).unwrap();
         assert_eq!(compute.url.as_str(), "http://127.0.0.3:8088/api/v1/compute");

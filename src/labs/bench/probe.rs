@@ -1,4 +1,4 @@
-//! One call before many: whether a target answers, and rightly.
+//! One call before a load test: does the target give the right answer?
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::core::http::{self, HttpRequest};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Makes the call once. The failure says what came back.
+/// Makes the call once. Fails if the answer is not the right one, with the answer.
 pub async fn probe(target: &Target) -> Result<()> {
     let body = target.body.clone().unwrap_or_default().into_bytes();
     let json = [("content-type", "application/json")];
@@ -25,14 +25,14 @@ pub async fn probe(target: &Target) -> Result<()> {
     if answer.status.as_u16() == 200 && target.is_right(&text) {
         return Ok(());
     }
-    Err(Failure::failed(format!("{} does not answer rightly", target.url))
+    Err(Failure::failed(format!("{} gives a wrong answer", target.url))
         .detail("expected", format!("200 {}", target.answer))
-        .observed(shown(answer.status.as_u16(), &text))
+        .observed(answer_line(answer.status.as_u16(), &text))
         .hint("`meshlab status` shows what is not ready, `meshlab logs` what the components wrote"))
 }
 
-/// An answer on one line, not too long.
-pub fn shown(status: u16, body: &str) -> String {
+/// Status and body of an answer on one line, at most 200 characters of the body.
+pub fn answer_line(status: u16, body: &str) -> String {
     const SHOWN: usize = 200;
     let visible = body.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter });
     format!("{status} {}", visible.take(SHOWN).collect::<String>()).trim_end().to_owned()
@@ -43,9 +43,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_one_short_line() {
-        assert_eq!(shown(502, "bad\n\u{1b}[31mgateway\n"), "502 bad  [31mgateway");
-        assert_eq!(shown(204, ""), "204");
-        assert_eq!(shown(200, &"x".repeat(999)).len(), 204);
+    fn an_answer_line_is_short() {
+        assert_eq!(answer_line(502, "bad\n\u{1b}[31mgateway\n"), "502 bad  [31mgateway");
+        assert_eq!(answer_line(204, ""), "204");
+        assert_eq!(answer_line(200, &"x".repeat(999)).len(), 204);
     }
 }

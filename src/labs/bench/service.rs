@@ -1,4 +1,4 @@
-//! What each of the lab's services costs: found by what its job says of it, pressed on its own.
+//! Figures of each sample service on its own, for `meshlab bench --services`: found by the `meta` of its Nomad job.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,38 +14,38 @@ use super::timeline::Timeline;
 use crate::core::failure::Result;
 use crate::core::numbers::histogram::as_float;
 
-/// A task that says which language it is written in and where it listens (`meta` in its job).
+/// A Nomad task whose job names its language and address (`meta`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
-    /// Its job.
+pub struct MeasuredService {
+    /// The Nomad job.
     pub job: String,
-    /// Its task, which is called like the service.
+    /// The task, which has the name of the service.
     pub task: String,
-    /// In words, with a version.
+    /// The language with its version, for example `Java 17`.
     pub language: String,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: SocketAddr,
-    /// All that Nomad fetches for its group, in bytes.
+    /// The size of all artifacts of its task group, in bytes.
     pub package: u64,
 }
 
-/// A service's figures.
+/// The figures of a service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// The service.
-    pub service: Service,
-    /// From the beginning of its process to its first answer.
+    pub service: MeasuredService,
+    /// Time from the start of its process to its first answer.
     pub start: Duration,
-    /// What came back.
+    /// The result of the load test.
     pub measurement: Measurement,
-    /// CPU time for one call, in microseconds.
+    /// CPU time per call, in microseconds.
     pub cpu: f64,
-    /// The most memory it had, in bytes.
+    /// Peak memory, in bytes.
     pub memory: f64,
 }
 
-/// The services among a job's tasks. `sizes` are those of the lab's packages, by the path below the repository's root.
-pub fn services(job: &Value, sizes: &BTreeMap<String, u64>) -> Vec<Service> {
+/// The services of a Nomad job. `sizes` has the size of each package by its path in the package repository.
+pub fn services(job: &Value, sizes: &BTreeMap<String, u64>) -> Vec<MeasuredService> {
     let text =
         |value: &Value, pointer: &str| value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned();
@@ -56,7 +56,7 @@ pub fn services(job: &Value, sizes: &BTreeMap<String, u64>) -> Vec<Service> {
         let package =
             artifacts.filter_map(|artifact| size_of(&text(&artifact, "/GetterSource")?, sizes)).sum();
         let service = |task: &Value| {
-            Some(Service {
+            Some(MeasuredService {
                 job: text(job, "/ID")?,
                 task: text(task, "/Name")?,
                 language: text(task, "/Meta/language")?,
@@ -69,20 +69,20 @@ pub fn services(job: &Value, sizes: &BTreeMap<String, u64>) -> Vec<Service> {
     found
 }
 
-/// `http://.../<package>/<file>`
+/// The size of the package at `http://.../<package>/<file>`.
 fn size_of(source: &str, sizes: &BTreeMap<String, u64>) -> Option<u64> {
     let mut parts = source.rsplitn(3, '/');
     let (file, package) = (parts.next()?, parts.next()?);
     sizes.get(&format!("{package}/{file}")).copied()
 }
 
-impl Service {
-    /// The name of the component in `/proc`'s eyes.
+impl MeasuredService {
+    /// Its component name in a [`Timeline`].
     pub fn component(&self) -> String {
         format!("{}/{}", self.job, self.task)
     }
 
-    /// The call that it is pressed with; none if it is no service of the calculator.
+    /// The call for its load test. `None` if it is not a service of the calculator.
     pub fn target(&self) -> Result<Option<Target>> {
         let name = format!("{} in {}", self.task, self.language);
         let execute = |l: u32| {
@@ -104,14 +104,19 @@ impl Service {
 }
 
 impl Cost {
-    /// The figures of one run.
-    pub fn of(service: Service, start: Duration, measurement: Measurement, resources: &Timeline) -> Self {
+    /// The figures of one load test.
+    pub fn of(
+        service: MeasuredService,
+        start: Duration,
+        measurement: Measurement,
+        resources: &Timeline,
+    ) -> Self {
         let name = service.component();
         let used = resources.components.iter().find(|component| component.name == name);
-        let lasted = resources.seconds.last().copied().unwrap_or_default();
+        let seconds = resources.seconds.last().copied().unwrap_or_default();
         let calls = as_float(measurement.requests.max(1));
         Self {
-            cpu: used.map_or(0.0, |used| used.cpu.average * lasted * 1e6 / calls),
+            cpu: used.map_or(0.0, |used| used.cpu.average * seconds * 1e6 / calls),
             memory: used.map_or(0.0, |used| used.memory.peak),
             service,
             start,
@@ -119,7 +124,7 @@ impl Cost {
         }
     }
 
-    /// For programs.
+    /// The figures as JSON.
     pub fn json(&self) -> Value {
         #[derive(Serialize)]
         struct Row<'a> {
@@ -162,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::labs::bench::timeline::{Component, Usage};
+    use crate::labs::bench::timeline::{ComponentUsage, Usage};
 
     fn job() -> Value {
         let artifact =
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_found_with_all_that_its_group_fetches() {
+    fn a_service_has_the_artifacts_of_its_group() {
         let sizes = [("java/java-17.tar", 100), ("add-svc/Add.java", 7), ("c/c", 1)];
         let sizes = sizes.map(|(path, size)| (path.to_owned(), size)).into();
         let found = services(&job(), &sizes);
@@ -190,14 +195,14 @@ mod tests {
         let target = service.target().unwrap().unwrap();
         assert_eq!(target.url.as_str(), "http://127.0.0.1:9090/api/v1/execute/?l=1&r=1");
         assert_eq!(services(&json!({}), &sizes), []);
-        let strange = Service { task: "dashboard".to_owned(), ..service.clone() };
+        let strange = MeasuredService { task: "dashboard".to_owned(), ..service.clone() };
         assert_eq!(strange.target().unwrap(), None);
     }
 
     #[test]
-    fn cpu_is_shared_out_over_the_calls() {
+    fn cpu_is_divided_by_the_calls() {
         let service = services(&job(), &BTreeMap::new()).remove(0);
-        let component = |name: &str| Component {
+        let component = |name: &str| ComponentUsage {
             name: name.to_owned(),
             processes: 1,
             cpu: Usage { average: 0.5, peak: 1.0 },

@@ -1,6 +1,6 @@
-//! CPU time and memory of named components over time, in bounded memory.
+//! CPU and memory of components over time, in bounded memory.
 //!
-//! Invariant: averages and peaks come from every sample; only the curves get coarser when a run is long.
+//! Invariant: averages and peaks come from every sample. Only the curves of a long run get coarser.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,36 +9,36 @@ use serde::Serialize;
 
 use crate::core::numbers::histogram::as_float;
 
-/// More components than a table can show; what comes after is counted together.
-const MOST_COMPONENTS: usize = 64;
+/// The limit of components. Further ones are counted together as [`OTHERS`].
+const MAX_COMPONENTS: usize = 64;
 const OTHERS: &str = "(others)";
 
-/// What one component used between two looks.
+/// What one component used between two samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Reading {
     /// User and system time.
     pub cpu: Duration,
-    /// Memory at the second look, in bytes. A page that processes share counts in equal parts for each (PSS).
+    /// Memory at the second sample, in bytes (PSS).
     pub memory: u64,
-    /// Whether PSS of a process was not readable: its pages count in full (RSS).
+    /// Whether `memory` has the RSS of a process, because its PSS was not readable.
     pub is_resident: bool,
-    /// Processes at the second look.
+    /// Processes at the second sample.
     pub processes: usize,
 }
 
-/// Curves and figures of all components, on one time axis.
+/// CPU and memory of all components over time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Timeline {
-    /// How many looks were taken.
+    /// The number of samples.
     pub samples: usize,
-    /// The end of each point's stretch of time, in seconds since the start.
+    /// The end of each point's time span, in seconds since the start.
     pub seconds: Vec<f64>,
     /// The components, busiest first.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentUsage>,
 }
 
 impl Timeline {
-    /// How memory is counted, in a sentence or two.
+    /// A note for the reader on how memory is counted.
     pub fn memory_note(&self) -> String {
         let resident: Vec<&str> = self
             .components
@@ -50,7 +50,7 @@ impl Timeline {
             return MEMORY_NOTE.to_owned();
         }
         format!(
-            "{MEMORY_NOTE} Not so for {}: PSS is not readable, so it is RSS, and shared pages count in full for each process.",
+            "{MEMORY_NOTE} Exceptions: {}. Their PSS is not readable, so it is RSS, which counts shared pages in full for each process.",
             resident.join(", ")
         )
     }
@@ -59,51 +59,51 @@ impl Timeline {
 const MEMORY_NOTE: &str =
     "Memory is PSS: a page that several processes share counts in equal parts for each of them.";
 
-/// One component's curves and figures.
+/// CPU and memory of one component over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Component {
-    /// Its name.
+pub struct ComponentUsage {
+    /// The component's name.
     pub name: String,
-    /// The most processes it had at once.
+    /// The highest number of processes in a sample.
     pub processes: usize,
-    /// CPU as a share of one core: 1.0 is one core busy all the time. The average is over the whole run.
+    /// CPU as a share of one core: 1.0 is one busy core. The average is over the whole run.
     pub cpu: Usage,
-    /// Memory in bytes. The average is over the looks at which it was there.
+    /// Memory in bytes. The average is over the samples that have the component.
     pub memory: Usage,
-    /// Whether `memory` is RSS, because PSS was not readable: pages that processes share count in full for each.
+    /// Whether `memory` has the RSS of a process, because its PSS was not readable.
     pub memory_is_resident: bool,
-    /// CPU at each point; nothing where it was not there.
+    /// CPU at each point. `None` if the component did not run.
     pub cpu_curve: Vec<Option<f64>>,
-    /// Memory at each point, the most within its stretch of time.
+    /// The highest memory in each point's time span. `None` if the component did not run.
     pub memory_curve: Vec<Option<f64>>,
 }
 
-/// Average and peak of one figure.
+/// Average and peak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Usage {
-    /// The average.
+    /// The average of all samples.
     pub average: f64,
-    /// The highest single look.
+    /// The highest sample.
     pub peak: f64,
 }
 
-/// Takes readings and keeps a bounded number of points.
+/// Collects readings into a bounded number of points.
 #[derive(Debug)]
-pub struct Recorder {
-    most_points: usize,
-    /// How many looks one point stands for.
-    fold: usize,
-    /// How many looks the last point has.
-    filled: usize,
+pub struct TimelineRecorder {
+    max_points: usize,
+    /// How many samples one point has.
+    samples_per_point: usize,
+    /// How many samples the last point has so far.
+    samples_in_last: usize,
     samples: usize,
-    /// End and length of each point's stretch of time, in seconds.
+    /// End and length of each point's time span, in seconds.
     points: Vec<(f64, f64)>,
-    components: BTreeMap<String, Record>,
+    components: BTreeMap<String, ComponentRecord>,
 }
 
 #[derive(Debug, Default)]
-struct Record {
-    /// CPU seconds and bytes per point, from the first point on; shorter than `points` if it is gone.
+struct ComponentRecord {
+    /// CPU seconds and bytes of each point. Shorter than `points` if the component has ended.
     curve: Vec<Option<(f64, f64)>>,
     cpu: f64,
     cpu_peak: f64,
@@ -114,45 +114,46 @@ struct Record {
     processes: usize,
 }
 
-impl Recorder {
-    /// Keeps at most `most_points` points per component; when there are more, two become one.
-    pub fn new(most_points: usize) -> Self {
+impl TimelineRecorder {
+    /// Keeps at most `max_points` points. When there are more, pairs of points are joined.
+    pub fn new(max_points: usize) -> Self {
         Self {
-            most_points: most_points.max(2),
-            fold: 1,
-            filled: 0,
+            max_points: max_points.max(2),
+            samples_per_point: 1,
+            samples_in_last: 0,
             samples: 0,
             points: Vec::new(),
             components: BTreeMap::new(),
         }
     }
 
-    /// Takes what was used in a stretch of time that ended `at` and lasted `elapsed`.
+    /// Adds the readings of a time span that ended at `at`, since the start, and lasted `elapsed`.
     pub fn record(&mut self, at: Duration, elapsed: Duration, readings: &BTreeMap<String, Reading>) {
         let (at, elapsed) = (at.as_secs_f64(), elapsed.as_secs_f64());
         if elapsed <= 0.0 {
             return;
         }
-        if let Some(last) = self.points.last_mut().filter(|_| self.filled < self.fold) {
+        if let Some(last) = self.points.last_mut().filter(|_| self.samples_in_last < self.samples_per_point) {
             *last = (at, last.1 + elapsed);
-            self.filled += 1;
+            self.samples_in_last += 1;
         } else {
-            if self.points.len() >= self.most_points {
+            if self.points.len() >= self.max_points {
                 self.halve();
             }
             self.points.push((at, elapsed));
-            self.filled = 1;
+            self.samples_in_last = 1;
         }
         self.samples += 1;
-        let place = self.points.len() - 1;
+        let point = self.points.len() - 1;
         for (name, reading) in readings {
-            let is_known = self.components.contains_key(name) || self.components.len() < MOST_COMPONENTS;
+            let is_known = self.components.contains_key(name) || self.components.len() < MAX_COMPONENTS;
             let record =
                 self.components.entry(if is_known { name.clone() } else { OTHERS.to_owned() }).or_default();
-            record.take(place, elapsed, reading);
+            record.add(point, elapsed, reading);
         }
     }
 
+    /// Joins pairs of points.
     fn halve(&mut self) {
         self.points = self
             .points
@@ -163,13 +164,13 @@ impl Recorder {
             record.curve =
                 record.curve.chunks(2).map(|pair| pair.iter().flatten().copied().reduce(joined)).collect();
         }
-        self.fold *= 2;
+        self.samples_per_point *= 2;
     }
 
-    /// The curves and figures of everything that was recorded.
+    /// The result, busiest components first.
     pub fn finish(self) -> Timeline {
         let total: f64 = self.points.iter().map(|point| point.1).sum();
-        let mut components: Vec<Component> = self
+        let mut components: Vec<ComponentUsage> = self
             .components
             .into_iter()
             .map(|(name, record)| record.finish(name, &self.points, total))
@@ -185,18 +186,18 @@ impl Recorder {
     }
 }
 
-/// CPU adds up; of memory the most counts.
+/// Joins two samples: the sum of CPU seconds, the maximum of memory.
 fn joined(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
     (one.0 + other.0, one.1.max(other.1))
 }
 
-impl Record {
-    fn take(&mut self, place: usize, elapsed: f64, reading: &Reading) {
+impl ComponentRecord {
+    fn add(&mut self, index: usize, elapsed: f64, reading: &Reading) {
         let now = (reading.cpu.as_secs_f64(), as_float(reading.memory));
-        if self.curve.len() <= place {
-            self.curve.resize(place + 1, None);
+        if self.curve.len() <= index {
+            self.curve.resize(index + 1, None);
         }
-        if let Some(point) = self.curve.get_mut(place) {
+        if let Some(point) = self.curve.get_mut(index) {
             *point = Some(point.map_or(now, |before| joined(before, now)));
         }
         self.cpu += now.0;
@@ -208,10 +209,10 @@ impl Record {
         self.processes = self.processes.max(reading.processes);
     }
 
-    fn finish(mut self, name: String, points: &[(f64, f64)], total: f64) -> Component {
+    fn finish(mut self, name: String, points: &[(f64, f64)], total: f64) -> ComponentUsage {
         self.curve.resize(points.len(), None);
         let share = |(used, point): (&Option<(f64, f64)>, &(f64, f64))| used.map(|used| used.0 / point.1);
-        Component {
+        ComponentUsage {
             name,
             processes: self.processes,
             cpu: Usage { average: self.cpu / total.max(f64::MIN_POSITIVE), peak: self.cpu_peak },
@@ -234,14 +235,14 @@ mod tests {
         Reading { cpu: Duration::from_millis(millis), memory, is_resident: false, processes: 1 }
     }
 
-    fn record(recorder: &mut Recorder, look: u64, readings: &[(&str, Reading)]) {
+    fn record(recorder: &mut TimelineRecorder, sample: u64, readings: &[(&str, Reading)]) {
         let readings = readings.iter().map(|(name, reading)| ((*name).to_owned(), *reading)).collect();
-        recorder.record(Duration::from_millis(250 * look), Duration::from_millis(250), &readings);
+        recorder.record(Duration::from_millis(250 * sample), Duration::from_millis(250), &readings);
     }
 
     #[test]
     fn averages_peaks_and_gaps() {
-        let mut recorder = Recorder::new(100);
+        let mut recorder = TimelineRecorder::new(100);
         record(&mut recorder, 1, &[("a", reading(250, 10)), ("b", reading(0, 5))]);
         record(&mut recorder, 2, &[("b", reading(0, 7))]);
         record(&mut recorder, 3, &[("a", reading(125, 30)), ("b", reading(25, 6))]);
@@ -258,11 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_run_gets_coarser_and_keeps_its_figures() {
-        let looks = 1001;
-        let mut recorder = Recorder::new(10);
-        for look in 1..=looks {
-            record(&mut recorder, look, &[("a", reading(if look == 500 { 250 } else { 25 }, look))]);
+    fn curves_of_a_long_run_get_coarser() {
+        let samples = 1001;
+        let mut recorder = TimelineRecorder::new(10);
+        for sample in 1..=samples {
+            record(&mut recorder, sample, &[("a", reading(if sample == 500 { 250 } else { 25 }, sample))]);
         }
         let timeline = recorder.finish();
         let a = &timeline.components[0];
@@ -275,19 +276,19 @@ mod tests {
     }
 
     #[test]
-    fn there_are_never_too_many_components() {
-        let mut recorder = Recorder::new(10);
+    fn the_number_of_components_is_limited() {
+        let mut recorder = TimelineRecorder::new(10);
         let many: BTreeMap<String, Reading> =
             (0..200).map(|number| (format!("c{number}"), reading(25, 1))).collect();
         recorder.record(Duration::from_millis(250), Duration::from_millis(250), &many);
         let timeline = recorder.finish();
-        assert_eq!(timeline.components.len(), MOST_COMPONENTS + 1);
+        assert_eq!(timeline.components.len(), MAX_COMPONENTS + 1);
         let cpu: f64 = timeline.components.iter().map(|one| one.cpu.average).sum();
         assert!((cpu - 20.0).abs() < 1e-6, "{cpu}");
     }
 
     #[test]
-    fn nothing_recorded_is_no_fault() {
-        assert_eq!(Recorder::new(0).finish(), Timeline::default());
+    fn a_recorder_without_readings_is_empty() {
+        assert_eq!(TimelineRecorder::new(0).finish(), Timeline::default());
     }
 }

@@ -3,7 +3,7 @@
 use crate::core::event::{Note, Warning};
 use crate::core::model::{LabAddress, Platform};
 use crate::core::numbers::words::count;
-use crate::labs::bench::probe::shown;
+use crate::labs::bench::probe::answer_line;
 
 pub(in crate::app::ui) fn note(note: &Note) -> String {
     match note {
@@ -110,7 +110,7 @@ pub(in crate::app::ui) fn warning(warning: &Warning) -> String {
         Warning::WrongAnswers { target, requests, wrong, first } => {
             let first = first
                 .as_ref()
-                .map(|answer| format!(", the first one: {}", shown(answer.status, &answer.body)))
+                .map(|answer| format!(", the first one: {}", answer_line(answer.status, &answer.body)))
                 .unwrap_or_default();
             format!("{wrong} of {requests} answers of {target} were wrong{first}")
         }

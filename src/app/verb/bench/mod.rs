@@ -19,11 +19,11 @@ use crate::core::page::{ReportFile, ReportFormat};
 use crate::core::settings::Settings;
 use crate::labs::bench::block::Measurement;
 use crate::labs::bench::compare::{Comparison, Side};
-use crate::labs::bench::machine::Machine;
-use crate::labs::bench::plan::{Load, Target, compute, direct_and_mesh};
-use crate::labs::bench::probe::{probe, shown};
-use crate::labs::bench::report::{LabFacts, Report};
-use crate::labs::bench::sample::Sampler;
+use crate::labs::bench::machine::MachineInfo;
+use crate::labs::bench::plan::{Target, WrkLoad, compute, direct_and_mesh};
+use crate::labs::bench::probe::{answer_line, probe};
+use crate::labs::bench::report::{BenchReport, LabFacts};
+use crate::labs::bench::sampler::Sampler;
 use crate::labs::bench::wrk::Wrk;
 use crate::machine::docker::COMMANDS;
 use crate::machine::host::netns;
@@ -89,7 +89,7 @@ async fn run(
     if args.services {
         return Ok((services::run(args, settings, lock, reporter).await?, Ok(())));
     }
-    let load = Load::new(&args.duration, args.connections, args.threads)?;
+    let load = WrkLoad::new(&args.duration, args.connections, args.threads)?;
     let file = |path: &Utf8PathBuf| ReportFile::new(path, &settings.work_dir, FORMATS, netns::outside);
     let files: Vec<ReportFile> = args.reports.iter().map(file).collect::<Result<_>>()?;
     let target = compute(settings.address)?;
@@ -121,13 +121,13 @@ async fn run(
             side.rounds.push(round);
         }
     }
-    let report = Report {
+    let report = BenchReport {
         measured_at: now(),
         command: command_line(args, settings),
-        machine: Machine::here(),
+        machine: MachineInfo::here(),
         lab: lab_facts(&state, version),
         load,
-        wrk: Wrk::shown(&target, &load),
+        wrk: Wrk::command_line(&target, &load),
         target,
         measurement,
         resources,
@@ -193,7 +193,7 @@ struct Rounds<'a> {
 
 impl Rounds<'_> {
     /// The next one. Where not one call was answered as it should be, nothing was measured.
-    async fn next(&mut self, target: &Target, load: &Load) -> Result<Measurement> {
+    async fn next(&mut self, target: &Target, load: &WrkLoad) -> Result<Measurement> {
         let measurement = self.press(target, load).await?;
         if measurement.right() == 0 {
             return Err(all_failed(target, &measurement));
@@ -203,7 +203,7 @@ impl Rounds<'_> {
 
     /// The next one, for its effect: again while nothing at all comes back, as from a service that has just begun on a machine
     /// that does much else.
-    async fn warm_up(&mut self, target: &Target, load: &Load) -> Result<()> {
+    async fn warm_up(&mut self, target: &Target, load: &WrkLoad) -> Result<()> {
         const MOST: usize = 10;
         for _ in 1..MOST {
             let measurement = self.press(target, load).await?;
@@ -218,7 +218,7 @@ impl Rounds<'_> {
         self.next(target, load).await.map(drop)
     }
 
-    async fn press(&mut self, target: &Target, load: &Load) -> Result<Measurement> {
+    async fn press(&mut self, target: &Target, load: &WrkLoad) -> Result<Measurement> {
         self.done += 1;
         let (number, of, name) = (self.done, self.of, target.name.clone());
         let lasts: Duration = load.duration.duration();
@@ -244,20 +244,20 @@ fn all_failed(target: &Target, measurement: &Measurement) -> Failure {
     let kinds = kinds.collect::<Vec<_>>().join(", ");
     let mut failure = Failure::failed(format!("all requests to {} failed", target.url))
         .detail("errors", if kinds.is_empty() { "no answer came at all".to_owned() } else { kinds });
-    if let Some(sample) = &measurement.sample {
-        failure = failure.detail("first answer", shown(sample.status, &sample.body));
+    if let Some(wrong) = &measurement.first_wrong {
+        failure = failure.detail("first answer", answer_line(wrong.status, &wrong.body));
     }
     failure.hint("`meshlab status` shows what is not ready, `meshlab logs` what the components wrote")
 }
 
 /// Figures of wrong answers are worth little: it is said apart from them.
-fn warn(report: &Report, reporter: &SharedReporter) {
+fn warn(report: &BenchReport, reporter: &SharedReporter) {
     let sides = report.comparison.iter().flat_map(|comparison| &comparison.sides);
     let totals = sides.map(|side: &Side| (&side.target, side.total()));
     for (target, measurement) in std::iter::once((&report.target, report.measurement.clone())).chain(totals) {
         let errors = measurement.errors;
         if errors.status + errors.wrong > 0 {
-            let first = measurement.sample;
+            let first = measurement.first_wrong;
             reporter.report(Event::Warning(Warning::WrongAnswers {
                 target: target.name.clone(),
                 requests: measurement.requests,

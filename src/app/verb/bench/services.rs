@@ -18,10 +18,10 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
 use crate::core::settings::Settings;
 use crate::core::until::{Deadline, Observed, TimedOut, until};
-use crate::labs::bench::plan::{Load, Seconds, Target};
+use crate::labs::bench::plan::{Seconds, Target, WrkLoad};
 use crate::labs::bench::probe::probe;
-use crate::labs::bench::sample::Sampler;
-use crate::labs::bench::service::{Cost, Service, services};
+use crate::labs::bench::sampler::Sampler;
+use crate::labs::bench::service::{Cost, MeasuredService, services};
 use crate::labs::bench::wrk::Wrk;
 use crate::machine::process::{TaskProcess, find_task_processes};
 use crate::machine::state::RunDir;
@@ -52,7 +52,7 @@ pub(super) async fn run(
     lock: &Lock,
     reporter: &SharedReporter,
 ) -> Result<Output> {
-    let load = Load::new(&args.duration, args.connections, args.threads)?;
+    let load = WrkLoad::new(&args.duration, args.connections, args.threads)?;
     let run = RunDir::of(settings);
     let state = run.load().ok_or_else(|| no_lab(settings))?;
     let jobs = Jobs::of(&run)?;
@@ -86,7 +86,7 @@ pub(super) async fn run(
     for (service, target) in wanted {
         let start = start_again(&jobs.nomad, &run, &service).await?;
         answers_rightly(&target).await?;
-        rounds.warm_up(&target, &Load { duration: WARM_UP, ..load }).await?;
+        rounds.warm_up(&target, &WrkLoad { duration: WARM_UP, ..load }).await?;
         let sampler = Sampler::start(run.clone(), OWN_NAME, load.duration.duration()).await;
         let measurement = rounds.next(&target, &load).await?;
         costs.push(Cost::of(service, start, measurement, &sampler.finish()));
@@ -97,7 +97,7 @@ pub(super) async fn run(
 }
 
 /// The services of all jobs that Nomad knows.
-async fn found(nomad: &Nomad, run: &RunDir) -> Result<Vec<Service>> {
+async fn found(nomad: &Nomad, run: &RunDir) -> Result<Vec<MeasuredService>> {
     let list = PublishedPackages::read(&packages_file(run))?;
     let sizes: BTreeMap<String, u64> = list
         .packages()
@@ -113,7 +113,7 @@ async fn found(nomad: &Nomad, run: &RunDir) -> Result<Vec<Service>> {
 
 /// Has Nomad start the service's task again. Gives the time from the beginning of its process to its first answer, to
 /// the 10 ms in which Linux notes when a process began.
-async fn start_again(nomad: &Nomad, run: &RunDir, service: &Service) -> Result<Duration> {
+async fn start_again(nomad: &Nomad, run: &RunDir, service: &MeasuredService) -> Result<Duration> {
     let before = process(run, service).ok_or_else(|| {
         Failure::failed(format!("{} does not run", service.component()))
             .hint("`meshlab jobs list` shows why; `meshlab jobs start` starts what is missing")
@@ -155,7 +155,7 @@ async fn answers_rightly(target: &Target) -> Result<()> {
     })
 }
 
-fn process(run: &RunDir, service: &Service) -> Option<TaskProcess> {
+fn process(run: &RunDir, service: &MeasuredService) -> Option<TaskProcess> {
     let of_task = |process: &TaskProcess| process.job == service.job && process.task == service.task;
     find_task_processes(run).into_iter().find(of_task)
 }

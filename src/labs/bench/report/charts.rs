@@ -1,16 +1,17 @@
-//! What of a report becomes which chart.
+//! The charts of a report.
 
-use super::Report;
+use super::BenchReport;
 use super::svg::{Axis, Bar, COLORS, Histogram, LineChart, Mark, Scale, Series};
 use crate::core::numbers::figure;
 use crate::core::numbers::histogram::{Distribution, as_float};
 use crate::labs::bench::compare::Comparison;
-use crate::labs::bench::timeline::{Component, Timeline};
+use crate::labs::bench::timeline::{ComponentUsage, Timeline};
 
-const MOST_BARS: usize = 64;
+const MAX_BARS: usize = 64;
 const CURVE_POINTS: usize = 200;
-const MOST_STEPS: usize = 48;
-/// The names of percentiles stand above the bars.
+/// Points per curve over time.
+const MAX_STEPS: usize = 48;
+/// The height of the chart above the highest bar: space for the names of percentiles.
 const HEADROOM: f64 = 1.4;
 
 fn axis<'a>(label: &'a str, scale: Scale, text: &'a dyn Fn(f64) -> String) -> Axis<'a> {
@@ -18,7 +19,7 @@ fn axis<'a>(label: &'a str, scale: Scale, text: &'a dyn Fn(f64) -> String) -> Ax
 }
 
 /// How often each latency was seen.
-pub(super) fn latencies(report: &Report) -> Option<String> {
+pub(super) fn latencies(report: &BenchReport) -> Option<String> {
     let all = &report.measurement.latencies;
     let (least, most) = (as_float(all.min()?).max(1.0), as_float(all.max()?));
     let (from, to) = (least * 0.97, most.max(least * 1.05) * 1.03);
@@ -56,21 +57,21 @@ pub(super) fn latencies(report: &Report) -> Option<String> {
     Some(chart.draw())
 }
 
-/// As many bars as there is something to tell apart: none is narrower than two microseconds.
+/// The number of bars: no bar is narrower than two microseconds.
 fn bar_count(from: f64, to: f64) -> usize {
     let narrowest = (1.0 + 2.0 / from).ln();
     let fitting = ((to / from).ln() / narrowest).floor();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
     let fitting = fitting.clamp(1.0, 1000.0) as usize;
-    fitting.min(MOST_BARS)
+    fitting.min(MAX_BARS)
 }
 
-/// How slow the slowest are: one distribution.
-pub(super) fn percentiles(report: &Report) -> Option<String> {
+/// Latency by percentile.
+pub(super) fn percentiles(report: &BenchReport) -> Option<String> {
     curves("Latency by percentile", &[("all answers".to_owned(), &report.measurement.latencies)])
 }
 
-/// How slow the slowest are: all targets of a comparison.
+/// Latency by percentile, for all targets of a comparison.
 pub(super) fn comparison(comparison: &Comparison) -> Option<String> {
     let totals: Vec<_> =
         comparison.sides.iter().map(|side| (side.target.name.clone(), side.total())).collect();
@@ -92,7 +93,7 @@ fn curves(title: &str, lines: &[(String, &Distribution)]) -> Option<String> {
     let up = || values().filter_map(|(_, micros)| *micros);
     let furthest = values().map(|(percent, _)| *percent).reduce(f64::max)?;
     let (least, most) = (up().reduce(f64::min)?.max(1.0), up().reduce(f64::max)?);
-    // A wide spread has to be logarithmic; a narrow one says more without.
+    // A wide range needs a logarithmic scale.
     let is_wide = most / least > 20.0;
     let scale = if is_wide { Scale::log(least * 0.9, most * 1.1) } else { Scale::up_to(most) };
     let chart = LineChart {
@@ -109,16 +110,16 @@ fn curves(title: &str, lines: &[(String, &Distribution)]) -> Option<String> {
 /// CPU of all components over time.
 pub(super) fn cpu(timeline: &Timeline) -> Option<String> {
     let series = over_time(timeline, |component| &component.cpu_curve, 100.0);
-    drawn("CPU of the components over time", "CPU, % of one core", timeline, &series)
+    line_chart("CPU of the components over time", "CPU, % of one core", timeline, &series)
 }
 
 /// Memory of all components over time.
 pub(super) fn memory(timeline: &Timeline) -> Option<String> {
     let series = over_time(timeline, |component| &component.memory_curve, 1e-6);
-    drawn("Memory of the components over time", "memory, MB", timeline, &series)
+    line_chart("Memory of the components over time", "memory, MB", timeline, &series)
 }
 
-fn drawn(title: &str, label: &str, timeline: &Timeline, series: &[Series]) -> Option<String> {
+fn line_chart(title: &str, label: &str, timeline: &Timeline, series: &[Series]) -> Option<String> {
     let end = *timeline.seconds.last()?;
     let values = series.iter().flat_map(|series| &series.points).filter_map(|(_, value)| *value);
     let highest = values.fold(0.0, f64::max);
@@ -131,18 +132,21 @@ fn drawn(title: &str, label: &str, timeline: &Timeline, series: &[Series]) -> Op
     Some(chart.draw())
 }
 
-/// The components that matter most, each with the same colour in every chart, and the others together.
-fn over_time(timeline: &Timeline, curve: fn(&Component) -> &Vec<Option<f64>>, factor: f64) -> Vec<Series> {
+/// The components with the highest usage, each with the same colour in every chart, and the others together.
+fn over_time(
+    timeline: &Timeline,
+    curve: fn(&ComponentUsage) -> &Vec<Option<f64>>,
+    factor: f64,
+) -> Vec<Series> {
     let all = &timeline.components;
-    let sum = |usage: fn(&Component) -> f64| all.iter().map(usage).sum::<f64>().max(f64::MIN_POSITIVE);
+    let sum = |usage: fn(&ComponentUsage) -> f64| all.iter().map(usage).sum::<f64>().max(f64::MIN_POSITIVE);
     let (cpu, memory) = (sum(|one| one.cpu.average), sum(|one| one.memory.average));
-    let weight = |one: &Component| (one.cpu.average / cpu).max(one.memory.average / memory);
-    let mut ranked: Vec<&Component> = all.iter().collect();
+    let weight = |one: &ComponentUsage| (one.cpu.average / cpu).max(one.memory.average / memory);
+    let mut ranked: Vec<&ComponentUsage> = all.iter().collect();
     ranked.sort_by(|one, other| weight(other).total_cmp(&weight(one)));
-    // One that would stand alone for the others may as well stand for itself, if there is a colour left.
     let (shown, others) = ranked.split_at(COLORS.min(ranked.len()));
-    // CPU time is counted in coarse steps: single looks would be noise, a few together tell something.
-    let together = timeline.seconds.len().div_ceil(MOST_STEPS).max(1);
+    // The kernel counts CPU time in coarse steps, so a point is the average of several samples.
+    let together = timeline.seconds.len().div_ceil(MAX_STEPS).max(1);
     let places: Vec<usize> = (0..timeline.seconds.len()).collect();
     let points = |value: &dyn Fn(usize) -> Option<f64>| {
         let one = |places: &[usize]| {
@@ -154,7 +158,7 @@ fn over_time(timeline: &Timeline, curve: fn(&Component) -> &Vec<Option<f64>>, fa
         };
         places.chunks(together).map(one).collect()
     };
-    let at = |component: &Component, place: usize| curve(component).get(place).copied().flatten();
+    let at = |component: &ComponentUsage, place: usize| curve(component).get(place).copied().flatten();
     let mut series: Vec<Series> = shown
         .iter()
         .map(|component| Series {
@@ -181,7 +185,7 @@ fn tick_number(value: f64) -> String {
     if rounded >= 1000.0 { figure::number(rounded) } else { format!("{rounded}") }
 }
 
-/// A round number of microseconds without needless digits: `2 ms`, `1.5 s`.
+/// Microseconds as text without needless digits: `2 ms`, `1.5 s`.
 fn tick_micros(value: f64) -> String {
     let (number, unit) = match value {
         ..999.5 => (value, "µs"),
@@ -196,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_have_no_needless_digits() {
+    fn ticks_have_no_needless_digits() {
         assert_eq!(
             [0.0, 20.0, 1000.0, 1500.0, 2e6].map(tick_micros),
             ["0 µs", "20 µs", "1 ms", "1.5 ms", "2 s"]
@@ -205,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn bars_are_not_finer_than_what_is_measured() {
-        assert_eq!(bar_count(1000.0, 100_000.0), MOST_BARS);
+    fn bars_are_not_narrower_than_two_microseconds() {
+        assert_eq!(bar_count(1000.0, 100_000.0), MAX_BARS);
         assert!((5..15).contains(&bar_count(20.0, 40.0)), "{}", bar_count(20.0, 40.0));
         assert_eq!(bar_count(1.0, 1.05), 1);
     }

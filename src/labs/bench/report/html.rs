@@ -1,10 +1,10 @@
-//! The report as one page: no script, nothing fetched, light and dark, on screen and on paper.
+//! The HTML report: one page without scripts, which fetches nothing. Light, dark, screen and print.
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::svg;
-use super::{Report, charts};
+use super::{BenchReport, charts};
 use crate::core::model::ByteSize;
 use crate::core::numbers::figure;
 use crate::core::numbers::histogram::{PERCENTILES, as_float};
@@ -13,10 +13,10 @@ use crate::core::page::escape;
 use crate::labs::bench::block::Measurement;
 use crate::labs::bench::compare::{Comparison, Side, percentile_ratio, ratio};
 use crate::labs::bench::plan::Target;
-use crate::labs::bench::probe::shown;
+use crate::labs::bench::probe::answer_line;
 use crate::labs::bench::timeline::Timeline;
 
-pub(super) fn page(report: &Report) -> String {
+pub(super) fn page(report: &BenchReport) -> String {
     let title = format!("Load test of {} at {}", report.lab.id, report.lab.address);
     [
         head(&title),
@@ -39,12 +39,12 @@ fn head(title: &str) -> String {
     )
 }
 
-fn intro(report: &Report, title: &str) -> String {
+fn intro(report: &BenchReport, title: &str) -> String {
     let (load, measurement) = (&report.load, &report.measurement);
     let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(report.measured_at));
     let errors = measurement.errors.total();
     let mut html = format!(
-        "<header>\n<h1>{}</h1>\n<p class=\"quiet\">{} <code>{}</code> for {}, over {} at once, with wrk. {date}.</p>\n</header>\n<dl class=\"figures\">\n",
+        "<header>\n<h1>{}</h1>\n<p class=\"quiet\">{} <code>{}</code> for {}, over {}, with wrk. {date}.</p>\n</header>\n<dl class=\"figures\">\n",
         escape(title),
         escape(report.target.method.as_str()),
         escape(report.target.url.as_str()),
@@ -64,28 +64,28 @@ fn intro(report: &Report, title: &str) -> String {
     card(&name, &format!("<span class=\"{class}\">{}</span>", figure::count(errors)));
     html.push_str("</dl>\n");
     if errors > 0 {
-        html.push_str("<h3>What went wrong</h3>\n<ul>\n");
+        html.push_str("<h3>Errors</h3>\n<ul>\n");
         for (number, kind) in measurement.errors.kinds().into_iter().filter(|(number, _)| *number > 0) {
             add(&mut html, &format!("<li>{kind}: {}</li>", figure::count(number)));
         }
         html.push_str("</ul>\n");
-        if let Some(sample) = &measurement.sample {
+        if let Some(wrong) = &measurement.first_wrong {
             add(
                 &mut html,
                 &format!(
                     "<p>The first wrong answer: <code>{}</code></p>",
-                    escape(&shown(sample.status, &sample.body))
+                    escape(&answer_line(wrong.status, &wrong.body))
                 ),
             );
         }
         html.push_str(
-            "<p class=\"note\">Latencies include those of wrong answers, which may well be faster.</p>\n",
+            "<p class=\"note\">Latencies include those of wrong answers, which may be faster.</p>\n",
         );
     }
     html
 }
 
-fn latency(report: &Report) -> String {
+fn latency(report: &BenchReport) -> String {
     let measurement = &report.measurement;
     let mut html = "<h2>Latency</h2>\n".to_owned();
     for (title, chart) in
@@ -112,22 +112,22 @@ fn latency(report: &Report) -> String {
             &mut html,
             &format!(
                 "<p class=\"note\">wrk adds latencies for requests it could not send while it waited for a slow answer \
-                 (coordinated omission): {} beside the {} it saw.</p>",
+                 (coordinated omission): {} in addition to {} measured ones.</p>",
                 figure::count(measurement.filled_in()),
                 figure::count(measurement.requests)
             ),
         );
     }
     if !measurement.exact {
-        html.push_str("<p class=\"note\">There were too many different latencies to print: those at chosen shares stand for all.</p>\n");
+        html.push_str("<p class=\"note\">There are too many different latencies to print: selected quantiles represent them.</p>\n");
     }
     html
 }
 
 fn resources(timeline: &Timeline) -> String {
-    let mut html = "<h2>What the components used</h2>\n".to_owned();
+    let mut html = "<h2>CPU and memory of the components</h2>\n".to_owned();
     if timeline.components.is_empty() {
-        html.push_str("<p>No component was seen.</p>\n");
+        html.push_str("<p>No component ran.</p>\n");
         return html;
     }
     for (title, chart) in [("CPU", charts::cpu(timeline)), ("Memory", charts::memory(timeline))] {
@@ -154,9 +154,9 @@ fn resources(timeline: &Timeline) -> String {
     add(
         &mut html,
         &format!(
-            "<p class=\"note\">From {} of /proc, four in a second. CPU is user and system time as a share of one core, counted \
-             in steps of 10 ms; curves are averages of a few looks, peaks are single ones. {}</p>",
-            count(timeline.samples as u64, "look"),
+            "<p class=\"note\">From {} of /proc, four per second. CPU is user and system time as a share of one core, counted \
+             in steps of 10 ms. A point of a curve is the average of several samples, a peak is a single sample. {}</p>",
+            count(timeline.samples as u64, "sample"),
             escape(&timeline.memory_note())
         ),
     );
@@ -169,7 +169,7 @@ fn comparison(comparison: &Comparison) -> String {
     add(
         &mut html,
         &format!(
-            "<p>{} of {} for each, taking turns, over {} at once.</p>",
+            "<p>{} of {} for each target, alternating, over {}.</p>",
             count(rounds, "round"),
             count(comparison.load.duration.0, "second"),
             count(u64::from(comparison.load.effective_connections()), "connection")
@@ -200,12 +200,12 @@ fn comparison(comparison: &Comparison) -> String {
         (totals.first(), comparison.sides.first().map(|side| &side.target.name))
     {
         for (side, total) in comparison.sides.iter().zip(&totals).skip(1) {
-            let shown = |ratio: Option<f64>| ratio.map_or_else(nothing, figure::ratio);
+            let as_cell = |ratio: Option<f64>| ratio.map_or_else(nothing, figure::ratio);
             let mut row = vec![
                 format!("{} / {}", escape(&side.target.name), escape(name)),
-                shown(ratio(total.rate(), first.rate())),
+                as_cell(ratio(total.rate(), first.rate())),
             ];
-            row.extend(PERCENTILES.map(|percent| shown(percentile_ratio(total, first, percent))));
+            row.extend(PERCENTILES.map(|percent| as_cell(percentile_ratio(total, first, percent))));
             row.extend([String::new(), String::new()]);
             rows.push(row);
         }
@@ -229,7 +229,7 @@ fn comparison(comparison: &Comparison) -> String {
     html
 }
 
-fn circumstances(report: &Report) -> String {
+fn circumstances(report: &BenchReport) -> String {
     let (machine, lab) = (&report.machine, &report.lab);
     let processor = machine.processor.as_deref().map(|name| format!("{name}, ")).unwrap_or_default();
     let tools: Vec<String> = lab.tools.iter().map(|(name, version)| format!("{name} {version}")).collect();
@@ -260,15 +260,15 @@ fn circumstances(report: &Report) -> String {
     add(
         &mut html,
         &format!(
-            "</tbody>\n</table></div>\n<p class=\"note\">The load generator ran on the same machine and shared its cores with everything \
-             it measured.</p>\n<footer>meshlab {}</footer>",
+            "</tbody>\n</table></div>\n<p class=\"note\">The load generator ran on the same machine and shared its cores with all \
+             components.</p>\n<footer>meshlab {}</footer>",
             env!("CARGO_PKG_VERSION")
         ),
     );
     html
 }
 
-/// A table whose columns from `texts` on hold numbers. Cells are HTML already; the first one names the row.
+/// A table. The first `texts` columns are text, the others are numbers. Cells are HTML.
 fn table(head: &[String], texts: usize, rows: &[Vec<String>]) -> String {
     let class = |column: usize| if column < texts { "" } else { " class=\"n\"" };
     let mut html = "<div class=\"wide\"><table>\n<thead><tr>".to_owned();
@@ -290,8 +290,9 @@ fn table(head: &[String], texts: usize, rows: &[Vec<String>]) -> String {
     html
 }
 
-/// Formatting into a string cannot fail.
+/// Appends a line.
 fn add(html: &mut String, line: &str) {
+    // Formatting into a string cannot fail.
     let _ = writeln!(html, "{line}");
 }
 
@@ -315,9 +316,9 @@ fn count(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::labs::bench::report::sample;
+    use crate::labs::bench::report::fixture;
 
-    /// What is between the tags `name`, left out.
+    /// The page without the content of elements `name`.
     fn without(page: &str, name: &str) -> String {
         let mut kept = String::new();
         let mut rest = page;
@@ -330,7 +331,7 @@ mod tests {
         kept + rest
     }
 
-    /// Every tag is closed in its turn, as XML asks, but for the few that HTML never closes.
+    /// Every tag is closed in order, except those that HTML never closes.
     fn assert_well_formed(page: &str) {
         let mut open = Vec::new();
         for piece in page.split('<').skip(1) {
@@ -348,7 +349,7 @@ mod tests {
 
     #[test]
     fn the_page_has_all_figures() {
-        let page = page(&sample::report());
+        let page = page(&fixture::report());
         assert_well_formed(&page);
         let structure =
             without(&without(&page, "style"), "svg").replace(env!("CARGO_PKG_VERSION"), "VERSION");
@@ -357,8 +358,8 @@ mod tests {
     }
 
     #[test]
-    fn text_of_others_stays_text_and_nothing_is_fetched() {
-        let page = page(&sample::troubled());
+    fn text_is_escaped_and_nothing_is_fetched() {
+        let page = page(&fixture::report_with_errors());
         assert_well_formed(&page);
         for forbidden in ["<script", "<b>", "\u{1b}", "src=", "<link", "@import", "url(", "NaN", "inf"] {
             assert!(!page.contains(forbidden), "{forbidden}");
@@ -367,8 +368,8 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_nothing_is_still_a_page() {
-        let mut report = sample::report();
+    fn a_report_without_measurements_is_a_page() {
+        let mut report = fixture::report();
         report.measurement = Measurement::default();
         report.resources = Timeline::default();
         for side in report.comparison.iter_mut().flat_map(|comparison| &mut comparison.sides) {

@@ -1,16 +1,16 @@
-//! The report for programs.
+//! The JSON report.
 
 use serde_json::{Map, Value, json};
 
-use super::Report;
+use super::BenchReport;
 use crate::core::numbers::histogram::PERCENTILES;
 use crate::labs::bench::block::Measurement;
 use crate::labs::bench::compare::{Comparison, percentile_ratio, ratio};
 
-/// Grows when a program that reads it would have to change.
+/// The version of the JSON report. It grows with every incompatible change.
 const SCHEMA: u32 = 1;
 
-pub(super) fn report(report: &Report) -> Value {
+pub(super) fn report(report: &BenchReport) -> Value {
     let tools: Map<String, Value> =
         report.lab.tools.iter().map(|(name, version)| (name.clone(), json!(version))).collect();
     json!({
@@ -59,7 +59,7 @@ fn result(measurement: &Measurement, with_distribution: bool) -> Value {
         "right_per_second": measurement.rate(),
         "bytes": measurement.bytes,
         "errors": measurement.errors,
-        "first_error": measurement.sample,
+        "first_error": measurement.first_wrong,
         "latency": latency,
     })
 }
@@ -88,11 +88,11 @@ fn comparison(comparison: &Comparison) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::labs::bench::report::sample;
+    use crate::labs::bench::report::fixture;
 
     #[test]
-    fn a_program_finds_every_figure() {
-        let data = report(&sample::report());
+    fn the_json_report_has_every_figure() {
+        let data = report(&fixture::report());
         assert_eq!(data["schema"], 1);
         assert_eq!(data["load"], json!({"seconds": 60, "connections": 5, "threads": 5}));
         assert_eq!(data["target"]["method"], "POST");

@@ -1,16 +1,16 @@
-//! Everything that was measured, in one value, and the forms it can be written in.
+//! The result of a load test, and its formats: JSON and an HTML page.
 
 mod charts;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod html;
 mod json;
-#[cfg(test)]
-pub(crate) mod sample;
 pub mod svg;
 
 use super::block::Measurement;
 use super::compare::Comparison;
-use super::machine::Machine;
-use super::plan::{Load, Target};
+use super::machine::MachineInfo;
+use super::plan::{Target, WrkLoad};
 use super::timeline::Timeline;
 use crate::core::failure::Result;
 use crate::core::model::{LabAddress, LabId};
@@ -18,54 +18,54 @@ use crate::core::page::{ReportFile, ReportFormat};
 
 /// One load test.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct BenchReport {
     /// Seconds since 1970.
     pub measured_at: u64,
-    /// What was typed.
+    /// The meshlab command line.
     pub command: String,
-    /// Where it ran.
-    pub machine: Machine,
-    /// The lab it ran against.
+    /// The machine.
+    pub machine: MachineInfo,
+    /// The lab under load.
     pub lab: LabFacts,
     /// The load on the target.
-    pub load: Load,
+    pub load: WrkLoad,
     /// The target.
     pub target: Target,
     /// wrk's command line.
     pub wrk: String,
-    /// What wrk measured.
+    /// wrk's result.
     pub measurement: Measurement,
-    /// What the components used meanwhile.
+    /// CPU and memory of the components during the load.
     pub resources: Timeline,
-    /// Targets side by side, if that was asked for.
+    /// The comparison, with `--compare`.
     pub comparison: Option<Comparison>,
 }
 
-/// The lab as its record says.
+/// The lab that was measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabFacts {
-    /// Which.
+    /// The lab id.
     pub id: LabId,
-    /// Where.
+    /// The lab's address.
     pub address: LabAddress,
-    /// `host`.
+    /// The runtime: `host` or `docker`.
     pub runtime: String,
-    /// Name and version of each tool that took part.
+    /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
 }
 
-impl Report {
-    /// All of it for programs, with the number of the schema.
+impl BenchReport {
+    /// The JSON report.
     pub fn json(&self) -> serde_json::Value {
         json::report(self)
     }
 
-    /// All of it as one page that needs nothing else.
+    /// The HTML report, self-contained.
     pub fn html(&self) -> String {
         html::page(self)
     }
 
-    /// Writes a file; it has its name once it is complete.
+    /// Writes a report file atomically.
     pub fn write(&self, file: &ReportFile) -> Result<()> {
         file.write(&match file.format {
             ReportFormat::Html => self.html(),

@@ -1,4 +1,4 @@
-//! Bars side by side over a common axis: how often each latency was seen.
+//! Histograms.
 
 use super::{Axis, BOTTOM, LEFT, PLOT_WIDTH, TOP, escape, open, put, text_width, x, y};
 
@@ -11,26 +11,26 @@ pub struct Bar {
     pub to: f64,
     /// Its height.
     pub value: f64,
-    /// What is told under the mouse.
+    /// The tooltip.
     pub title: String,
 }
 
-/// A line across all bars with a name, for instance a percentile.
+/// A named vertical line, for example a percentile.
 #[derive(Debug, Clone)]
 pub struct Mark {
-    /// Its place on the axis.
+    /// Its position on the axis.
     pub at: f64,
     /// Its name.
     pub name: String,
 }
 
-/// Bars with grid and marks.
+/// A histogram with marks.
 pub struct Histogram<'a> {
-    /// What a reader who can't see it is told.
+    /// The alternative text.
     pub title: &'a str,
-    /// Left to right.
+    /// The horizontal axis.
     pub across: Axis<'a>,
-    /// Bottom to top.
+    /// The vertical axis.
     pub up: Axis<'a>,
     /// The bars.
     pub bars: &'a [Bar],
@@ -45,10 +45,10 @@ impl Histogram<'_> {
         svg.push_str("<g class=\"bars\">\n");
         for bar in self.bars.iter().filter(|bar| bar.value > 0.0) {
             const GAP: f64 = 1.0;
-            // The rarest is still seen.
-            const LEAST_HEIGHT: f64 = 1.5;
+            // Low bars stay visible.
+            const MIN_HEIGHT: f64 = 1.5;
             let (left, right) = (x(&self.across, bar.from), x(&self.across, bar.to));
-            let top = y(&self.up, bar.value).min(BOTTOM - LEAST_HEIGHT);
+            let top = y(&self.up, bar.value).min(BOTTOM - MIN_HEIGHT);
             put(
                 &mut svg,
                 format_args!(
@@ -60,7 +60,7 @@ impl Histogram<'_> {
             );
         }
         svg.push_str("</g>\n<g class=\"marks\">\n");
-        // Names go down like stairs: the lines of those further right begin lower, and cross no name.
+        // Each name is one row lower than the one before, so that no line crosses a name.
         let mut top = TOP;
         for mark in self.marks {
             const ROW: f64 = 15.0;
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_and_marks_lie_where_the_axes_say() {
+    fn bars_and_marks_follow_the_axes() {
         let text = |value: f64| format!("{value:.0}");
         let bars = [
             Bar { from: 1.0, to: 10.0, value: 50.0, title: "half <".to_owned() },
@@ -109,7 +109,7 @@ mod tests {
         assert!(svg.contains(bar), "{svg}");
         assert_eq!(svg.matches("<rect").count(), 1);
         assert!(svg.contains("x1=\"406.0\" x2=\"406.0\""), "{svg}");
-        // The second line begins below the first name.
+        // The second line starts below the first name.
         assert!(svg.contains("y=\"32.0\" text-anchor=\"start\">p50"), "{svg}");
         assert!(
             svg.contains("y1=\"37\" y2=\"242\"/><text x=\"425.0\" y=\"47.0\" text-anchor=\"start\">p90"),

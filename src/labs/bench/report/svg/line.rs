@@ -1,9 +1,9 @@
-//! Lines over a common axis: what components use over time, how latencies rise.
+//! Line charts.
 
 use super::{Axis, BOTTOM, COLORS, LEFT, PLOT_HEIGHT, PLOT_WIDTH, TOP, escape, open, put, x, y};
 
-/// More points than a chart has pixels for are not drawn.
-const MOST_POINTS: usize = 400;
+/// Points that are drawn per line: more than this is not visible.
+const MAX_POINTS: usize = 400;
 
 const LEGEND_COLUMNS: usize = 3;
 const LEGEND_ROW: f64 = 20.0;
@@ -14,21 +14,21 @@ const LEGEND_LETTERS: usize = 30;
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Across and up; `None` where there is a gap.
+    /// Horizontal and vertical values. `None` is a gap.
     pub points: Vec<(f64, Option<f64>)>,
-    /// Drawn as background: it is many things together.
+    /// Whether it is the sum of several things, drawn in the background.
     pub is_rest: bool,
 }
 
-/// Lines with grid, legend, and the values under the mouse.
+/// A line chart with a legend, and with the values as tooltips.
 pub struct LineChart<'a> {
-    /// What a reader who can't see it is told.
+    /// The alternative text.
     pub title: &'a str,
-    /// Left to right.
+    /// The horizontal axis.
     pub across: Axis<'a>,
-    /// Bottom to top.
+    /// The vertical axis.
     pub up: Axis<'a>,
-    /// At most [`COLORS`] and one that is the rest.
+    /// At most [`COLORS`], and one that is the rest.
     pub series: &'a [Series],
 }
 
@@ -44,13 +44,13 @@ impl LineChart<'_> {
                 put(&mut svg, format_args!("<path class=\"line {}\" d=\"{path}\"/>", color(index, series)));
             }
         }
-        self.slices(&mut svg);
+        self.tooltips(&mut svg);
         self.legend(&mut svg);
         svg.push_str("</svg>\n");
         svg
     }
 
-    /// A single line needs no legend: the title says what it is.
+    /// The series in the legend: a single series needs none.
     fn named(&self) -> &[Series] {
         if self.series.len() > 1 { self.series } else { &[] }
     }
@@ -68,15 +68,15 @@ impl LineChart<'_> {
             path.extend([format!("{verb}{at:.1} {height:.1}")]);
             is_drawing = true;
         }
-        // A single point is a dot, not nothing.
+        // A single point is drawn as a dot.
         if !path.is_empty() && !path.contains('L') {
             path.push_str("h0.1");
         }
         path
     }
 
-    /// Invisible stripes that tell all values at their place.
-    fn slices(&self, svg: &mut String) {
+    /// Invisible vertical stripes with tooltips that show all values at their position.
+    fn tooltips(&self, svg: &mut String) {
         let longest = self.series.iter().max_by_key(|series| series.points.len());
         let places: Vec<f64> =
             longest.map(|series| thinned(&series.points).map(|(at, _)| at).collect()).unwrap_or_default();
@@ -88,11 +88,11 @@ impl LineChart<'_> {
             let before = index.checked_sub(1).and_then(|index| places.get(index));
             let from = middle(before).unwrap_or(LEFT);
             let to = middle(places.get(index + 1)).unwrap_or(LEFT + PLOT_WIDTH);
-            let mut told = vec![format!("{}: {}", self.across.label, (self.across.text)(*place))];
+            let mut lines = vec![format!("{}: {}", self.across.label, (self.across.text)(*place))];
             for series in self.series {
                 let nearest = series.points.partition_point(|(at, _)| at < place);
                 if let Some((_, Some(value))) = series.points.get(nearest) {
-                    told.push(format!("{}  {}", (self.up.text)(*value), series.name));
+                    lines.push(format!("{}  {}", (self.up.text)(*value), series.name));
                 }
             }
             put(
@@ -100,7 +100,7 @@ impl LineChart<'_> {
                 format_args!(
                     "<rect x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{PLOT_HEIGHT}\"><title>{}</title></rect>",
                     (to - from).max(0.0),
-                    escape(&told.join("\n"))
+                    escape(&lines.join("\n"))
                 ),
             );
         }
@@ -143,9 +143,9 @@ fn color(index: usize, series: &Series) -> String {
     if series.is_rest || index >= COLORS { "rest".to_owned() } else { format!("s{index}") }
 }
 
-/// Every so manieth point, the last one always.
+/// Every n-th point and the last one, at most [`MAX_POINTS`] and one.
 fn thinned(points: &[(f64, Option<f64>)]) -> impl Iterator<Item = (f64, Option<f64>)> + '_ {
-    let stride = points.len().div_ceil(MOST_POINTS).max(1);
+    let stride = points.len().div_ceil(MAX_POINTS).max(1);
     let last = points.len().saturating_sub(1);
     let kept = move |(index, _): &(usize, &(f64, Option<f64>))| index % stride == 0 || *index == last;
     points.iter().enumerate().filter(kept).map(|(_, point)| *point)
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn points_lie_where_the_axes_say() {
+    fn points_follow_the_axes() {
         let line = [series(
             "a<b",
             &[(0.0, Some(0.0)), (5.0, Some(1.0)), (6.0, None), (8.0, Some(0.5)), (10.0, Some(0.5))],
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_a_single_point_are_charts_too() {
+    fn a_chart_may_have_no_point_or_one() {
         for line in [vec![], vec![series("a", &[])], vec![series("a", &[(1.0, None)])]] {
             assert!(chart(&line).ends_with("</svg>\n"));
         }
@@ -196,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_thinned_and_keeps_its_end() {
+    fn a_long_line_is_thinned_but_keeps_its_last_point() {
         let points: Vec<_> = (0..5000_u32).map(|index| (f64::from(index), Some(1.0))).collect();
         let kept: Vec<_> = thinned(&points).collect();
-        assert!(kept.len() <= MOST_POINTS + 1);
+        assert!(kept.len() <= MAX_POINTS + 1);
         assert_eq!(kept.last(), points.last());
     }
 }

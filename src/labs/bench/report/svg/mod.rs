@@ -1,7 +1,7 @@
-//! Charts as SVG: series in, text out. Colours come from the page's style ([`STYLE`]), so that a chart follows its
-//! page from light to dark, and onto paper.
+//! Charts as SVG. Colours come from the page's style ([`STYLE`]), so that a chart follows its page in light, dark and
+//! print.
 //!
-//! Invariant: all text is escaped, every number is finite, and a chart of nothing is still a chart.
+//! Invariant: all text is escaped and every number is finite. A chart may be empty.
 
 mod bars;
 mod line;
@@ -15,23 +15,23 @@ pub use scale::Scale;
 
 use crate::core::page::escape;
 
-/// What the page's style must contain for charts.
+/// The CSS of charts, for the page's style.
 pub const STYLE: &str = include_str!("../../../../../assets/bench/chart.css");
 
-/// The number of colours; more series than that cannot be told apart.
+/// The number of colours, and so of series in a chart.
 pub const COLORS: usize = 8;
 
-/// One of the two axes.
+/// An axis of a chart.
 pub struct Axis<'a> {
-    /// What it shows, with the unit.
+    /// What the axis shows, with the unit.
     pub label: &'a str,
-    /// Where values lie on it.
+    /// The position of values on the axis.
     pub scale: Scale,
-    /// A value as text at its mark.
+    /// The text at a tick.
     pub text: &'a dyn Fn(f64) -> String,
 }
 
-/// The size of a chart in its own units, which are pixels of a page that is wide enough.
+/// The size of a chart, in pixels of a wide page.
 const WIDTH: f64 = 760.0;
 const PLOT_HEIGHT: f64 = 220.0;
 const LEFT: f64 = 68.0;
@@ -43,14 +43,14 @@ const PLOT_WIDTH: f64 = WIDTH - LEFT - RIGHT;
 const BOTTOM: f64 = TOP + PLOT_HEIGHT;
 
 fn x(axis: &Axis<'_>, value: f64) -> f64 {
-    LEFT + axis.scale.place(value) * PLOT_WIDTH
+    LEFT + axis.scale.position(value) * PLOT_WIDTH
 }
 
 fn y(axis: &Axis<'_>, value: f64) -> f64 {
-    BOTTOM - axis.scale.place(value) * PLOT_HEIGHT
+    BOTTOM - axis.scale.position(value) * PLOT_HEIGHT
 }
 
-/// The opening of a chart, with its grid, marks and labels. `extra` is what it needs below the axis.
+/// The start of a chart: grid, ticks and labels. `extra` is the height needed below the axis labels.
 fn open(title: &str, across: &Axis<'_>, up: &Axis<'_>, extra: f64) -> String {
     let height = BOTTOM + BELOW + extra;
     let title = escape(title);
@@ -69,7 +69,7 @@ fn open(title: &str, across: &Axis<'_>, up: &Axis<'_>, extra: f64) -> String {
             ),
         );
     }
-    // Marks that would run into each other are left out.
+    // Tick texts that would overlap are left out.
     let mut free_from = f64::MIN;
     for tick in across.scale.ticks(8) {
         let (at, text) = (x(across, tick), (across.text)(tick));
@@ -106,13 +106,14 @@ fn open(title: &str, across: &Axis<'_>, up: &Axis<'_>, extra: f64) -> String {
     svg
 }
 
-/// Adds a line. Formatting into a string cannot fail.
+/// Appends a line.
 fn put(svg: &mut String, line: std::fmt::Arguments<'_>) {
+    // Formatting into a string cannot fail.
     let _ = svg.write_fmt(line);
     svg.push('\n');
 }
 
-/// About what a text takes at the charts' size.
+/// An estimate of a text's width.
 fn text_width(text: &str) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "a few letters")]
     let letters = text.chars().count() as f64;

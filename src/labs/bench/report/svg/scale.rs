@@ -1,6 +1,6 @@
-//! From values to places on an axis, and the values that are worth a mark.
+//! Scales: the position of a value on an axis, and the ticks.
 
-/// An axis' way of placing values between its two ends.
+/// Maps values to positions on an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     kind: Kind,
@@ -16,36 +16,36 @@ enum Kind {
 }
 
 impl Scale {
-    /// Equal distances for equal differences.
+    /// A linear scale.
     pub fn linear(from: f64, to: f64) -> Self {
         let (from, to) = (finite(from), finite(to));
         Self { kind: Kind::Linear, from, to: if to > from { to } else { from + 1.0 } }
     }
 
-    /// From zero to a round value that is not below `most`.
-    pub fn up_to(most: f64) -> Self {
-        let most = finite(most).max(f64::MIN_POSITIVE);
-        let step = round_step(most / 5.0);
-        Self::linear(0.0, (most / step).ceil() * step)
+    /// A linear scale from zero to a round value of at least `max`.
+    pub fn up_to(max: f64) -> Self {
+        let max = finite(max).max(f64::MIN_POSITIVE);
+        let step = round_step(max / 5.0);
+        Self::linear(0.0, (max / step).ceil() * step)
     }
 
-    /// Equal distances for equal ratios; both ends are above zero.
+    /// A logarithmic scale. Both ends are above zero.
     pub fn log(from: f64, to: f64) -> Self {
         let from = finite(from).max(1e-9);
         let to = finite(to);
         Self { kind: Kind::Log, from, to: if to > from { to } else { from * 10.0 } }
     }
 
-    /// From 0 % on; each further nine of 90 %, 99 %, 99.9 % at the same distance. `to` is below 100.
+    /// A scale of percentiles from 0, with equal distances between 90, 99, 99.9 and so on. `to` is below 100.
     pub fn nines(to: f64) -> Self {
         Self { kind: Kind::Nines, from: 0.0, to: finite(to).clamp(90.0, 99.9999) }
     }
 
-    /// Where a value lies: 0 at the start, 1 at the end; values beyond are put there.
-    pub fn place(&self, value: f64) -> f64 {
+    /// The position of a value, from 0 to 1. Values beyond the ends are clamped.
+    pub fn position(&self, value: f64) -> f64 {
         let (from, to, value) = (self.stretch(self.from), self.stretch(self.to), self.stretch(value));
-        let place = (value - from) / (to - from);
-        if place.is_nan() { 0.0 } else { place.clamp(0.0, 1.0) }
+        let position = (value - from) / (to - from);
+        if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) }
     }
 
     fn stretch(&self, value: f64) -> f64 {
@@ -56,11 +56,11 @@ impl Scale {
         }
     }
 
-    /// The values to mark, between both ends, ascending; about `wanted` of them.
-    pub fn ticks(&self, wanted: usize) -> Vec<f64> {
+    /// About `count` round values between both ends, ascending.
+    pub fn ticks(&self, count: usize) -> Vec<f64> {
         match self.kind {
-            Kind::Linear => self.linear_ticks(wanted),
-            Kind::Log => self.log_ticks(wanted),
+            Kind::Linear => self.linear_ticks(count),
+            Kind::Log => self.log_ticks(count),
             Kind::Nines => [0.0, 50.0, 75.0, 90.0, 99.0, 99.9, 99.99, 99.999]
                 .into_iter()
                 .filter(|percent| *percent <= self.to)
@@ -68,36 +68,36 @@ impl Scale {
         }
     }
 
-    fn linear_ticks(&self, wanted: usize) -> Vec<f64> {
-        let step = round_step((self.to - self.from) / as_float(wanted));
+    fn linear_ticks(&self, count: usize) -> Vec<f64> {
+        let step = round_step((self.to - self.from) / as_float(count));
         let first = (self.from / step).ceil();
-        // Multiplied, not added up, so that no error grows; a hair over, so that the end has its mark.
-        let values = (0..=MOST_TICKS).map(|index| (first + as_float(index)) * step);
+        // Multiplied, not summed, so that rounding errors do not add up. The tolerance includes the last tick.
+        let values = (0..=MAX_TICKS).map(|index| (first + as_float(index)) * step);
         values.take_while(|value| *value <= self.to + step * 1e-6).collect()
     }
 
-    fn log_ticks(&self, wanted: usize) -> Vec<f64> {
+    fn log_ticks(&self, count: usize) -> Vec<f64> {
         let decades = (self.to / self.from).log10();
-        let within: &[f64] = match as_float(wanted) / decades.max(0.1) {
+        let within: &[f64] = match as_float(count) / decades.max(0.1) {
             ..2.0 => &[1.0],
             ..5.0 => &[1.0, 2.0, 5.0],
             ..12.0 => &[1.0, 2.0, 3.0, 5.0, 7.0],
             _ => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
         };
-        // Where there are many decades, only every so manieth is marked.
-        let stride = (decades / as_float(wanted)).ceil().max(1.0);
+        // With many decades, only every n-th has a tick.
+        let stride = (decades / as_float(count)).ceil().max(1.0);
         let first = (self.from.log10() / stride).floor() * stride;
-        (0..MOST_TICKS)
+        (0..MAX_TICKS)
             .map(|index| 10_f64.powf(first + stride * as_float(index)))
             .take_while(|decade| *decade <= self.to * (1.0 + 1e-9))
             .flat_map(|decade| within.iter().map(move |factor| decade * factor))
             .filter(|value| (self.from * (1.0 - 1e-9)..=self.to * (1.0 + 1e-9)).contains(value))
-            .take(MOST_TICKS)
+            .take(MAX_TICKS)
             .collect()
     }
 }
 
-const MOST_TICKS: usize = 60;
+const MAX_TICKS: usize = 60;
 
 /// 1, 2 or 5 times a power of ten, not below `rough`.
 fn round_step(rough: f64) -> f64 {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_round() {
+    fn ticks_are_round() {
         assert_eq!(shown(&Scale::up_to(87.0).ticks(5)), ["0", "20", "40", "60", "80", "100"]);
         assert_eq!(shown(&Scale::up_to(0.3).ticks(5)), ["0", "0.1", "0.2", "0.3"]);
         assert_eq!(shown(&Scale::linear(0.0, 60.0).ticks(6)), ["0", "10", "20", "30", "40", "50", "60"]);
@@ -146,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn places_follow_the_kind() {
+    fn positions_follow_the_kind() {
         let near = |found: f64, wanted: f64| assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
-        near(Scale::linear(10.0, 20.0).place(12.5), 0.25);
-        near(Scale::log(1.0, 10_000.0).place(100.0), 0.5);
-        near(Scale::nines(99.0).place(90.0), 0.5);
-        near(Scale::nines(99.9).place(100.0), 1.0);
-        near(Scale::linear(0.0, 1.0).place(f64::NAN), 0.0);
-        near(Scale::log(1.0, 10.0).place(-5.0), 0.0);
-        near(Scale::linear(3.0, 3.0).place(3.0), 0.0);
+        near(Scale::linear(10.0, 20.0).position(12.5), 0.25);
+        near(Scale::log(1.0, 10_000.0).position(100.0), 0.5);
+        near(Scale::nines(99.0).position(90.0), 0.5);
+        near(Scale::nines(99.9).position(100.0), 1.0);
+        near(Scale::linear(0.0, 1.0).position(f64::NAN), 0.0);
+        near(Scale::log(1.0, 10.0).position(-5.0), 0.0);
+        near(Scale::linear(3.0, 3.0).position(3.0), 0.0);
     }
 
     fn any_scale() -> impl Strategy<Value = Scale> {
@@ -168,16 +168,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_place_is_on_the_axis(scale in any_scale(), value in any::<f64>(), wanted in 1_usize..20) {
-            prop_assert!((0.0..=1.0).contains(&scale.place(value)));
-            let ticks = scale.ticks(wanted);
-            prop_assert!(ticks.len() <= MOST_TICKS + 1);
+        fn every_position_is_on_the_axis(scale in any_scale(), value in any::<f64>(), count in 1_usize..20) {
+            prop_assert!((0.0..=1.0).contains(&scale.position(value)));
+            let ticks = scale.ticks(count);
+            prop_assert!(ticks.len() <= MAX_TICKS + 1);
         }
 
         #[test]
         fn order_is_kept(from in 0.1_f64..100.0, width in 1.0_f64..1e6, one in 0.0_f64..1e6, other in 0.0_f64..1e6) {
             for scale in [Scale::linear(from, from + width), Scale::log(from, from + width)] {
-                prop_assert!(scale.place(one.min(other)) <= scale.place(one.max(other)));
+                prop_assert!(scale.position(one.min(other)) <= scale.position(one.max(other)));
                 let ticks = scale.ticks(6);
                 prop_assert!(ticks.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", ticks);
                 prop_assert!(ticks.len() <= 30, "{:?}", ticks);

@@ -1,15 +1,15 @@
-//! A made-up report for tests of everything that draws one.
+//! Example reports for tests.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{LabFacts, Report};
+use super::{BenchReport, LabFacts};
 use crate::core::numbers::histogram::Distribution;
-use crate::labs::bench::block::{Errors, Measurement, Sample};
+use crate::labs::bench::block::{Errors, Measurement, WrongAnswer};
 use crate::labs::bench::compare::Comparison;
-use crate::labs::bench::machine::Machine;
-use crate::labs::bench::plan::{Load, compute, direct_and_mesh};
-use crate::labs::bench::timeline::{Reading, Recorder};
+use crate::labs::bench::machine::MachineInfo;
+use crate::labs::bench::plan::{WrkLoad, compute, direct_and_mesh};
+use crate::labs::bench::timeline::{Reading, TimelineRecorder};
 use crate::labs::bench::wrk::Wrk;
 
 fn measurement(seconds: u64, base: u64) -> Measurement {
@@ -21,18 +21,18 @@ fn measurement(seconds: u64, base: u64) -> Measurement {
         requests: latencies.count() - 300,
         bytes: 2_345_678,
         errors: Errors::default(),
-        sample: None,
+        first_wrong: None,
         latencies,
         exact: true,
     }
 }
 
 /// A run without errors, with a comparison.
-pub(crate) fn report() -> Report {
+pub(crate) fn report() -> BenchReport {
     let address = "127.0.0.1".parse().unwrap();
-    let (load, target) = (Load::new("60s", 5, None).unwrap(), compute(address).unwrap());
-    let mut recorder = Recorder::new(100);
-    for look in 1..=40_u64 {
+    let (load, target) = (WrkLoad::new("60s", 5, None).unwrap(), compute(address).unwrap());
+    let mut recorder = TimelineRecorder::new(100);
+    for sample in 1..=40_u64 {
         let names = [
             "frontendJob/frontend",
             "addsvcJob/add-svc",
@@ -45,28 +45,28 @@ pub(crate) fn report() -> Report {
         let readings: BTreeMap<String, Reading> = (1..)
             .zip(names)
             .map(|(number, name)| {
-                let cpu = Duration::from_millis(10 * ((look + number) % 7) * 4 / number);
+                let cpu = Duration::from_millis(10 * ((sample + number) % 7) * 4 / number);
                 (
                     name.to_owned(),
                     Reading {
                         cpu,
-                        memory: number * 11_000_000 + look * 100_000,
+                        memory: number * 11_000_000 + sample * 100_000,
                         is_resident: false,
                         processes: if name == "nomad" { 14 } else { 1 },
                     },
                 )
             })
             .collect();
-        recorder.record(Duration::from_millis(250 * look), Duration::from_millis(250), &readings);
+        recorder.record(Duration::from_millis(250 * sample), Duration::from_millis(250), &readings);
     }
     let mut comparison = Comparison::new(load.round(), direct_and_mesh(address).unwrap());
     for turn in comparison.turns() {
         comparison.sides[turn].rounds.push(measurement(10, if turn == 0 { 90 } else { 310 }));
     }
-    Report {
+    BenchReport {
         measured_at: 1_770_000_000,
         command: "meshlab bench --duration 60s --connections 5 --compare direct".to_owned(),
-        machine: Machine {
+        machine: MachineInfo {
             processor: Some("Example CPU @ 2.00GHz".to_owned()),
             cores: 2,
             memory: 8_000_000_000,
@@ -79,7 +79,7 @@ pub(crate) fn report() -> Report {
             tools: vec![("consul".to_owned(), "1.22.7".to_owned()), ("wrk".to_owned(), "4.1.0".to_owned())],
         },
         load,
-        wrk: Wrk::shown(&target, &load),
+        wrk: Wrk::command_line(&target, &load),
         target,
         measurement: measurement(60, 2100),
         resources: recorder.finish(),
@@ -87,13 +87,15 @@ pub(crate) fn report() -> Report {
     }
 }
 
-/// A run in which much went wrong, with text that would break a page or a terminal.
-pub(crate) fn troubled() -> Report {
+/// A report with errors, and with text that could break a page or a terminal.
+pub(crate) fn report_with_errors() -> BenchReport {
     let mut report = report();
     report.comparison = None;
     report.measurement.errors = Errors { connect: 1, read: 2, write: 0, timeout: 3, status: 40, wrong: 5 };
-    report.measurement.sample =
-        Some(Sample { status: 502, body: "<script>alert('x')</script>\u{1b}[31m & \"more\"".to_owned() });
+    report.measurement.first_wrong = Some(WrongAnswer {
+        status: 502,
+        body: "<script>alert('x')</script>\u{1b}[31m & \"more\"".to_owned(),
+    });
     report.lab.tools.push(("<b>".to_owned(), "\"'&".to_owned()));
     report.resources.components[0].name = "</title><script>\u{1b}[2J".to_owned();
     report.command = "meshlab bench </code>".to_owned();
