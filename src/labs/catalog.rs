@@ -11,6 +11,7 @@ use fs_err as fs;
 use include_dir::{Dir, include_dir};
 
 use super::Lab;
+use super::read::FileError;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{Invalid, LabAddress, LabId};
 
@@ -85,10 +86,10 @@ impl Catalog {
         };
         let find = |wanted: &str| match (entry.file(wanted), entry.why_unread(wanted)) {
             (Some(text), _) => Ok(text),
-            (None, Some(why)) => Err(format!("{wanted} beside it {why}")),
-            (None, None) => base
-                .and_then(|base| base.file(wanted))
-                .ok_or_else(|| format!("there is no {wanted} beside it")),
+            (None, Some(why)) => Err(FileError::Unreadable { name: wanted.to_owned(), why }),
+            (None, None) => {
+                base.and_then(|base| base.file(wanted)).ok_or_else(|| FileError::Missing(wanted.to_owned()))
+            }
         };
         Lab::parse(entry.id.clone(), text, &origin, address, find)
     }

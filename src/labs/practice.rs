@@ -30,8 +30,8 @@ impl Session {
     /// One look at what says whether a step is done: the first check that does not hold, with what was observed.
     pub async fn first_open_check(&self, index: usize) -> Option<(String, String)> {
         for check in self.lab.steps[index].closing_checks() {
-            if let Err(observed) = check.look_once(self.address, &self.machine).await {
-                return Some((check.claim.clone(), observed));
+            if let Err(mismatch) = check.look_once(self.address, &self.machine).await {
+                return Some((check.claim.clone(), mismatch.to_string()));
             }
         }
         None

@@ -48,6 +48,22 @@ struct RawPort {
     published: bool,
 }
 
+/// Why the text of a file that a lab names is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// There is no such file.
+    #[error("there is no {0} beside it")]
+    Missing(String),
+    /// It cannot be read.
+    #[error("{name} beside it {why}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What is wrong with it, as what follows its name.
+        why: &'static str,
+    },
+}
+
 impl From<RawPort> for NeededPort {
     fn from(raw: RawPort) -> Self {
         Self { port: raw.port.get(), purpose: raw.purpose, udp: raw.udp, published: raw.published }
@@ -62,7 +78,7 @@ impl Lab {
         text: &str,
         origin: &str,
         address: LabAddress,
-        file: impl Fn(&str) -> Result<&'a str, String>,
+        file: impl Fn(&str) -> Result<&'a str, FileError>,
     ) -> Result<Self> {
         read(id, text, &Placeholders::of(address), file).map_err(|wrong| {
             let (line, column) = crate::artifacts::lockfile::position(text, wrong.at);
@@ -76,7 +92,7 @@ fn read<'a>(
     id: LabId,
     text: &str,
     placeholders: &Placeholders,
-    file: impl Fn(&str) -> Result<&'a str, String>,
+    file: impl Fn(&str) -> Result<&'a str, FileError>,
 ) -> Result<Lab, Misplaced> {
     let mut table = Table::parse(text)?;
     table.change_texts(&|text| placeholders.fill(text));
@@ -90,7 +106,8 @@ fn read<'a>(
     });
     let own = raw.files.into_iter().map(|name| (name.span(), name.into_inner()));
     for (at, name) in own.chain(of_environment) {
-        let content = placeholders.fill(file(name.as_str()).map_err(|what| Misplaced::new(&at, what))?);
+        let content =
+            placeholders.fill(file(name.as_str()).map_err(|error| Misplaced::new(&at, error.to_string()))?);
         if environment.is_some() && is_own_file(name.as_str()) {
             let what = format!("{name} is a file of the environment's own: give this one another name");
             return Err(Misplaced::new(&at, what));
@@ -149,7 +166,7 @@ bytes = 1
     fn parse(text: &str) -> Result<Lab> {
         let file = |name: &str| match name {
             "a.hcl" | "consul.hcl" => Ok("on {address}"),
-            _ => Err(format!("there is no {name} beside it")),
+            _ => Err(FileError::Missing(name.to_owned())),
         };
         let address = "127.0.0.9".parse().unwrap();
         Lab::parse("1-x".parse().unwrap(), text, "labs/1-x/lab.toml", address, file)

@@ -9,7 +9,7 @@ use super::Lab;
 use super::components::Components;
 use super::environment::{environment, secret_environment};
 use crate::artifacts::work::blocking;
-use crate::core::event::{Event, LabEvent, RuntimeEvent, SharedReporter};
+use crate::core::event::{Event, LabEvent, Ready, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::settings::Dirs;
@@ -161,12 +161,12 @@ impl Session {
         spec: &ServiceSpec,
         component: Option<Component>,
         patience: Duration,
-    ) -> Result<String> {
-        let ready = self.machine.await_ready(&spec.name, &spec.ready, patience).await?;
-        let Some(component) = component else { return Ok(ready) };
+    ) -> Result<Ready> {
+        let state = self.machine.await_ready(&spec.name, &spec.ready, patience).await?;
+        let Some(component) = component else { return Ok(Ready { state, without_token: None }) };
         let settled = component.settle(self.environment()?, patience).await;
-        let done = settled.map_err(|failure| self.machine.with_log(failure, Some(&spec.name)))?;
-        Ok(if done.is_empty() { ready } else { format!("{ready}; {done}") })
+        let without_token = settled.map_err(|failure| self.machine.with_log(failure, Some(&spec.name)))?;
+        Ok(Ready { state, without_token })
     }
 
     pub(super) fn report_runtime(&self, event: RuntimeEvent) {

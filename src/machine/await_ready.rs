@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Machine;
 use super::logs::telling_lines;
+use crate::core::event::ReadyState;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::until::{Observed, until};
 use crate::machine::state::readiness::Readiness;
@@ -16,8 +17,8 @@ const LOG_LINES: usize = 8;
 const STARTUP_POLL_INTERVAL: Duration = Duration::from_millis(3);
 
 impl Machine {
-    /// Waits until a component is ready. Returns what makes it ready, in words.
-    pub async fn await_ready(&self, name: &str, ready: &Readiness, deadline: Duration) -> Result<String> {
+    /// Waits until a component is ready. Returns what makes it ready.
+    pub async fn await_ready(&self, name: &str, ready: &Readiness, deadline: Duration) -> Result<ReadyState> {
         let started = Instant::now();
         let seen = Mutex::new(String::new());
         let outcome = until(deadline, STARTUP_POLL_INTERVAL, async || -> Result<_> {

@@ -238,7 +238,7 @@ impl Recording {
                 }
             }
             LabEvent::CommandFinished { took, service, ready } => {
-                let ready = ready.as_ref().map(|ready| self.mask.clean(ready));
+                let ready = ready.as_ref().map(|ready| self.mask.clean(&ui::ready(ready)));
                 if let Some(command) = self.last_command(|command| command.service == *service) {
                     command.took = Some(*took);
                     command.ready = ready;

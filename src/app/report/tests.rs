@@ -9,7 +9,7 @@ use quick_xml::events::Event as Xml;
 use super::record::{Act, RunOutcome, RunRecord, StepOutcome};
 use super::recorder::{Recorder, empty_record};
 use crate::app::ui::tests::script;
-use crate::core::event::{Event, LabEvent, Reporter as _, Silent};
+use crate::core::event::{Event, LabEvent, Ready, ReadyState, Reporter as _, Silent};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::model::LabAddress;
 use crate::core::model::call_path::{CallPath, Finding, Hop, HopKind, HopState};
@@ -60,7 +60,7 @@ fn hostile(text: &str) -> Vec<Event> {
         LabEvent::CommandFinished {
             took: Duration::from_millis(1),
             service: Some(text.to_owned()),
-            ready: Some(text.to_owned()),
+            ready: Some(Ready { state: ReadyState::Leader { leader: text.to_owned() }, without_token: None }),
         },
         LabEvent::Task { task: text.to_owned(), shell: "meshlab shell".to_owned() },
         LabEvent::Hint { number: 1, of: 1, text: text.to_owned() },
@@ -306,8 +306,11 @@ fn tokens_and_folders_are_masked() {
     // Texts and service names come from the lab's author and are not masked.
     for act in &record.steps[0].acts {
         let Act::Command(command) = act else { continue };
-        for seen in command.output.iter().map(|line| &line.text).chain(&command.ready) {
-            assert_eq!(seen, "[token] in [state]/run/127.0.0.1/x and ~/y");
+        for line in &command.output {
+            assert_eq!(line.text, "[token] in [state]/run/127.0.0.1/x and ~/y");
+        }
+        if let Some(ready) = &command.ready {
+            assert_eq!(ready, "leader [token] in [state]/run/127.0.0.1/x and ~/y");
         }
     }
     let failure = record.failure.unwrap();

@@ -45,7 +45,7 @@ pub use output::{print_data, print_raw, print_while_read};
 pub use pause::Answer;
 pub use raw::{RawTerminal, print_bytes};
 pub use table::{Align, Cell, Table};
-pub(crate) use wording::runtime_reason;
+pub(crate) use wording::{ready, runtime_reason};
 
 use crate::core::event::SharedReporter;
 use crate::core::failure::Failure;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{RuntimeReason, millis};
+use super::{Ready, RuntimeReason, millis};
 use crate::core::model::call_path::CallPath;
 use crate::core::model::{LabAddress, LabId, RuntimeKind, StepId};
 
@@ -87,7 +87,7 @@ pub enum LabEvent {
         /// For a service: its name. Services that follow one another start together, and end up ready in their order.
         service: Option<String>,
         /// For a service: what was observed that makes it ready.
-        ready: Option<String>,
+        ready: Option<Ready>,
     },
     /// It is the reader's turn.
     Task {

@@ -24,7 +24,7 @@ pub use jobs::{AllocationName, JobEvent, JobWait, TaskTrouble, Unmet};
 pub use lab::{LabEvent, StepSummary, Trial};
 pub use note::{Note, Warning, WrongAnswer};
 pub use provision::{BuildStage, Claimed, ProvisionEvent, ProvisionOutcome, ProvisionRow, SourceFailure};
-pub use runtime::{Removed, RuntimeEvent, RuntimeReason};
+pub use runtime::{Access, Ready, ReadyState, Removed, RuntimeEvent, RuntimeReason};
 
 use crate::core::failure::Failure;
 

@@ -1,5 +1,7 @@
 //! Components starting and stopping, and the end of a lab.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -29,7 +31,7 @@ pub enum RuntimeEvent {
         /// Its name.
         component: String,
         /// What makes it ready.
-        observed: String,
+        observed: Ready,
         /// Since the components of its group began to start, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
@@ -69,6 +71,57 @@ pub enum RuntimeEvent {
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
+}
+
+/// What makes a component ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ready {
+    /// What was observed.
+    #[serde(flatten)]
+    pub state: ReadyState,
+    /// What requests without a token may do, where access control is on.
+    pub without_token: Option<Access>,
+}
+
+/// What was observed of a component that is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum ReadyState {
+    /// It accepts connections.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Its servers have a leader that answers.
+    Leader {
+        /// The leader's address.
+        leader: String,
+    },
+    /// An Envoy has its configuration and accepts connections.
+    Live {
+        /// Where.
+        address: SocketAddr,
+    },
+}
+
+/// What requests may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Look services and nodes up.
+    Read,
+    /// Nothing.
+    Nothing,
+}
+
+impl fmt::Display for ReadyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening { address } => write!(f, "{address} accepts connections"),
+            Self::Leader { leader } => write!(f, "leader {leader}"),
+            Self::Live { address } => write!(f, "LIVE, {address} accepts connections"),
+        }
+    }
 }
 
 /// Why a lab's components run as containers or as processes.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{LabAddress, Port};
 use crate::mesh::api::consul::ADMIN_LABEL;
 use crate::mesh::api::envoy;
@@ -50,16 +50,16 @@ impl Admin {
         &self,
         at: Option<LabAddress>,
         place: Place<'_>,
-    ) -> Result<Vec<SocketAddr>, String> {
+    ) -> Result<Vec<SocketAddr>, Mismatch> {
         let service = match self {
             Self::Service(service) => service,
             Self::Port(port) => return Ok(vec![at.unwrap_or(place.address).port(port.get())]),
         };
-        let services = place.consul().agent_services().await.map_err(|failure| failure.to_string())?;
+        let services = place.consul().agent_services().await?;
         let own = services.iter().filter(|known| known.service == *service);
         let pages: Vec<SocketAddr> = own.filter_map(|known| known.label(ADMIN_LABEL)?.parse().ok()).collect();
         if pages.is_empty() {
-            return Err(format!("no {service} in Consul says where its admin page is ({ADMIN_LABEL})"));
+            return Err(format!("no {service} in Consul says where its admin page is ({ADMIN_LABEL})").into());
         }
         Ok(pages)
     }
@@ -72,7 +72,7 @@ impl Admin {
     }
 
     /// The text of a page of each of them.
-    pub(super) async fn texts(&self, path: &str, place: Place<'_>) -> Result<Vec<String>, String> {
+    pub(super) async fn texts(&self, path: &'static str, place: Place<'_>) -> Result<Vec<String>, Mismatch> {
         let mut texts = Vec::new();
         for at in self.pages(None, place).await? {
             texts.push(envoy::text(at, path).await?);
@@ -99,7 +99,7 @@ impl Kind for Configured {
             let texts = self.admin.texts("/config_dump", place).await?;
             let having = texts.iter().filter(|text| text.contains(&self.contains)).count();
             let line = format!("{having} of {} have {:?}", texts.len(), self.contains);
-            if having == texts.len() { Ok(vec![line]) } else { Err(line) }
+            if having == texts.len() { Ok(vec![line]) } else { Err(line.into()) }
         })
     }
 }

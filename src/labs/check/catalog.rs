@@ -22,8 +22,7 @@ impl Kind for Service {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let instances =
-                place.consul().instances(&self.name).await.map_err(|failure| failure.to_string())?;
+            let instances = place.consul().instances(&self.name).await?;
             let mut healthy = Vec::new();
             let mut told = Vec::new();
             for instance in instances {
@@ -40,7 +39,7 @@ impl Kind for Service {
             let mut wanted = self.healthy.clone();
             wanted.sort();
             let told = if told.is_empty() { "no instances".to_owned() } else { told.join("; ") };
-            if healthy == wanted { Ok(vec![format!("{}: {told}", self.name)]) } else { Err(told) }
+            if healthy == wanted { Ok(vec![format!("{}: {told}", self.name)]) } else { Err(told.into()) }
         })
     }
 }

@@ -38,16 +38,15 @@ impl Kind for CommandCheck {
                         printed.push(line.text);
                     }
                 })
-                .await
-                .map_err(|failure| failure.to_string())?;
+                .await?;
             let text = printed.join("\n");
             if !finished.status.success() {
-                return Err(format!("{} ({})", text.trim(), finished.status));
+                return Err(format!("{} ({})", text.trim(), finished.status).into());
             }
             // Columns are padded with blanks that nobody sees.
             let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
             let shown = lines.join("\n");
-            if shown == self.prints.trim() { Ok(vec![lines.join(", ")]) } else { Err(shown) }
+            if shown == self.prints.trim() { Ok(vec![lines.join(", ")]) } else { Err(shown.into()) }
         })
     }
 }

@@ -44,17 +44,16 @@ impl Kind for Sidecar {
 
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
-            let services =
-                place.consul().agent_services_json().await.map_err(|failure| failure.to_string())?;
+            let services = place.consul().agent_services_json().await?;
             let Some(service) = services.get(self.id.as_str()) else {
                 let known: Vec<&str> = services
                     .as_object()
                     .map(|known| known.keys().map(String::as_str).collect())
                     .unwrap_or_default();
-                return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")));
+                return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")).into());
             };
             let observed = observe(service);
-            if observed == self.expected() { Ok(vec![observed]) } else { Err(observed) }
+            if observed == self.expected() { Ok(vec![observed]) } else { Err(observed.into()) }
         })
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
-use super::Place;
 use super::admin::Admin;
+use super::{Look, Mismatch, Place};
 use crate::core::model::LabAddress;
 use crate::core::numbers::figure;
 use crate::core::until::{Observed, POLL_INTERVAL, until};
@@ -149,7 +149,7 @@ pub(super) struct Growth<'a, S> {
 }
 
 impl<'a, S> Growth<'a, S> {
-    pub(super) async fn before(counters: &'a [Counter<S>], place: Place<'a>) -> Result<Self, String> {
+    pub(super) async fn before(counters: &'a [Counter<S>], place: Place<'a>) -> Result<Self, Mismatch> {
         let mut before = Vec::with_capacity(counters.len());
         for counter in counters {
             before.push(values(counter, place).await?);
@@ -158,17 +158,17 @@ impl<'a, S> Growth<'a, S> {
     }
 
     /// The evidence, once every counter has grown by what was sent.
-    pub(super) async fn after(self, sent: u64) -> Result<Vec<String>, String> {
+    pub(super) async fn after(self, sent: u64) -> Look {
         self.grown(sent, |_| None).await
     }
 
     /// The evidence, once every counter has grown by the calls that were made.
-    pub(super) async fn after_load(self, tally: &Tally) -> Result<Vec<String>, String> {
+    pub(super) async fn after_load(self, tally: &Tally) -> Look {
         let by = |value: &str| tally.by().get(value).map(|calls| calls.calls.into());
         self.grown(tally.calls().into(), by).await
     }
 
-    async fn grown(self, sent: u64, answered: impl Fn(&str) -> Option<u64>) -> Result<Vec<String>, String> {
+    async fn grown(self, sent: u64, answered: impl Fn(&str) -> Option<u64>) -> Look {
         let mut evidence = Vec::with_capacity(self.counters.len());
         for (counter, before) in self.counters.iter().zip(&self.before) {
             let least = match &counter.grows {
@@ -177,7 +177,7 @@ impl<'a, S> Growth<'a, S> {
                 Amount::By(Answered { answered: value }) => answered(value)
                     .ok_or_else(|| format!("{}: no call was answered by {value:?}", counter.who))?,
             };
-            let outcome = until(COUNT_GRACE, POLL_INTERVAL, async || -> Result<_, String> {
+            let outcome = until(COUNT_GRACE, POLL_INTERVAL, async || -> Result<_, Mismatch> {
                 let grown = growth(before, &values(counter, self.place).await?);
                 let words: Vec<String> =
                     grown.iter().map(|grown| format!("+{}", figure::count(*grown))).collect();
@@ -216,7 +216,7 @@ fn growth(before: &Values, now: &Values) -> Vec<u64> {
     now.iter().map(|(at, now)| now.saturating_sub(before.get(at).copied().unwrap_or_default())).collect()
 }
 
-async fn values<S>(counter: &Counter<S>, place: Place<'_>) -> Result<Values, String> {
+async fn values<S>(counter: &Counter<S>, place: Place<'_>) -> Result<Values, Mismatch> {
     let mut values = Values::new();
     for at in counter.admin.pages(counter.at, place).await? {
         values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));

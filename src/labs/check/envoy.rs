@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::admin::Admin;
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{Port, Slug};
 use crate::mesh::api::envoy::{accepted_names, certificates, json, requires_client_certificate, sum, text};
 
@@ -35,7 +35,7 @@ impl Kind for Xds {
             ] {
                 let rejected = sum(&stats, counter);
                 if rejected > 0 {
-                    return Err(format!("Envoy rejected {what} {rejected} times"));
+                    return Err(format!("Envoy rejected {what} {rejected} times").into());
                 }
             }
             let listeners = names(&json(admin, "/listeners?format=json").await?, "/listener_statuses");
@@ -46,7 +46,7 @@ impl Kind for Xds {
             if complete {
                 Ok(vec![format!("listeners: {listeners}"), format!("clusters: {clusters}")])
             } else {
-                Err(format!("listeners {listeners} and clusters {clusters}"))
+                Err(format!("listeners {listeners} and clusters {clusters}").into())
             }
         })
     }
@@ -98,7 +98,7 @@ impl Kind for MutualTls {
             let client_id = spiffe_id(client, &self.client.service).await?;
             let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
             if domain(&server_id) != domain(&client_id) {
-                return Err(format!("two trust domains: {server_id} and {client_id}"));
+                return Err(format!("two trust domains: {server_id} and {client_id}").into());
             }
             let demands =
                 requires_client_certificate(&json(server, "/config_dump?resource=dynamic_listeners").await?);
@@ -106,7 +106,8 @@ impl Kind for MutualTls {
                 return Err(format!(
                     "the mesh listener of {} takes connections without a certificate",
                     self.server.service
-                ));
+                )
+                .into());
             }
             let clusters = json(client, "/config_dump?resource=dynamic_active_clusters").await?;
             let expects = accepted_names(&clusters);
@@ -114,7 +115,8 @@ impl Kind for MutualTls {
                 return Err(format!(
                     "{}'s Envoy accepts {expects:?} as the server, not {server_id}",
                     self.client.service
-                ));
+                )
+                .into());
             }
             let stats = text(server, "/stats").await?;
             let handshakes = sum(&stats, "listener.*.ssl.handshake");
@@ -126,7 +128,7 @@ impl Kind for MutualTls {
             if handshakes == 0 || dialled == 0 || anonymous > 0 {
                 return Err(format!(
                     "{handshakes} handshakes at the server, {dialled} at the client, {anonymous} without a certificate"
-                ));
+                ).into());
             }
             Ok(vec![
                 format!("server: {server_id}"),
@@ -161,16 +163,16 @@ impl Kind for Stat {
             let texts = self.admin.texts("/stats", place).await?;
             let value: u64 = texts.iter().map(|stats| sum(stats, &self.name)).sum();
             let line = format!("{}: {value}", self.name);
-            if value >= self.at_least { Ok(vec![line]) } else { Err(line) }
+            if value >= self.at_least { Ok(vec![line]) } else { Err(line.into()) }
         })
     }
 }
 
-async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, String> {
+async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, Mismatch> {
     let certificates = certificates(&json(admin, "/certs").await?);
     if let Some(own) = certificates.iter().find(|certificate| certificate.is_of(service.as_str())) {
         return Ok(own.id.clone());
     }
     let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
-    Err(format!("Envoy at {admin} shows {ids:?}, none ends in /svc/{service}"))
+    Err(format!("Envoy at {admin} shows {ids:?}, none ends in /svc/{service}").into())
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::counter::{Calls, Counter, Growth};
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::http::{self, HttpRequest};
 use crate::core::model::{Bounded, HttpStatus, Port};
 
@@ -69,7 +69,7 @@ impl Kind for Http {
             let mut last = String::new();
             for number in 1..=times {
                 last = self.request(place).await.map_err(|wrong| {
-                    if times > 1 { format!("request {number} of {times}: {wrong}") } else { wrong }
+                    if times > 1 { format!("request {number} of {times}: {wrong}").into() } else { wrong }
                 })?;
             }
             let last = shortened(last.trim());
@@ -100,7 +100,7 @@ impl Http {
         self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
     }
 
-    async fn request(&self, place: Place<'_>) -> Result<String, String> {
+    async fn request(&self, place: Place<'_>) -> Result<String, Mismatch> {
         let at = place.at(self.port);
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let headers: &[(&str, &str)] =
@@ -109,17 +109,17 @@ impl Http {
         let answer = http::send(at, call).await.map_err(|error| format!("{at}: {error}"))?;
         let text = answer.text();
         if answer.status.as_u16() != self.status.get() {
-            return Err(format!("{}: {}", answer.status, shortened(text.trim())));
+            return Err(format!("{}: {}", answer.status, shortened(text.trim())).into());
         }
         if let Some(Value::Object(wanted)) = self.wanted() {
             let json: Value = serde_json::from_str(&text).unwrap_or_default();
             if let Some((name, _)) = wanted.iter().find(|(name, value)| json.get(*name) != Some(value)) {
-                return Err(format!("{name} is not as it should be: {}", shortened(text.trim())));
+                return Err(format!("{name} is not as it should be: {}", shortened(text.trim())).into());
             }
         }
         match &self.contains {
             Some(part) if !text.contains(part.as_str()) => {
-                Err(format!("no {part:?} in: {}", shortened(text.trim())))
+                Err(format!("no {part:?} in: {}", shortened(text.trim())).into())
             }
             // A page is not worth showing whole.
             Some(part) if text.len() > SHOWN => Ok(format!("with {part:?}")),

@@ -28,12 +28,14 @@ use tokio::sync::Mutex;
 use toml::Spanned;
 
 use super::table::{Misplaced, Table};
+use crate::core::failure::{Failure, Result};
 use crate::core::model::call_path::{CallPath, PathQuery};
 use crate::core::model::{LabAddress, Port, Slug};
 use crate::core::until::{Deadline, Interval, MIN_PROBE_TIME, Observed, until};
 use crate::machine::Machine;
 use crate::machine::state::RunDir;
 use crate::mesh::api::consul::Consul;
+use crate::mesh::api::envoy::PageError;
 use crate::mesh::api::nomad::Nomad;
 use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 use crate::mesh::why;
@@ -117,8 +119,37 @@ impl Common {
     const KEYS: [&'static str; 4] = ["check", "claim", "component", "between"];
 }
 
-/// What a look found.
-pub type Look = Result<Vec<String>, String>;
+/// What a look found: the evidence, or why the check does not hold.
+pub type Look = Result<Vec<String>, Mismatch>;
+
+/// Why a check does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// Something else was observed than is expected.
+    #[error("{0}")]
+    Observed(String),
+    /// Consul or Nomad cannot be asked, or a command cannot run.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// An Envoy cannot be asked.
+    #[error(transparent)]
+    Page(#[from] PageError),
+    /// The look took too long.
+    #[error("no result within {0:?}")]
+    Timeout(Duration),
+}
+
+impl From<String> for Mismatch {
+    fn from(observed: String) -> Self {
+        Self::Observed(observed)
+    }
+}
+
+impl From<std::io::Error> for Mismatch {
+    fn from(error: std::io::Error) -> Self {
+        Self::Observed(error.to_string())
+    }
+}
 
 /// Where a check looks.
 #[derive(Debug, Clone, Copy)]
@@ -189,20 +220,18 @@ impl Check {
         let place = Place { address, machine, deadline: ONE_LOOK };
         match tokio::time::timeout(ONE_LOOK, self.kind.look(place)).await {
             Ok(look) => look,
-            Err(_) => Err(format!("no result within {ONE_LOOK:?}")),
+            Err(_) => Err(Mismatch::Timeout(ONE_LOOK)),
         }
     }
 
     /// The way between the services that it is about, and where it stops: what tells most once it has failed.
-    pub async fn call_path(&self, run: &RunDir) -> Option<Result<CallPath, String>> {
+    pub async fn call_path(&self, run: &RunDir) -> Option<Result<CallPath>> {
         let (source, destination) = self.between.as_ref()?;
         let question =
             PathQuery { source: source.to_string(), destination: destination.to_string(), request: None };
         let looked = tokio::time::timeout(LOOK_AT_WAY, Box::pin(why::look(question, run))).await;
-        Some(match looked {
-            Ok(path) => path.map_err(|failure| failure.to_string()),
-            Err(_) => Err(format!("no answer within {LOOK_AT_WAY:?}")),
-        })
+        let late = || Failure::failed(format!("no answer within {LOOK_AT_WAY:?}"));
+        Some(looked.unwrap_or_else(|_| Err(late())))
     }
 
     /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.
@@ -217,7 +246,7 @@ impl Check {
         let seen = Mutex::new((String::new(), waiting));
         let probe = async || -> Result<_, Infallible> {
             let place = Place { address, machine, deadline: deadline.left().max(MIN_PROBE_TIME) };
-            let look = self.kind.look(place).await;
+            let look = self.kind.look(place).await.map_err(|mismatch| mismatch.to_string());
             if let Err(observed) = &look {
                 let (last, waiting) = &mut *seen.lock().await;
                 if last != observed {

@@ -27,8 +27,7 @@ impl Kind for Task {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             let nomad = place.nomad();
-            let (allocations, _) =
-                nomad.allocations(0, Duration::ZERO).await.map_err(|failure| failure.to_string())?;
+            let (allocations, _) = nomad.allocations(0, Duration::ZERO).await?;
             let mut seen = format!("no allocation of {} has a task {}", self.job, self.name);
             for allocation in allocations.iter().filter(|allocation| allocation.job == self.job) {
                 let Some(state) = allocation.task_states.as_ref().and_then(|states| states.get(&self.name))
@@ -48,7 +47,7 @@ impl Kind for Task {
                     )]);
                 }
             }
-            Err(seen)
+            Err(seen.into())
         })
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::counter::{Counter, Growth, Nothing};
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::Port;
 use crate::samples::stranger::{End, knock};
 
@@ -63,7 +63,7 @@ impl Kind for RefusedWithoutCertificate {
     }
 }
 
-async fn try_plain_text(address: SocketAddr) -> Result<String, String> {
+async fn try_plain_text(address: SocketAddr) -> Result<String, Mismatch> {
     let mut stream = TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
     let mut answer = Vec::new();
     let exchange = async {
@@ -75,21 +75,21 @@ async fn try_plain_text(address: SocketAddr) -> Result<String, String> {
         format!("{address}: no answer, and the connection is still open after {CLOSE_TIMEOUT:?}")
     })?;
     if answer.starts_with(b"HTTP/") {
-        return Err(format!("{address} answered: {}", String::from_utf8_lossy(&answer)));
+        return Err(format!("{address} answered: {}", String::from_utf8_lossy(&answer)).into());
     }
     Ok(format!("{address} accepted the connection and closed it after {} bytes", answer.len()))
 }
 
-async fn try_tls(address: SocketAddr) -> Result<Vec<String>, String> {
+async fn try_tls(address: SocketAddr) -> Look {
     let met = knock(address).await?;
     let Some(server) = met.server else {
-        return Err(format!("{address} showed no certificate with a SPIFFE id"));
+        return Err(format!("{address} showed no certificate with a SPIFFE id").into());
     };
     match met.end {
         End::Refused(alert) => {
             Ok(vec![format!("server certificate: {server}"), format!("connection refused with {alert}")])
         }
-        End::Closed => Err(format!("{address} ({server}) closed the connection without a TLS alert")),
-        End::Answered => Err(format!("{address} ({server}) answered without a client certificate")),
+        End::Closed => Err(format!("{address} ({server}) closed the connection without a TLS alert").into()),
+        End::Answered => Err(format!("{address} ({server}) answered without a client certificate").into()),
     }
 }

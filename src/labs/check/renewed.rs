@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{FileName, Port, Slug};
 use crate::mesh::api::envoy::{Certificate, certificates, json};
 
@@ -42,7 +42,7 @@ impl Renewed {
             let mut own = certificates(page);
             own.retain(|certificate| certificate.is_of(self.service.as_str()));
             if own.is_empty() {
-                Err(format!("no certificate of /svc/{} {which}", self.service))
+                Err(Mismatch::from(format!("no certificate of /svc/{} {which}", self.service)))
             } else {
                 Ok(own)
             }
@@ -55,18 +55,18 @@ impl Renewed {
         };
         match shown.iter().find(is_new) {
             Some(new) => Ok(vec![format!("{}: {} -> {}", self.service, words(&old[0]), words(new))]),
-            None => Err(format!("still {}", words(&shown[0]))),
+            None => Err(format!("still {}", words(&shown[0])).into()),
         }
     }
 }
 
-fn read(path: &Utf8Path) -> Result<Value, String> {
-    let length = fs_err::metadata(path).map_err(|error| error.to_string())?.len();
+fn read(path: &Utf8Path) -> Result<Value, Mismatch> {
+    let length = fs_err::metadata(path)?.len();
     if length > LONGEST_PAGE {
-        return Err(format!("{path} is longer than {LONGEST_PAGE} bytes"));
+        return Err(format!("{path} is longer than {LONGEST_PAGE} bytes").into());
     }
-    let text = fs_err::read_to_string(path).map_err(|error| error.to_string())?;
-    serde_json::from_str(&text).map_err(|error| format!("{path} is no page of certificates: {error}"))
+    let text = fs_err::read_to_string(path)?;
+    serde_json::from_str(&text).map_err(|error| format!("{path} is no page of certificates: {error}").into())
 }
 
 #[cfg(test)]
@@ -87,7 +87,13 @@ mod tests {
             json!({"certificates": serials.iter().map(certificate).collect::<Vec<Value>>()})
         };
         let before = page("echo", &["0a"]);
-        assert!(check.compare(&before, &page("echo", &["0a"])).unwrap_err().contains("still serial 0a"));
+        assert!(
+            check
+                .compare(&before, &page("echo", &["0a"]))
+                .unwrap_err()
+                .to_string()
+                .contains("still serial 0a")
+        );
         assert!(check.compare(&before, &page("other", &["0c"])).is_err());
         for after in [&["0c"][..], &["0a", "0c"]] {
             let evidence = check.compare(&before, &page("echo", after)).unwrap();

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::binomial::accepted;
 use super::counter::{Answers, Counter, Growth};
 use super::parsed::{Headers, Parsed};
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{Bounded, HttpStatus, Port};
 use crate::core::numbers::figure;
 use crate::samples::load::{LONGEST_TIMEOUT, Load, MOST_CONNECTIONS, Tally};
@@ -80,16 +80,25 @@ struct Raw {
 #[serde(try_from = "BTreeMap<String, f64>")]
 struct Shares(BTreeMap<String, f64>);
 
-impl TryFrom<BTreeMap<String, f64>> for Shares {
-    type Error = String;
+/// Why shares are wrong.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+enum SharesError {
+    #[error("expected shares with a sum of 1, found a sum of {0}")]
+    Sum(f64),
+    #[error("expected a share from 0 to 1, found {0}")]
+    Share(f64),
+}
 
-    fn try_from(shares: BTreeMap<String, f64>) -> Result<Self, String> {
+impl TryFrom<BTreeMap<String, f64>> for Shares {
+    type Error = SharesError;
+
+    fn try_from(shares: BTreeMap<String, f64>) -> Result<Self, SharesError> {
         let sum: f64 = shares.values().sum();
         if (sum - 1.0).abs() > 1e-9 {
-            return Err(format!("expected shares with a sum of 1, found a sum of {sum}"));
+            return Err(SharesError::Sum(sum));
         }
         match shares.values().find(|share| !(0.0..=1.0).contains(*share)) {
-            Some(share) => Err(format!("expected a share from 0 to 1, found {share}")),
+            Some(share) => Err(SharesError::Share(*share)),
             None => Ok(Self(shares)),
         }
     }
@@ -190,20 +199,20 @@ impl Spread {
     fn judge(&self, tally: &Tally) -> Look {
         let mut evidence = vec![figures(tally)];
         if tally.failures() > self.raw.failures {
-            return Err(format!("{} ({})", evidence.join(""), tally.failures_in_words()));
+            return Err(format!("{} ({})", evidence.join(""), tally.failures_in_words()).into());
         }
         for (status, least) in &self.raw.answers {
             let found = tally.statuses().get(&status.get()).copied().unwrap_or_default();
             let line = format!("{found} answers with status {status}, expected at least {least}");
             if found < *least {
-                return Err(format!("{}; {line}", figures(tally)));
+                return Err(format!("{}; {line}", figures(tally)).into());
             }
             evidence.push(line);
         }
         if let Some(slowest) = self.raw.slowest_ms {
             let found = tally.latencies().max().unwrap_or_default();
             if found > slowest.saturating_mul(1000) {
-                return Err(format!("{}; expected none slower than {slowest} ms", figures(tally)));
+                return Err(format!("{}; expected none slower than {slowest} ms", figures(tally)).into());
             }
         }
         if let Some(share) = &self.raw.share {
@@ -241,7 +250,7 @@ impl Spread {
         }
         let mut seen: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         seen.extend(strangers.into_iter().map(|name| format!("{name}: {}, configured nothing", found(name))));
-        Err(seen.join("; "))
+        Err(seen.join("; ").into())
     }
 
     fn even_in_words(&self, instances: u32) -> String {
@@ -251,7 +260,7 @@ impl Spread {
         }
     }
 
-    fn instances(&self, tally: &Tally, instances: u32) -> Result<String, String> {
+    fn instances(&self, tally: &Tally, instances: u32) -> Result<String, Mismatch> {
         let seen: Vec<String> =
             tally.by().iter().map(|(name, calls)| format!("{name}: {}", calls.calls)).collect();
         let mut line = seen.join(", ");
@@ -266,7 +275,7 @@ impl Spread {
         if as_many && tally.by().values().all(|calls| is_even(calls.calls)) {
             return Ok(line);
         }
-        Err(format!("{line}; expected {}", self.even_in_words(instances)))
+        Err(format!("{line}; expected {}", self.even_in_words(instances)).into())
     }
 }
 
@@ -366,8 +375,13 @@ mod tests {
         let told = |tally| busy.judge(&tally).map(|evidence| evidence.join("\n"));
         assert!(told(tally([("a", 200, 7), ("(none)", 503, 2)])).is_ok());
         let few = told(tally([("a", 200, 8), ("(none)", 503, 1)])).unwrap_err();
-        assert!(few.contains("1 answers with status 503, expected at least 2"), "{few}");
+        assert!(few.to_string().contains("1 answers with status 503, expected at least 2"), "{few}");
         let slow = Spread { raw: Raw { slowest_ms: Some(3), ..busy.raw.clone() } };
-        assert!(slow.judge(&tally([("(none)", 503, 9)])).unwrap_err().contains("none slower than 3 ms"));
+        assert!(
+            slow.judge(&tally([("(none)", 503, 9)]))
+                .unwrap_err()
+                .to_string()
+                .contains("none slower than 3 ms")
+        );
     }
 }

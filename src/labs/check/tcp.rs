@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::counter::{Bytes, Counter, Growth, Nothing};
-use super::{Kind, Look, Place};
+use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{Bounded, ByteSize, Port};
 
 /// How long a closed connection may take to show. Longer silence is no refusal.
@@ -45,7 +45,8 @@ impl Kind for TcpEcho {
                 return Err(format!(
                     "{} of {bytes} bytes came back, the first {same} unchanged",
                     received.len()
-                ));
+                )
+                .into());
             }
             let mut evidence = vec![format!("{} there and back, unchanged", ByteSize(bytes as u64))];
             evidence.extend(growth.after(bytes as u64).await?);
@@ -85,9 +86,9 @@ impl Kind for TcpDenied {
             let how = match tokio::time::timeout(REFUSAL, read).await {
                 Ok(Ok(0)) => "closed".to_owned(),
                 Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => "reset".to_owned(),
-                Ok(Ok(length)) => return Err(format!("{length} bytes came back")),
-                Ok(Err(error)) => return Err(error.to_string()),
-                Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}")),
+                Ok(Ok(length)) => return Err(format!("{length} bytes came back").into()),
+                Ok(Err(error)) => return Err(error.to_string().into()),
+                Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}").into()),
             };
             let mut evidence =
                 vec![format!("connection to {address} accepted, then {how}: 0 bytes came back")];
@@ -97,16 +98,16 @@ impl Kind for TcpDenied {
     }
 }
 
-fn random_bytes(length: usize) -> Result<Vec<u8>, String> {
+fn random_bytes(length: usize) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::with_capacity(length);
-    let source = std::fs::File::open("/dev/urandom").map_err(|error| format!("/dev/urandom: {error}"))?;
-    source.take(length as u64).read_to_end(&mut bytes).map_err(|error| format!("/dev/urandom: {error}"))?;
+    let source = fs_err::File::open("/dev/urandom")?;
+    source.take(length as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// Sends everything, then says so; reads until the other side is done or has sent as much.
-async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, String> {
+async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, Mismatch> {
     let words = |error: std::io::Error| format!("{address}: {error}");
     let mut stream = TcpStream::connect(address).await.map_err(words)?;
     let (mut from_peer, mut to_peer) = stream.split();
@@ -121,7 +122,8 @@ async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, String> {
     match (sending, receiving) {
         (Ok(()), Ok(_)) => Ok(received),
         (Err(error), _) | (_, Err(error)) => {
-            Err(format!("{address}: {error}, after {} of {} bytes had come back", received.len(), sent.len()))
+            Err(format!("{address}: {error}, after {} of {} bytes had come back", received.len(), sent.len())
+                .into())
         }
     }
 }

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::*;
 use crate::core::model::LabAddress;
 use crate::core::settings::{ColorChoice, Dirs, Environment, Invocation, RuntimeChoice};
+use crate::labs::read::FileError;
 use crate::machine::Role;
 use crate::machine::scripted::Scripted;
 
@@ -51,7 +52,7 @@ prints = "ready"
 stop = "nomad"
 "#
     );
-    let file = |name: &str| Err(format!("there is no {name}"));
+    let file = |name: &str| Err(FileError::Missing(name.to_owned()));
     Lab::parse("9-own".parse().unwrap(), &text, "lab.toml", ADDRESS.parse().unwrap(), file).unwrap()
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::core::event::ReadyState;
 use crate::core::http::{self, HttpError};
 use crate::core::model::LabAddress;
 
@@ -84,14 +85,16 @@ pub enum NotReady {
 }
 
 impl Readiness {
-    /// Looks once. `Ok` has what makes it ready, in words.
-    pub async fn look(&self, address: LabAddress) -> Result<String, NotReady> {
+    /// Looks once. `Ok` has what makes it ready.
+    pub async fn look(&self, address: LabAddress) -> Result<ReadyState, NotReady> {
         match self {
-            Self::Tcp { port } => accepts(address, *port).await,
+            Self::Tcp { port } => Ok(ReadyState::Listening { address: accepts(address, *port).await? }),
             Self::ConsulLeader { port } => {
                 let leader = http::get_json(address.port(*port), "/v1/status/leader", LOOK).await;
                 match leader?.as_str() {
-                    Some(leader) if !leader.is_empty() => Ok(format!("leader {leader}")),
+                    Some(leader) if !leader.is_empty() => {
+                        Ok(ReadyState::Leader { leader: leader.to_owned() })
+                    }
                     _ => Err(NotReady::NoLeader),
                 }
             }
@@ -105,13 +108,13 @@ impl Readiness {
                 if health.status != StatusCode::OK {
                     return Err(NotReady::Unhealthy(health.text().chars().take(200).collect()));
                 }
-                Ok(format!("leader {leader}"))
+                Ok(ReadyState::Leader { leader: leader.to_owned() })
             }
             Self::Envoy { admin, listener, upstreams } => {
                 let admin = address.port(*admin);
                 let open = accepts(address, *listener).await;
                 envoy_reaches(admin, upstreams).await?;
-                Ok(format!("LIVE, {}", open?))
+                Ok(ReadyState::Live { address: open? })
             }
         }
     }
@@ -155,10 +158,10 @@ async fn first_without_instance(
     Ok(upstreams.iter().find(|service| !has_instance(service)))
 }
 
-async fn accepts(address: LabAddress, port: u16) -> Result<String, NotReady> {
+async fn accepts(address: LabAddress, port: u16) -> Result<SocketAddr, NotReady> {
     let at = address.port(port);
     match tokio::time::timeout(LOOK, TcpStream::connect(at)).await {
-        Ok(Ok(_)) => Ok(format!("{at} accepts connections")),
+        Ok(Ok(_)) => Ok(at),
         Ok(Err(error)) => Err(NotReady::Unconnected { at, reason: error.to_string() }),
         Err(_) => Err(NotReady::Unconnected { at, reason: format!("no answer within {LOOK:?}") }),
     }

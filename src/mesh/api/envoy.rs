@@ -5,20 +5,32 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::core::http;
+use crate::core::http::{self, HttpError};
 
 /// How long one page may take.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// Why an admin page is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{admin}{path}: {error}")]
+pub struct PageError {
+    /// The admin address.
+    pub admin: SocketAddr,
+    /// The page; empty for all of them.
+    pub path: &'static str,
+    /// What went wrong.
+    pub error: HttpError,
+}
+
 /// Text that the admin page at `admin` answers with.
-pub async fn text(admin: SocketAddr, path: &str) -> Result<String, String> {
-    let body = http::get(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))?;
+pub async fn text(admin: SocketAddr, path: &'static str) -> Result<String, PageError> {
+    let body = http::get(admin, path, LOOK).await.map_err(|error| PageError { admin, path, error })?;
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// JSON that the admin page at `admin` answers with.
-pub async fn json(admin: SocketAddr, path: &str) -> Result<Value, String> {
-    http::get_json(admin, path, LOOK).await.map_err(|error| format!("{admin}{path}: {error}"))
+pub async fn json(admin: SocketAddr, path: &'static str) -> Result<Value, PageError> {
+    http::get_json(admin, path, LOOK).await.map_err(|error| PageError { admin, path, error })
 }
 
 /// The sum of the counters whose names match a pattern, in which each `*` stands for any text.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::address::{CONSUL_HTTP, LOAD_BALANCER, NOMAD_HTTP};
 use super::{BRIDGE_FILE, Vm, consul, nomad};
+use crate::core::event::Access;
 use crate::core::failure::Result;
 use crate::core::model::Network;
 use crate::machine::ports::NeededPort;
@@ -141,12 +142,12 @@ impl Component {
         }
     }
 
-    /// Sets it up once it is ready. Idempotent. Returns what it did, in words.
-    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<String> {
+    /// Sets it up once it is ready. Idempotent. Returns what requests without a token may do, where there is access control.
+    pub async fn settle(self, vm: &Vm, patience: Duration) -> Result<Option<Access>> {
         match self {
-            Self::Consul => consul::settle(vm, patience).await,
-            Self::Nomad => nomad::settle(vm, patience).await,
-            Self::Repo | Self::Lb => Ok(String::new()),
+            Self::Consul => consul::settle(vm, patience).await.map(Some),
+            Self::Nomad => nomad::settle(vm, patience).await.map(Some),
+            Self::Repo | Self::Lb => Ok(None),
         }
     }
 }

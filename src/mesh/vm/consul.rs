@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::{CONSUL_HTTP, Vm};
+use crate::core::event::Access;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::until::{Observed, POLL_INTERVAL, until};
 
@@ -21,7 +22,7 @@ mesh = "read"
 
 /// Waits for the certificate authority, and creates policies and tokens. Idempotent. It is repeated until it succeeds: a new
 /// leader may refuse requests at first.
-pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
+pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<Access> {
     let probe = async || -> Result<_, Infallible> { Ok(Observed::from(set_up(vm).await)) };
     let Ok(outcome) = until(deadline, POLL_INTERVAL, probe).await;
     outcome.map_err(|late| {
@@ -29,7 +30,7 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
             || Failure::failed(format!("Consul at {} does not answer", vm.run.address().port(CONSUL_HTTP)));
         late.last.unwrap_or_else(silent).with_kind(FailureKind::DeadlinePassed)
     })?;
-    Ok("access control on: without a token one may look, not touch".to_owned())
+    Ok(Access::Read)
 }
 
 async fn set_up(vm: &Vm) -> Result<()> {

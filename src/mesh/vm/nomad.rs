@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{NOMAD_HTTP, Vm};
+use crate::core::event::Access;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http::HttpError;
 use crate::core::model::Network;
@@ -13,7 +14,7 @@ use crate::mesh::api::nomad::Nomad;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Waits until jobs can be placed. Idempotent.
-pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
+pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<Access> {
     let nomad = vm.nomad();
     let deadline = Deadline::after(deadline);
     let late = |late: TimedOut<String>| {
@@ -28,13 +29,13 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<String> {
     });
     bootstrapped.await?.map_err(late)?;
     let ready = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
-        Ok(Observed::from(ready_client(&nomad).await.map_err(|reason| reason.to_string())))
+        Ok(Observed::from(require_client(&nomad).await.map_err(|reason| reason.to_string())))
     });
-    let ready = ready.await?.map_err(late)?;
+    ready.await?.map_err(late)?;
     if vm.spec.network == Network::Bridge {
         vm.consul().trust_workloads(&nomad.keys_url()).await?;
     }
-    Ok(ready)
+    Ok(Access::Nothing)
 }
 
 /// Why Nomad's client does not run jobs yet.
@@ -53,7 +54,7 @@ enum ClientNotReady {
 }
 
 /// Fails until there is a client that runs jobs and has found Consul.
-async fn ready_client(nomad: &Nomad) -> Result<String, ClientNotReady> {
+async fn require_client(nomad: &Nomad) -> Result<(), ClientNotReady> {
     // First: the server's view of its client may be older than the agent's start.
     if !nomad.has_registered(LOOK).await? {
         return Err(unregistered(nomad).await);
@@ -67,7 +68,7 @@ async fn ready_client(nomad: &Nomad) -> Result<String, ClientNotReady> {
     if attributes.get("consul.version").is_none() {
         return Err(ClientNotReady::NoConsul);
     }
-    Ok("access control on: without a token nothing runs; its client is ready".to_owned())
+    Ok(())
 }
 
 /// Why a client has not registered. After a refusal it waits 15 to 30 s. A nudge makes it try again once the server has its

@@ -67,7 +67,7 @@ pub(super) fn answers(facts: &Facts) -> Vec<Finding> {
             Some(Err(seen)) => Finding::broken(
                 id,
                 format!("{name} at {at}"),
-                seen,
+                seen.to_string(),
                 format!("start {name}, or set the sidecar's local_service_port to where it listens"),
             ),
             None => unknown(id),

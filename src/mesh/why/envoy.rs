@@ -21,7 +21,7 @@ pub(super) fn alive(side: &Side) -> Vec<Finding> {
         Some(Envoy { admin, pages: Err(seen) }) => Finding::broken(
             id,
             format!("an Envoy with its admin page at {admin}"),
-            seen,
+            seen.to_string(),
             "the Envoy has ended, or never started: `meshlab status` shows which components run, `meshlab logs` why one ended",
         ),
         Some(Envoy { admin, pages: Ok(pages) }) => answering(id, *admin, pages),

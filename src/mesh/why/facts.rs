@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::core::failure::{Failure, Result};
-use crate::core::http;
+use crate::core::http::{self, HttpError};
 use crate::core::model::LabAddress;
 use crate::core::model::call_path::PathQuery;
 use crate::machine::state::ServiceRecord;
@@ -18,7 +18,7 @@ use crate::machine::state::readiness::Readiness;
 use crate::mesh::api::consul::{
     ADMIN_LABEL, API_GATEWAY, ApiGateway, Consul, DefaultIntention, Instance, Intention, Sidecar,
 };
-use crate::mesh::api::envoy;
+use crate::mesh::api::envoy::{self, PageError};
 
 /// How long one look at a port or an admin page may take.
 const LOOK: Duration = Duration::from_secs(3);
@@ -50,7 +50,16 @@ pub(super) struct Side {
     /// By the sidecar's id; one that is not here has no admin page that anybody knows of.
     pub(super) envoys: BTreeMap<String, Envoy>,
     /// What became of a connection to each address that matters, as `address:port`.
-    pub(super) ports: BTreeMap<String, Result<(), String>>,
+    pub(super) ports: BTreeMap<String, Result<(), ConnectError>>,
+}
+
+/// Why a connection is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ConnectError {
+    #[error("{0}")]
+    Failed(std::io::ErrorKind),
+    #[error("no answer within {LOOK:?}")]
+    Timeout,
 }
 
 /// An Envoy.
@@ -58,7 +67,7 @@ pub(super) struct Side {
 pub(super) struct Envoy {
     pub(super) admin: SocketAddr,
     /// What it says, or why it says nothing.
-    pub(super) pages: Result<Pages, String>,
+    pub(super) pages: Result<Pages, PageError>,
 }
 
 /// What an Envoy's admin page says.
@@ -203,16 +212,18 @@ fn admin_of(sidecar: &Sidecar, address: LabAddress, services: &[ServiceRecord]) 
 impl Envoy {
     async fn look(admin: SocketAddr) -> Self {
         let pages = tokio::time::timeout(LOOK, Pages::read(admin)).await;
-        Self { admin, pages: pages.unwrap_or_else(|_| Err(format!("{admin}: no answer within {LOOK:?}"))) }
+        let late = PageError { admin, path: "", error: HttpError::Timeout(LOOK) };
+        Self { admin, pages: pages.unwrap_or(Err(late)) }
     }
 }
 
 impl Pages {
-    async fn read(admin: SocketAddr) -> Result<Self, String> {
+    async fn read(admin: SocketAddr) -> Result<Self, PageError> {
         let ready = async {
             // Its status says the same as its text.
             let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await;
-            answer.map(|answer| answer.text().trim().to_owned()).map_err(|error| format!("{admin}: {error}"))
+            let answer = answer.map_err(|error| PageError { admin, path: "/ready", error })?;
+            Ok(answer.text().trim().to_owned())
         };
         let (ready, stats, certificates, clusters, configuration) = tokio::try_join!(
             ready,
@@ -254,11 +265,11 @@ pub(super) fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
     list.and_then(Value::as_array).into_iter().flatten()
 }
 
-async fn connect(at: &str) -> Result<(), String> {
+async fn connect(at: &str) -> Result<(), ConnectError> {
     match tokio::time::timeout(LOOK, TcpStream::connect(at)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {LOOK:?}")),
+        Ok(Err(error)) => Err(ConnectError::Failed(error.kind())),
+        Err(_) => Err(ConnectError::Timeout),
     }
 }
 

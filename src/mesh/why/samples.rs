@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::facts::{Envoy, Facts, Pages, Side};
+use super::facts::{ConnectError, Envoy, Facts, Pages, Side};
 use super::judge;
+use crate::core::http::HttpError;
 use crate::core::model::call_path::{CallPath, PathQuery, RequestLine};
 use crate::mesh::api::consul::{
     ApiGateway, DefaultIntention, GatewayListener, GatewayRoute, GatewayTarget, HttpMatch, Instance,
     Intention, Permission, Sidecar, UpstreamPort,
 };
+use crate::mesh::api::envoy::PageError;
+
+/// Nobody listens there.
+pub(super) const REFUSED: ConnectError = ConnectError::Failed(std::io::ErrorKind::ConnectionRefused);
 
 pub(super) const CLUSTER: &str = "echo.default.dc1.internal.0c8d2f1e.consul";
 
@@ -166,9 +171,11 @@ impl Side {
         &mut self.gateway.as_mut().unwrap().routes
     }
 
-    fn silent(&mut self) {
-        let envoy = self.envoys.values_mut().next().unwrap();
-        envoy.pages = Err(format!("{}/stats: Connection refused", envoy.admin));
+    /// Without an answer of its Envoy; of several, the last.
+    pub(super) fn silent(&mut self) {
+        let envoy = self.envoys.values_mut().next_back().unwrap();
+        let error = HttpError::Failed("Connection refused".to_owned());
+        envoy.pages = Err(PageError { admin: envoy.admin, path: "/stats", error });
     }
 
     fn fail(&mut self, check: &str) {
@@ -226,9 +233,9 @@ pub(crate) fn stopped() -> Vec<CallPath> {
         |facts| facts.destination.fail("as healthy as echo is critical: echo failed"),
         |facts| facts.destination.silent(),
         |facts| facts.destination.said().certificates = json!({"certificates": []}),
-        |facts| drop(facts.destination.ports.insert("127.0.0.1:21001".to_owned(), Err("refused".to_owned()))),
+        |facts| _ = facts.destination.ports.insert("127.0.0.1:21001".to_owned(), Err(REFUSED)),
         |facts| facts.destination.sidecars[0].local_port = 9099,
-        |facts| drop(facts.destination.ports.insert("127.0.0.1:9090".to_owned(), Err("refused".to_owned()))),
+        |facts| _ = facts.destination.ports.insert("127.0.0.1:9090".to_owned(), Err(REFUSED)),
     ];
     breaks
         .iter()

@@ -4,8 +4,8 @@ use super::facts::{Facts, Pages};
 use super::judge;
 use super::request::Match;
 use super::samples::{
-    CLUSTER, access_log, by_request, facts, facts_of_gateway, intention, open, open_from_gateway, stopped,
-    stopped_from_gateway,
+    CLUSTER, REFUSED, access_log, by_request, facts, facts_of_gateway, intention, open, open_from_gateway,
+    stopped, stopped_from_gateway,
 };
 use crate::core::model::call_path::{CallPath, HopKind, HopState, RequestLine, Verdict};
 
@@ -97,11 +97,11 @@ fn one_instance_of_two_is_enough_and_another_one_at_each_hop_is_not() {
     facts.destination.sidecars.push(second);
     assert_eq!(stop_of(&facts), None);
     // The Envoy of the first one is gone: the second one is left.
-    facts.destination.envoys.get_mut("echo-sidecar-proxy").unwrap().pages = Err("refused".to_owned());
+    facts.destination.silent();
     let call_path = judge(&facts);
     assert!(call_path.open && state_of(&call_path, HopKind::DestinationEnvoy) == HopState::Doubtful);
     // The second one's port does not answer: now nobody is left, though no hop is broken for both.
-    facts.destination.ports.insert("127.0.0.1:21009".to_owned(), Err("refused".to_owned()));
+    facts.destination.ports.insert("127.0.0.1:21009".to_owned(), Err(REFUSED));
     assert_eq!(stop_of(&facts), Some(HopKind::PublicListener));
 }
 

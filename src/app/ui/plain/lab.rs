@@ -57,7 +57,7 @@ impl Lab {
                     screen.line(&format!(
                         "  {} is up: {} ({})",
                         one_line(service),
-                        one_line(ready),
+                        one_line(&wording::ready(ready)),
                         words::duration(*took)
                     ));
                 }

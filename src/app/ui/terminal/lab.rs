@@ -9,7 +9,7 @@ use crate::app::ui::look::Look;
 use crate::app::ui::paint::Role;
 use crate::app::ui::screen::{LiveLine, Progress, Screen};
 use crate::app::ui::{text, why, wording};
-use crate::core::event::LabEvent;
+use crate::core::event::{LabEvent, Ready};
 use crate::core::model::LabAddress;
 use crate::core::numbers::words;
 
@@ -66,7 +66,7 @@ impl Lab {
                 screen.line(&format!("{MARGIN}{gutter} {}", screen.look.paint.dim(&said)));
             }
             LabEvent::CommandFinished { took, service, ready } => {
-                self.finished(*took, service.as_deref().zip(ready.as_deref()), screen);
+                self.finished(*took, service.as_deref().zip(ready.as_ref()), screen);
             }
             LabEvent::Task { task, shell } => {
                 let place = format!("In another terminal, `{shell}` has all that it takes.");
@@ -156,13 +156,13 @@ impl Lab {
         self.resume(screen);
     }
 
-    fn finished(&mut self, took: Duration, up: Option<(&str, &str)>, screen: &mut Screen) {
+    fn finished(&mut self, took: Duration, up: Option<(&str, &Ready)>, screen: &mut Screen) {
         self.suspend();
         self.running = None;
         let look = screen.look;
         let time = look.paint.dim(&words::duration(took));
         if let Some((service, ready)) = up {
-            let said = format!("{} is up: {}", text::clean(service), text::clean(ready));
+            let said = format!("{} is up: {}", text::clean(service), text::clean(&wording::ready(ready)));
             screen.lines(marked(&look.paint.good(look.symbols.up), &said, &time, &look));
         } else if took >= NOTICED {
             screen.line(&text::spread("", &time, look.prose()));

@@ -9,7 +9,7 @@ mod runtime;
 use std::time::Duration;
 
 pub(super) use note::{note, warning};
-pub(crate) use runtime::runtime_reason;
+pub(crate) use runtime::{ready, runtime_reason};
 
 use crate::core::event::{Event, LabEvent};
 

@@ -1,7 +1,7 @@
 //! Components starting and stopping.
 
 use super::Stage;
-use crate::core::event::{Removed, RuntimeEvent, RuntimeReason};
+use crate::core::event::{Access, Ready, Removed, RuntimeEvent, RuntimeReason};
 use crate::core::model::RuntimeKind;
 use crate::core::numbers::words::count;
 
@@ -12,7 +12,7 @@ pub(super) fn stage(event: &RuntimeEvent) -> Stage {
         RuntimeEvent::WaitingFor { component } => return Stage::Working(format!("waiting for {component}")),
         RuntimeEvent::Stopping { component } => return Stage::Working(format!("stopping {component}")),
         RuntimeEvent::Ready { component, observed, took } => {
-            (format!("{component} is up"), vec![observed.clone()], took)
+            (format!("{component} is up"), vec![ready(observed)], took)
         }
         RuntimeEvent::Stopped { component, took } => (format!("stopped {component}"), Vec::new(), took),
         RuntimeEvent::EnvironmentReady { address, kind, reason, changed, took } => {
@@ -67,5 +67,19 @@ fn thing(removed: &Removed) -> String {
             format!("{} of Nomad's tasks", count(*number, "control group"))
         }
         Removed::Folder { path } => format!("folder {path}"),
+    }
+}
+
+/// What makes a component ready.
+pub(crate) fn ready(ready: &Ready) -> String {
+    let state = &ready.state;
+    match ready.without_token {
+        None => state.to_string(),
+        Some(Access::Read) => {
+            format!("{state}; access control is on: requests without a token can only read")
+        }
+        Some(Access::Nothing) => {
+            format!("{state}; access control is on: requests without a token are refused")
+        }
     }
 }

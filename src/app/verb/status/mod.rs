@@ -226,7 +226,7 @@ async fn condition(run: &RunDir, service: &ServiceRecord) -> (&'static str, Weig
         return ("ended", Weight::Bad, "its process is gone".to_owned());
     }
     match service.ready.look(run.address()).await {
-        Ok(why) => ("ready", Weight::Good, why),
+        Ok(ready) => ("ready", Weight::Good, ready.to_string()),
         Err(why) => ("not-ready", Weight::Warning, why.to_string()),
     }
 }

@@ -1,7 +1,9 @@
 //! Lab 1, once as it should go and once as it should not.
 
 use super::{lines, ms};
-use crate::core::event::{Event, LabEvent, Removed, RuntimeEvent, RuntimeReason, StepSummary};
+use crate::core::event::{
+    Event, LabEvent, Ready, ReadyState, Removed, RuntimeEvent, RuntimeReason, StepSummary,
+};
 use crate::core::model::LabAddress;
 use crate::core::settings::RuntimeChoice;
 
@@ -18,7 +20,7 @@ enum Act {
     /// Command, what it wrote.
     Run(&'static str, &'static str),
     /// Service, command, what it wrote, why it is ready, after how long.
-    Serve(&'static str, &'static str, &'static str, &'static str, u64),
+    Serve(&'static str, &'static str, &'static str, ReadyState, u64),
     /// Claim, evidence, after how long.
     Holds(&'static str, &'static str, u64),
 }
@@ -26,6 +28,7 @@ enum Act {
 #[allow(clippy::too_many_lines, reason = "it is data")]
 fn steps() -> Vec<Step> {
     use Act::{Holds, Run, Serve};
+    let at = |port| LabAddress::DEFAULT.port(port);
     vec![
         Step {
             name: "echo-server",
@@ -37,7 +40,7 @@ fn steps() -> Vec<Step> {
                     "echo",
                     "meshlab svc echo --listen 127.0.0.1:9090",
                     "",
-                    "accepts connections on 127.0.0.1:9090",
+                    ReadyState::Listening { address: at(9090) },
                     4,
                 ),
                 Holds(
@@ -72,7 +75,7 @@ fn steps() -> Vec<Step> {
                     "consul",
                     "consul agent -dev -config-file services.hcl",
                     "==> Starting Consul agent...\n           Version: '1.22.7'\n        Build Date: '2026-02-11 10:21:33 +0000 UTC'\n2026-03-02T10:12:07.482Z [INFO]  agent.server.raft: election won: term=2 tally=1",
-                    "a leader is elected, xDS answers on 127.0.0.1:8502",
+                    ReadyState::Leader { leader: "127.0.0.1:8300".into() },
                     842,
                 ),
                 Holds("both services are registered", "client :8080, echo :9090", 3),
@@ -110,14 +113,14 @@ fn steps() -> Vec<Step> {
                     "envoy-echo",
                     "envoy --config-path echo.json --log-level warning",
                     "",
-                    "its listeners and certificates have come over xDS",
+                    ReadyState::Live { address: at(21001) },
                     312,
                 ),
                 Serve(
                     "envoy-client",
                     "consul connect envoy -sidecar-for client -admin-bind 127.0.0.1:19001 -- --log-level warning",
                     "[2026-03-02 10:12:09.127][4211][warning][main] [source/server/server.cc:936] There is no configured limit to the number of allowed active downstream connections.",
-                    "its listeners and certificates have come over xDS",
+                    ReadyState::Live { address: at(9191) },
                     388,
                 ),
             ],
@@ -206,7 +209,7 @@ fn act(act: &Act) -> Vec<Event> {
             told.push(LabEvent::CommandFinished {
                 took: ms(*took),
                 service: Some((*name).into()),
-                ready: Some((*ready).into()),
+                ready: Some(Ready { state: ready.clone(), without_token: None }),
             });
             told
         }
