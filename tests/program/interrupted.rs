@@ -76,7 +76,7 @@ fn a_killed_download_is_continued() {
     child.kill().unwrap();
     child.wait().unwrap();
     let ran = sandbox.run(&["provision"]).expect(0);
-    assert!(ran.stderr.contains(r#""resumed":1000000"#), "{}", ran.stderr);
+    assert!(ran.stderr.contains(r#""resumed_bytes":1000000"#), "{}", ran.stderr);
     assert_eq!(server.seen()[1].from, Some(1_000_000));
     assert_eq!(output_of(&command(&sandbox, "tool")), "hello\n");
     assert!(sandbox.names("cache/partial").is_empty() && sandbox.names("cache/work").is_empty());
