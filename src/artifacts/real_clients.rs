@@ -1,5 +1,5 @@
-//! Tests with the machine's pip, apt and Go module proxy. Without them a test prints SKIPPED and passes; in CI (`CI=true`) it
-//! fails.
+//! Tests with the machine's pip, apt and Go module proxy. Without them a test prints SKIPPED and passes; in CI
+//! (`CI=true`) it fails.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! The content-addressed store of verified files in the cache folder.
 //!
-//! Invariant: a file at [`Store::path_of`] has that digest. It is renamed there after it was hashed and synced to disk, so
-//! no kill and no second process leaves a partial file there.
+//! Invariant: a file at [`Store::path_of`] has that digest. It is renamed there after it was hashed and synced to disk,
+//! so no kill and no second process leaves a partial file there.
 
 use std::io::{self, Read as _};
 
@@ -105,7 +105,8 @@ impl Store {
         self.move_aside(path, &format!("{}-{}", digest.short(), file.name))
     }
 
-    /// Moves the first part of a file that is longer than the lock allows to `rejected/`. Returns the failure to report.
+    /// Moves the first part of a file that is longer than the lock allows to `rejected/`. Returns the failure to
+    /// report.
     pub fn reject_longer(&self, path: &Utf8Path, file: &LockedFile) -> Failure {
         let expected = match file.size {
             SizeBound::Exact(size) => format!("{} bytes", size.0),

@@ -13,8 +13,8 @@ use crate::core::failure::{Failure, Result};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A temporary folder on the cache's file system. Dropping it removes the folder and blocks; [`WorkFolder::remove`] does
-/// not block.
+/// A temporary folder on the cache's file system. Dropping it removes the folder and blocks; [`WorkFolder::remove`]
+/// does not block.
 #[derive(Debug)]
 pub(crate) struct WorkFolder {
     path: Option<Utf8PathBuf>,

@@ -55,7 +55,8 @@ pub(crate) struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Locks `path` for writing. Fails if `path` is no regular file, its folder does not exist, or another process writes it.
+    /// Locks `path` for writing. Fails if `path` is no regular file, its folder does not exist, or another process
+    /// writes it.
     pub(crate) fn claim(path: &Utf8Path) -> Result<Self> {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => {

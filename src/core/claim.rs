@@ -28,8 +28,8 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Locks the file at `path`, waiting up to 30 minutes for another holder. `waiting` is called once if another process
-    /// holds it, with that process id if it is known. Dropping the future cancels the wait.
+    /// Locks the file at `path`, waiting up to 30 minutes for another holder. `waiting` is called once if another
+    /// process holds it, with that process id if it is known. Dropping the future cancels the wait.
     pub(crate) async fn wait(path: &Utf8Path, waiting: impl FnOnce(Option<u32>)) -> Result<Self> {
         Self::wait_for(path, CLAIM_DEADLINE, waiting).await
     }

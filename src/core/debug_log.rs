@@ -1,7 +1,7 @@
 //! The debug log in a lab's folder: always on, bounded, for its owner alone.
 //!
-//! Several meshlab processes append to one file. It goes with the lab's folder; when the command that removed it fails, its
-//! lines are still to be had: see [`DebugLog::lines`].
+//! Several meshlab processes append to one file. It goes with the lab's folder; when the command that removed it fails,
+//! its lines are still to be had: see [`DebugLog::lines`].
 //!
 //! Invariant: a line is masked before it is kept, and the files never hold more than [`LONGEST`] twice.
 
@@ -72,7 +72,8 @@ impl DebugLog {
     }
 }
 
-/// Writes the process's log to a lab's folder from now on, once that folder exists. Does nothing in a process without a log.
+/// Writes the process's log to a lab's folder from now on, once that folder exists. Does nothing in a process without a
+/// log.
 pub fn attach(folder: &Utf8Path) {
     if let Some(log) = OF_PROCESS.get() {
         log.inner().attach(folder);
@@ -118,8 +119,8 @@ impl Inner {
             && let Ok(found) = file.metadata()
             && found.len() >= LONGEST
         {
-            // Another process may have begun a new one already. A folder that is gone has none. One of another user (inside a
-            // container) leaves it to the owner.
+            // Another process may have begun a new one already. A folder that is gone has none. One of another user
+            // (inside a container) leaves it to the owner.
             if found.uid() == rustix::process::geteuid().as_raw() {
                 if is_at(file, &path) {
                     drop(std::fs::rename(&path, folder.join(NAME_BEFORE)));

@@ -4,7 +4,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::core::failure::{Failure, FailureKind};
 
-/// Waits for a shutdown signal and returns the failure to exit with. Never returns if no signal handler can be installed.
+/// Waits for a shutdown signal and returns the failure to exit with. Never returns if no signal handler can be
+/// installed.
 pub async fn interrupted() -> Failure {
     let watch = |kind| signal(kind).ok();
     // Checked before the handler is installed: under `nohup` meshlab ignores SIGHUP.

@@ -1,7 +1,7 @@
 //! Waiting: the only loops of this crate that sleep.
 //!
-//! [`until`] polls until a probe is ready or a deadline passes, [`until_blocking`] does the same on a thread, and [`retry`]
-//! repeats an attempt after the pauses that it asks for.
+//! [`until`] polls until a probe is ready or a deadline passes, [`until_blocking`] does the same on a thread, and
+//! [`retry`] repeats an attempt after the pauses that it asks for.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -111,7 +111,8 @@ impl Deadline {
     }
 }
 
-/// Probes at once and then after each pause of `interval`, the last time at the deadline, until a probe is ready or fails.
+/// Probes at once and then after each pause of `interval`, the last time at the deadline, until a probe is ready or
+/// fails.
 ///
 /// The outer error is the probe's own and ends the wait. A probe that takes longer than the time that is left, and than
 /// [`MIN_PROBE_TIME`], is dropped: it must not leave anything half done.
@@ -163,8 +164,8 @@ pub fn until_blocking<T, O, E>(
     }
 }
 
-/// Repeats an attempt until it breaks with a value; each one that continues says how long to pause. The number of attempts
-/// is the caller's to bound.
+/// Repeats an attempt until it breaks with a value; each one that continues says how long to pause. The number of
+/// attempts is the caller's to bound.
 pub(crate) async fn retry<T, A>(mut attempt: impl FnMut() -> A) -> T
 where
     A: Future<Output = ControlFlow<T, Duration>>,

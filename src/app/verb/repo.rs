@@ -64,7 +64,7 @@ async fn serve(
     reporter: &SharedReporter,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let files = catalog.stored_files();
+    let files = catalog.available_files();
     let (log, problems) = (Arc::clone(reporter), Arc::clone(reporter));
     let options = Options {
         // Nobody would see it.

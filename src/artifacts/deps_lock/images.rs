@@ -1,5 +1,5 @@
-//! What container images come to: every artifact is unpacked anew from stored files that were hashed, and every layer is
-//! hashed. For the other platform as well, since nothing is run.
+//! What container images come to: every artifact is unpacked anew from stored files that were hashed, and every layer
+//! is hashed. For the other platform as well, since nothing is run.
 
 use std::collections::BTreeMap;
 

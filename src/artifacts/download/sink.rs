@@ -1,7 +1,7 @@
 //! Hashes and writes a download on a thread, while the next bytes arrive.
 //!
-//! Invariant: the partial file is always a prefix of the body, so that a killed download can be resumed. The bytes of an
-//! earlier run are hashed again before they count.
+//! Invariant: the partial file is always a prefix of the body, so that a killed download can be resumed. The bytes of
+//! an earlier run are hashed again before they count.
 
 use std::io::{Read as _, Seek as _, Write as _};
 use std::sync::Arc;
@@ -51,8 +51,8 @@ enum WriterState {
 }
 
 impl Sink {
-    /// Opens the partial file and keeps the bytes of an earlier run, unless there are more than `limit`. The claim is held
-    /// until the last byte is written, even if the download is dropped earlier.
+    /// Opens the partial file and keeps the bytes of an earlier run, unless there are more than `limit`. The claim is
+    /// held until the last byte is written, even if the download is dropped earlier.
     pub(super) fn open(
         path: &Utf8Path,
         algorithm: DigestAlgorithm,
@@ -90,8 +90,8 @@ impl Sink {
         self.resumed
     }
 
-    /// Appends bytes. Waits while too many bytes wait for the disk. Returns false if writing failed; [`Sink::finish`] then
-    /// returns the error.
+    /// Appends bytes. Waits while too many bytes wait for the disk. Returns false if writing failed; [`Sink::finish`]
+    /// then returns the error.
     pub(super) async fn write(&mut self, mut bytes: Bytes) -> bool {
         self.start();
         while !bytes.is_empty() {

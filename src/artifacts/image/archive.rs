@@ -84,8 +84,8 @@ impl Archive {
         self.size
     }
 
-    /// Writes the archive. Hashes every layer while writing, and fails with the artifact's name if a digest does not match.
-    /// Blocks.
+    /// Writes the archive. Hashes every layer while writing, and fails with the artifact's name if a digest does not
+    /// match. Blocks.
     pub fn write(&self, out: &mut dyn Write) -> Result<()> {
         for member in &self.members {
             out.write_all(&member.header()?)?;

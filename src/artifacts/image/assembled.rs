@@ -102,7 +102,8 @@ pub fn reference(lock: &Lock, image: &Image) -> Result<String> {
     Ok(format!("{REPOSITORY}/{}:{}", image.name, tag(lock, image)?))
 }
 
-/// The tag of an image: the version of the artifact it is named after, or name and version of each if there are several.
+/// The tag of an image: the version of the artifact it is named after, or name and version of each if there are
+/// several.
 fn tag(lock: &Lock, image: &Image) -> Result<String> {
     let parts = image.tag.iter().map(|name| {
         let version = &lock.artifact(name)?.version;
@@ -147,8 +148,8 @@ pub fn assemble(
 /// The digests of layers that were hashed, by artifact.
 pub(crate) type LayerDigests = BTreeMap<ArtifactName, Digest>;
 
-/// Computes the pin of an image for the lock, by hashing its layers. `known` caches the digests of layers for further images.
-/// Blocks.
+/// Computes the pin of an image for the lock, by hashing its layers. `known` caches the digests of layers for further
+/// images. Blocks.
 pub(crate) fn measure(
     lock: &Lock,
     image: &Image,

@@ -1,4 +1,5 @@
-//! The config and the manifest of an image. Their digests identify the image, so the fields of the JSON have a fixed order.
+//! The config and the manifest of an image. Their digests identify the image, so the fields of the JSON have a fixed
+//! order.
 
 use std::collections::BTreeMap;
 

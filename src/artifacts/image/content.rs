@@ -31,8 +31,8 @@ pub(super) fn base() -> Result<Layer> {
     Ok(layer)
 }
 
-/// The commands that are links to busybox. The list is an asset, because the busybox of another platform cannot be run to
-/// list them.
+/// The commands that are links to busybox. The list is an asset, because the busybox of another platform cannot be run
+/// to list them.
 pub(super) fn applets() -> Result<impl Iterator<Item = &'static str>> {
     Ok(asset("applets.txt")?.split_ascii_whitespace())
 }

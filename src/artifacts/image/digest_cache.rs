@@ -1,5 +1,5 @@
-//! Caches the digests of layers that the lock does not pin (the tool came from another source than the pinned one) in the
-//! tool's folder.
+//! Caches the digests of layers that the lock does not pin (the tool came from another source than the pinned one) in
+//! the tool's folder.
 
 use camino::Utf8PathBuf;
 use fs_err as fs;

@@ -1,7 +1,7 @@
 //! The paths of an artifact's files in an image.
 //!
-//! A tool's tree is in `/opt/<artifact>`, and its commands are in `/usr/local/bin`. The C library and the shell are at the
-//! same paths as in Debian, where programs expect them.
+//! A tool's tree is in `/opt/<artifact>`, and its commands are in `/usr/local/bin`. The C library and the shell are at
+//! the same paths as in Debian, where programs expect them.
 
 use std::fmt::Write as _;
 

@@ -4,8 +4,8 @@
 //! lock + installed tools -> layer (one per artifact, on a generated base) -> config, manifest -> archive -> Docker or a file
 //! ```
 //!
-//! Invariant: the same lock always produces the same bytes. Entries are sorted, times are 0, the owner is root, and modes are
-//! normalized. So image ids are known in advance, and `deps.lock` pins them.
+//! Invariant: the same lock always produces the same bytes. Entries are sorted, times are 0, the owner is root, and
+//! modes are normalized. So image ids are known in advance, and `deps.lock` pins them.
 //!
 //! Invariant: an artifact's layer is the same in every image, whatever the layers below.
 //!

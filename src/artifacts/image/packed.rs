@@ -10,8 +10,8 @@ use crate::artifacts::tool::InstalledTool;
 use crate::core::failure::Result;
 use crate::core::model::{Digest, Hashed};
 
-/// Writes the tar archive and returns its digest and size in bytes. The same tool always produces the same bytes. Fails if a
-/// file has changed since it was unpacked. Blocks.
+/// Writes the tar archive and returns its digest and size in bytes. The same tool always produces the same bytes. Fails
+/// if a file has changed since it was unpacked. Blocks.
 pub(crate) fn pack(tool: &InstalledTool, to: &Utf8Path) -> Result<(Digest, u64)> {
     let layer = layout::packed_layer(tool)?;
     layer.verify()?;

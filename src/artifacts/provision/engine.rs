@@ -163,8 +163,8 @@ impl<'a> Engine<'a> {
         ProvisionOutcome::Failed { failure }
     }
 
-    /// Fetches the files of the artifacts into the store for any platform, without installing them. Toolchains for builds are
-    /// installed for this machine.
+    /// Fetches the files of the artifacts into the store for any platform, without installing them. Toolchains for
+    /// builds are installed for this machine.
     pub(super) async fn store(&self, artifacts: &[&'a Artifact], platform: Platform) -> RunResult {
         let results = join_all(artifacts.iter().map(|artifact| self.store_one(artifact, platform))).await;
         let mut finished = RunResult { tools: BTreeMap::new(), rows: Vec::new(), failures: Vec::new() };

@@ -124,8 +124,8 @@ impl<'a> Engine<'a> {
         self.ensure(self.lock.artifact(name)?).await
     }
 
-    /// The files of a source that are not stored. A file of an earlier run is hashed before it is used; if it has changed, it
-    /// is moved to `rejected/` and counts as missing.
+    /// The files of a source that are not stored. A file of an earlier run is hashed before it is used; if it has
+    /// changed, it is moved to `rejected/` and counts as missing.
     async fn missing(&self, source: &'a Source) -> Result<Vec<&'a LockedFile>> {
         let mut missing = Vec::new();
         for file in &source.files {

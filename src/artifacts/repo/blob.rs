@@ -1,4 +1,4 @@
-//! A file that is open for reading, and how to tell that it is still the same one.
+//! Files to serve, and their identity, which detects changes.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::FileExt as _;
@@ -11,74 +11,73 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
-use super::content::Content;
+use super::body::Body;
 use crate::core::model::Digest;
 
-/// What can be sent, and the digest of all of it.
+/// A body to send, and the digest of the whole of it.
 #[derive(Debug)]
 pub(super) struct Blob {
-    pub(super) content: Content,
+    pub(super) content: Body,
     pub(super) digest: Digest,
 }
 
-/// What came of looking for a file.
+/// The result of looking up a file.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Lookup {
     Blob(Blob),
-    Nothing,
-    /// It is there and is not what it should be, in words for whoever runs the server.
+    NotFound,
+    /// The file has changed. The text is for the server's log.
     Altered(String),
 }
 
-/// Some systems count the time of a change in steps of ten milliseconds.
-const STEP: Duration = Duration::from_millis(100);
+/// Longer than the resolution of change times, which is up to 10 ms on some systems.
+const TIME_RESOLUTION: Duration = Duration::from_millis(100);
 
-/// What tells a file from any other, and from itself before it was written to: the time of its last change is set by
-/// the system alone.
+/// Identifies a file and its content: a write changes the ctime, which programs cannot set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct FileIdentity {
     pub(super) size: u64,
-    place: (u64, u64),
+    inode: (u64, u64),
     changed: (i64, i64),
 }
 
-impl Identity {
-    /// Of a regular file only.
+impl FileIdentity {
+    /// The identity of a regular file; `None` for anything else.
     pub(super) fn of(metadata: &Metadata) -> Option<Self> {
         metadata.is_file().then(|| Self {
             size: metadata.len(),
-            place: (metadata.dev(), metadata.ino()),
+            inode: (metadata.dev(), metadata.ino()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
 
-    /// Whether a change from now on would be seen: one right after another may bear the same time.
+    /// Whether a later change will have another ctime. Two changes in quick succession may have the same one.
     pub(super) fn is_settled(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
         let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds)) else {
             return false;
         };
         let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanoseconds));
-        changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > STEP)
+        changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > TIME_RESOLUTION)
     }
 }
 
-/// Opens a regular file; a link in its place is not followed. Opening a local file is as quick as handing it to another
-/// thread would be.
-pub(super) fn open(path: &Utf8Path) -> Option<(File, Identity)> {
+/// Opens a regular file, without following a symbolic link. Blocks only briefly: opening a local file is as fast as
+/// passing it to another thread.
+pub(super) fn open(path: &Utf8Path) -> Option<(File, FileIdentity)> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
-    let identity = Identity::of(&file.metadata().ok()?)?;
+    let identity = FileIdentity::of(&file.metadata().ok()?)?;
     let (file, _) = file.into_parts();
     Some((file, identity))
 }
 
-/// What is at a path, without opening it.
-pub(super) fn identity_of(path: &Utf8Path) -> Option<Identity> {
-    Identity::of(&std::fs::symlink_metadata(path).ok()?)
+/// The identity of the file at `path`, without opening it.
+pub(super) fn identity_of(path: &Utf8Path) -> Option<FileIdentity> {
+    FileIdentity::of(&std::fs::symlink_metadata(path).ok()?)
 }
 
-/// All bytes of a small file.
+/// Reads a whole small file.
 pub(super) fn read(file: &File, size: u64) -> Option<Bytes> {
     let mut bytes = vec![0; usize::try_from(size).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;

@@ -1,81 +1,81 @@
-//! Small files, kept in memory: reading one takes longer than all the rest of its answer.
+//! A cache of small files in memory, because opening and reading a file is the slowest part of a response.
 //!
-//! What is kept counts only while the file that it was read from is still there and unchanged: who asks says what is
-//! there now.
+//! An entry has the identity of the file it was read from. The caller compares it with the file on disk.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::blob::Identity;
+use super::blob::FileIdentity;
 use crate::core::model::Digest;
 
-/// The largest file that is kept.
-pub(super) const LARGEST: u64 = 16 * 1024;
+/// The largest file in the cache, in bytes.
+pub(super) const MAX_FILE: u64 = 16 * 1024;
 
-/// In bytes, all together.
-const ROOM: usize = 4 << 20;
-const MOST_FILES: usize = 1024;
+/// The size of the cache in bytes.
+const MAX_TOTAL: usize = 4 << 20;
+const MAX_FILES: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    held: Mutex<Shelf>,
+    files: Mutex<CachedFiles>,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
-    files: HashMap<Digest, Kept>,
+struct CachedFiles {
+    by_digest: HashMap<Digest, CachedFile>,
     size: usize,
-    /// Counts how often something was asked for.
-    asked: u64,
+    /// The number of lookups, used as a clock.
+    lookups: u64,
 }
 
 #[derive(Debug)]
-struct Kept {
-    from: Identity,
+struct CachedFile {
+    from: FileIdentity,
     content: Bytes,
-    last_asked: u64,
+    last_lookup: u64,
 }
 
 impl Cache {
-    /// What is kept under a digest, and which file it was read from.
-    pub(super) fn get(&self, digest: &Digest) -> Option<(Identity, Bytes)> {
-        let mut held = self.lock();
-        held.asked += 1;
-        let asked = held.asked;
-        let kept = held.files.get_mut(digest)?;
-        kept.last_asked = asked;
-        Some((kept.from, kept.content.clone()))
+    /// The content with a digest, and the identity of the file it was read from.
+    pub(super) fn get(&self, digest: &Digest) -> Option<(FileIdentity, Bytes)> {
+        let mut cached = self.lock();
+        cached.lookups += 1;
+        let now = cached.lookups;
+        let file = cached.by_digest.get_mut(digest)?;
+        file.last_lookup = now;
+        Some((file.from, file.content.clone()))
     }
 
-    /// Keeps this; what was not asked for for longest makes room.
-    pub(super) fn put(&self, digest: Digest, from: Identity, content: Bytes) {
-        if content.len() as u64 > LARGEST {
+    /// Adds a file, and removes the least recently used files if the cache is full.
+    pub(super) fn put(&self, digest: Digest, from: FileIdentity, content: Bytes) {
+        if content.len() as u64 > MAX_FILE {
             return;
         }
-        let mut held = self.lock();
-        held.remove(&digest);
-        while held.size + content.len() > ROOM || held.files.len() >= MOST_FILES {
-            let oldest = held.files.iter().min_by_key(|(_, kept)| kept.last_asked).map(|(digest, _)| *digest);
+        let mut cached = self.lock();
+        cached.remove(&digest);
+        while cached.size + content.len() > MAX_TOTAL || cached.by_digest.len() >= MAX_FILES {
+            let oldest =
+                cached.by_digest.iter().min_by_key(|(_, file)| file.last_lookup).map(|(digest, _)| *digest);
             let Some(oldest) = oldest else { return };
-            held.remove(&oldest);
+            cached.remove(&oldest);
         }
-        held.size += content.len();
-        let last_asked = held.asked;
-        held.files.insert(digest, Kept { from, content, last_asked });
+        cached.size += content.len();
+        let last_lookup = cached.lookups;
+        cached.by_digest.insert(digest, CachedFile { from, content, last_lookup });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelf> {
-        // Nothing that can panic happens under the lock.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, CachedFiles> {
+        // No code under this lock can panic.
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelf {
+impl CachedFiles {
     fn remove(&mut self, digest: &Digest) {
-        if let Some(kept) = self.files.remove(digest) {
-            self.size -= kept.content.len();
+        if let Some(file) = self.by_digest.remove(digest) {
+            self.size -= file.content.len();
         }
     }
 }
@@ -84,12 +84,12 @@ impl Shelf {
 mod tests {
     use super::*;
 
-    fn file() -> Identity {
-        Identity::of(&tempfile::tempfile().unwrap().metadata().unwrap()).unwrap()
+    fn file() -> FileIdentity {
+        FileIdentity::of(&tempfile::tempfile().unwrap().metadata().unwrap()).unwrap()
     }
 
     #[test]
-    fn what_is_asked_for_stays_and_the_rest_makes_room() {
+    fn recently_used_files_stay_and_others_are_removed() {
         let (cache, from) = (Cache::default(), file());
         let content = Bytes::from(vec![0; 16 * 1024]);
         let digest = |n: u32| Digest::sha256_of(&n.to_be_bytes());
@@ -98,18 +98,18 @@ mod tests {
             assert!(cache.get(&digest(0)).is_some(), "{n}");
             cache.put(digest(n), from, content.clone());
         }
-        let kept = (0..1000).filter(|n| cache.get(&digest(*n)).is_some()).count();
-        assert_eq!((kept, cache.lock().size), (256, ROOM));
+        let cached = (0..1000).filter(|n| cache.get(&digest(*n)).is_some()).count();
+        assert_eq!((cached, cache.lock().size), (256, MAX_TOTAL));
         assert!(cache.get(&digest(999)).is_some() && cache.get(&digest(1)).is_none());
     }
 
     #[test]
-    fn tiny_files_are_counted_too_and_big_ones_are_not_kept() {
+    fn the_number_of_files_is_limited_and_large_files_are_not_cached() {
         let (cache, from) = (Cache::default(), file());
         for n in 0..2000_u32 {
             cache.put(Digest::sha256_of(&n.to_be_bytes()), from, Bytes::new());
         }
-        assert_eq!(cache.lock().files.len(), MOST_FILES);
+        assert_eq!(cache.lock().by_digest.len(), MAX_FILES);
         let digest = Digest::sha256_of(b"big");
         cache.put(digest, from, Bytes::from(vec![0; 16 * 1024 + 1]));
         assert!(cache.get(&digest).is_none());

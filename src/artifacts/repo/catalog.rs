@@ -1,92 +1,93 @@
-//! What can be asked for: the lock's files, as far as they are in the store, every blob by its digest, and what is
-//! published beside them.
+//! The catalog of files to serve: the lock's files that are in the store, every blob by digest, and published files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::blob::{Blob, Found, Identity, identity_of, open, read};
+use super::blob::{Blob, FileIdentity, Lookup, identity_of, open, read};
+use super::body::Body;
 use super::cache::{self, Cache};
-use super::content::Content;
 use super::published::{PublishedPackage, PublishedPackages};
 use super::releases::Releases;
 use crate::artifacts::lockfile::{Artifact, Lock};
 use crate::artifacts::store::Store;
 use crate::core::model::{ArtifactName, Digest, FileName, Platform};
 
-/// The files of a lock and the store that holds them, and files that are published beside them.
+/// The files that a server serves: those of a lock in the store, and published files.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     store: Store,
-    packages: BTreeMap<ArtifactName, Package>,
-    published: BTreeMap<Digest, Listed>,
+    packages: BTreeMap<ArtifactName, CatalogPackage>,
+    published: BTreeMap<Digest, CatalogFile>,
     releases: Releases,
     cache: Arc<Cache>,
 }
 
-/// One artifact.
+/// A package: an artifact of the lock, or published files.
 #[derive(Debug, Clone)]
-pub(super) struct Package {
+pub(super) struct CatalogPackage {
     pub(super) version: String,
     pub(super) license: String,
     pub(super) summary: String,
-    /// This machine's platform first, then in the lock's order, then what is published.
-    files: Vec<Listed>,
+    /// Files for this machine's platform, then the other files of the lock, then published files.
+    files: Vec<CatalogFile>,
 }
 
-/// A file that the lock or the list of published packages names.
+/// A file in the lock or in the list of published packages.
 #[derive(Debug, Clone)]
-pub(super) struct Listed {
+pub(super) struct CatalogFile {
     pub(super) name: FileName,
     pub(super) digest: Digest,
     pub(super) origin: Origin,
     path: Utf8PathBuf,
 }
 
-/// Where a file comes from.
+/// The origin of a file.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
-    /// The lock; it is in the store, or is not there.
+    /// The lock. The file may be missing in the store.
     Lock(Platform),
     /// The list of published packages.
     Published { version: String, size: u64 },
 }
 
-/// A file that is there.
-pub(super) struct Stored<'a> {
-    pub(super) file: &'a Listed,
+/// A file that exists.
+pub(super) struct AvailableFile<'a> {
+    pub(super) file: &'a CatalogFile,
     pub(super) size: u64,
-    /// Whether its name alone leads to it; another platform's file may have the same name.
+    /// Whether its name selects it. False if another platform's file with the same name comes first.
     pub(super) by_name: bool,
 }
 
 impl Catalog {
-    /// The catalogue of a lock over a store. What is in the store is looked up at each request.
+    /// Creates the catalog of a lock. Each request looks up the store.
     pub fn new(lock: &Lock, store: Store) -> Self {
         let here = Platform::current().ok();
-        let package = |artifact: &Artifact| (artifact.name.clone(), Package::new(artifact, here, &store));
+        let package =
+            |artifact: &Artifact| (artifact.name.clone(), CatalogPackage::new(artifact, here, &store));
         let packages = lock.artifacts.iter().map(package).collect();
         let (published, releases) = (BTreeMap::new(), Releases::new(lock));
         Self { store, packages, published, releases, cache: Arc::default() }
     }
 
-    /// With these published beside the lock's files. A name that both have means the lock's file.
+    /// Adds published packages. If a published file and a file of the lock have the same name, the lock's file is
+    /// served.
     #[must_use]
     pub fn with_published(mut self, list: &PublishedPackages) -> Self {
         for published in list.packages() {
-            let listed = Listed::from(published);
-            self.published.entry(listed.digest).or_insert_with(|| listed.clone());
+            let file = CatalogFile::from(published);
+            self.published.entry(file.digest).or_insert_with(|| file.clone());
             let package =
-                self.packages.entry(published.name.clone()).or_insert_with(|| Package::of(published));
-            package.files.push(listed);
+                self.packages.entry(published.name.clone()).or_insert_with(|| CatalogPackage::of(published));
+            package.files.push(file);
         }
         self
     }
 
-    /// How many of the lock's files are in the store, and published ones in their place.
-    pub fn stored_files(&self) -> usize {
-        self.packages.values().map(|package| package.stored().len()).sum()
+    /// The number of files that exist.
+    pub fn available_files(&self) -> usize {
+        self.packages.values().map(|package| package.available().len()).sum()
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -97,61 +98,61 @@ impl Catalog {
         &self.releases
     }
 
-    /// All artifacts by name.
-    pub(super) fn packages(&self) -> impl Iterator<Item = (&ArtifactName, &Package)> {
+    /// All packages, sorted by name.
+    pub(super) fn packages(&self) -> impl Iterator<Item = (&ArtifactName, &CatalogPackage)> {
         self.packages.iter()
     }
 
-    pub(super) fn package(&self, name: &ArtifactName) -> Option<&Package> {
+    pub(super) fn package(&self, name: &ArtifactName) -> Option<&CatalogPackage> {
         self.packages.get(name)
     }
 
-    /// The file of an artifact that has this name; this machine's platform is preferred.
-    pub(super) fn open_file(&self, artifact: &ArtifactName, name: &FileName) -> Found {
+    /// Opens a file of a package by name. Prefers this machine's platform.
+    pub(super) fn open_file(&self, artifact: &ArtifactName, name: &FileName) -> Lookup {
         let files = self.package(artifact).map_or(&[][..], |package| &package.files);
-        let mut found = Found::Nothing;
+        let mut found = Lookup::NotFound;
         for file in files.iter().filter(|file| file.name == *name) {
             found = self.open_listed(file);
-            if matches!(found, Found::Blob(_)) {
+            if matches!(found, Lookup::Blob(_)) {
                 break;
             }
         }
         found
     }
 
-    /// The blob of this digest.
-    pub(super) fn open(&self, digest: &Digest) -> Found {
+    /// Opens a file by digest.
+    pub(super) fn open(&self, digest: &Digest) -> Lookup {
         match self.open_at(&self.store.path_of(digest), digest) {
-            Some((content, _)) => Found::Blob(Blob { content, digest: *digest }),
-            None => self.published.get(digest).map_or(Found::Nothing, |listed| self.open_listed(listed)),
+            Some((content, _)) => Lookup::Blob(Blob { content, digest: *digest }),
+            None => self.published.get(digest).map_or(Lookup::NotFound, |file| self.open_listed(file)),
         }
     }
 
-    fn open_listed(&self, file: &Listed) -> Found {
-        let Some((content, Identity { size: found, .. })) = self.open_at(&file.path, &file.digest) else {
-            return Found::Nothing;
+    fn open_listed(&self, file: &CatalogFile) -> Lookup {
+        let Some((content, FileIdentity { size: found, .. })) = self.open_at(&file.path, &file.digest) else {
+            return Lookup::NotFound;
         };
         match file.origin.size() {
-            Some(size) if size != found => Found::Altered(format!(
-                "{} is not the file that was published as {}: it has {found} bytes, not {size}",
+            Some(size) if size != found => Lookup::Altered(format!(
+                "{} has changed since it was published as {}: it has {found} bytes instead of {size}",
                 file.path, file.name
             )),
-            _ => Found::Blob(Blob { content, digest: file.digest }),
+            _ => Lookup::Blob(Blob { content, digest: file.digest }),
         }
     }
 
-    /// A file's content: from memory, if it was read before and nothing happened to the file.
-    fn open_at(&self, path: &Utf8Path, digest: &Digest) -> Option<(Content, Identity)> {
-        if let Some((identity, kept)) = self.cache.get(digest)
+    /// The content of a file: from the cache, if the file has not changed.
+    fn open_at(&self, path: &Utf8Path, digest: &Digest) -> Option<(Body, FileIdentity)> {
+        if let Some((identity, content)) = self.cache.get(digest)
             && identity_of(path) == Some(identity)
         {
-            return Some((kept.into(), identity));
+            return Some((content.into(), identity));
         }
         let (file, identity) = open(path)?;
-        if identity.size > cache::LARGEST {
-            return Some((Content::file(file, identity.size), identity));
+        if identity.size > cache::MAX_FILE {
+            return Some((Body::file(file, identity.size), identity));
         }
-        // Asked before it is read: a change while it is read must be seen in the identity.
+        // Checked before reading, so that a change while reading changes the identity.
         let is_settled = identity.is_settled();
         let bytes = read(&file, identity.size)?;
         if is_settled {
@@ -162,7 +163,7 @@ impl Catalog {
 }
 
 impl Origin {
-    /// The size a file must have. In the store a file's name is its digest; that is enough.
+    /// The expected size. `None` for a file in the store, where the digest identifies it.
     fn size(&self) -> Option<u64> {
         match self {
             Self::Lock(_) => None,
@@ -178,7 +179,7 @@ impl Origin {
     }
 }
 
-impl From<&PublishedPackage> for Listed {
+impl From<&PublishedPackage> for CatalogFile {
     fn from(published: &PublishedPackage) -> Self {
         let PublishedPackage { file, digest, version, path, size, .. } = published;
         let origin = Origin::Published { version: version.clone(), size: *size };
@@ -186,7 +187,7 @@ impl From<&PublishedPackage> for Listed {
     }
 }
 
-impl Package {
+impl CatalogPackage {
     fn new(artifact: &Artifact, here: Option<Platform>, store: &Store) -> Self {
         let mut package = Self {
             version: artifact.version.clone(),
@@ -199,7 +200,7 @@ impl Package {
                 if package.files.iter().all(|other| other.digest != file.digest) {
                     let origin = Origin::Lock(source.platform);
                     let (name, digest) = (file.name.clone(), file.digest);
-                    package.files.push(Listed { name, digest, origin, path: store.path_of(&digest) });
+                    package.files.push(CatalogFile { name, digest, origin, path: store.path_of(&digest) });
                 }
             }
         }
@@ -207,23 +208,23 @@ impl Package {
         package
     }
 
-    /// The files that are there.
-    pub(super) fn stored(&self) -> Vec<Stored<'_>> {
-        let mut stored: Vec<Stored<'_>> = Vec::new();
+    /// The files that exist.
+    pub(super) fn available(&self) -> Vec<AvailableFile<'_>> {
+        let mut available: Vec<AvailableFile<'_>> = Vec::new();
         for file in &self.files {
             let Some(identity) = identity_of(&file.path) else { continue };
-            let mut namesakes = stored.iter().filter(|other| other.file.name == file.name).peekable();
+            let mut namesakes = available.iter().filter(|other| other.file.name == file.name).peekable();
             let by_name = namesakes.peek().is_none();
-            // Published although the lock has it: that is one file.
-            let again = namesakes.any(|other| other.file.digest == file.digest);
-            if !again && file.origin.size().is_none_or(|size| size == identity.size) {
-                stored.push(Stored { file, size: identity.size, by_name });
+            // A file that is in the lock and published counts once.
+            let is_duplicate = namesakes.any(|other| other.file.digest == file.digest);
+            if !is_duplicate && file.origin.size().is_none_or(|size| size == identity.size) {
+                available.push(AvailableFile { file, size: identity.size, by_name });
             }
         }
-        stored
+        available
     }
 
-    /// One that is published only, without its files.
+    /// A package that is only published, without its files.
     fn of(published: &PublishedPackage) -> Self {
         Self {
             version: published.version.clone(),

@@ -1,4 +1,4 @@
-//! One connection: requests one after the other, each with a deadline.
+//! One connection: handles requests one after the other, each with a deadline.
 
 use std::time::{Duration, Instant};
 
@@ -7,44 +7,43 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
-use super::answer::answer;
 use super::options::{Access, Shared};
-use super::request::{Parsed, Request, parse};
+use super::request::{ParseResult, RequestHead, parse};
+use super::respond::respond;
 use super::response::Response;
 use super::slots::Slot;
-use super::transfer::deliver;
+use super::transfer::send_response;
 
-/// How much is read at once.
+/// The size of reads, in bytes.
 const CHUNK: usize = 4 * 1024;
-/// What is still taken from a client that was turned away in the middle of sending, and for how long, so that it gets
-/// to read why.
+/// How many bytes to read, and for how long, after a refused request, so that the client can read the response.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Answers requests until the client or this server has had enough.
+/// Handles requests until the client or the server closes the connection.
 pub(super) async fn serve(mut stream: TcpStream, shared: &Shared, slot: &Slot) {
-    // Answers go out in one piece or by sendfile; waiting for more would only delay them.
+    // Responses are sent in one piece or by sendfile, so Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut wait = shared.limits.head;
     loop {
         let next = next_request(&mut stream, &mut buffer, shared, wait, slot).await;
         let started = Instant::now();
-        let (request, response, refused) = match next {
+        let (request, response, is_refused) = match next {
             Next::Request(request) => {
-                let response = answer(&shared.catalog, &request).await;
+                let response = respond(&shared.catalog, &request).await;
                 (request, response, false)
             }
             Next::Refused(status, why) => (Box::default(), Response::text(status, why), true),
             Next::Closed => return,
         };
-        let keep_alive = request.keep_alive && !request.has_body && !refused && !slot.is_leaving();
-        let finished = send(&stream, &request, response, keep_alive, started, shared).await;
-        if !finished {
+        let keep_alive = request.keep_alive && !request.has_body && !is_refused && !slot.is_closing();
+        let is_complete = send(&stream, &request, response, keep_alive, started, shared).await;
+        if !is_complete {
             return;
         }
         if !keep_alive {
-            if refused || request.has_body {
+            if is_refused || request.has_body {
                 linger(&mut stream).await;
             }
             return;
@@ -54,12 +53,12 @@ pub(super) async fn serve(mut stream: TcpStream, shared: &Shared, slot: &Slot) {
 }
 
 enum Next {
-    Request(Box<Request>),
+    Request(Box<RequestHead>),
     Refused(u16, &'static str),
     Closed,
 }
 
-/// Waits `wait` for a request to begin, and then `limits.head` for it to be complete, however slowly it drips.
+/// Waits up to `wait` for the first byte of a request, then up to `limits.head` for the complete head.
 async fn next_request(
     stream: &mut TcpStream,
     buffer: &mut BytesMut,
@@ -69,33 +68,33 @@ async fn next_request(
 ) -> Next {
     let begin = tokio::time::Instant::now();
     let mut deadline = begin + if buffer.is_empty() { wait } else { shared.limits.head };
-    let mut looked_at = 0;
+    let mut searched = 0;
     loop {
-        // A head can only be complete when a line is.
-        if buffer[looked_at..].contains(&b'\n') || buffer.len() >= super::request::LONGEST_HEAD {
+        // A head is complete only at the end of a line.
+        if buffer[searched..].contains(&b'\n') || buffer.len() >= super::request::MAX_HEAD {
             match parse(buffer) {
-                Parsed::Partial => {}
-                Parsed::Refused(status, why) => return Next::Refused(status, why),
-                Parsed::Complete(request, length) => {
+                ParseResult::Partial => {}
+                ParseResult::Refused(status, why) => return Next::Refused(status, why),
+                ParseResult::Complete(request, length) => {
                     buffer.advance(length);
                     return Next::Request(request);
                 }
             }
         }
-        looked_at = buffer.len();
+        searched = buffer.len();
         buffer.reserve(CHUNK);
         let idle = buffer.is_empty();
         if idle {
-            slot.rest();
+            slot.set_idle();
         }
         let read = timeout_at(deadline, stream.read_buf(buffer));
         let read = tokio::select! {
             biased;
             read = read => read,
-            // Only a connection that is doing nothing ends at once; one whose request is here already is answered.
-            () = slot.told_to_leave(), if idle => return Next::Closed,
+            // Only an idle connection closes at once; a started request is completed.
+            () = slot.closing(), if idle => return Next::Closed,
         };
-        slot.work();
+        slot.set_busy();
         match read {
             Ok(Ok(0) | Err(_)) => return Next::Closed,
             Ok(Ok(_)) if idle => deadline = tokio::time::Instant::now() + shared.limits.head,
@@ -106,31 +105,32 @@ async fn next_request(
     }
 }
 
-/// Sends the answer and logs it. Says whether it arrived whole.
+/// Sends a response and logs it. Returns whether it was sent completely.
 async fn send(
     stream: &TcpStream,
-    request: &Request,
+    request: &RequestHead,
     response: Response,
     keep_alive: bool,
     started: Instant,
     shared: &Shared,
 ) -> bool {
     let status = response.status;
-    if let (Some(tell), Some(problem)) = (&shared.problems, &response.problem) {
-        tell(problem);
+    if let (Some(log), Some(problem)) = (&shared.problems, &response.problem) {
+        log(problem);
     }
     let head = response.head(keep_alive);
     let body = response.body.filter(|_| request.method != "HEAD").unwrap_or_default();
     let mut bytes = 0;
-    let finished = deliver(stream, head, body, shared.limits.stalled, &mut bytes).await.is_ok();
+    let is_complete = send_response(stream, head, body, shared.limits.stalled, &mut bytes).await.is_ok();
     if let Some(log) = &shared.log {
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         log(&Access { method: &request.method, path: &request.target, status, bytes, micros });
     }
-    finished
+    is_complete
 }
 
-/// Takes what the client still sends: closing over unread bytes would reset the connection, and with it the answer.
+/// Reads what the client still sends. Closing a socket with unread bytes would reset the connection and lose the
+/// response.
 async fn linger(stream: &mut TcpStream) {
     let drain = async {
         let mut chunk = [0; CHUNK];
@@ -144,6 +144,6 @@ async fn linger(stream: &mut TcpStream) {
         }
         Ok::<(), std::io::Error>(())
     };
-    // Whatever comes of it, the connection ends here.
+    // The connection ends here in any case.
     let _ = timeout(LINGER, drain).await;
 }

@@ -1,19 +1,19 @@
-//! What there is, for people and for programs.
+//! Lists of all packages, as HTML and as JSON.
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::catalog::{Catalog, Origin, Package, Stored};
+use super::catalog::{AvailableFile, Catalog, CatalogPackage, Origin};
 use super::response::Response;
 use crate::core::model::{ArtifactName, ByteSize, Platform};
 
-/// What file names may have and URLs leave as it is.
+/// The characters that need no encoding in URLs.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Serialize)]
-struct Listing<'a> {
+struct PackageList<'a> {
     schema: u32,
     artifacts: Vec<ListedArtifact<'a>>,
 }
@@ -30,10 +30,10 @@ struct ListedArtifact<'a> {
 #[derive(Serialize)]
 struct ListedFile<'a> {
     name: &'a str,
-    /// What it is for, where it is from the lock.
+    /// The platform of a file in the lock.
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<&'static str>,
-    /// Its own version, where it is published.
+    /// The version of a published file.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     size: u64,
@@ -48,22 +48,22 @@ pub(super) fn all(catalog: &Catalog, json: bool) -> Response {
 }
 
 /// One artifact with its files.
-pub(super) fn one(name: &ArtifactName, package: &Package, json: bool) -> Response {
+pub(super) fn one(name: &ArtifactName, package: &CatalogPackage, json: bool) -> Response {
     list(&format!("/public/pkgs/{name}/"), vec![listed(name, package)], json)
 }
 
-fn listed<'a>(name: &'a ArtifactName, package: &'a Package) -> ListedArtifact<'a> {
+fn listed<'a>(name: &'a ArtifactName, package: &'a CatalogPackage) -> ListedArtifact<'a> {
     ListedArtifact {
         name: name.as_str(),
         version: &package.version,
         license: &package.license,
         summary: &package.summary,
-        files: package.stored().iter().map(|stored| listed_file(name, stored)).collect(),
+        files: package.available().iter().map(|file| listed_file(name, file)).collect(),
     }
 }
 
-fn listed_file<'a>(artifact: &ArtifactName, stored: &Stored<'a>) -> ListedFile<'a> {
-    let Stored { file, size, by_name } = stored;
+fn listed_file<'a>(artifact: &ArtifactName, available: &AvailableFile<'a>) -> ListedFile<'a> {
+    let AvailableFile { file, size, by_name } = available;
     let digest = &file.digest;
     let url = if *by_name {
         format!("/public/pkgs/{artifact}/{}", utf8_percent_encode(file.name.as_str(), UNRESERVED))
@@ -85,8 +85,8 @@ fn listed_file<'a>(artifact: &ArtifactName, stored: &Stored<'a>) -> ListedFile<'
 
 fn list(path: &str, artifacts: Vec<ListedArtifact<'_>>, json: bool) -> Response {
     let (kind, body) = if json {
-        // Strings and numbers always serialise.
-        let text = serde_json::to_string_pretty(&Listing { schema: 1, artifacts }).unwrap_or_default();
+        // Serializing strings and numbers cannot fail.
+        let text = serde_json::to_string_pretty(&PackageList { schema: 1, artifacts }).unwrap_or_default();
         ("application/json", text + "\n")
     } else {
         ("text/html; charset=utf-8", html(path, &artifacts))
@@ -119,7 +119,7 @@ fn html(path: &str, artifacts: &[ListedArtifact<'_>]) -> String {
 
 fn html_of(artifact: &ListedArtifact<'_>) -> String {
     let mut part = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let mut lines = || -> std::fmt::Result {
         let name = artifact.name;
         write!(
@@ -132,7 +132,7 @@ fn html_of(artifact: &ListedArtifact<'_>) -> String {
         if artifact.files.is_empty() {
             return writeln!(
                 part,
-                "<br>Not in the store: <code>meshlab provision {name}</code> fetches it.</p>"
+                "<br>Not in the store: fetch it with <code>meshlab provision {name}</code>.</p>"
             );
         }
         writeln!(part, "</p>\n<table>")?;
@@ -153,7 +153,7 @@ fn html_of(artifact: &ListedArtifact<'_>) -> String {
     part
 }
 
-/// Version, licence and summary are free text in the lock; the rest is made of names and digests.
+/// Escapes free text from the lock (version, license, summary). Names and digests need no escaping.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

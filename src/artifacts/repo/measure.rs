@@ -1,4 +1,4 @@
-//! What a zip around a file needs to know of it. Takes a while, and is done once.
+//! Computes the frame and the digest of a zip archive around a file. Slow, so the result is cached.
 
 use std::fs::File;
 use std::io;
@@ -7,47 +7,63 @@ use std::os::unix::fs::FileExt as _;
 use super::zip::{Frame, frame};
 use crate::core::model::{Digest, DigestAlgorithm, Hasher};
 
-/// How much is read at once.
+/// The size of reads, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// A zip around a file.
+/// The zip archive around a file: the bytes before and after the file, and the digest of all.
 #[derive(Debug, Clone)]
-pub(super) struct Measured {
+pub(super) struct MeasuredZip {
     pub(super) frame: Frame,
-    /// Of the whole zip.
+    /// The SHA-256 of the whole archive.
     pub(super) digest: Digest,
 }
 
-/// Reads a file twice: its CRC stands before it in the zip. A file that does not have its digest is none to vouch for.
-/// Blocks.
-pub(super) fn measure(file: &File, size: u64, member: &str, expected: &Digest) -> Result<Measured, String> {
-    let cannot_read = |error: io::Error| format!("cannot be read: {error}");
+/// Why a zip archive around a file cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MeasureError {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("has the digest {0}")]
+    OtherDigest(Digest),
+    #[error("is too large for a zip archive")]
+    TooLarge,
+    #[error("was not read completely: the task panicked or was cancelled")]
+    Interrupted,
+}
+
+/// Computes the zip archive of a file with the digest `expected`. Reads the file twice, because its CRC comes before it
+/// in the archive. Blocks.
+pub(super) fn measure(
+    file: &File,
+    size: u64,
+    member: &str,
+    expected: &Digest,
+) -> Result<MeasuredZip, MeasureError> {
     let (mut crc, mut content) = (flate2::Crc::new(), Hasher::new(expected.algorithm()));
     each_chunk(file, size, |chunk| {
         crc.update(chunk);
         content.update(chunk);
-    })
-    .map_err(cannot_read)?;
+    })?;
     let found = content.finish();
     if found != *expected {
-        return Err(format!("has the digest {found}"));
+        return Err(MeasureError::OtherDigest(found));
     }
-    let frame = frame(member, size, crc.sum()).ok_or("is too big for a zip")?;
+    let frame = frame(member, size, crc.sum()).ok_or(MeasureError::TooLarge)?;
     let mut whole = Hasher::new(DigestAlgorithm::Sha256);
     whole.update(&frame.before);
-    each_chunk(file, size, |chunk| whole.update(chunk)).map_err(cannot_read)?;
+    each_chunk(file, size, |chunk| whole.update(chunk))?;
     whole.update(&frame.after);
-    Ok(Measured { frame, digest: whole.finish() })
+    Ok(MeasuredZip { frame, digest: whole.finish() })
 }
 
 fn each_chunk(file: &File, size: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut chunk = vec![0; CHUNK];
-    let mut place = 0;
-    while place < size {
-        let length = chunk.len().min(usize::try_from(size - place).unwrap_or(usize::MAX));
-        file.read_exact_at(&mut chunk[..length], place)?;
+    let mut offset = 0;
+    while offset < size {
+        let length = chunk.len().min(usize::try_from(size - offset).unwrap_or(usize::MAX));
+        file.read_exact_at(&mut chunk[..length], offset)?;
         take(&chunk[..length]);
-        place += length as u64;
+        offset += length as u64;
     }
     Ok(())
 }

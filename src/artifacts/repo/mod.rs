@@ -1,17 +1,16 @@
-//! The package repository: a read-only HTTP/1.1 server over the store, and over files that are published beside it.
+//! The package repository: a read-only HTTP/1.1 server for the files of the store and for published files.
 //!
-//! Invariant: a path from outside never becomes a path of the file system. Its segments are parsed into names and
+//! Invariant: the path of a request is never used as a file system path. Its segments are parsed into names and
 //! digests, and only those are looked up.
 //!
-//! Files go from the page cache to the socket by `sendfile`, which no HTTP library here offers; the rest of the
-//! protocol that a read-only server needs is small, and parsed by httparse.
+//! Files are sent with `sendfile`, which hyper does not support. The rest of the protocol for a read-only server is
+//! small; httparse parses the requests.
 
-mod answer;
 mod blob;
+mod body;
 mod cache;
 mod catalog;
 mod connection;
-mod content;
 mod index;
 mod measure;
 mod options;
@@ -20,6 +19,7 @@ mod range;
 mod release_lists;
 mod releases;
 mod request;
+mod respond;
 mod response;
 mod route;
 mod server;

@@ -1,5 +1,4 @@
-//! What whoever runs the server decides, and what all its connections share of it: what is served, what clients may take
-//! up, and who is told.
+//! The options of a server: logs and limits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,39 +6,39 @@ use std::time::Duration;
 
 use super::catalog::Catalog;
 
-/// One request that was answered. Method and path are the client's words: not safe to print as they are.
+/// A handled request, for the access log. Method and path come from the client: escape them before printing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access<'a> {
-    /// The method; empty where the request was not understood.
+    /// The method; empty if the request was invalid.
     pub method: &'a str,
-    /// The target of the request line; empty where the request was not understood.
+    /// The target of the request line; empty if the request was invalid.
     pub path: &'a str,
-    /// The status.
+    /// The status code.
     pub status: u16,
-    /// How many bytes of the body were sent.
+    /// The number of body bytes that were sent.
     pub bytes: u64,
-    /// From the request's last byte read to the answer's last byte handed to the system.
+    /// The time from reading the request to sending the response, in microseconds.
     pub micros: u64,
 }
 
-/// Takes a line of the access log. Called from several tasks at once; must not block for long.
+/// Writes a line of the access log. Several tasks call it concurrently, so it must not block for long.
 pub type AccessLog = Arc<dyn Fn(&Access<'_>) + Send + Sync>;
 
-/// Takes what whoever runs the server should know, a sentence each. Called like [`AccessLog`].
+/// Logs a problem for the operator of the server. Called like [`AccessLog`].
 pub type ProblemLog = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// What a client may take up, and for how long.
+/// Limits on connections and times.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once. Where one more comes, an idle one is closed; where none is idle, it waits.
+    /// The most connections. A further one closes an idle connection, or waits.
     pub connections: usize,
-    /// For the head of a request to arrive.
+    /// The time to receive the head of a request.
     pub head: Duration,
-    /// Between two requests of a connection.
+    /// The time between two requests on a connection.
     pub idle: Duration,
-    /// For a client that takes nothing of its answer.
+    /// How long a client may receive nothing of a response.
     pub stalled: Duration,
-    /// For requests under way when the server is stopped.
+    /// The time for requests in progress when the server stops.
     pub drain: Duration,
 }
 
@@ -55,14 +54,14 @@ impl Default for Limits {
     }
 }
 
-/// How a server behaves.
+/// The options of a server.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Where requests are logged.
+    /// The access log.
     pub log: Option<AccessLog>,
-    /// Where problems are told that only whoever runs the server can mend.
+    /// The log for problems that only the operator of the server can fix.
     pub problems: Option<ProblemLog>,
-    /// What clients may take up.
+    /// The limits.
     pub limits: Limits,
 }
 
@@ -76,7 +75,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Shared {
     pub(super) catalog: Catalog,
     pub(super) log: Option<AccessLog>,

@@ -1,6 +1,7 @@
-//! The list of packages that are served beside the store: files that no lock names, such as a lab's sample services.
+//! The list of published packages: files that are not in the lock, such as a lab's sample services. The repository
+//! serves them together with the files of the store.
 //!
-//! Whoever makes the packages writes the list with the same types, so that what is written can be read.
+//! The list is written and read with the same types.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,14 +16,14 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, Digest, DigestAlgorithm, FileName, Invalid};
 
 const SCHEMA: u32 = 1;
-/// In bytes; a package takes some 300.
-const LONGEST_LIST: u64 = 4 << 20;
-/// A person has a handful.
-const MOST_PACKAGES: usize = 4096;
-/// Of version, licence and summary, in characters.
-const LONGEST_TEXT: usize = 500;
+/// The largest list in bytes. A package takes about 300.
+const MAX_LIST: u64 = 4 << 20;
+/// The most packages in a list.
+const MAX_PACKAGES: usize = 4096;
+/// The longest version, license or summary, in characters.
+const MAX_TEXT: usize = 500;
 
-/// The packages of a list. No two have the same name and file.
+/// A list of packages. Pairs of name and file are unique.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedPackages {
@@ -32,44 +33,44 @@ pub struct PublishedPackages {
     packages: Vec<PublishedPackage>,
 }
 
-/// One file that is served under a package's name.
+/// A published file of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedPackage {
-    /// The package; one of the same name in the lock gets this file as well.
+    /// The package. If the lock has an artifact with this name, the file is added to it.
     pub name: ArtifactName,
-    /// The version, as people write it.
+    /// The version.
     #[serde(deserialize_with = "text")]
     pub version: String,
-    /// The licence.
+    /// The license.
     #[serde(deserialize_with = "text")]
     pub license: String,
-    /// One line of what it is.
+    /// A description in one line.
     #[serde(deserialize_with = "text")]
     pub summary: String,
-    /// The file's name in addresses.
+    /// The file name in URLs.
     pub file: FileName,
-    /// Where the file lies: absolute, and not a symbolic link itself.
+    /// The absolute path of the file, which must not be a symbolic link.
     #[serde(deserialize_with = "path")]
     pub path: Utf8PathBuf,
-    /// Its SHA-256, trusted as it stands: whoever downloads the file compares.
+    /// The SHA-256 of the file. The repository does not verify it; the client does.
     #[serde(rename = "sha256", with = "hex")]
     pub digest: Digest,
-    /// Its size in bytes. A file of another size is not served.
+    /// The size in bytes. A file with another size is not served.
     pub size: u64,
 }
 
 impl PublishedPackages {
-    /// A list of these.
+    /// Creates a list. Fails on invalid or duplicate packages.
     pub fn new(packages: Vec<PublishedPackage>) -> Result<Self, Invalid> {
         let mut seen = BTreeSet::new();
         for package in &packages {
             package.check()?;
             if !seen.insert((&package.name, &package.file)) {
-                return Err(twice(package));
+                return Err(duplicate(package));
             }
         }
-        if packages.len() > MOST_PACKAGES {
+        if packages.len() > MAX_PACKAGES {
             return Err(Invalid::new("at most 4096 packages", packages.len().to_string()));
         }
         Ok(Self { schema: SCHEMA, packages })
@@ -85,35 +86,35 @@ impl PublishedPackages {
         let cannot = || Failure::usage(format!("cannot read the list of packages {path}"));
         let file = fs::File::open(path).map_err(|error| cannot().seen(&error))?;
         let mut text = String::new();
-        file.take(LONGEST_LIST + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
-        if text.len() as u64 > LONGEST_LIST {
-            return Err(cannot().seen_text(format!("more than {LONGEST_LIST} bytes; no list is that long")));
+        file.take(MAX_LIST + 1).read_to_string(&mut text).map_err(|error| cannot().seen(&error))?;
+        if text.len() as u64 > MAX_LIST {
+            return Err(cannot().seen_text(format!("more than {MAX_LIST} bytes")));
         }
         Self::parse(&text, path.as_str())
     }
 
-    /// Reads a list. `origin` names it in errors; they give line, column and what was expected.
+    /// Parses a list. Errors have `origin`, line, column and the expected value.
     pub fn parse(text: &str, origin: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
-            let said = error.to_string();
-            // serde_json ends with the place, which comes first here, as everywhere in meshlab.
-            let what = said.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&said);
+            let message = error.to_string();
+            // serde_json has the position at the end; meshlab's errors start with it.
+            let what = message.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&message);
             Failure::usage(format!("{origin}:{line}:{column}: {what}")).hint(
-                "a package has name, version, license, summary, file, path, sha256 and size; nothing else",
+                "the fields of a package are name, version, license, summary, file, path, sha256 and size",
             )
         })
     }
 
     /// The list as text.
     pub fn to_json(&self) -> String {
-        // Strings and numbers always serialise.
+        // Serializing strings and numbers cannot fail.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 }
 
 impl PublishedPackage {
-    /// What its fields cannot promise by their types.
+    /// Checks what the types of the fields do not guarantee.
     fn check(&self) -> Result<(), Invalid> {
         for text in [&self.version, &self.license, &self.summary] {
             check_text(text)?;
@@ -127,7 +128,7 @@ impl PublishedPackage {
 
 fn check_text(text: &str) -> Result<(), Invalid> {
     let one_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if one_line && text.chars().count() <= LONGEST_TEXT {
+    if one_line && text.chars().count() <= MAX_TEXT {
         return Ok(());
     }
     Err(Invalid::new("one line of text, at most 500 characters", text.chars().take(60).collect::<String>()))
@@ -140,11 +141,11 @@ fn check_path(path: &Utf8Path) -> Result<(), Invalid> {
     Err(Invalid::new("an absolute path", path.as_str()))
 }
 
-fn twice(package: &PublishedPackage) -> Invalid {
+fn duplicate(package: &PublishedPackage) -> Invalid {
     Invalid::new("each file of a package once", format!("{}/{}", package.name, package.file))
 }
 
-// What follows checks each value as it is read: that is how an error knows the line.
+// These functions check each value while it is parsed, so that errors have its position.
 
 fn schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
@@ -166,9 +167,9 @@ fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Utf8PathBuf, D::Er
 }
 
 fn packages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PublishedPackage>, D::Error> {
-    struct Each;
+    struct PackagesVisitor;
 
-    impl<'de> Visitor<'de> for Each {
+    impl<'de> Visitor<'de> for PackagesVisitor {
         type Value = Vec<PublishedPackage>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,11 +180,11 @@ fn packages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PublishedP
             let mut packages: Vec<PublishedPackage> = Vec::new();
             let mut seen = BTreeSet::new();
             while let Some(package) = list.next_element::<PublishedPackage>()? {
-                if packages.len() == MOST_PACKAGES {
-                    return Err(A::Error::custom(format!("more than {MOST_PACKAGES} packages")));
+                if packages.len() == MAX_PACKAGES {
+                    return Err(A::Error::custom(format!("more than {MAX_PACKAGES} packages")));
                 }
                 if !seen.insert((package.name.clone(), package.file.clone())) {
-                    return Err(A::Error::custom(twice(&package)));
+                    return Err(A::Error::custom(duplicate(&package)));
                 }
                 packages.push(package);
             }
@@ -191,10 +192,10 @@ fn packages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PublishedP
         }
     }
 
-    deserializer.deserialize_seq(Each)
+    deserializer.deserialize_seq(PackagesVisitor)
 }
 
-/// A SHA-256 as 64 digits, without the name of the algorithm: the field has it.
+/// Serializes a SHA-256 as 64 digits, without the algorithm, which is the field's name.
 mod hex {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_read_as_it_was_written() {
+    fn a_list_is_parsed_from_its_own_text() {
         let list =
             PublishedPackages::new(vec![package("add-svc", "a.tar"), package("add-svc", "b.tar")]).unwrap();
         let text = list.to_json();
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_made() {
+    fn an_invalid_list_cannot_be_created() {
         let bad = |change: fn(&mut PublishedPackage)| {
             let mut one = package("add-svc", "a.tar");
             change(&mut one);
@@ -255,7 +256,7 @@ mod tests {
         assert_eq!(twice.to_string(), "expected each file of a package once, found \"a/x\"");
     }
 
-    /// Line and column are where reading stopped: right after the value that is wrong.
+    /// Line and column are right after the wrong value, where parsing stopped.
     #[test]
     fn errors_name_line_column_and_expectation() {
         let good = PublishedPackages::new(vec![package("add-svc", "a.tar"), package("add-svc", "b.tar")])
@@ -304,9 +305,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever text is in it, a list is refused or is one that could have been made.
+        /// Any parsed list can also be created with `new`.
         #[test]
-        fn what_is_read_could_have_been_made(
+        fn a_parsed_list_is_valid(
             version in ".{0,20}", path in ".{0,20}", file in "[a-z./~%]{0,8}", size in any::<u64>(),
         ) {
             let json = serde_json::json!({"schema": 1, "packages": [{

@@ -1,12 +1,11 @@
-//! What a tool reads before it fetches a release: which versions there are, for which platforms, with which digests.
-//! Fields and names are those that hc-install parses.
+//! Lists of releases: versions, platforms and digests. The fields are those that hc-install parses.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::blob::Found;
+use super::blob::Lookup;
 use super::catalog::Catalog;
 use super::releases::Product;
 use super::response::Response;
@@ -18,7 +17,7 @@ struct ListedProduct<'a> {
     versions: BTreeMap<&'a str, ListedVersion<'a>>,
 }
 
-/// Without `shasums_signature`: there is none.
+/// Without `shasums_signature`, because there is no signature.
 #[derive(Serialize)]
 struct ListedVersion<'a> {
     name: &'a str,
@@ -37,12 +36,12 @@ struct ListedBuild<'a> {
     url: String,
 }
 
-/// The name of a version's list of digests.
+/// The file name of a version's list of digests.
 pub(super) fn sums_name(name: &ArtifactName, version: &FileName) -> String {
     format!("{name}_{version}_SHA256SUMS")
 }
 
-/// All products: `/index.json`.
+/// The list of all products: `/index.json`.
 pub(super) fn all(catalog: &Catalog, base: &str) -> Response {
     let listed: BTreeMap<&str, ListedProduct<'_>> = catalog
         .releases()
@@ -52,7 +51,7 @@ pub(super) fn all(catalog: &Catalog, base: &str) -> Response {
     json(&listed)
 }
 
-/// The versions of a product: `/consul/index.json`. None where nothing of it is in the store.
+/// The versions of a product: `/consul/index.json`. `None` if no build is available.
 pub(super) fn versions(
     catalog: &Catalog,
     name: &ArtifactName,
@@ -62,7 +61,7 @@ pub(super) fn versions(
     Some(json(&product_of(catalog, name, product, base)?))
 }
 
-/// The builds of a version: `/consul/1.22.7/index.json`. None where nothing of it is in the store.
+/// The builds of a version: `/consul/1.22.7/index.json`. `None` if no build is available.
 pub(super) fn builds(
     catalog: &Catalog,
     name: &ArtifactName,
@@ -72,18 +71,18 @@ pub(super) fn builds(
     Some(json(&version_of(catalog, name, product, base)?))
 }
 
-/// The digests of a version's zips. The first time, zips that are made here are hashed.
+/// The digests of a version's zip files. Hashes generated zip files the first time.
 pub(super) async fn sums(catalog: &Catalog, product: &Product) -> Response {
     let mut text = String::new();
     let mut problem = None;
-    for build in product.stored(catalog.store()) {
+    for build in product.available(catalog.store()) {
         match build.open(catalog.store()).await {
-            Found::Blob(blob) => {
-                // Writing to a string does not fail.
+            Lookup::Blob(blob) => {
+                // Writing to a string cannot fail.
                 let _ = writeln!(text, "{}  {}", blob.digest.hex(), build.file);
             }
-            Found::Nothing => {}
-            Found::Altered(what) => problem = Some(what),
+            Lookup::NotFound => {}
+            Lookup::Altered(what) => problem = Some(what),
         }
     }
     let mut response = Response::new(200, text.into_bytes())
@@ -111,7 +110,7 @@ fn version_of<'a>(
 ) -> Option<ListedVersion<'a>> {
     let version = &product.version;
     let builds: Vec<ListedBuild<'a>> = product
-        .stored(catalog.store())
+        .available(catalog.store())
         .map(|build| ListedBuild {
             name: name.as_str(),
             version: version.as_str(),
@@ -127,9 +126,9 @@ fn version_of<'a>(
 }
 
 fn json(listed: &impl Serialize) -> Response {
-    // Strings always serialise.
+    // Serializing strings cannot fail.
     let text = serde_json::to_string_pretty(listed).unwrap_or_default() + "\n";
-    // The type as it stands here: hc-install takes no parameters.
+    // Without parameters such as charset, which hc-install does not accept.
     Response::new(200, text.into_bytes())
         .header("Content-Type", "application/json")
         .header("Cache-Control", "no-cache")

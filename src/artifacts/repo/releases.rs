@@ -1,12 +1,11 @@
-//! The lock's artifacts in the layout of `releases.hashicorp.com`, so that tools which install from there can install
-//! from here.
+//! Serves artifacts in the layout of `releases.hashicorp.com`, for tools that install from there, such as hc-install.
 //!
-//! A product is an artifact whose release file the lock has at an address of that layout. Where the store has that very
-//! file, it is served as it is. Where it has only the binary that was built instead, a zip is made around it: the same
-//! to a tool that unpacks it, with a digest of its own in the list of digests.
+//! A product is an artifact whose release file has a URL of that layout in the lock. If the store has the release file,
+//! it is served. If the store has only a binary built from source, a zip archive is generated around it. Its content is
+//! the same, but it has its own digest in the list of digests.
 //!
-//! The lists of digests carry no signature. Only the publisher can sign as the publisher, and what it signed is a list
-//! of other files than these: a tool that insists on a signature has to be told not to.
+//! The lists of digests have no signature, because only the publisher can sign them. A tool that requires a signature
+//! has to be configured to skip it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +13,9 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-use super::blob::{Blob, Found, Identity, open};
-use super::content::{Content, FilePart};
-use super::measure::{Measured, measure};
+use super::blob::{Blob, FileIdentity, Lookup, open};
+use super::body::{Body, FilePart};
+use super::measure::{MeasureError, MeasuredZip, measure};
 use crate::artifacts::lockfile::{self, Artifact, Locator, Lock, Source, SourceKind};
 use crate::artifacts::store::Store;
 use crate::core::model::{ArtifactName, Digest, FileName, Platform};
@@ -29,7 +28,7 @@ pub(super) struct Releases {
     products: BTreeMap<ArtifactName, Product>,
 }
 
-/// One product, at the version that is pinned.
+/// A product at the pinned version.
 #[derive(Debug, Clone)]
 pub(super) struct Product {
     pub(super) version: FileName,
@@ -41,11 +40,11 @@ pub(super) struct Product {
 #[derive(Debug, Clone)]
 pub(super) struct Build {
     pub(super) platform: Platform,
-    /// The name of the zip.
+    /// The name of the zip file.
     pub(super) file: FileName,
-    /// The publisher's zip.
+    /// The digest of the publisher's zip file.
     release: Digest,
-    /// What stands in for it.
+    /// The binary to serve if the publisher's file is not stored.
     binary: Option<Binary>,
 }
 
@@ -53,10 +52,10 @@ pub(super) struct Build {
 #[derive(Debug, Clone)]
 struct Binary {
     digest: Digest,
-    /// Its name in the zip.
+    /// The file name in the zip archive.
     member: String,
-    /// What was found out about it, and of which file. The lock is held while it is found out: once is enough.
-    measured: Arc<Mutex<Option<(Identity, Measured)>>>,
+    /// The measured zip archive, and the identity of the binary. Locked while measuring, so that it happens once.
+    measured: Arc<Mutex<Option<(FileIdentity, MeasuredZip)>>>,
 }
 
 impl Releases {
@@ -81,9 +80,9 @@ impl Product {
         (!builds.is_empty()).then_some(Self { version, builds })
     }
 
-    /// The builds that can be had.
-    pub(super) fn stored<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = &'a Build> {
-        self.builds.iter().filter(|build| build.is_stored(store))
+    /// The builds that are available.
+    pub(super) fn available<'a>(&'a self, store: &'a Store) -> impl Iterator<Item = &'a Build> {
+        self.builds.iter().filter(|build| build.is_available(store))
     }
 }
 
@@ -102,25 +101,25 @@ impl Build {
         Some(Self { platform, file: file.parse().ok()?, release, binary })
     }
 
-    fn is_stored(&self, store: &Store) -> bool {
+    fn is_available(&self, store: &Store) -> bool {
         store.contains(&self.release)
             || self.binary.as_ref().is_some_and(|binary| store.contains(&binary.digest))
     }
 
-    /// The zip.
-    pub(super) async fn open(&self, store: &Store) -> Found {
-        if let Some((file, Identity { size, .. })) = open(&store.path_of(&self.release)) {
-            return Found::Blob(Blob { content: Content::file(file, size), digest: self.release });
+    /// Opens the zip file.
+    pub(super) async fn open(&self, store: &Store) -> Lookup {
+        if let Some((file, FileIdentity { size, .. })) = open(&store.path_of(&self.release)) {
+            return Lookup::Blob(Blob { content: Body::file(file, size), digest: self.release });
         }
         match &self.binary {
             Some(binary) => binary.open(store).await,
-            None => Found::Nothing,
+            None => Lookup::NotFound,
         }
     }
 }
 
 impl Binary {
-    /// Of a source that builds one file, which is what the publisher's zip has in it.
+    /// The binary of a source that builds exactly one file, as in the publisher's zip file.
     fn new(source: &Source) -> Option<Self> {
         let [file] = source.files.as_slice() else { return None };
         match (&source.kind, &file.content) {
@@ -133,33 +132,37 @@ impl Binary {
         }
     }
 
-    async fn open(&self, store: &Store) -> Found {
+    async fn open(&self, store: &Store) -> Lookup {
         let path = store.path_of(&self.digest);
-        let Some((file, identity)) = open(&path) else { return Found::Nothing };
+        let Some((file, identity)) = open(&path) else { return Lookup::NotFound };
         let mut known = self.measured.lock().await;
         let measured = match &*known {
             Some((same, measured)) if *same == identity => measured.clone(),
             _ => {
-                // Asked before it is read: a change while it is read must be seen in the identity.
+                // Checked before reading, so that a change while reading changes the identity.
                 let is_settled = identity.is_settled();
                 match self.measure(&file, identity).await {
                     Ok(measured) => {
                         *known = is_settled.then(|| (identity, measured.clone()));
                         measured
                     }
-                    Err(problem) => return Found::Altered(format!("{path} {problem}")),
+                    Err(problem) => return Lookup::Altered(format!("{path} {problem}")),
                 }
             }
         };
-        let Measured { frame, digest } = measured;
+        let MeasuredZip { frame, digest } = measured;
         let file = Some(FilePart { file, first: 0, length: identity.size });
-        Found::Blob(Blob { content: Content { before: frame.before, file, after: frame.after }, digest })
+        Lookup::Blob(Blob { content: Body { before: frame.before, file, after: frame.after }, digest })
     }
 
-    async fn measure(&self, file: &std::fs::File, identity: Identity) -> Result<Measured, String> {
-        let file = file.try_clone().map_err(|error| format!("cannot be read: {error}"))?;
+    async fn measure(
+        &self,
+        file: &std::fs::File,
+        identity: FileIdentity,
+    ) -> Result<MeasuredZip, MeasureError> {
+        let file = file.try_clone()?;
         let (member, digest) = (self.member.clone(), self.digest);
         let measured = spawn_blocking(move || measure(&file, identity.size, &member, &digest)).await;
-        measured.unwrap_or_else(|_| Err("could not be read to its end".to_owned()))
+        measured.unwrap_or(Err(MeasureError::Interrupted))
     }
 }

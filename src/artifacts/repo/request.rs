@@ -1,18 +1,18 @@
-//! The head of a request.
+//! Parses the heads of requests.
 
-/// The most bytes of a head; the longest address this server gives out has some 300.
-pub(super) const LONGEST_HEAD: usize = 16 * 1024;
-const MOST_HEADERS: usize = 64;
+/// The longest head in bytes.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
-/// What is asked for, and how.
+/// The head of a request.
 #[derive(Debug, Default)]
-pub(super) struct Request {
+pub(super) struct RequestHead {
     pub(super) method: String,
     pub(super) target: String,
-    /// The name or address that this server was asked as, in the client's words.
+    /// The Host header, not validated.
     pub(super) host: Option<String>,
     pub(super) keep_alive: bool,
-    /// Whether a body follows. It is never read: the connection ends after the answer.
+    /// Whether a body follows. It is not read: the connection closes after the response.
     pub(super) has_body: bool,
     pub(super) range: Option<String>,
     pub(super) if_range: Option<String>,
@@ -20,51 +20,51 @@ pub(super) struct Request {
     pub(super) accept: Option<String>,
 }
 
-/// What the bytes received so far are.
+/// The result of parsing the bytes received so far.
 #[derive(Debug)]
-pub(super) enum Parsed {
-    /// The beginning of a head.
+pub(super) enum ParseResult {
+    /// The head is incomplete.
     Partial,
-    /// A head, and how many bytes it took.
-    Complete(Box<Request>, usize),
-    /// Not HTTP as this server speaks it: the status to answer with, and why.
+    /// A complete head, and its length in bytes.
+    Complete(Box<RequestHead>, usize),
+    /// An invalid request: the status of the response, and the reason.
     Refused(u16, &'static str),
 }
 
-/// Reads a head.
-pub(super) fn parse(bytes: &[u8]) -> Parsed {
-    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+/// Parses a head.
+pub(super) fn parse(bytes: &[u8]) -> ParseResult {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     let length = match head.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length <= LONGEST_HEAD => length,
-        Ok(httparse::Status::Partial) if bytes.len() < LONGEST_HEAD => return Parsed::Partial,
+        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
+        Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return ParseResult::Partial,
         Ok(_) | Err(httparse::Error::TooManyHeaders) => {
-            return Parsed::Refused(431, "too many or too long headers");
+            return ParseResult::Refused(431, "too many or too long headers");
         }
         Err(httparse::Error::Version) => {
-            return Parsed::Refused(505, "only HTTP/1.0 and HTTP/1.1 are spoken");
+            return ParseResult::Refused(505, "only HTTP/1.0 and HTTP/1.1 are supported");
         }
-        Err(_) => return Parsed::Refused(400, "not HTTP"),
+        Err(_) => return ParseResult::Refused(400, "not HTTP"),
     };
     let is_1_1 = head.version == Some(1);
-    let mut request = Request {
+    let mut request = RequestHead {
         method: head.method.unwrap_or_default().to_owned(),
         target: head.path.unwrap_or_default().to_owned(),
         keep_alive: is_1_1,
-        ..Request::default()
+        ..RequestHead::default()
     };
     for header in head.headers.iter() {
-        // A value that is not text means nothing to this server.
+        // No header that this server uses may have other than UTF-8 text.
         let Ok(value) = std::str::from_utf8(header.value) else { continue };
         take_header(&mut request, header.name, value);
     }
     if is_1_1 && request.host.is_none() {
-        return Parsed::Refused(400, "no Host header");
+        return ParseResult::Refused(400, "no Host header");
     }
-    Parsed::Complete(Box::new(request), length)
+    ParseResult::Complete(Box::new(request), length)
 }
 
-fn take_header(request: &mut Request, name: &str, value: &str) {
+fn take_header(request: &mut RequestHead, name: &str, value: &str) {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     let mut tokens = value.split(',').map(str::trim);
     if is("host") {
@@ -90,7 +90,7 @@ fn take_header(request: &mut Request, name: &str, value: &str) {
     }
 }
 
-/// A list header that is sent twice is one list.
+/// Joins the values of a list header that is sent several times.
 fn add_to_list(list: &mut Option<String>, value: &str) {
     match list {
         Some(list) => {
@@ -101,30 +101,30 @@ fn add_to_list(list: &mut Option<String>, value: &str) {
     }
 }
 
-impl Request {
-    /// Whether the client knows this version already. Tags are compared weakly, as the RFC wants for `If-None-Match`.
-    pub(super) fn knows(&self, etag: &str) -> bool {
+impl RequestHead {
+    /// Whether the client has this version cached. `If-None-Match` compares tags weakly (RFC 9110).
+    pub(super) fn has_cached(&self, etag: &str) -> bool {
         let Some(list) = &self.if_none_match else { return false };
         let plain = |tag: &str| tag.trim().strip_prefix("W/").unwrap_or(tag.trim()) == etag;
         list.trim() == "*" || list.split(',').any(plain)
     }
 
-    /// The part that is wanted, unless `If-Range` says that the client has a part of something else. Only `GET` has it.
+    /// The `Range` header of a GET request, unless `If-Range` has another tag.
     pub(super) fn range_of(&self, etag: &str) -> Option<&str> {
         let same = self.if_range.as_deref().is_none_or(|tag| tag.trim() == etag);
         self.range.as_deref().filter(|_| same && self.method == "GET")
     }
 
-    /// Where this server is, as far as the client told: what addresses in lists begin with.
+    /// The base URL of this server from the Host header, for URLs in lists; empty if the header is missing or invalid.
     pub(super) fn base(&self) -> String {
-        let can_be_one = |host: &&String| {
+        let is_valid = |host: &&String| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
             !host.is_empty() && host.bytes().all(allowed)
         };
-        self.host.as_ref().filter(can_be_one).map_or_else(String::new, |host| format!("http://{host}"))
+        self.host.as_ref().filter(is_valid).map_or_else(String::new, |host| format!("http://{host}"))
     }
 
-    /// Whether lists are wanted as JSON.
+    /// Whether the client accepts JSON.
     pub(super) fn wants_json(&self) -> bool {
         self.accept.as_deref().is_some_and(|accept| accept.contains("application/json"))
     }
@@ -134,9 +134,9 @@ impl Request {
 mod tests {
     use super::*;
 
-    fn request(text: &str) -> Request {
+    fn request(text: &str) -> RequestHead {
         match parse(text.as_bytes()) {
-            Parsed::Complete(request, length) if length == text.len() => *request,
+            ParseResult::Complete(request, length) if length == text.len() => *request,
             other => panic!("{other:?}"),
         }
     }
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_noticed() {
+    fn a_body_is_detected() {
         let with = |header: &str| request(&format!("GET / HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")).has_body;
         assert!(with("Content-Length: 5"));
         assert!(with("Content-Length: 0, 5"));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_refused() {
+    fn invalid_requests_are_refused() {
         let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(20_000));
         let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(100));
         let cases = [
@@ -180,20 +180,23 @@ mod tests {
         ];
         for (text, status) in cases {
             let parsed = parse(text.as_bytes());
-            assert!(matches!(parsed, Parsed::Refused(seen, _) if seen == status), "{text:.60}: {parsed:?}");
+            assert!(
+                matches!(parsed, ParseResult::Refused(seen, _) if seen == status),
+                "{text:.60}: {parsed:?}"
+            );
         }
-        assert!(matches!(parse(b"GET / HTTP/1.1\r\nHo"), Parsed::Partial));
-        assert!(matches!(parse(b""), Parsed::Partial));
+        assert!(matches!(parse(b"GET / HTTP/1.1\r\nHo"), ParseResult::Partial));
+        assert!(matches!(parse(b""), ParseResult::Partial));
     }
 
     #[test]
-    fn tags_are_compared() {
+    fn etags_are_compared() {
         let with = |header: &str| request(&format!("GET / HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"));
         for known in ["\"a\"", "*", "W/\"a\"", "\"b\", \"a\"", "\"b\"\r\nIf-None-Match: \"a\""] {
-            assert!(with(&format!("If-None-Match: {known}")).knows("\"a\""), "{known}");
+            assert!(with(&format!("If-None-Match: {known}")).has_cached("\"a\""), "{known}");
         }
         for other in ["\"b\"", "a", "\"a", ""] {
-            assert!(!with(&format!("If-None-Match: {other}")).knows("\"a\""), "{other}");
+            assert!(!with(&format!("If-None-Match: {other}")).has_cached("\"a\""), "{other}");
         }
         let part =
             |tag: &str| with(&format!("Range: bytes=0-\r\nIf-Range: {tag}")).range_of("\"a\"").is_some();

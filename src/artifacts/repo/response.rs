@@ -1,35 +1,34 @@
-//! An answer, before it is bytes.
+//! Responses.
 
 use std::io::Write as _;
 use std::time::SystemTime;
 
 use httpdate::HttpDate;
 
-use super::content::Content;
+use super::body::Body;
 
 /// Status, headers and body.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
-    /// What follows the head; none, and no length either, with 304. A `HEAD` request is told its length, and does not
-    /// get it.
-    pub(super) body: Option<Content>,
-    /// What whoever runs the server should know; the client is not told.
+    /// `None` for status 304, which has no Content-Length either. For a HEAD request only the length is sent.
+    pub(super) body: Option<Body>,
+    /// A problem for the server's log, which the client does not see.
     pub(super) problem: Option<String>,
 }
 
 impl Response {
-    pub(super) fn new(status: u16, body: impl Into<Content>) -> Self {
+    pub(super) fn new(status: u16, body: impl Into<Body>) -> Self {
         Self { status, headers: Vec::with_capacity(6), body: Some(body.into()), problem: None }
     }
 
-    /// What the client has already.
+    /// The response if the client's cached copy is current.
     pub(super) fn not_modified() -> Self {
-        Self { body: None, ..Self::new(304, Content::default()) }
+        Self { body: None, ..Self::new(304, Body::default()) }
     }
 
-    /// A line of text for whoever reads it.
+    /// A response with one line of text.
     pub(super) fn text(status: u16, text: &str) -> Self {
         let line = format!("{status} {}: {text}\n", reason(status));
         Self::new(status, line.into_bytes()).header("Content-Type", "text/plain; charset=utf-8")
@@ -64,10 +63,10 @@ impl Response {
             if let Some(body) = &self.body {
                 write!(head, "Content-Length: {}\r\n", body.length())?;
             }
-            // 1.0 clients need to be told that it stays open, 1.1 clients that it does not.
+            // HTTP/1.0 clients expect it to close, HTTP/1.1 clients expect it to stay open.
             write!(head, "Connection: {}\r\n\r\n", if keep_alive { "keep-alive" } else { "close" })
         };
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         let _ = lines();
         head
     }

@@ -1,4 +1,4 @@
-//! The path of a request, parsed. What is not one of these does not exist.
+//! Parses the path of a request into a route.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::core::model::{ArtifactName, Digest, DigestAlgorithm, FileName};
 
-/// Something that can be asked for.
+/// A resource of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// `/healthz`
@@ -25,32 +25,31 @@ pub(super) enum Route {
     Product(ArtifactName),
     /// `/<product>/<version>/<file>`
     Release(ArtifactName, FileName, FileName),
-    /// A folder without its slash, or the root: there.
-    Moved(String),
+    /// A folder without trailing slash, or the root: a redirect to this path.
+    Redirect(String),
     /// Anything else.
     Unknown,
 }
 
-/// A file's name as it was decoded and as it was written: some packages have a `%` in their names, and clients
-/// disagree on whether to encode it.
+/// A file name, percent-decoded and as sent. Some packages have a `%` in their names, and not all clients encode it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FileNames {
     pub(super) decoded: Option<FileName>,
-    pub(super) written: Option<FileName>,
+    pub(super) raw: Option<FileName>,
 }
 
 impl Route {
-    /// Reads the target of a request line: `/path?query` or `http://host/path?query`.
+    /// Parses the target of a request line: `/path?query` or `http://host/path?query`.
     pub(super) fn parse(target: &str) -> Self {
         let Some(path) = path_of(target) else { return Self::Unknown };
-        // Split before decoding: an encoded slash is part of a name, and no name has one.
+        // Split before decoding: an encoded slash would be part of a name, which is invalid.
         let segments: Vec<&str> = path.split('/').collect();
         match segments.as_slice() {
-            ["" | "public"] | ["public", "" | "pkgs"] => Self::Moved("/public/pkgs/".to_owned()),
+            ["" | "public"] | ["public", "" | "pkgs"] => Self::Redirect("/public/pkgs/".to_owned()),
             ["healthz"] => Self::Health,
             ["public", "pkgs", ""] => Self::Index,
             ["public", "pkgs", artifact] => match decoded(artifact).parse::<ArtifactName>() {
-                Ok(artifact) => Self::Moved(format!("/public/pkgs/{artifact}/")),
+                Ok(artifact) => Self::Redirect(format!("/public/pkgs/{artifact}/")),
                 Err(_) => Self::Unknown,
             },
             ["public", "pkgs", artifact, ""] => {
@@ -77,7 +76,7 @@ fn release(product: &str, version: &str, file: &str) -> Option<Route> {
 
 impl FileNames {
     fn parse(segment: &str) -> Self {
-        Self { decoded: decoded(segment).parse().ok(), written: segment.parse().ok() }
+        Self { decoded: decoded(segment).parse().ok(), raw: segment.parse().ok() }
     }
 }
 
@@ -85,7 +84,7 @@ fn blob(algorithm: DigestAlgorithm, hex: &str) -> Route {
     Digest::from_hex(algorithm, hex).map_or(Route::Unknown, Route::Blob)
 }
 
-/// The path without its first slash and without the query.
+/// The path without the leading slash and the query.
 fn path_of(target: &str) -> Option<&str> {
     let path = match target.split_once("://") {
         Some(("http" | "https", rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
@@ -96,7 +95,7 @@ fn path_of(target: &str) -> Option<&str> {
 }
 
 fn decoded(segment: &str) -> Cow<'_, str> {
-    // What is not UTF-8 is no name, and the replacement character is in none.
+    // Invalid UTF-8 becomes the replacement character, which is not allowed in names.
     percent_decode_str(segment).decode_utf8_lossy()
 }
 
@@ -110,17 +109,17 @@ mod tests {
         let hex = "ab".repeat(32);
         let blob = Route::Blob(Digest::from_hex(DigestAlgorithm::Sha256, &hex).unwrap());
         let file = |text: &str| {
-            Route::File(consul(), FileNames { decoded: text.parse().ok(), written: text.parse().ok() })
+            Route::File(consul(), FileNames { decoded: text.parse().ok(), raw: text.parse().ok() })
         };
         let cases = [
             ("/healthz", Route::Health),
             ("/healthz?x=1", Route::Health),
             ("/public/pkgs/", Route::Index),
             ("http://localhost:8090/public/pkgs/", Route::Index),
-            ("/", Route::Moved("/public/pkgs/".to_owned())),
-            ("http://localhost:8090", Route::Moved("/public/pkgs/".to_owned())),
-            ("/public/pkgs", Route::Moved("/public/pkgs/".to_owned())),
-            ("/public/pkgs/consul", Route::Moved("/public/pkgs/consul/".to_owned())),
+            ("/", Route::Redirect("/public/pkgs/".to_owned())),
+            ("http://localhost:8090", Route::Redirect("/public/pkgs/".to_owned())),
+            ("/public/pkgs", Route::Redirect("/public/pkgs/".to_owned())),
+            ("/public/pkgs/consul", Route::Redirect("/public/pkgs/consul/".to_owned())),
             ("/public/pkgs/consul/", Route::Package(consul())),
             ("/public/pkgs/cons%75l/", Route::Package(consul())),
             ("/public/pkgs/consul/consul_1.zip", file("consul_1.zip")),
@@ -138,15 +137,15 @@ mod tests {
     }
 
     #[test]
-    fn a_percent_sign_in_a_name_may_be_encoded_or_not() {
+    fn a_percent_sign_in_a_file_name_may_be_encoded_or_not() {
         let Route::File(_, names) = Route::parse("/public/pkgs/p/x_1%253a2.deb") else { panic!("a file") };
         assert_eq!(names.decoded.unwrap().as_str(), "x_1%3a2.deb");
         let Route::File(_, names) = Route::parse("/public/pkgs/p/x_1%3a2.deb") else { panic!("a file") };
-        assert_eq!((names.decoded, names.written.unwrap().as_str()), (None, "x_1%3a2.deb"));
+        assert_eq!((names.decoded, names.raw.unwrap().as_str()), (None, "x_1%3a2.deb"));
     }
 
     #[test]
-    fn nothing_else_is_a_route() {
+    fn other_paths_are_unknown() {
         let long = format!("/sha256/{}", "a".repeat(9000));
         for target in [
             "",

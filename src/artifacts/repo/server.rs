@@ -1,4 +1,4 @@
-//! Listening, limits, and an orderly end.
+//! The server: accepts connections, and shuts down cleanly.
 
 use std::fmt;
 use std::io;
@@ -17,7 +17,7 @@ use super::slots::{Slot, Slots};
 use crate::core::accept::accept;
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// A server that listens, and answers as soon as it is run.
+/// A server that listens. It handles requests once [`Server::run`] is called.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -31,21 +31,22 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Listens. Port 0 takes any that is free.
+    /// Listens on an address. Port 0 selects a free port.
     pub async fn bind(listen: SocketAddr, catalog: Catalog, options: Options) -> Result<Self> {
-        let cannot = |error: io::Error| cannot_listen(listen, &error);
-        let listener = TcpListener::bind(listen).await.map_err(cannot)?;
-        let address = listener.local_addr().map_err(cannot)?;
+        let failure = |error: io::Error| cannot_listen(listen, &error);
+        let listener = TcpListener::bind(listen).await.map_err(failure)?;
+        let address = listener.local_addr().map_err(failure)?;
         let Options { log, problems, limits } = options;
         Ok(Self { listener, address, shared: Arc::new(Shared { catalog, log, problems, limits }) })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers requests until `shutdown`; then takes no more, and gives those under way `limits.drain`.
+    /// Handles requests until `shutdown`. Then accepts no more, and waits up to `limits.drain` for requests in
+    /// progress.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let Self { listener, shared, .. } = self;
         let slots = Slots::new(shared.limits.connections);
@@ -57,7 +58,7 @@ impl Server {
                 () = &mut shutdown => break,
                 accepted = accept_slot(&listener, &slots) => accepted,
             };
-            // Those that have ended: never more than there are slots.
+            // Removes finished tasks.
             while connections.try_join_next().is_some() {}
             if let Some((stream, slot)) = accepted {
                 let shared = Arc::clone(&shared);
@@ -73,10 +74,10 @@ impl Server {
     }
 }
 
-/// The next connection, and a slot for it. It is taken before there is one: that it waits is what makes room.
+/// Accepts a connection, then waits for a slot. A connection that waits closes an idle one.
 async fn accept_slot(listener: &TcpListener, slots: &Arc<Slots>) -> Option<(TcpStream, Slot)> {
     let (stream, _) = accept(listener).await;
-    Some((stream, slots.take().await?))
+    Some((stream, slots.acquire().await?))
 }
 
 fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
@@ -87,17 +88,17 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> Failure {
             FailureKind::Failed,
             format!("the package repository cannot listen on {listen}: port {port} is in use"),
         )
-        .hint(format!("stop what listens there (`ss -ltnp 'sport = :{port}'` names it), or choose another port with --listen")),
+        .hint(format!("stop the process on that port (`ss -ltnp 'sport = :{port}'` shows it), or choose another port with --listen")),
         io::ErrorKind::PermissionDenied => failure(
             FailureKind::MissingRequirement,
-            format!("the package repository may not listen on {listen}"),
+            format!("the package repository has no permission to listen on {listen}"),
         )
-        .hint("ports below 1024 are for root; choose another with --listen"),
+        .hint("ports below 1024 need root; choose another port with --listen"),
         io::ErrorKind::AddrNotAvailable => failure(
             FailureKind::Usage,
             format!("this machine has no address {}", listen.ip()),
         )
-        .hint("choose one of its own with --listen; `ip -brief address` lists them"),
+        .hint("choose an address of this machine with --listen (`ip -brief address` lists them)"),
         _ => failure(FailureKind::Failed, format!("the package repository cannot listen on {listen}")),
     }
 }

@@ -1,8 +1,8 @@
-//! Who may be connected: so many at once. When all are, and one more comes, the one that has been doing nothing for
-//! longest makes room.
+//! Limits the number of connections. If all slots are taken, a new connection closes the one that has been idle for
+//! longest.
 //!
-//! Each connection says when it begins to wait for a request and when one comes. The one that marks itself and the one
-//! that looks for somebody to send away each write first and read then, so that one of them sees the other.
+//! A connection marks itself as idle or busy. Both a connection that becomes idle and a new one that waits for a slot
+//! write their own flag first and then read the other's, so at least one of them sees the other.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,41 +11,41 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// In `Seat::idle_since`: at work.
-const AT_WORK: u64 = 0;
+/// The value of `ConnectionState::idle_since` while a request is handled.
+const BUSY: u64 = 0;
 
-/// All places.
+/// All connection slots.
 #[derive(Debug)]
 pub(super) struct Slots {
     free: Arc<Semaphore>,
-    taken: Mutex<Taken>,
-    /// Somebody waits for a place.
-    wanted: AtomicBool,
-    begin: Instant,
+    connections: Mutex<Connections>,
+    /// Whether a new connection waits for a slot.
+    is_waiting: AtomicBool,
+    started: Instant,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Connections {
     next: u64,
-    seats: BTreeMap<u64, Arc<Seat>>,
+    states: BTreeMap<u64, Arc<ConnectionState>>,
 }
 
-/// One connection's state, as the others see it.
+/// The state of a connection.
 #[derive(Debug)]
-struct Seat {
-    /// Nanoseconds since the server began, at least 1; or [`AT_WORK`].
+struct ConnectionState {
+    /// Nanoseconds since the start of the server, at least 1; or [`BUSY`].
     idle_since: AtomicU64,
-    /// Told to leave.
-    leaving: AtomicBool,
-    told: Notify,
+    /// Whether the connection must close.
+    is_closing: AtomicBool,
+    close_requested: Notify,
 }
 
-/// A place that is taken until this is dropped.
+/// The slot of a connection. Dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct Slot {
     slots: Arc<Slots>,
     number: u64,
-    seat: Arc<Seat>,
+    state: Arc<ConnectionState>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -53,98 +53,98 @@ impl Slots {
     pub(super) fn new(count: usize) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(count)),
-            taken: Mutex::default(),
-            wanted: AtomicBool::new(false),
-            begin: Instant::now(),
+            connections: Mutex::default(),
+            is_waiting: AtomicBool::new(false),
+            started: Instant::now(),
         })
     }
 
-    /// A place; once there is one. To be waited for by one caller at a time.
-    pub(super) async fn take(self: &Arc<Self>) -> Option<Slot> {
+    /// Waits for a free slot. Only one caller may wait at a time.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Option<Slot> {
         let permit = if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             permit
         } else {
-            self.wanted.store(true, Ordering::SeqCst);
-            self.make_room();
+            self.is_waiting.store(true, Ordering::SeqCst);
+            self.close_longest_idle();
             let permit = Arc::clone(&self.free).acquire_owned().await;
-            self.wanted.store(false, Ordering::SeqCst);
+            self.is_waiting.store(false, Ordering::SeqCst);
             // The semaphore is never closed.
             permit.ok()?
         };
-        let seat = Arc::new(Seat {
-            idle_since: AtomicU64::new(AT_WORK),
-            leaving: AtomicBool::new(false),
-            told: Notify::new(),
+        let state = Arc::new(ConnectionState {
+            idle_since: AtomicU64::new(BUSY),
+            is_closing: AtomicBool::new(false),
+            close_requested: Notify::new(),
         });
-        let mut taken = self.taken();
-        let number = taken.next;
-        taken.next += 1;
-        taken.seats.insert(number, Arc::clone(&seat));
-        drop(taken);
-        Some(Slot { slots: Arc::clone(self), number, seat, _permit: permit })
+        let mut connections = self.connections();
+        let number = connections.next;
+        connections.next += 1;
+        connections.states.insert(number, Arc::clone(&state));
+        drop(connections);
+        Some(Slot { slots: Arc::clone(self), number, state, _permit: permit })
     }
 
-    /// Tells everybody to leave, as soon as what they are doing is done.
+    /// Closes every connection after its current request.
     pub(super) fn close(&self) {
-        for seat in self.taken().seats.values() {
-            seat.leave();
+        for state in self.connections().states.values() {
+            state.close();
         }
     }
 
-    /// Tells the one that has been idle for longest to leave, if one is.
-    fn make_room(&self) {
-        let taken = self.taken();
-        let idle = taken.seats.values().filter_map(|seat| {
-            let since = seat.idle_since.load(Ordering::SeqCst);
-            (since != AT_WORK && !seat.leaving.load(Ordering::SeqCst)).then_some((since, seat))
+    /// Closes the connection that has been idle for longest, if any is idle.
+    fn close_longest_idle(&self) {
+        let connections = self.connections();
+        let idle = connections.states.values().filter_map(|state| {
+            let since = state.idle_since.load(Ordering::SeqCst);
+            (since != BUSY && !state.is_closing.load(Ordering::SeqCst)).then_some((since, state))
         });
-        if let Some((_, seat)) = idle.min_by_key(|(since, _)| *since) {
-            seat.leave();
+        if let Some((_, state)) = idle.min_by_key(|(since, _)| *since) {
+            state.close();
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        // Nothing that can panic happens under the lock.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        // No code under this lock can panic.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    fn leave(&self) {
-        self.leaving.store(true, Ordering::SeqCst);
-        self.told.notify_one();
+impl ConnectionState {
+    fn close(&self) {
+        self.is_closing.store(true, Ordering::SeqCst);
+        self.close_requested.notify_one();
     }
 }
 
 impl Slot {
-    /// From now on this connection waits for a request.
-    pub(super) fn rest(&self) {
-        let now = u64::try_from(self.slots.begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.seat.idle_since.store(now.max(AT_WORK + 1), Ordering::SeqCst);
-        if self.slots.wanted.load(Ordering::SeqCst) {
-            self.slots.make_room();
+    /// Marks this connection as waiting for a request.
+    pub(super) fn set_idle(&self) {
+        let now = u64::try_from(self.slots.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.state.idle_since.store(now.max(BUSY + 1), Ordering::SeqCst);
+        if self.slots.is_waiting.load(Ordering::SeqCst) {
+            self.slots.close_longest_idle();
         }
     }
 
-    /// It has one.
-    pub(super) fn work(&self) {
-        self.seat.idle_since.store(AT_WORK, Ordering::SeqCst);
+    /// Marks this connection as handling a request.
+    pub(super) fn set_busy(&self) {
+        self.state.idle_since.store(BUSY, Ordering::SeqCst);
     }
 
-    /// Whether this connection is to end after its answer.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.seat.leaving.load(Ordering::SeqCst)
+    /// Whether this connection must close after its response.
+    pub(super) fn is_closing(&self) -> bool {
+        self.state.is_closing.load(Ordering::SeqCst)
     }
 
-    /// Comes back when this connection is to end.
-    pub(super) async fn told_to_leave(&self) {
-        self.seat.told.notified().await;
+    /// Waits until this connection must close.
+    pub(super) async fn closing(&self) {
+        self.state.close_requested.notified().await;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.taken().seats.remove(&self.number);
+        self.slots.connections().states.remove(&self.number);
     }
 }
 
@@ -157,47 +157,47 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_longest_idle_makes_room_and_nobody_at_work_does() {
+    async fn a_new_connection_closes_the_longest_idle_one_and_no_busy_one() {
         let slots = Slots::new(3);
         let [first, second, third] =
-            [slots.take().await.unwrap(), slots.take().await.unwrap(), slots.take().await.unwrap()];
-        second.rest();
-        first.rest();
+            [slots.acquire().await.unwrap(), slots.acquire().await.unwrap(), slots.acquire().await.unwrap()];
+        second.set_idle();
+        first.set_idle();
         let waiting = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { slots.take().await.unwrap() }
+            async move { slots.acquire().await.unwrap() }
         });
-        second.told_to_leave().await;
-        assert!(second.is_leaving() && !first.is_leaving() && !third.is_leaving());
+        second.closing().await;
+        assert!(second.is_closing() && !first.is_closing() && !third.is_closing());
         drop(second);
         let fourth = waiting.await.unwrap();
-        assert!(!first.is_leaving() && !fourth.is_leaving());
+        assert!(!first.is_closing() && !fourth.is_closing());
     }
 
     #[tokio::test]
-    async fn who_becomes_idle_while_one_waits_makes_room() {
+    async fn a_connection_that_becomes_idle_closes_for_a_waiting_one() {
         let slots = Slots::new(1);
-        let only = slots.take().await.unwrap();
-        let mut waiting = Box::pin(slots.take());
+        let only = slots.acquire().await.unwrap();
+        let mut waiting = Box::pin(slots.acquire());
         assert!(timeout(Duration::from_millis(1), waiting.as_mut()).await.is_err());
-        assert!(!only.is_leaving());
-        only.rest();
-        only.told_to_leave().await;
+        assert!(!only.is_closing());
+        only.set_idle();
+        only.closing().await;
         drop(only);
         let next = waiting.await.unwrap();
-        next.rest();
-        // Nobody waits any more.
-        assert!(!next.is_leaving());
+        next.set_idle();
+        // No connection waits any more.
+        assert!(!next.is_closing());
     }
 
     #[tokio::test]
-    async fn closing_reaches_everybody() {
+    async fn closing_reaches_idle_and_busy_connections() {
         let slots = Slots::new(2);
-        let (idle, busy) = (slots.take().await.unwrap(), slots.take().await.unwrap());
-        idle.rest();
+        let (idle, busy) = (slots.acquire().await.unwrap(), slots.acquire().await.unwrap());
+        idle.set_idle();
         slots.close();
-        idle.told_to_leave().await;
-        busy.rest();
-        busy.told_to_leave().await;
+        idle.closing().await;
+        busy.set_idle();
+        busy.closing().await;
     }
 }

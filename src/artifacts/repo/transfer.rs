@@ -1,4 +1,4 @@
-//! From an answer to bytes on the wire. Memory used does not depend on a file's size: its bytes stay in the kernel.
+//! Sends responses. Files are sent with `sendfile`, so memory use does not depend on their size.
 
 use std::fs::File;
 use std::io;
@@ -11,32 +11,31 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::content::{Content, FilePart};
+use super::body::{Body, FilePart};
 
-/// A body up to this size goes out with its head, in one piece.
+/// A body up to this size in bytes is sent together with its head.
 const SMALL: u64 = 16 * 1024;
-/// How much is handed to the kernel at once; small enough for other connections to have their turn.
-const AT_ONCE: u64 = 1 << 20;
-/// How much is copied at once where the file system has no `sendfile`.
-const COPIED_AT_ONCE: u64 = 64 * 1024;
+/// The most bytes per `sendfile` call, so that other connections are not delayed.
+const SENDFILE_CHUNK: u64 = 1 << 20;
+/// The size of reads if the file system does not support `sendfile`.
+const COPY_CHUNK: u64 = 64 * 1024;
 
-/// Sends a head and its body. `sent` counts the body's bytes, also of an answer that could not be finished. A client
-/// that takes nothing for `stalled` has gone.
-pub(super) async fn deliver(
+/// Sends a head and its body. `sent` is set to the number of body bytes sent, also on failure. Fails if the client
+/// receives nothing for `stalled`.
+pub(super) async fn send_response(
     stream: &TcpStream,
     mut head: Vec<u8>,
-    body: Content,
+    body: Body,
     stalled: Duration,
     sent: &mut u64,
 ) -> io::Result<()> {
     let length = body.length();
-    let Content { before, file, after } = body;
+    let Body { before, file, after } = body;
     head.extend_from_slice(&before);
     match file {
         Some(part) if length > SMALL => {
             let FilePart { file, first, length } = part;
-            // Starts reading ahead, so that a file which is not in memory blocks this thread as little as can be.
-            // It is a hint: where it is not taken, nothing is lost.
+            // Starts read-ahead, so that a file outside of the page cache blocks this thread less. Only a hint.
             let _ = fadvise(&file, first, std::num::NonZeroU64::new(length), Advice::Sequential);
             write(stream, &head, SendFlags::MORE, stalled).await?;
             *sent = before.len() as u64;
@@ -70,12 +69,12 @@ async fn send_file(
 ) -> io::Result<()> {
     while *sent < length {
         let offset = first + *sent;
-        let count = usize::try_from((length - *sent).min(AT_ONCE)).unwrap_or(usize::MAX);
+        let count = usize::try_from((length - *sent).min(SENDFILE_CHUNK)).unwrap_or(usize::MAX);
         let step = stream.async_io(Interest::WRITABLE, || {
             sendfile(stream, file, Some(&mut offset.clone()), count).map_err(io::Error::from)
         });
         match in_time(stalled, step).await {
-            // The store's files never change; whoever cut this one, the client must not take it for whole.
+            // The file was truncated. The client must not take the response as complete.
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(length) => *sent += length as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -90,7 +89,7 @@ async fn send_file(
     Ok(())
 }
 
-/// For file systems without `sendfile` (some FUSE and network ones).
+/// Sends a file from a file system without `sendfile` (some FUSE and network file systems).
 async fn copy_file(
     stream: &TcpStream,
     file: &File,
@@ -99,7 +98,7 @@ async fn copy_file(
     stalled: Duration,
     sent: &mut u64,
 ) -> io::Result<()> {
-    let mut chunk = vec![0; usize::try_from(COPIED_AT_ONCE.min(length)).unwrap_or(0)];
+    let mut chunk = vec![0; usize::try_from(COPY_CHUNK.min(length)).unwrap_or(0)];
     while *sent < length {
         let count = chunk.len().min(usize::try_from(length - *sent).unwrap_or(usize::MAX));
         file.read_exact_at(&mut chunk[..count], first + *sent)?;
@@ -136,9 +135,9 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
 
-    /// The way without `sendfile` is hard to come by on a test machine, so it is called by name.
+    /// Calls `copy_file` directly: test machines support `sendfile`.
     #[tokio::test]
-    async fn copying_gives_the_same_bytes() {
+    async fn copying_sends_the_same_bytes() {
         let content: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&content).unwrap();
@@ -156,9 +155,8 @@ mod tests {
         assert!(received == content[1000..201_001]);
     }
 
-    /// A client that stops reading is given up; its file is not.
     #[tokio::test]
-    async fn a_stalled_client_is_given_up() {
+    async fn a_stalled_client_is_disconnected() {
         let mut file = tempfile::tempfile().unwrap();
         file.set_len(64 << 20).unwrap();
         file.flush().unwrap();
@@ -166,8 +164,8 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         let mut sent = 0;
-        let body = Content::file(file, 64 << 20);
-        let error = deliver(&server, b"head".to_vec(), body, Duration::from_millis(200), &mut sent)
+        let body = Body::file(file, 64 << 20);
+        let error = send_response(&server, b"head".to_vec(), body, Duration::from_millis(200), &mut sent)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -176,16 +174,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_was_cut_is_not_finished() {
+    async fn a_truncated_file_ends_the_response() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(100_000).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
         let mut sent = 0;
-        let body = Content::file(file, 200_000);
+        let body = Body::file(file, 200_000);
         let error =
-            deliver(&server, b"".to_vec(), body, Duration::from_secs(10), &mut sent).await.unwrap_err();
+            send_response(&server, b"".to_vec(), body, Duration::from_secs(10), &mut sent).await.unwrap_err();
         assert_eq!((error.kind(), sent), (io::ErrorKind::UnexpectedEof, 100_000));
         drop(server);
         let mut received = Vec::new();

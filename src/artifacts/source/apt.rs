@@ -1,5 +1,5 @@
-//! Downloads Debian packages with the machine's apt, which uses the system's sources, proxies and credentials. The system's
-//! package state does not change.
+//! Downloads Debian packages with the machine's apt, which uses the system's sources, proxies and credentials. The
+//! system's package state does not change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,8 +42,8 @@ pub(crate) async fn fetch(job: &FetchJob<'_>) -> Result<()> {
     admit(job, delivered).await
 }
 
-/// Downloads every missing file into the work folder. apt verifies its signed index; meshlab verifies the lock's digests as
-/// well.
+/// Downloads every missing file into the work folder. apt verifies its signed index; meshlab verifies the lock's
+/// digests as well.
 pub(crate) async fn deliver<'a>(job: &FetchJob<'a>, pins: Pins) -> Result<Vec<Delivered<'a>>> {
     let apt = Apt::find(job)?;
     let mut private: Option<PackageLists> = None;

@@ -1,5 +1,5 @@
-//! Runs a package manager (pip, apt-get, go) as a child process: no shell, a given environment, bounded output, a deadline.
-//! Dropping the future kills the whole process group.
+//! Runs a package manager (pip, apt-get, go) as a child process: no shell, a given environment, bounded output, a
+//! deadline. Dropping the future kills the whole process group.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::ready;

@@ -59,8 +59,8 @@ pub(crate) async fn fetch(job: FetchJob<'_>, downloader: &Downloader, capacity: 
     }
 }
 
-/// Claims the missing files, and drops those that another process has stored meanwhile from the job. Claims are acquired in
-/// the order of the digests, so that two processes cannot deadlock.
+/// Claims the missing files, and drops those that another process has stored meanwhile from the job. Claims are
+/// acquired in the order of the digests, so that two processes cannot deadlock.
 async fn claim(job: FetchJob<'_>) -> Result<(FetchJob<'_>, Vec<Claim>)> {
     let mut files = job.missing.clone();
     files.sort_by_key(|file| file.digest);

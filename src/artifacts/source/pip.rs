@@ -19,7 +19,8 @@ const DEADLINE: Duration = Duration::from_mins(30);
 /// The commands that run pip, in the order they are tried.
 const PIP_COMMANDS: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
 
-/// Variables that are not passed to pip: the lock decides what to download. Where to download from is the user's choice.
+/// Variables that are not passed to pip: the lock decides what to download. Where to download from is the user's
+/// choice.
 const REMOVED_VARIABLES: [&str; 20] = [
     "PIP_ABI",
     "PIP_BUILD_CONSTRAINT",
@@ -56,8 +57,8 @@ pub(crate) async fn deliver<'a>(job: &FetchJob<'a>, pins: Pins) -> Result<Vec<De
         let folder = job.work.join(format!("pip-{number}"));
         report_started(job, file);
         let path = match download(job, file, folder.join("pinned"), pins).await {
-            // pip deletes a file with a wrong digest. Downloaded again without the digest, the store rejects the file and
-            // keeps it for inspection.
+            // pip deletes a file with a wrong digest. Downloaded again without the digest, the store rejects the file
+            // and keeps it for inspection.
             Err(failure) if pins == Pins::Enforced && failure.kind() == FailureKind::Untrusted => {
                 download(job, file, folder.join("refused"), Pins::Ignored).await.map_err(|_| failure)?
             }

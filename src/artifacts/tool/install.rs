@@ -18,8 +18,8 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, RelativePath};
 
 impl Tools {
-    /// Unpacks a source, whose files must all be stored, and replaces the installed tool. Blocks. The caller holds the claim
-    /// on [`Tools::lock_path`].
+    /// Unpacks a source, whose files must all be stored, and replaces the installed tool. Blocks. The caller holds the
+    /// claim on [`Tools::lock_path`].
     pub(crate) fn install(
         &self,
         artifact: &Artifact,
@@ -78,7 +78,8 @@ impl Tools {
         Ok(())
     }
 
-    /// Removes a tool folder, if it exists. Renames it first, so that a kill leaves no partial folder under the final name.
+    /// Removes a tool folder, if it exists. Renames it first, so that a kill leaves no partial folder under the final
+    /// name.
     fn remove_tool(&self, folder: &Utf8Path, name: &ArtifactName) -> Result<()> {
         if fs::symlink_metadata(folder).is_err() {
             return Ok(());
@@ -178,8 +179,8 @@ pub(super) fn link_target(target: &RelativePath) -> String {
     format!("../{TREE}/{target}")
 }
 
-/// The launcher script of a command that needs variables; `None` if the artifact sets none. The script uses its own location,
-/// so the tool's folder can be moved.
+/// The launcher script of a command that needs variables; `None` if the artifact sets none. The script uses its own
+/// location, so the tool's folder can be moved.
 pub(super) fn launcher(artifact: &Artifact, target: &RelativePath) -> Option<String> {
     if artifact.environment.is_empty() {
         return None;

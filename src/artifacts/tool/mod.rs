@@ -1,7 +1,7 @@
 //! Installed tools: folders with an unpacked tree and a marker file.
 //!
-//! Invariant: a folder with a tool's final name is complete. It is built under another name, its marker is written last,
-//! then it is renamed. The marker is compared with the lock at every use.
+//! Invariant: a folder with a tool's final name is complete. It is built under another name, its marker is written
+//! last, then it is renamed. The marker is compared with the lock at every use.
 
 mod install;
 mod marker;
@@ -125,8 +125,8 @@ impl Tools {
         &self.root
     }
 
-    /// The tool, if it is installed from any of the lock's sources for the platform. Fast: compares the marker and the sizes
-    /// of the commands, and hashes nothing.
+    /// The tool, if it is installed from any of the lock's sources for the platform. Fast: compares the marker and the
+    /// sizes of the commands, and hashes nothing.
     pub fn find(&self, artifact: &Artifact, platform: Platform) -> Option<InstalledTool> {
         artifact.sources_for(platform).find_map(|source| self.find_source(artifact, source))
     }

@@ -43,7 +43,8 @@ impl InstalledTool {
                 note(record.path.below(&tree), what);
             }
         }
-        // The list could have been changed together with the tree, so files that the lock pins are compared with the lock.
+        // The list could have been changed together with the tree, so files that the lock pins are compared with the
+        // lock.
         for file in &source.files {
             let Content::Raw { install } = &file.content else { continue };
             let listed = list.files.iter().find(|record| record.path == *install);

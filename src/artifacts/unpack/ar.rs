@@ -1,5 +1,5 @@
-//! Reads `ar` archives, the outer format of Debian packages. Written here because the `ar` crate panics on bad headers and
-//! allocates as much as a header claims; the header is 60 bytes.
+//! Reads `ar` archives, the outer format of Debian packages. Written here because the `ar` crate panics on bad headers
+//! and allocates as much as a header claims; the header is 60 bytes.
 
 use std::io::{self, Read, Seek, SeekFrom};
 

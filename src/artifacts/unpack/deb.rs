@@ -1,5 +1,5 @@
-//! Reads Debian packages: `debian-binary`, `control.tar.*`, `data.tar.*`. Only the data is unpacked. The maintainer scripts
-//! in the control part are neither read nor run.
+//! Reads Debian packages: `debian-binary`, `control.tar.*`, `data.tar.*`. Only the data is unpacked. The maintainer
+//! scripts in the control part are neither read nor run.
 
 use std::io::{Read, Seek};
 

@@ -1,4 +1,5 @@
-//! Unpacks archives (zip, wheel, tar.gz, tar.xz, deb) by the rules of `deps.lock`. No member can leave the target folder.
+//! Unpacks archives (zip, wheel, tar.gz, tar.xz, deb) by the rules of `deps.lock`. No member can leave the target
+//! folder.
 //!
 //! Invariant: while an archive is read, only new folders and new regular files are created. Symbolic links are created
 //! after the last byte was written, so nothing is written through a link.
@@ -51,7 +52,8 @@ pub struct NamedArchive<'a> {
     pub name: &'a str,
 }
 
-/// Unpacks the members that `unpack` selects into the existing, empty folder `into`. The result is sorted by path. Blocks.
+/// Unpacks the members that `unpack` selects into the existing, empty folder `into`. The result is sorted by path.
+/// Blocks.
 ///
 /// Fails with kind `Untrusted` for an unsafe, truncated or damaged archive. Files written before a failure stay: the
 /// caller removes the folder.

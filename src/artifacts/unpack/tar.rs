@@ -17,7 +17,8 @@ const MAX_HEADERS_IN_ALL: u64 = 256 << 20;
 /// The limit for zeros after the end mark, in bytes. tar pads its last record, usually to 10 kB.
 const MAX_PADDING: u64 = 16 << 20;
 
-/// Gives every member to `destination`. Reads to the end of the stream, so that the decompressor verifies its checksums.
+/// Gives every member to `destination`. Reads to the end of the stream, so that the decompressor verifies its
+/// checksums.
 pub(super) fn read(stream: impl Read, destination: &mut Destination<'_>) -> Result<()> {
     let meter = Rc::new(Meter::default());
     let mut archive = Archive::new(Metered { stream, meter: Rc::clone(&meter) });

@@ -41,8 +41,8 @@ impl LabAddress {
         self.0.is_loopback()
     }
 
-    /// The loopback address that belongs to this address: itself, 127.0.0.1 for [`Self::MACHINE`], else the address with 127
-    /// as the first octet.
+    /// The loopback address that belongs to this address: itself, 127.0.0.1 for [`Self::MACHINE`], else the address
+    /// with 127 as the first octet.
     #[must_use]
     pub fn on_loopback(self) -> Self {
         let [_, second, third, fourth] = self.0.octets();

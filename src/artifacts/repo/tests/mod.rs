@@ -1,9 +1,9 @@
-//! Through a real socket, with raw requests: what a client library would tidy up is what matters here.
+//! Tests through a real socket with raw requests, because a client library would correct invalid ones.
 
-mod answers;
 mod limits;
 mod published;
 mod releases;
+mod responses;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -21,13 +21,13 @@ use crate::artifacts::lockfile::Lock;
 use crate::artifacts::store::Store;
 use crate::core::model::Digest;
 
-/// Longer than any test takes; no test waits for it to pass.
-const ENOUGH: Duration = Duration::from_secs(30);
+/// Longer than any test takes.
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A file of the store that the tests ask for.
-struct Content {
+/// The content of the store's files.
+struct Contents {
     small: Vec<u8>,
-    /// Bigger than what goes out in one piece.
+    /// Larger than what is sent in one piece.
     big: Vec<u8>,
     /// In the store, but not in the lock.
     loose: Vec<u8>,
@@ -38,7 +38,7 @@ struct Site {
     _keep: tempfile::TempDir,
     root: Utf8PathBuf,
     address: SocketAddr,
-    content: Content,
+    content: Contents,
     log: Arc<Mutex<Vec<(String, u16, u64)>>>,
     problems: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
@@ -54,8 +54,8 @@ impl Site {
         Self::with(limits, None, &[], |_| Vec::new()).await
     }
 
-    /// With another lock, more in the store, and packages published beside it, whose files are made in the folder
-    /// that is given.
+    /// Starts a server with another lock, more blobs in the store, and published packages, whose files `publish`
+    /// creates in the given folder.
     async fn with(
         limits: Limits,
         other_lock: Option<String>,
@@ -65,7 +65,7 @@ impl Site {
         let keep = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(keep.path().to_owned()).unwrap();
         let store = Store::new(&root.join("cache"));
-        let content = Content {
+        let content = Contents {
             small: b"0123456789".to_vec(),
             big: (0..3_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect(),
             loose: b"loose".to_vec(),
@@ -82,13 +82,13 @@ impl Site {
         let log: Arc<Mutex<Vec<(String, u16, u64)>>> = Arc::default();
         let sink = Arc::clone(&log);
         let problems: Arc<Mutex<Vec<String>>> = Arc::default();
-        let told = Arc::clone(&problems);
+        let problem_log = Arc::clone(&problems);
         let options = Options {
             log: Some(Arc::new(move |access: &Access<'_>| {
                 let line = format!("{} {}", access.method, access.path);
                 sink.lock().unwrap().push((line, access.status, access.bytes));
             })),
-            problems: Some(Arc::new(move |text| told.lock().unwrap().push(text.to_owned()))),
+            problems: Some(Arc::new(move |text| problem_log.lock().unwrap().push(text.to_owned()))),
             limits,
         };
         let published = PublishedPackages::new(publish(&root)).unwrap();
@@ -106,32 +106,32 @@ impl Site {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends bytes as they are and reads until the server closes.
-    async fn raw(&self, request: &[u8]) -> Answer {
+    /// Sends raw bytes and reads until the server closes.
+    async fn raw(&self, request: &[u8]) -> TestResponse {
         let mut stream = self.connect().await;
         stream.write_all(request).await.unwrap();
         let mut bytes = Vec::new();
-        tokio::time::timeout(ENOUGH, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
-        Answer::parse(&bytes)
+        tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        TestResponse::parse(&bytes)
     }
 
-    async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
+    async fn request(&self, method: &str, target: &str, headers: &str) -> TestResponse {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         self.raw(request.as_bytes()).await
     }
 
-    async fn get(&self, target: &str) -> Answer {
-        self.ask("GET", target, "").await
+    async fn get(&self, target: &str) -> TestResponse {
+        self.request("GET", target, "").await
     }
 }
 
-struct Answer {
+struct TestResponse {
     status: u16,
     head: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
@@ -151,8 +151,9 @@ impl Answer {
     }
 }
 
-/// Three artifacts; `tool` has files, one of them for two platforms under one name; `absent` is not in the store.
-fn lock_text(content: &Content) -> String {
+/// A lock with three artifacts: `tool` has three files, `twice` has one file name for two platforms, `absent` is not
+/// stored.
+fn lock_text(content: &Contents) -> String {
     let mut text = "version = 1\n".to_owned();
     let mut artifact = |name: &str, files: &[(&str, &str, Digest)]| {
         write!(

@@ -22,8 +22,8 @@ fn publish(folder: &Utf8Path, name: &str, version: &str, file: &str, content: &[
     }
 }
 
-/// One package of its own, one file more for an artifact of the lock, one whose name the lock's artifact has already,
-/// and one the lock has but not the store.
+/// Publishes a new package, a new file of an artifact in the lock, a file whose name that artifact already has, and a
+/// file of an artifact that is not stored.
 async fn site() -> Site {
     Site::with(Limits::default(), None, &[], |folder| {
         vec![
@@ -37,7 +37,7 @@ async fn site() -> Site {
 }
 
 #[tokio::test]
-async fn published_files_come_by_name_and_by_digest() {
+async fn published_files_are_served_by_name_and_by_digest() {
     let site = site().await;
     for (target, content, cache) in [
         ("/public/pkgs/add-svc/add-svc-0.1.0.tar".to_owned(), SERVICE, "no-cache"),
@@ -49,23 +49,27 @@ async fn published_files_come_by_name_and_by_digest() {
             "public, max-age=31536000, immutable",
         ),
     ] {
-        let answer = site.get(&target).await;
-        assert_eq!((answer.status, answer.body.as_slice()), (200, content), "{target}");
-        assert_eq!(answer.header("ETag"), Some(&*format!("\"{}\"", Digest::sha256_of(content))), "{target}");
-        assert_eq!(answer.header("Cache-Control"), Some(cache), "{target}");
-        let head = site.ask("HEAD", &target, "").await;
+        let response = site.get(&target).await;
+        assert_eq!((response.status, response.body.as_slice()), (200, content), "{target}");
+        assert_eq!(
+            response.header("ETag"),
+            Some(&*format!("\"{}\"", Digest::sha256_of(content))),
+            "{target}"
+        );
+        assert_eq!(response.header("Cache-Control"), Some(cache), "{target}");
+        let head = site.request("HEAD", &target, "").await;
         assert_eq!(head.header("Content-Length"), Some(&*content.len().to_string()), "{target}");
-        let rest = site.ask("GET", &target, "Range: bytes=4-\r\n").await;
+        let rest = site.request("GET", &target, "Range: bytes=4-\r\n").await;
         assert_eq!((rest.status, rest.body.as_slice()), (206, &content[4..]), "{target}");
     }
-    // A pinned file keeps its name.
+    // The file of the lock is served under its name.
     assert!(site.get("/public/pkgs/tool/tool_1.0_amd64.zip").await.body == site.content.big);
 }
 
 #[tokio::test]
-async fn published_files_are_listed_beside_the_locks() {
+async fn published_files_are_listed_with_those_of_the_lock() {
     let site = site().await;
-    let json = site.ask("GET", "/public/pkgs/", "Accept: application/json\r\n").await;
+    let json = site.request("GET", "/public/pkgs/", "Accept: application/json\r\n").await;
     let listing: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
     let names: Vec<&str> = listing["artifacts"]
         .as_array()
@@ -83,8 +87,8 @@ async fn published_files_are_listed_beside_the_locks() {
     assert_eq!((&tool[3]["name"], &tool[3]["version"]), (&"more.tar".into(), &"2.0".into()));
     for artifact in listing["artifacts"].as_array().unwrap() {
         for file in artifact["files"].as_array().unwrap() {
-            let answer = site.get(file["url"].as_str().unwrap()).await;
-            assert_eq!(Digest::sha256_of(&answer.body).to_string(), file["digest"].as_str().unwrap());
+            let response = site.get(file["url"].as_str().unwrap()).await;
+            assert_eq!(Digest::sha256_of(&response.body).to_string(), file["digest"].as_str().unwrap());
         }
     }
     let page = site.get("/public/pkgs/add-svc/").await;
@@ -99,18 +103,18 @@ async fn a_file_of_another_size_is_not_served() {
     let digest = format!("/sha256/{}", Digest::sha256_of(SERVICE).hex());
     std::fs::write(&path, "the service, and more").unwrap();
     for target in ["/public/pkgs/add-svc/add-svc-0.1.0.tar", &digest] {
-        let answer = site.get(target).await;
-        assert_eq!(answer.status, 404, "{target}");
-        // Where it lies is nobody's business but the owner's.
-        assert!(!answer.text().contains(path.as_str()), "{}", answer.text());
-        let told = site.problems.lock().unwrap().pop().unwrap();
+        let response = site.get(target).await;
+        assert_eq!(response.status, 404, "{target}");
+        // The client does not see the path.
+        assert!(!response.text().contains(path.as_str()), "{}", response.text());
+        let problem = site.problems.lock().unwrap().pop().unwrap();
         let expected = format!(
-            "{path} is not the file that was published as add-svc-0.1.0.tar: it has 21 bytes, not 11"
+            "{path} has changed since it was published as add-svc-0.1.0.tar: it has 21 bytes instead of 11"
         );
-        assert_eq!(told, expected);
+        assert_eq!(problem, expected);
     }
     assert!(!site.get("/public/pkgs/add-svc/").await.text().contains("add-svc-0.1.0.tar"));
-    // A link is not followed, wherever it leads; a missing file is simply not there.
+    // A symbolic link is not followed. A missing file is not a problem to log.
     std::fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(site.root.join("tool-more.tar"), &path).unwrap();
     assert_eq!(site.get(&digest).await.status, 404);

@@ -1,5 +1,5 @@
-//! What hc-install asks for, and what it insists on (its internal/releasesjson): lists of exactly `application/json`, a
-//! zip of exactly `application/zip`, sums of two fields a line, and every binary at the zip's root.
+//! Tests with the requests and requirements of hc-install (internal/releasesjson): lists of exactly `application/json`,
+//! zip files of exactly `application/zip`, checksum lines of two fields, and binaries at the root of the zip archive.
 
 use std::io::{Cursor, Read as _};
 
@@ -10,8 +10,8 @@ use crate::core::model::Digest;
 const RELEASE: &[u8] = b"the publisher's zip";
 const BUILT: &[u8] = b"\x7fELF of consul";
 
-/// `nomad` with the publisher's zip for both platforms, of which one is in the store; `consul` with a zip that is not in
-/// the store and a binary that is; `vault` with nothing; `other` from elsewhere.
+/// A lock with `nomad` (the publisher's zip for two platforms, one of them stored), `consul` (a zip that is not stored,
+/// and a stored binary), `vault` (not stored), and `other` (from another host).
 fn lock() -> String {
     let artifact = |name: &str, sources: &[String]| {
         format!(
@@ -54,13 +54,17 @@ async fn site() -> Site {
 }
 
 async fn json(site: &Site, target: &str) -> serde_json::Value {
-    let answer = site.get(target).await;
-    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("application/json")), "{target}");
-    serde_json::from_slice(&answer.body).unwrap()
+    let response = site.get(target).await;
+    assert_eq!(
+        (response.status, response.header("Content-Type")),
+        (200, Some("application/json")),
+        "{target}"
+    );
+    serde_json::from_slice(&response.body).unwrap()
 }
 
 #[tokio::test]
-async fn lists_are_those_that_hc_install_parses() {
+async fn lists_have_the_fields_that_hc_install_parses() {
     let site = site().await;
     let consul = serde_json::json!({
         "name": "consul",
@@ -76,60 +80,64 @@ async fn lists_are_those_that_hc_install_parses() {
     let versions = json(&site, "/consul/index.json").await;
     assert_eq!(versions, serde_json::json!({"name": "consul", "versions": {"1.2.3": consul}}));
     let all = json(&site, "/index.json").await;
-    // Of vault nothing is in the store, and the others are none of these products.
+    // vault is not stored, and the other artifacts are not products.
     assert_eq!(all.as_object().unwrap().keys().collect::<Vec<_>>(), ["consul", "nomad"]);
     assert_eq!(all["consul"], versions);
     assert_eq!(all["nomad"]["versions"]["1.2.3"]["builds"].as_array().unwrap().len(), 1);
-    // A host that could not be one is not repeated.
+    // An invalid Host header is not used in URLs.
     let request = "GET /consul/1.2.3/index.json HTTP/1.0\r\nHost: a\"/b\r\n\r\n";
     assert!(site.raw(request.as_bytes()).await.text().contains("\"url\": \"/consul/1.2.3/"));
 }
 
 #[tokio::test]
-async fn a_release_is_the_publishers_file_where_there_is_one() {
+async fn the_publishers_file_is_served_if_it_is_stored() {
     let site = site().await;
-    let answer = site.get("/nomad/1.2.3/nomad_1.2.3_linux_amd64.zip").await;
-    assert_eq!((answer.status, answer.body.as_slice()), (200, RELEASE));
-    assert_eq!(answer.header("Content-Type"), Some("application/zip"));
-    assert_eq!(answer.header("ETag"), Some(&*format!("\"{}\"", Digest::sha256_of(RELEASE))));
+    let response = site.get("/nomad/1.2.3/nomad_1.2.3_linux_amd64.zip").await;
+    assert_eq!((response.status, response.body.as_slice()), (200, RELEASE));
+    assert_eq!(response.header("Content-Type"), Some("application/zip"));
+    assert_eq!(response.header("ETag"), Some(&*format!("\"{}\"", Digest::sha256_of(RELEASE))));
     let sums = site.get("/nomad/1.2.3/nomad_1.2.3_SHA256SUMS").await;
     assert_eq!(sums.text(), format!("{}  nomad_1.2.3_linux_amd64.zip\n", Digest::sha256_of(RELEASE).hex()));
 }
 
 #[tokio::test]
-async fn a_binary_comes_as_a_zip() {
+async fn a_binary_is_served_in_a_generated_zip() {
     let site = site().await;
     let target = "/consul/1.2.3/consul_1.2.3_linux_amd64.zip";
-    let head = site.ask("HEAD", target, "").await;
-    let answer = site.get(target).await;
-    assert_eq!((answer.status, answer.header("Content-Type")), (200, Some("application/zip")));
+    let head = site.request("HEAD", target, "").await;
+    let response = site.get(target).await;
+    assert_eq!((response.status, response.header("Content-Type")), (200, Some("application/zip")));
     for name in ["Content-Length", "ETag", "Accept-Ranges"] {
-        assert_eq!(head.header(name), answer.header(name));
+        assert_eq!(head.header(name), response.header(name));
     }
-    assert_eq!(head.header("Content-Length"), Some(&*answer.body.len().to_string()));
-    let digest = Digest::sha256_of(&answer.body);
-    assert_eq!(answer.header("ETag"), Some(&*format!("\"{digest}\"")));
+    assert_eq!(head.header("Content-Length"), Some(&*response.body.len().to_string()));
+    let digest = Digest::sha256_of(&response.body);
+    assert_eq!(response.header("ETag"), Some(&*format!("\"{digest}\"")));
     let sums = site.get("/consul/1.2.3/consul_1.2.3_SHA256SUMS").await;
     assert_eq!(sums.text(), format!("{}  consul_1.2.3_linux_amd64.zip\n", digest.hex()));
 
-    let mut zip = zip::ZipArchive::new(Cursor::new(&answer.body)).unwrap();
+    let mut zip = zip::ZipArchive::new(Cursor::new(&response.body)).unwrap();
     let mut binary = Vec::new();
     zip.by_name("consul").unwrap().read_to_end(&mut binary).unwrap();
     assert_eq!(binary, BUILT);
 
-    // Parts from any piece and across them; the log counts what was sent.
+    // Ranges within each piece and across pieces. The log has the number of bytes sent.
     for (first, last) in [(0, 3), (0, 40), (30, 60), (38, 40), (45, 123), (100, 100)] {
-        let part = site.ask("GET", target, &format!("Range: bytes={first}-{last}\r\n")).await;
-        assert_eq!((part.status, part.body.as_slice()), (206, &answer.body[first..=last]), "{first}-{last}");
+        let part = site.request("GET", target, &format!("Range: bytes={first}-{last}\r\n")).await;
+        assert_eq!(
+            (part.status, part.body.as_slice()),
+            (206, &response.body[first..=last]),
+            "{first}-{last}"
+        );
     }
     assert_eq!(site.log.lock().unwrap().last().unwrap().2, 1);
-    let known = site.ask("GET", target, &format!("If-None-Match: \"{digest}\"\r\n")).await;
+    let known = site.request("GET", target, &format!("If-None-Match: \"{digest}\"\r\n")).await;
     assert_eq!(known.status, 304);
 }
 
-/// The digests of a zip that is made here are this repository's own word: it must not give it for anything else.
+/// The repository vouches for the digest of a generated zip, so the binary must be the locked one.
 #[tokio::test]
-async fn a_binary_that_is_not_what_was_locked_is_not_vouched_for() {
+async fn a_changed_binary_is_not_served() {
     let site = site().await;
     let target = "/consul/1.2.3/consul_1.2.3_linux_amd64.zip";
     assert_eq!(site.get(target).await.status, 200);
@@ -147,7 +155,7 @@ async fn a_binary_that_is_not_what_was_locked_is_not_vouched_for() {
 }
 
 #[tokio::test]
-async fn other_releases_are_not_there() {
+async fn unknown_releases_and_signatures_are_not_found() {
     let site = site().await;
     for target in [
         "/vault/index.json",
@@ -162,8 +170,8 @@ async fn other_releases_are_not_there() {
         assert_eq!(site.get(target).await.status, 404, "{target}");
     }
     for name in ["SHA256SUMS.sig", "SHA256SUMS.72D7468F.sig"] {
-        let answer = site.get(&format!("/consul/1.2.3/consul_1.2.3_{name}")).await;
-        assert_eq!(answer.status, 404);
-        assert!(answer.text().contains("no signature"), "{}", answer.text());
+        let response = site.get(&format!("/consul/1.2.3/consul_1.2.3_{name}")).await;
+        assert_eq!(response.status, 404);
+        assert!(response.text().contains("no signature"), "{}", response.text());
     }
 }

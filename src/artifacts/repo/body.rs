@@ -1,19 +1,19 @@
-//! What an answer carries: bytes in memory, a part of a file, or a file between two such pieces. Whatever its size, a
-//! file's bytes are not read here.
+//! The body of a response: bytes in memory, a part of a file, or a file between two pieces of memory. The file is not
+//! read into memory.
 
 use std::fs::File;
 
 use bytes::Bytes;
 
-/// Bytes, in this order: those before, those of a file, those after.
+/// A body: `before`, then the part of the file, then `after`.
 #[derive(Debug, Default)]
-pub(super) struct Content {
+pub(super) struct Body {
     pub(super) before: Bytes,
     pub(super) file: Option<FilePart>,
     pub(super) after: Bytes,
 }
 
-/// A part of a file, or all of it.
+/// A part of a file, from offset `first`.
 #[derive(Debug)]
 pub(super) struct FilePart {
     pub(super) file: File,
@@ -21,25 +21,25 @@ pub(super) struct FilePart {
     pub(super) length: u64,
 }
 
-impl Content {
-    /// All of a file.
+impl Body {
+    /// The whole of a file.
     pub(super) fn file(file: File, length: u64) -> Self {
         let file = Some(FilePart { file, first: 0, length });
         Self { file, ..Self::default() }
     }
 
-    /// How many bytes it is.
+    /// The length in bytes.
     pub(super) fn length(&self) -> u64 {
         let file = self.file.as_ref().map_or(0, |part| part.length);
         self.before.len() as u64 + file + self.after.len() as u64
     }
 
-    /// So many of its bytes from `first` on; less where there are less.
+    /// Cuts out `length` bytes from offset `first`, or fewer if the body is shorter.
     #[must_use]
     pub(super) fn part(mut self, first: u64, length: u64) -> Self {
         let end = first.saturating_add(length);
         let mut begin = 0;
-        // Where a piece of this length is cut, seen from its own beginning.
+        // The range to keep of a piece with this length, as offsets in the piece.
         let mut cut = |length: u64| {
             let from = first.saturating_sub(begin).min(length);
             let to = end.saturating_sub(begin).min(length).max(from);
@@ -47,7 +47,7 @@ impl Content {
             (from, to)
         };
         let slice = |bytes: &Bytes, (from, to): (u64, u64)| {
-            // Neither is beyond the length of something in memory.
+            // Both offsets are within the piece, which is in memory.
             let index = |place| usize::try_from(place).unwrap_or(bytes.len());
             bytes.slice(index(from)..index(to))
         };
@@ -61,13 +61,13 @@ impl Content {
     }
 }
 
-impl From<Bytes> for Content {
+impl From<Bytes> for Body {
     fn from(before: Bytes) -> Self {
         Self { before, ..Self::default() }
     }
 }
 
-impl From<Vec<u8>> for Content {
+impl From<Vec<u8>> for Body {
     fn from(before: Vec<u8>) -> Self {
         Self::from(Bytes::from(before))
     }
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    fn bytes_of(content: &Content) -> Vec<u8> {
+    fn bytes_of(content: &Body) -> Vec<u8> {
         let mut bytes = content.before.to_vec();
         if let Some(part) = &content.file {
             let mut read = vec![0; usize::try_from(part.length).unwrap()];
@@ -94,16 +94,16 @@ mod tests {
     }
 
     proptest! {
-        /// A part is what one would cut out of all bytes, wherever the pieces meet; also a part of a part.
+        /// A part has the same bytes as the same range of the concatenated pieces, also for a part of a part.
         #[test]
-        fn parts_are_cut_from_the_whole(
+        fn a_part_has_the_bytes_of_its_range(
             pieces in prop::array::uniform3(prop::collection::vec(any::<u8>(), 0..6)),
             cuts in prop::array::uniform2((0_u64..20, 0_u64..20)),
         ) {
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&pieces[1]).unwrap();
             let length = pieces[1].len() as u64;
-            let mut content = Content {
+            let mut content = Body {
                 before: pieces[0].clone().into(),
                 file: Some(FilePart { file, first: 0, length }),
                 after: pieces[2].clone().into(),

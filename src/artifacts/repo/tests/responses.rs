@@ -1,6 +1,6 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Answer, Site};
+use super::{Site, TestResponse};
 use crate::artifacts::repo::{Catalog, Options, Server};
 use crate::core::failure::FailureKind;
 use crate::core::model::{Digest, Platform};
@@ -9,7 +9,7 @@ const SMALL: &str = "/public/pkgs/tool/tool_1%253a1.0_arm64.deb";
 const BIG: &str = "/public/pkgs/tool/tool_1.0_amd64.zip";
 
 #[tokio::test]
-async fn files_come_by_name_and_by_digest() {
+async fn files_are_served_by_name_and_by_digest() {
     let site = Site::start().await;
     let (small, big) = (Digest::sha256_of(&site.content.small), Digest::sha256_of(&site.content.big));
     for (target, digest, content, cache) in [
@@ -19,19 +19,19 @@ async fn files_come_by_name_and_by_digest() {
         (format!("http://other.example{BIG}?archive=false"), big, &site.content.big, "no-cache"),
         (format!("/sha256/{}", big.hex()), big, &site.content.big, "public, max-age=31536000, immutable"),
     ] {
-        let answer = site.get(&target).await;
-        assert_eq!(answer.status, 200, "{target}");
-        assert!(answer.body == *content, "{target}");
-        assert_eq!(answer.header("Content-Length"), Some(&*content.len().to_string()));
-        assert_eq!(answer.header("Content-Type"), Some("application/octet-stream"));
-        assert_eq!(answer.header("Accept-Ranges"), Some("bytes"));
-        assert_eq!(answer.header("ETag"), Some(&*format!("\"{digest}\"")));
-        assert_eq!(answer.header("Cache-Control"), Some(cache));
-        assert_eq!(answer.header("Last-Modified"), None);
-        let head = site.ask("HEAD", &target, "").await;
+        let response = site.get(&target).await;
+        assert_eq!(response.status, 200, "{target}");
+        assert!(response.body == *content, "{target}");
+        assert_eq!(response.header("Content-Length"), Some(&*content.len().to_string()));
+        assert_eq!(response.header("Content-Type"), Some("application/octet-stream"));
+        assert_eq!(response.header("Accept-Ranges"), Some("bytes"));
+        assert_eq!(response.header("ETag"), Some(&*format!("\"{digest}\"")));
+        assert_eq!(response.header("Cache-Control"), Some(cache));
+        assert_eq!(response.header("Last-Modified"), None);
+        let head = site.request("HEAD", &target, "").await;
         assert_eq!((head.status, head.body.len()), (200, 0), "{target}");
         for name in ["Content-Length", "Content-Type", "Accept-Ranges", "ETag", "Cache-Control"] {
-            assert_eq!(head.header(name), answer.header(name), "{target}: {name}");
+            assert_eq!(head.header(name), response.header(name), "{target}: {name}");
         }
     }
     let loose = Digest::sha256_of(&site.content.loose);
@@ -44,15 +44,15 @@ async fn files_come_by_name_and_by_digest() {
 }
 
 #[tokio::test]
-async fn a_name_on_two_platforms_means_this_machines() {
+async fn a_name_for_two_platforms_selects_the_file_of_this_machine() {
     let site = Site::start().await;
     let expected = match Platform::current().unwrap() {
         Platform::LinuxX86_64 => &site.content.big,
         Platform::LinuxArm64 => &site.content.small,
     };
     assert!(site.get("/public/pkgs/twice/bin").await.body == *expected);
-    // The other one is listed by its digest.
-    let listing = site.ask("GET", "/public/pkgs/twice/", "Accept: application/json\r\n").await;
+    // The other file is listed with its digest.
+    let listing = site.request("GET", "/public/pkgs/twice/", "Accept: application/json\r\n").await;
     let listing: serde_json::Value = serde_json::from_slice(&listing.body).unwrap();
     let urls: Vec<&str> = listing["artifacts"][0]["files"]
         .as_array()
@@ -65,7 +65,7 @@ async fn a_name_on_two_platforms_means_this_machines() {
 }
 
 #[tokio::test]
-async fn lists_are_for_people_and_programs() {
+async fn lists_are_html_or_json() {
     let site = Site::start().await;
     let page = site.get("/public/pkgs/").await;
     assert_eq!((page.status, page.header("Content-Type")), (200, Some("text/html; charset=utf-8")));
@@ -73,10 +73,10 @@ async fn lists_are_for_people_and_programs() {
     assert!(page.text().contains("&lt;b&gt;it") && !page.text().contains("<b>"), "{}", page.text());
     assert!(page.text().contains("meshlab provision absent"), "{}", page.text());
     assert!(!page.text().contains("absent.zip"), "{}", page.text());
-    let head = site.ask("HEAD", "/public/pkgs/", "").await;
+    let head = site.request("HEAD", "/public/pkgs/", "").await;
     assert_eq!((head.header("Content-Length"), head.body.len()), (page.header("Content-Length"), 0));
 
-    let json = site.ask("GET", "/public/pkgs/", "Accept: application/json\r\n").await;
+    let json = site.request("GET", "/public/pkgs/", "Accept: application/json\r\n").await;
     assert_eq!(json.header("Content-Type"), Some("application/json"));
     let listing: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
     assert_eq!(listing["schema"], 1);
@@ -84,16 +84,16 @@ async fn lists_are_for_people_and_programs() {
     let files = listing["artifacts"][1]["files"].as_array().unwrap();
     assert_eq!(files.len(), 3);
     for file in files {
-        let answer = site.get(file["url"].as_str().unwrap()).await;
-        assert_eq!(Digest::sha256_of(&answer.body).to_string(), file["digest"].as_str().unwrap());
-        assert_eq!(answer.body.len() as u64, file["size"].as_u64().unwrap());
+        let response = site.get(file["url"].as_str().unwrap()).await;
+        assert_eq!(Digest::sha256_of(&response.body).to_string(), file["digest"].as_str().unwrap());
+        assert_eq!(response.body.len() as u64, file["size"].as_u64().unwrap());
     }
     let one = site.get("/public/pkgs/tool/").await;
     assert!(one.text().contains("tool_1.0_amd64.zip") && !one.text().contains("twice"));
 }
 
 #[tokio::test]
-async fn other_answers() {
+async fn health_redirects_and_errors() {
     let site = Site::start().await;
     assert_eq!(site.get("/healthz").await.text(), "ok\n");
     for (target, to) in [
@@ -101,12 +101,12 @@ async fn other_answers() {
         ("/public/pkgs", "/public/pkgs/"),
         ("/public/pkgs/tool", "/public/pkgs/tool/"),
     ] {
-        let answer = site.get(target).await;
-        assert_eq!((answer.status, answer.header("Location")), (301, Some(to)), "{target}");
+        let response = site.get(target).await;
+        assert_eq!((response.status, response.header("Location")), (301, Some(to)), "{target}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "get"] {
-        let answer = site.ask(method, BIG, "").await;
-        assert_eq!((answer.status, answer.header("Allow")), (405, Some("GET, HEAD")), "{method}");
+        let response = site.request(method, BIG, "").await;
+        assert_eq!((response.status, response.header("Allow")), (405, Some("GET, HEAD")), "{method}");
     }
     let unknown = format!("/sha256/{}", "0".repeat(64));
     for target in [
@@ -116,14 +116,14 @@ async fn other_answers() {
         "/public/pkgs/absent/absent.zip",
         &unknown,
     ] {
-        let answer = site.get(target).await;
-        assert_eq!(answer.status, 404, "{target}");
-        assert!(answer.text().starts_with("404 Not Found: "), "{}", answer.text());
+        let response = site.get(target).await;
+        assert_eq!(response.status, 404, "{target}");
+        assert!(response.text().starts_with("404 Not Found: "), "{}", response.text());
     }
 }
 
 #[tokio::test]
-async fn parts_of_files() {
+async fn ranges_of_files_are_served() {
     let site = Site::start().await;
     let etag = format!("\"{}\"", Digest::sha256_of(&site.content.small));
     let cases = [
@@ -136,32 +136,33 @@ async fn parts_of_files() {
         ("lines=1-2", 200, "0123456789", ""),
     ];
     for (range, status, body, content_range) in cases {
-        let answer = site.ask("GET", SMALL, &format!("Range: {range}\r\n")).await;
-        assert_eq!((answer.status, answer.text()), (status, body), "{range}");
-        assert_eq!(answer.header("Content-Range").unwrap_or(""), content_range, "{range}");
-        assert_eq!(answer.header("Content-Length"), Some(&*body.len().to_string()), "{range}");
-        assert_eq!(answer.header("ETag"), Some(&*etag), "{range}");
-        // RFC 9110: only GET has parts.
-        assert_eq!(site.ask("HEAD", SMALL, &format!("Range: {range}\r\n")).await.status, 200);
+        let response = site.request("GET", SMALL, &format!("Range: {range}\r\n")).await;
+        assert_eq!((response.status, response.text()), (status, body), "{range}");
+        assert_eq!(response.header("Content-Range").unwrap_or(""), content_range, "{range}");
+        assert_eq!(response.header("Content-Length"), Some(&*body.len().to_string()), "{range}");
+        assert_eq!(response.header("ETag"), Some(&*etag), "{range}");
+        // RFC 9110: ranges apply to GET only.
+        assert_eq!(site.request("HEAD", SMALL, &format!("Range: {range}\r\n")).await.status, 200);
     }
     for range in ["bytes=10-", "bytes=-0"] {
-        let answer = site.ask("GET", SMALL, &format!("Range: {range}\r\n")).await;
-        assert_eq!((answer.status, answer.header("Content-Range")), (416, Some("bytes */10")), "{range}");
+        let response = site.request("GET", SMALL, &format!("Range: {range}\r\n")).await;
+        assert_eq!((response.status, response.header("Content-Range")), (416, Some("bytes */10")), "{range}");
     }
-    let answer = site.ask("GET", BIG, "Range: bytes=1000000-2999998\r\n").await;
-    assert_eq!(answer.status, 206);
-    assert!(answer.body == site.content.big[1_000_000..2_999_999]);
-    // A part of what the client has only.
+    let response = site.request("GET", BIG, "Range: bytes=1000000-2999998\r\n").await;
+    assert_eq!(response.status, 206);
+    assert!(response.body == site.content.big[1_000_000..2_999_999]);
+    // With If-Range, only for the version that the client has.
     for (if_range, status) in
         [(etag.as_str(), 206), ("\"other\"", 200), ("Mon, 23 Nov 2026 08:00:00 GMT", 200)]
     {
-        let answer = site.ask("GET", SMALL, &format!("Range: bytes=1-1\r\nIf-Range: {if_range}\r\n")).await;
-        assert_eq!(answer.status, status, "{if_range}");
+        let response =
+            site.request("GET", SMALL, &format!("Range: bytes=1-1\r\nIf-Range: {if_range}\r\n")).await;
+        assert_eq!(response.status, status, "{if_range}");
     }
 }
 
 #[tokio::test]
-async fn what_is_known_is_not_sent_again() {
+async fn a_cached_file_is_not_sent_again() {
     let site = Site::start().await;
     let etag = format!("\"{}\"", Digest::sha256_of(&site.content.big));
     for (tags, status) in [
@@ -170,12 +171,13 @@ async fn what_is_known_is_not_sent_again() {
         (format!("\"x\", W/{etag}"), 304),
         ("\"x\"".to_owned(), 200),
     ] {
-        let answer = site.ask("GET", BIG, &format!("If-None-Match: {tags}\r\nRange: bytes=0-99\r\n")).await;
-        assert_eq!(answer.status, if status == 200 { 206 } else { 304 }, "{tags}");
-        let answer = site.ask("GET", BIG, &format!("If-None-Match: {tags}\r\n")).await;
-        assert_eq!((answer.status, answer.header("ETag")), (status, Some(&*etag)), "{tags}");
-        assert_eq!(answer.body.is_empty(), status == 304, "{tags}");
-        assert_eq!(answer.header("Content-Length").is_none(), status == 304, "{tags}");
+        let response =
+            site.request("GET", BIG, &format!("If-None-Match: {tags}\r\nRange: bytes=0-99\r\n")).await;
+        assert_eq!(response.status, if status == 200 { 206 } else { 304 }, "{tags}");
+        let response = site.request("GET", BIG, &format!("If-None-Match: {tags}\r\n")).await;
+        assert_eq!((response.status, response.header("ETag")), (status, Some(&*etag)), "{tags}");
+        assert_eq!(response.body.is_empty(), status == 304, "{tags}");
+        assert_eq!(response.header("Content-Length").is_none(), status == 304, "{tags}");
     }
 }
 
@@ -208,9 +210,9 @@ async fn nothing_outside_the_store_is_reachable() {
         "*",
         long.as_str(),
     ] {
-        let answer = site.get(target).await;
-        assert_eq!(answer.status, 404, "{target:.80}");
-        assert!(!answer.text().contains("secret") && !answer.text().contains("root:"), "{target:.80}");
+        let response = site.get(target).await;
+        assert_eq!(response.status, 404, "{target:.80}");
+        assert!(!response.text().contains("secret") && !response.text().contains("root:"), "{target:.80}");
     }
     let too_long = format!("/{}", "a".repeat(20_000));
     assert_eq!(site.get(&too_long).await.status, 431);
@@ -220,7 +222,7 @@ async fn nothing_outside_the_store_is_reachable() {
 async fn one_connection_serves_many_requests() {
     let site = Site::start().await;
     let mut stream = site.connect().await;
-    // All at once, and the last one ends it.
+    // All requests at once; the last one closes the connection.
     let one = format!("GET {SMALL} HTTP/1.1\r\nHost: x\r\n\r\n");
     let last = format!("GET {SMALL} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(format!("{one}{one}\r\n{one}{last}").as_bytes()).await.unwrap();
@@ -233,36 +235,37 @@ async fn one_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn a_request_with_a_body_is_answered_and_ends_the_connection() {
+async fn a_request_with_a_body_gets_a_response_and_closes_the_connection() {
     let site = Site::start().await;
     let body = "x".repeat(100_000);
     let request = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{body}");
-    let answer = site.raw(request.as_bytes()).await;
-    assert_eq!((answer.status, answer.header("Connection")), (405, Some("close")));
-    // A second request hidden in a body is not one.
+    let response = site.raw(request.as_bytes()).await;
+    assert_eq!((response.status, response.header("Connection")), (405, Some("close")));
+    // A request inside of a body is not handled.
     let hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let request = format!("GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}");
-    let answer = site.raw(request.as_bytes()).await;
-    assert_eq!(answer.text(), "ok\n");
+    let response = site.raw(request.as_bytes()).await;
+    assert_eq!(response.text(), "ok\n");
 }
 
 #[tokio::test]
-async fn many_clients_get_the_right_bytes() {
+async fn many_parallel_clients_get_the_right_bytes() {
     let site = Site::start().await;
-    let asks = (0..40_usize).map(|n| {
+    let requests = (0..40_usize).map(|n| {
         let site = &site;
         async move {
             let (from, to) = (n * 50_000, n * 50_000 + 1_000_000);
-            let answer: Answer = site.ask("GET", BIG, &format!("Range: bytes={from}-{}\r\n", to - 1)).await;
-            assert_eq!(answer.status, 206);
-            assert!(answer.body == site.content.big[from..to], "{from}");
+            let response: TestResponse =
+                site.request("GET", BIG, &format!("Range: bytes={from}-{}\r\n", to - 1)).await;
+            assert_eq!(response.status, 206);
+            assert!(response.body == site.content.big[from..to], "{from}");
         }
     });
-    futures_util::future::join_all(asks).await;
+    futures_util::future::join_all(requests).await;
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named() {
+async fn a_port_conflict_is_reported() {
     let site = Site::start().await;
     let lock = crate::artifacts::lockfile::Lock::parse("version = 1\nartifact = []\n", "test").unwrap();
     let store = crate::artifacts::store::Store::new("/nowhere".into());
@@ -273,25 +276,25 @@ async fn a_port_in_use_is_named() {
     assert!(failure.hint_text().unwrap().contains("--listen"));
 }
 
-/// Small files are kept in memory, and only as long as they are there.
+/// Small files are cached in memory as long as the file does not change.
 #[tokio::test]
-async fn a_small_file_that_is_replaced_or_removed_is_noticed() {
+async fn a_small_file_that_is_replaced_or_removed_is_not_served_from_the_cache() {
     let site = Site::start().await;
     let digest = Digest::sha256_of(b"0123456789");
     let path = site.root.join("cache/sha256").join(digest.hex());
-    // A file is kept once it is older than the steps in which changes are counted.
+    // A file is cached once it is older than the resolution of change times.
     tokio::time::sleep(std::time::Duration::from_millis(150)).await;
     for _ in 0..3 {
         assert_eq!(site.get(SMALL).await.text(), "0123456789");
     }
-    // In place, with the same length; then by another file.
+    // Rewritten with the same length, then replaced by another file.
     std::fs::write(&path, "9876543210").unwrap();
     assert_eq!(site.get(SMALL).await.text(), "9876543210");
     let other = path.with_extension("new");
     std::fs::write(&other, "abcdefghij").unwrap();
     std::fs::rename(&other, &path).unwrap();
     assert_eq!(site.get(SMALL).await.text(), "abcdefghij");
-    let part = site.ask("GET", SMALL, "Range: bytes=2-3\r\n").await;
+    let part = site.request("GET", SMALL, "Range: bytes=2-3\r\n").await;
     assert_eq!((part.status, part.text()), (206, "cd"));
     std::fs::remove_file(&path).unwrap();
     assert_eq!(site.get(SMALL).await.status, 404);
