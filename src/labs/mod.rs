@@ -20,7 +20,7 @@ pub use catalog::{Catalog, Unusable};
 pub use components::Components;
 pub use definition::{Action, Lab, Reset, RunAction, ServiceAction, Step};
 pub use environment::{environment, secret_environment};
-pub use practice::PATIENCE_WITH_READERS;
+pub use practice::READER_DEADLINE;
 pub use progress::Progress;
 pub use reader::{Reader, Turn};
 pub use session::Session;

@@ -11,7 +11,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::Slug;
 
 /// How long a check may take to hold once a reader says that it should.
-pub const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
+pub const READER_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Session {
     /// Looks at what says whether a step is done, whoever did it.
@@ -70,7 +70,7 @@ impl Session {
         let shell = format!("meshlab --address {} shell", self.address);
         self.report(LabEvent::Task { task: task.clone(), shell });
         let mut hints = step.hints.iter().enumerate();
-        let patience = step.timeout.min(PATIENCE_WITH_READERS);
+        let patience = step.timeout.min(READER_DEADLINE);
         loop {
             match reader.turn().await {
                 Turn::Solve => return Ok(false),

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::core::accept::accept;
 use crate::core::failure::{Failure, Result};
 
 /// More connections wait until one of these ends.
@@ -25,8 +26,7 @@ pub async fn serve(listen: SocketAddr, say: impl Fn(String) + Send + Sync + 'sta
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
-        // One connection's failure to arrive is not the server's.
-        let Ok((stream, peer)) = listener.accept().await else { continue };
+        let (stream, peer) = accept(&listener).await;
         let say = Arc::clone(&say);
         tokio::spawn(async move {
             match echo(stream).await {

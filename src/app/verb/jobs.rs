@@ -10,12 +10,10 @@ use super::{Context, Output, Run, Runnable};
 use crate::app::ui::{Cell, Look, Table};
 use crate::core::failure::Result;
 use crate::core::settings::Settings;
+use crate::core::until::DEFAULT_DEADLINE;
 use crate::machine::state::RunDir;
 use crate::mesh::api::nomad::Allocation;
 use crate::mesh::jobs::{self, Jobs};
-
-/// How long jobs may take to end.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Start, stop or list the lab's Nomad jobs
 #[derive(Debug, Subcommand)]
@@ -68,7 +66,7 @@ impl Run for StopArgs {
     async fn run(self, context: &Context) -> Result<ExitCode> {
         let jobs = Jobs::of(&RunDir::of(&context.settings))?;
         let names = jobs.names(&self.names).await?;
-        let stopped = jobs::stop(&jobs, &names, PATIENCE, &context.reporter).await?;
+        let stopped = jobs::stop(&jobs, &names, DEFAULT_DEADLINE, &context.reporter).await?;
         let human = if stopped.is_empty() { "no job was running\n".to_owned() } else { String::new() };
         context.print(&Output { human, json: json!({"schema": 1, "stopped": stopped}) })
     }

@@ -1,7 +1,7 @@
 //! `meshlab up`: the single-VM environment without a lab's steps; run again, it mends what has ended.
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 
@@ -11,10 +11,8 @@ use crate::core::event::{Event, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
+use crate::core::until::DEFAULT_DEADLINE;
 use crate::labs::{Catalog, Lab, Launcher};
-
-/// How long one component may take to be ready.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Start a lab's environment: Consul, Nomad, the package repository, the load balancer
 #[derive(Debug, Args)]
@@ -83,7 +81,7 @@ async fn bring_up(lab: Lab, resumed: bool, launcher: &Launcher<'_>, reporter: &S
         let components = launcher.provision_to_start(&lab).await?;
         launcher.start(lab, components).await?
     };
-    let changed = session.bring_up_all(PATIENCE).await?;
+    let changed = session.bring_up_all(DEFAULT_DEADLINE).await?;
     session.keep()?;
     reporter.report(Event::Runtime(RuntimeEvent::EnvironmentReady {
         address: launcher.settings.address,

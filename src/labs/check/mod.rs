@@ -50,10 +50,10 @@ const LONGEST_INTERVAL: Duration = Duration::from_millis(100);
 const FIRST_RANDOM_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The most that a look may take which is not repeated.
-const ONE_LOOK: Duration = Duration::from_secs(20);
+const SINGLE_LOOK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long it may take to find out where a way stops.
-const LOOK_AT_WAY: Duration = Duration::from_secs(10);
+const PATH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Something that has to hold.
 #[derive(Debug, Clone)]
@@ -217,10 +217,10 @@ impl Check {
 
     /// A single look, with time enough for it.
     pub async fn look_once(&self, address: LabAddress, machine: &Machine) -> Look {
-        let place = Place { address, machine, deadline: ONE_LOOK };
-        match tokio::time::timeout(ONE_LOOK, self.kind.look(place)).await {
+        let place = Place { address, machine, deadline: SINGLE_LOOK_DEADLINE };
+        match tokio::time::timeout(SINGLE_LOOK_DEADLINE, self.kind.look(place)).await {
             Ok(look) => look,
-            Err(_) => Err(Mismatch::Timeout(ONE_LOOK)),
+            Err(_) => Err(Mismatch::Timeout(SINGLE_LOOK_DEADLINE)),
         }
     }
 
@@ -229,8 +229,8 @@ impl Check {
         let (source, destination) = self.between.as_ref()?;
         let question =
             PathQuery { source: source.to_string(), destination: destination.to_string(), request: None };
-        let looked = tokio::time::timeout(LOOK_AT_WAY, Box::pin(why::look(question, run))).await;
-        let late = || Failure::failed(format!("no answer within {LOOK_AT_WAY:?}"));
+        let looked = tokio::time::timeout(PATH_DEADLINE, Box::pin(why::look(question, run))).await;
+        let late = || Failure::failed(format!("no answer within {PATH_DEADLINE:?}"));
         Some(looked.unwrap_or_else(|_| Err(late())))
     }
 

@@ -1,7 +1,5 @@
 //! Removing root's files in a lab's folder for a user who is not root: Nomad and the shell run as root inside.
 
-use std::time::Duration;
-
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::WaitContainerOptions;
@@ -14,12 +12,10 @@ use super::images::labelled;
 use super::names::Names;
 use super::rights::{Part, shared};
 use crate::core::failure::{Failure, Result};
+use crate::core::until::DEFAULT_DEADLINE;
 use crate::machine::state::RunDir;
 
 const CLEANER: &str = "cleaner";
-
-/// How long the removal of some hundred files may take.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Empties a lab's folder and removes its control groups. The lab's other containers are removed already.
 pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -> Result<()> {
@@ -41,8 +37,8 @@ pub(super) async fn empty_folder(docker: &Docker, names: &Names, run: &RunDir) -
     };
     start(docker, names, &name, &body).await?;
     let mut ended = docker.wait_container(&name, None::<WaitContainerOptions>);
-    let outcome = match tokio::time::timeout(PATIENCE, ended.next()).await {
-        Err(_) => Err(Failure::failed(format!("cannot empty {} within {PATIENCE:?}", run.root()))
+    let outcome = match tokio::time::timeout(DEFAULT_DEADLINE, ended.next()).await {
+        Err(_) => Err(Failure::failed(format!("cannot empty {} within {DEFAULT_DEADLINE:?}", run.root()))
             .hint(format!("`docker logs {name}` shows why; root can remove the folder"))),
         Ok(Some(Err(error))) => Err(with_reply(
             Failure::failed(format!("cannot empty {}", run.root()))

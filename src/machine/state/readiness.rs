@@ -13,7 +13,7 @@ use crate::core::http::{self, HttpError};
 use crate::core::model::LabAddress;
 
 /// The deadline of one request or connection.
-const LOOK: Duration = Duration::from_secs(1);
+const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What makes a component ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl Readiness {
         match self {
             Self::Tcp { port } => Ok(ReadyState::Listening { address: accepts(address, *port).await? }),
             Self::ConsulLeader { port } => {
-                let leader = http::get_json(address.port(*port), "/v1/status/leader", LOOK).await;
+                let leader = http::get_json(address.port(*port), "/v1/status/leader", PROBE_DEADLINE).await;
                 match leader?.as_str() {
                     Some(leader) if !leader.is_empty() => {
                         Ok(ReadyState::Leader { leader: leader.to_owned() })
@@ -100,11 +100,12 @@ impl Readiness {
             }
             Self::Nomad { port } => {
                 let at = address.port(*port);
-                let leader = http::get_json(at, "/v1/status/leader", LOOK).await;
+                let leader = http::get_json(at, "/v1/status/leader", PROBE_DEADLINE).await;
                 let leader = leader?;
                 let leader = leader.as_str().filter(|leader| !leader.is_empty());
                 let leader = leader.ok_or(NotReady::NoLeader)?;
-                let health = http::request(Method::GET, at, "/v1/agent/health", Vec::new(), LOOK).await?;
+                let health =
+                    http::request(Method::GET, at, "/v1/agent/health", Vec::new(), PROBE_DEADLINE).await?;
                 if health.status != StatusCode::OK {
                     return Err(NotReady::Unhealthy(health.text().chars().take(200).collect()));
                 }
@@ -122,7 +123,7 @@ impl Readiness {
 
 /// Fails unless an Envoy is live and has a healthy instance of every upstream.
 pub async fn envoy_reaches(admin: SocketAddr, upstreams: &[String]) -> Result<(), NotReady> {
-    let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await?;
+    let answer = http::request(Method::GET, admin, "/ready", Vec::new(), PROBE_DEADLINE).await?;
     let state = answer.text().trim().to_owned();
     if state != "LIVE" {
         return Err(NotReady::EnvoyNotLive { admin, state });
@@ -141,7 +142,7 @@ async fn first_without_instance(
     if upstreams.is_empty() {
         return Ok(None);
     }
-    let clusters = http::get_json(admin, "/clusters?format=json", LOOK).await?;
+    let clusters = http::get_json(admin, "/clusters?format=json", PROBE_DEADLINE).await?;
     let list =
         |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let clusters = list(&clusters, "cluster_statuses");
@@ -160,9 +161,9 @@ async fn first_without_instance(
 
 async fn accepts(address: LabAddress, port: u16) -> Result<SocketAddr, NotReady> {
     let at = address.port(port);
-    match tokio::time::timeout(LOOK, TcpStream::connect(at)).await {
+    match tokio::time::timeout(PROBE_DEADLINE, TcpStream::connect(at)).await {
         Ok(Ok(_)) => Ok(at),
         Ok(Err(error)) => Err(NotReady::Unconnected { at, reason: error.to_string() }),
-        Err(_) => Err(NotReady::Unconnected { at, reason: format!("no answer within {LOOK:?}") }),
+        Err(_) => Err(NotReady::Unconnected { at, reason: format!("no answer within {PROBE_DEADLINE:?}") }),
     }
 }

@@ -136,7 +136,7 @@ impl Consul {
     pub async fn put_policy(&self, name: &str, description: &str, rules: &str) -> Result<()> {
         let policy = json!({"Name": name, "Description": description, "Rules": rules});
         let path = format!("/v1/acl/policy/name/{name}");
-        let known = self.0.call(Method::GET, &path, None, super::DEADLINE).await;
+        let known = self.0.call(Method::GET, &path, None, super::REQUEST_DEADLINE).await;
         let known = known.map_err(|error| self.0.unreachable(&error))?;
         let path = match known.status {
             StatusCode::OK => {
@@ -152,7 +152,7 @@ impl Consul {
     pub async fn ensure_token(&self, token: &Token, description: &str, policies: &[&str]) -> Result<()> {
         let policies: Vec<Value> = policies.iter().map(|name| json!({"Name": name})).collect();
         let own = Self(Api { token: Some(token.clone()), ..self.0.clone() });
-        let known = own.0.call(Method::GET, "/v1/acl/token/self", None, super::DEADLINE).await;
+        let known = own.0.call(Method::GET, "/v1/acl/token/self", None, super::REQUEST_DEADLINE).await;
         if known.map_err(|error| self.0.unreachable(&error))?.status == StatusCode::OK {
             return Ok(());
         }
@@ -177,7 +177,7 @@ impl Consul {
         // The name that Nomad takes if it is not told another.
         const METHOD: &str = "nomad-workloads";
         let path = format!("/v1/acl/auth-method/{METHOD}");
-        let known = self.0.call(Method::GET, &path, None, super::DEADLINE).await;
+        let known = self.0.call(Method::GET, &path, None, super::REQUEST_DEADLINE).await;
         if known.map_err(|error| self.0.unreachable(&error))?.status != StatusCode::OK {
             let method = json!({
                 "Name": METHOD, "Type": "jwt", "Description": "services that Nomad runs",
@@ -204,7 +204,7 @@ impl Consul {
     /// again; what came later it learns only once it has a leader.
     pub async fn write_snapshot(&self) -> Result<()> {
         const PATH: &str = "/v1/snapshot";
-        let answer = self.0.call(Method::GET, PATH, None, super::DEADLINE).await;
+        let answer = self.0.call(Method::GET, PATH, None, super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         if answer.status == StatusCode::OK || answer.text().contains("nothing new to snapshot") {
             return Ok(());
@@ -246,7 +246,7 @@ impl Consul {
     /// Removes a service; one that is not there is removed already.
     pub async fn deregister(&self, id: &str) -> Result<()> {
         let path = format!("/v1/agent/service/deregister/{}", utf8_percent_encode(id, NON_ALPHANUMERIC));
-        let answer = self.0.call(Method::PUT, &path, None, super::DEADLINE).await;
+        let answer = self.0.call(Method::PUT, &path, None, super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         match answer.status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),

@@ -1,14 +1,11 @@
 //! Envoy's admin interface: what it says of itself, and how to find something in it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use super::REQUEST_DEADLINE;
 use crate::core::http::{self, HttpError};
-
-/// How long one page may take.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// Why an admin page is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +21,14 @@ pub struct PageError {
 
 /// Text that the admin page at `admin` answers with.
 pub async fn text(admin: SocketAddr, path: &'static str) -> Result<String, PageError> {
-    let body = http::get(admin, path, LOOK).await.map_err(|error| PageError { admin, path, error })?;
+    let body =
+        http::get(admin, path, REQUEST_DEADLINE).await.map_err(|error| PageError { admin, path, error })?;
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
 /// JSON that the admin page at `admin` answers with.
 pub async fn json(admin: SocketAddr, path: &'static str) -> Result<Value, PageError> {
-    http::get_json(admin, path, LOOK).await.map_err(|error| PageError { admin, path, error })
+    http::get_json(admin, path, REQUEST_DEADLINE).await.map_err(|error| PageError { admin, path, error })
 }
 
 /// The sum of the counters whose names match a pattern, in which each `*` stands for any text.

@@ -22,7 +22,7 @@ use crate::core::secret::Token;
 pub(crate) const API_POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 /// How long an answer may take that nobody holds back on purpose.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// An HTTP API that takes a token in a header.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Api {
         body: Option<&Value>,
     ) -> Result<T> {
         let answer = self
-            .call(method.clone(), path, body, DEADLINE)
+            .call(method.clone(), path, body, REQUEST_DEADLINE)
             .await
             .map_err(|error| self.unreachable(&error))?;
         self.read(&method, path, &answer)

@@ -182,7 +182,8 @@ impl Nomad {
     pub async fn parse(&self, file: &str, text: &str, variables: &str) -> Result<Value> {
         let body = json!({"JobHCL": text, "Variables": variables, "Canonicalize": true});
         let method = Method::POST;
-        let answer = self.0.call(method.clone(), "/v1/jobs/parse", Some(&body), super::DEADLINE).await;
+        let answer =
+            self.0.call(method.clone(), "/v1/jobs/parse", Some(&body), super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         if answer.status == StatusCode::OK {
             return self.0.read(&method, "/v1/jobs/parse", &answer);
@@ -239,7 +240,7 @@ impl Nomad {
     /// there is stopped already.
     pub async fn deregister(&self, job: &str, purge: bool) -> Result<()> {
         let path = format!("/v1/job/{job}?purge={purge}");
-        let answer = self.0.call(Method::DELETE, &path, None, super::DEADLINE).await;
+        let answer = self.0.call(Method::DELETE, &path, None, super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         match answer.status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
@@ -250,7 +251,7 @@ impl Nomad {
     /// All allocations with their tasks, once anything has changed since `index` or `wait` is over; and the new index.
     pub async fn allocations(&self, index: u64, wait: Duration) -> Result<(Vec<Allocation>, u64)> {
         let path = format!("/v1/allocations?task_states=true&index={index}&wait={}ms", wait.as_millis());
-        let deadline = wait + super::DEADLINE;
+        let deadline = wait + super::REQUEST_DEADLINE;
         let answer = self.0.call(Method::GET, &path, None, deadline).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         let at = answer.headers.get("X-Nomad-Index").and_then(|value| value.to_str().ok()?.parse().ok());

@@ -22,7 +22,7 @@ impl Nomad {
     /// The log files of an allocation; none if it has no folder, not yet or not any more.
     pub async fn log_files(&self, allocation: &str) -> Result<Vec<LogFile>> {
         let path = format!("/v1/client/fs/ls/{allocation}?path=alloc%2Flogs");
-        let answer = self.0.call(Method::GET, &path, None, super::DEADLINE).await;
+        let answer = self.0.call(Method::GET, &path, None, super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         match answer.status {
             StatusCode::NOT_FOUND | StatusCode::INTERNAL_SERVER_ERROR => Ok(Vec::new()),
@@ -36,7 +36,7 @@ impl Nomad {
         let path = format!(
             "/v1/client/fs/readat/{allocation}?path=alloc%2Flogs%2F{file}&offset={offset}&limit={limit}"
         );
-        let answer = self.0.call(Method::GET, &path, None, super::DEADLINE).await;
+        let answer = self.0.call(Method::GET, &path, None, super::REQUEST_DEADLINE).await;
         let answer = answer.map_err(|error| self.0.unreachable(&error))?;
         match answer.status {
             StatusCode::OK => Ok(answer.body),

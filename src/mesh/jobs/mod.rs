@@ -33,11 +33,8 @@ const LONG_POLL: Duration = Duration::from_millis(500);
 /// A long poll pauses by itself.
 const BETWEEN_LONG_POLLS: Duration = Duration::from_millis(1);
 
-/// How long Nomad, Consul or the load balancer may take for an answer.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
-
 /// The progress deadline that Nomad's parser gives to a job that does not say one.
-const UNSAID: Duration = Duration::from_mins(10);
+const DEFAULT_PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
 
 /// The label by which a service in Consul says which job registered it. Nomad's own services say it by their id.
 const JOB_LABEL: &str = "nomad-job";
@@ -185,7 +182,7 @@ impl Job {
     fn progress_deadline(&self) -> Option<Duration> {
         let groups = self.definition.get("TaskGroups").and_then(Value::as_array).into_iter().flatten();
         let said = groups.filter_map(|group| group.pointer("/Update/ProgressDeadline")?.as_u64());
-        said.map(Duration::from_nanos).filter(|said| *said != UNSAID).max()
+        said.map(Duration::from_nanos).filter(|said| *said != DEFAULT_PROGRESS_DEADLINE).max()
     }
 
     /// Name and wanted count of each task group.

@@ -8,15 +8,15 @@ use hyper::Method;
 use tokio::sync::Mutex;
 
 use super::progress::{JobFailure, progress, why_not_placed};
-use super::{BETWEEN_LONG_POLLS, JOB_LABEL, Job, Jobs, LONG_POLL, Progress, REQUEST_DEADLINE};
+use super::{BETWEEN_LONG_POLLS, JOB_LABEL, Job, Jobs, LONG_POLL, Progress};
 use crate::core::event::{AllocationName, Event, JobEvent, JobWait, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::http;
 use crate::core::until::{DEFAULT_DEADLINE, Deadline, Observed, until};
 use crate::machine::state::now;
 use crate::machine::state::readiness::envoy_reaches;
-use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::api::consul::{ADMIN_LABEL, Instance};
+use crate::mesh::api::{API_POLL_INTERVAL, REQUEST_DEADLINE};
 use crate::mesh::vm::{LOAD_BALANCER, VARIABLES};
 
 /// The service that the load balancer looks for.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::{BETWEEN_LONG_POLLS, JOB_LABEL, Jobs, LONG_POLL, REQUEST_DEADLINE};
+use super::{BETWEEN_LONG_POLLS, JOB_LABEL, Jobs, LONG_POLL};
 use crate::core::event::{Event, JobEvent, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::until::{Deadline, Observed, until};
-use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::api::nomad::Allocation;
+use crate::mesh::api::{API_POLL_INTERVAL, REQUEST_DEADLINE};
 
 /// A job whose tasks are still wanted after this long is stopped once more: Nomad may have been noting at that very moment that
 /// its deployment was a success, and have put the job back as it was.

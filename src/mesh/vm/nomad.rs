@@ -11,7 +11,7 @@ use crate::core::until::{Deadline, Observed, TimedOut, until};
 use crate::mesh::api::API_POLL_INTERVAL;
 use crate::mesh::api::nomad::Nomad;
 
-const LOOK: Duration = Duration::from_secs(2);
+const STARTUP_REQUEST_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Waits until jobs can be placed. Idempotent.
 pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<Access> {
@@ -24,7 +24,7 @@ pub(super) async fn settle(vm: &Vm, deadline: Duration) -> Result<Access> {
             .hint("`meshlab logs nomad` shows its log")
     };
     let bootstrapped = until(deadline.left(), API_POLL_INTERVAL, async || -> Result<_> {
-        let answer = nomad.bootstrap(&vm.secrets.nomad_management, LOOK).await;
+        let answer = nomad.bootstrap(&vm.secrets.nomad_management, STARTUP_REQUEST_DEADLINE).await;
         Ok(Observed::from(answer.map_err(|error| error.to_string())))
     });
     bootstrapped.await?.map_err(late)?;
@@ -56,12 +56,12 @@ enum ClientNotReady {
 /// Fails until there is a client that runs jobs and has found Consul.
 async fn require_client(nomad: &Nomad) -> Result<(), ClientNotReady> {
     // First: the server's view of its client may be older than the agent's start.
-    if !nomad.has_registered(LOOK).await? {
+    if !nomad.has_registered(STARTUP_REQUEST_DEADLINE).await? {
         return Err(unregistered(nomad).await);
     }
-    let Some(attributes) = nomad.ready_node(LOOK).await? else {
+    let Some(attributes) = nomad.ready_node(STARTUP_REQUEST_DEADLINE).await? else {
         // It waits up to ten seconds before its first heartbeat, and is ready from then on.
-        nomad.nudge(LOOK).await;
+        nomad.nudge(STARTUP_REQUEST_DEADLINE).await;
         return Err(ClientNotReady::NoHeartbeat);
     };
     // Otherwise, jobs with services wait until Nomad looks for Consul the next time.
@@ -74,9 +74,9 @@ async fn require_client(nomad: &Nomad) -> Result<(), ClientNotReady> {
 /// Why a client has not registered. After a refusal it waits 15 to 30 s. A nudge makes it try again once the server has its
 /// keys, shortly after it became the leader: from then on it does not refuse.
 async fn unregistered(nomad: &Nomad) -> ClientNotReady {
-    match nomad.has_keys(LOOK).await {
+    match nomad.has_keys(STARTUP_REQUEST_DEADLINE).await {
         Ok(true) => {
-            nomad.nudge(LOOK).await;
+            nomad.nudge(STARTUP_REQUEST_DEADLINE).await;
             ClientNotReady::Unregistered
         }
         Ok(false) => ClientNotReady::NoKeys,

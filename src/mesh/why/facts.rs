@@ -21,7 +21,7 @@ use crate::mesh::api::consul::{
 use crate::mesh::api::envoy::{self, PageError};
 
 /// How long one look at a port or an admin page may take.
-const LOOK: Duration = Duration::from_secs(3);
+const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The most instances of a service that are looked at.
 const MOST_INSTANCES: usize = 64;
@@ -58,7 +58,7 @@ pub(super) struct Side {
 pub(super) enum ConnectError {
     #[error("{0}")]
     Failed(std::io::ErrorKind),
-    #[error("no answer within {LOOK:?}")]
+    #[error("no answer within {PROBE_DEADLINE:?}")]
     Timeout,
 }
 
@@ -211,8 +211,8 @@ fn admin_of(sidecar: &Sidecar, address: LabAddress, services: &[ServiceRecord]) 
 
 impl Envoy {
     async fn look(admin: SocketAddr) -> Self {
-        let pages = tokio::time::timeout(LOOK, Pages::read(admin)).await;
-        let late = PageError { admin, path: "", error: HttpError::Timeout(LOOK) };
+        let pages = tokio::time::timeout(PROBE_DEADLINE, Pages::read(admin)).await;
+        let late = PageError { admin, path: "", error: HttpError::Timeout(PROBE_DEADLINE) };
         Self { admin, pages: pages.unwrap_or(Err(late)) }
     }
 }
@@ -221,7 +221,7 @@ impl Pages {
     async fn read(admin: SocketAddr) -> Result<Self, PageError> {
         let ready = async {
             // Its status says the same as its text.
-            let answer = http::request(Method::GET, admin, "/ready", Vec::new(), LOOK).await;
+            let answer = http::request(Method::GET, admin, "/ready", Vec::new(), PROBE_DEADLINE).await;
             let answer = answer.map_err(|error| PageError { admin, path: "/ready", error })?;
             Ok(answer.text().trim().to_owned())
         };
@@ -266,7 +266,7 @@ pub(super) fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
 }
 
 async fn connect(at: &str) -> Result<(), ConnectError> {
-    match tokio::time::timeout(LOOK, TcpStream::connect(at)).await {
+    match tokio::time::timeout(PROBE_DEADLINE, TcpStream::connect(at)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(ConnectError::Failed(error.kind())),
         Err(_) => Err(ConnectError::Timeout),

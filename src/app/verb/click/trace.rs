@@ -13,7 +13,7 @@ use crate::machine::state::RunDir;
 use crate::mesh::trace::{Trace, Watch};
 
 /// How long the last line may take to appear: longer than Envoy keeps lines back by default.
-const PATIENCE: Duration = Duration::from_secs(15);
+const LAST_LINE_GRACE: Duration = Duration::from_secs(15);
 
 /// The header in which the load balancer tells the id that it gave to the request.
 const REQUEST_ID: &str = "x-request-id";
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output
         }));
     };
     let empty = Trace::new(id.to_owned(), micros(began), micros(click.took), answer.status.as_u16());
-    let trace = watch.collect(empty, PATIENCE).await?;
+    let trace = watch.collect(empty, LAST_LINE_GRACE).await?;
     let result = result(&click);
     let human = ui::trace(&trace, &args.expression, result.as_deref(), &Look::of_stdout(settings));
     let json = as_json(&trace, &args.expression, result.as_deref());

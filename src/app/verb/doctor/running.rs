@@ -16,7 +16,7 @@ use crate::machine::state::readiness::Readiness;
 use crate::machine::state::{RunDir, RunState};
 
 /// How long one question may take.
-const LOOK: Duration = Duration::from_secs(2);
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Where Envoys have their admin pages in these labs.
 const ADMIN_PORTS: std::ops::RangeInclusive<u16> = 19_000..=19_099;
@@ -59,7 +59,7 @@ pub(super) async fn reach(run: &RunDir, state: &RunState) -> Vec<Note> {
 /// Whoever may run jobs may run anything as this user.
 async fn nomad(at: SocketAddr) -> Note {
     let subject = "Nomad";
-    match http::request(Method::GET, at, "/v1/jobs", Vec::new(), LOOK).await {
+    match http::request(Method::GET, at, "/v1/jobs", Vec::new(), PROBE_DEADLINE).await {
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => {
             Note::new(Weight::Good, subject, "closed: without a token, GET /v1/jobs gets 403")
         }
@@ -79,7 +79,7 @@ async fn nomad(at: SocketAddr) -> Note {
 async fn consul(at: SocketAddr) -> Note {
     let subject = "Consul";
     let path = "/v1/kv/meshlab-doctor-no-such-key?cas=1";
-    match http::request(Method::PUT, at, path, Vec::new(), LOOK).await {
+    match http::request(Method::PUT, at, path, Vec::new(), PROBE_DEADLINE).await {
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => Note::new(
             Weight::Good,
             subject,
@@ -110,7 +110,7 @@ async fn envoys(listeners: &[Listener]) -> Option<Note> {
         .collect();
     pages.sort();
     pages.dedup();
-    let asked = pages.iter().map(|page| http::get(*page, "/server_info", LOOK));
+    let asked = pages.iter().map(|page| http::get(*page, "/server_info", PROBE_DEADLINE));
     let open = join_all(asked).await.into_iter().flatten().count();
     let (first, last) = (pages.first()?, pages.last()?);
     let range = if first == last { first.to_string() } else { format!("{first} to {}", last.port()) };

@@ -11,7 +11,7 @@ use crate::artifacts::lockfile::Lock;
 use crate::core::event::{Event, LabEvent, Note, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
-use crate::labs::PATIENCE_WITH_READERS;
+use crate::labs::READER_DEADLINE;
 
 /// Check whether a step of the running lab is done
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ async fn check(
     let (step, title) = (checked.id.clone(), checked.title.clone());
     report(LabEvent::StepStarted { number, of, step: step.clone(), title, text: String::new() });
     let started = Instant::now();
-    let outcome = session.check_step(index, checked.timeout.min(PATIENCE_WITH_READERS)).await;
+    let outcome = session.check_step(index, checked.timeout.min(READER_DEADLINE)).await;
     // The lab may have gone on meanwhile.
     standing.refresh();
     // A later step may have changed what this one's checks look at, as one that allows what was denied does.

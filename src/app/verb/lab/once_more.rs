@@ -9,9 +9,6 @@ use tokio::time::timeout;
 
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// How long a child may take to take its lab down once it was told to stop.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
-
 /// Those that ask a program to end.
 const STOPS: [i32; 3] = [Signal::HUP.as_raw(), Signal::INT.as_raw(), Signal::TERM.as_raw()];
 
@@ -82,7 +79,7 @@ mod tests {
     use std::pin::pin;
 
     use super::*;
-    use crate::core::until::assert_soon;
+    use crate::core::until::{DEFAULT_DEADLINE, assert_soon};
 
     fn shell(line: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -91,12 +88,12 @@ mod tests {
     }
 
     async fn ended(line: &str) -> FailureKind {
-        see_through(shell(line), "it", &mut pin!(pending()), PATIENCE).await.unwrap_err().kind()
+        see_through(shell(line), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap_err().kind()
     }
 
     #[tokio::test]
     async fn a_child_that_fails_tells_why_by_its_exit_code() {
-        see_through(shell("true"), "it", &mut pin!(pending()), PATIENCE).await.unwrap();
+        see_through(shell("true"), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap();
         assert_eq!(ended("exit 3").await, FailureKind::CheckFailed);
         assert_eq!(ended("exit 6").await, FailureKind::MissingRequirement);
         assert_eq!(ended("exit 130").await, FailureKind::Interrupted(2));
@@ -122,7 +119,7 @@ mod tests {
             down.display(),
             began.display()
         );
-        let failure = stopped(&line, &began, 1, PATIENCE).await;
+        let failure = stopped(&line, &began, 1, DEFAULT_DEADLINE).await;
         assert_eq!(failure, Failure::new(FailureKind::Interrupted(1), "interrupted"));
         assert!(down.exists());
     }

@@ -18,7 +18,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::LabId;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
-use crate::core::until::{Observed, until};
+use crate::core::until::{DEFAULT_DEADLINE, Observed, until};
 use crate::labs::{Catalog, Lab, Launcher, Session};
 use crate::mesh::api::API_POLL_INTERVAL;
 
@@ -61,7 +61,7 @@ async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &Sha
             let test =
                 launcher.settings.subcommand(launcher.backend.kind(), &["lab", "test", id.as_str()])?;
             let what = format!("the test of lab {id}");
-            once_more::see_through(test, &what, &mut interruption, once_more::PATIENCE).await?;
+            once_more::see_through(test, &what, &mut interruption, DEFAULT_DEADLINE).await?;
             continue;
         }
         launcher.enter_netns(&lab).await?;
