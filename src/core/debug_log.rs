@@ -97,17 +97,16 @@ impl Inner {
 
     fn write(&mut self, line: &[u8]) {
         self.prepare();
-        match &mut self.file {
-            // One write for each line: lines of several processes do not mix. Where the disk is full, the log is cut.
-            Some(file) => drop(file.write_all(line)),
-            None => {
-                self.pending.extend_from_slice(line);
-                if self.pending.len() > MOST_PENDING {
-                    let half = self.pending.len() / 2;
-                    let cut = self.pending[half..].iter().position(|byte| *byte == b'\n');
-                    self.pending.drain(..cut.map_or(half, |length| half + length + 1));
-                }
-            }
+        if let Some(file) = &mut self.file {
+            // One write for each line: lines of several processes do not mix. If the disk is full, the log is cut.
+            drop(file.write_all(line));
+            return;
+        }
+        self.pending.extend_from_slice(line);
+        if self.pending.len() > MOST_PENDING {
+            let half = self.pending.len() / 2;
+            let cut = self.pending[half..].iter().position(|byte| *byte == b'\n');
+            self.pending.drain(..cut.map_or(half, |length| half + length + 1));
         }
     }
 

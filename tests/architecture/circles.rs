@@ -30,9 +30,9 @@ pub(super) fn among(imports: &[Import], room: impl Fn(&Path) -> Option<PathBuf>)
             .collect();
         let ties = edges.iter().filter(|(from, _)| circle.contains(from));
         let ties = ties.flat_map(|(_, to)| to.iter().filter(|(to, _)| circle.contains(to)));
-        let ties: String = ties.map(|(_, import)| format!("\n    {import}")).collect();
+        let ties: Vec<String> = ties.map(|(_, import)| format!("\n    {import}")).collect();
         let names: Vec<String> = circle.iter().map(|room| room.display().to_string()).collect();
-        found.push(format!("{}:{ties}", names.join(", ")));
+        found.push(format!("{}:{}", names.join(", "), ties.concat()));
         told.extend(circle);
     }
     found

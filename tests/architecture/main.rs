@@ -66,7 +66,7 @@ fn sources() -> BTreeMap<PathBuf, String> {
 /// The layers from the lowest to the highest, as `src/lib.rs` draws them.
 fn layers() -> Vec<String> {
     let text = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let line = text.lines().find(|line| line.contains(" <- ")).expect("src/lib.rs draws the layers");
+    let line = text.lines().find(|line| line.contains(" <- ")).unwrap();
     line.trim_start_matches("//!").split("<-").map(|name| name.trim().to_owned()).collect()
 }
 
@@ -94,7 +94,7 @@ fn imports() -> Vec<Import> {
 }
 
 fn lines(problems: impl IntoIterator<Item = impl fmt::Display>) -> String {
-    problems.into_iter().map(|problem| format!("\n  {problem}")).collect()
+    problems.into_iter().map(|problem| format!("\n  {problem}")).collect::<Vec<_>>().concat()
 }
 
 #[test]

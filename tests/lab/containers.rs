@@ -1,6 +1,7 @@
 //! What only a lab of containers has: Docker's own view of it, a shell inside, and what may be in its way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -292,11 +293,13 @@ fn a_lab_s_own_programs_get_no_rights_whatever_they_are_called() {
     let words = ["nomad", "nginx", "consul"];
     let mut actions = String::new();
     for (word, port) in words.into_iter().zip(9095..) {
-        actions.push_str(&format!(
+        write!(
+            actions,
             "[[step.do]]\nrun = \"echo 'exec meshlab svc echo --listen {{address}}:{port}' > {word}; chmod +x {word}\"\n\
              [[step.do]]\nrun = \"env PATH=.:$PATH {word}\"\nservice = \"{word}\"\n\
              ready = {{ kind = \"tcp\", port = {port} }}\n"
-        ));
+        )
+        .unwrap();
     }
     actions.push_str("[[step.do]]\ncheck = \"tcp-echo\"\nclaim = \"it echoes\"\nport = 9095\nbytes = 8\n");
     let folder = lab.write_lab(30, &actions);

@@ -171,7 +171,7 @@ fn a_kept_lab_can_be_looked_into_used_by_hand_and_taken_down(place: Place) {
 fn signals_take_everything_down(place: Place) {
     let lab = Lab::new(place, 6);
     for (number, which) in [(129, Signal::HUP), (130, Signal::INT), (143, Signal::TERM)] {
-        let mut child = lab.start_until(&["lab", "1"], "\"service\":\"envoy-client\"");
+        let mut child = lab.start_until(&["lab", "1", "--from", "1"], "\"service\":\"envoy-client\"");
         assert!(!lab.processes().is_empty());
         signal(&child, which);
         assert_eq!(child.wait().unwrap().code(), Some(number));

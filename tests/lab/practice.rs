@@ -120,7 +120,7 @@ fn what_runs_is_not_what_was_done_before(place: Place) {
     let anew = lab.run(&["lab", "own", "--from", "1"]).expect(1);
     assert!(anew.stderr.contains("`meshlab lab reset 9-own` begins the whole lab anew"), "{}", anew.stderr);
     let undone = lab.run(&["lab", "reset", "own", "1"]).expect(0);
-    assert!(undone.stderr.contains("steps after it still count as done"), "{}", undone.stderr);
+    assert!(undone.stderr.contains("later steps still count as done"), "{}", undone.stderr);
     lab.run(&["lab", "reset", "own"]).expect(0);
     // The only step that was done is undone: it is still this lab that is at work.
     lab.run(&["lab", "solve", "own"]).expect(0);
@@ -156,7 +156,7 @@ fn a_lab_that_failed_goes_on_with_the_step_that_failed(place: Place) {
     lab.nothing_is_left();
     change(&file, "run = \"true\"", "run = \"cp greeting.txt answer.txt\"");
     let went_on = lab.run(&["lab", "own"]).expect(0);
-    assert!(went_on.stderr.contains("going on with step 3"), "{}", went_on.stderr);
+    assert!(went_on.stderr.contains("continuing with step 3"), "{}", went_on.stderr);
     assert!(
         !went_on.stderr.contains("step 1/3") && went_on.stderr.contains("step 3/3 passed"),
         "{}",

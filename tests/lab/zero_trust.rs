@@ -25,7 +25,10 @@ fn strangers_stay_out_and_no_call_is_dropped(place: Place) {
     let has = |parts: &[&str]| evidence.iter().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["5 times 403 RBAC: access denied"]), "{evidence:?}");
     assert!(has(&["add-svc's Envoy, allowed: +8"]) && has(&["sub-svc's Envoy, allowed: +8"]), "{evidence:?}");
-    assert!(has(&["showed spiffe://", "/svc/add-svc"]) && has(&["CertificateRequired"]), "{evidence:?}");
+    assert!(
+        has(&["server certificate: spiffe://", "/svc/add-svc"]) && has(&["refused with CertificateRequired"]),
+        "{evidence:?}"
+    );
     assert!(has(&["without a client certificate: +1"]), "{evidence:?}");
     assert!(has(&["rogue's Envoy, handshakes with add-svc's: +"]), "{evidence:?}");
     for service in ["add-svc", "sub-svc", "frontend"] {

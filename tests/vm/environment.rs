@@ -118,7 +118,7 @@ impl Vm {
         match ran.code {
             Some(0) => assert!(is_ready, "{status}"),
             code => {
-                assert!(code == Some(1) && (!is_ready || !all("troubles").is_empty()), "{code:?}: {status}")
+                assert!(code == Some(1) && (!is_ready || !all("troubles").is_empty()), "{code:?}: {status}");
             }
         }
         let lab = labs.iter().find(|lab| lab["address"] == self.address.as_str()).unwrap();

@@ -246,10 +246,12 @@ impl Recording {
             }
             LabEvent::Task { task, .. } => self.add(Act::Task { text: task.clone() }),
             LabEvent::Hint { text, .. } => self.add(Act::Hint { text: text.clone() }),
-            // Only `lab test` reports these, and it writes no report.
-            LabEvent::Trying { .. } | LabEvent::Tried { .. } | LabEvent::Tested { .. } => {}
-            // Earlier steps that run silently are not part of the report.
-            LabEvent::Preceding { .. } => {}
+            // Only `lab test` reports the first three, and it writes no report. Earlier steps that run silently are not
+            // part of a report either.
+            LabEvent::Trying { .. }
+            | LabEvent::Tried { .. }
+            | LabEvent::Tested { .. }
+            | LabEvent::Preceding { .. } => {}
             LabEvent::CheckStarted { claim } => {
                 let outcome = CheckOutcome::Unfinished { observed: None };
                 self.add(Act::Check(CheckRecord { claim: claim.clone(), at, took: Duration::ZERO, outcome }));

@@ -253,7 +253,7 @@ impl Attempts<'_> {
 struct AttemptState {
     /// When progress was last reported.
     last_report: Option<Instant>,
-    /// The ETag of the file. A resumed download requires the same one.
+    /// The `ETag` of the file. A resumed download requires the same one.
     etag: Option<reqwest::header::HeaderValue>,
 }
 

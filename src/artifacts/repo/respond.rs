@@ -12,7 +12,7 @@ use crate::core::model::{ArtifactName, FileName};
 
 /// For files by digest, which never change.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// For files by name, which may change. The client revalidates with the ETag.
+/// For files by name, which may change. The client revalidates with the `ETag`.
 const REVALIDATE: &str = "no-cache";
 const OCTET_STREAM: &str = "application/octet-stream";
 /// The only type that hc-install accepts for a zip file.

@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_link_that_leaves_the_tree_is_refused_also_through_other_links() {
-        let cases: [(&[(&str, &str)], fn(String) -> LinkError); 8] = [
+        type Case = (&'static [(&'static str, &'static str)], fn(String) -> LinkError);
+        let cases: [Case; 8] = [
             (&[("a", "..")], LinkError::Leaves),
             // An absolute link may exist, but no other link may lead through it.
             (&[("a", "b/x"), ("b", "/usr")], LinkError::Leaves),

@@ -65,7 +65,7 @@ pub fn unpack(archive: NamedArchive<'_>, unpack: &Unpack, into: &Utf8Path) -> Re
     let file = fs::File::open(archive.path)?;
     match unpack.archive {
         ArchiveKind::Zip | ArchiveKind::Wheel => {
-            zip::read(file, fs::File::open(archive.path)?, &mut destination)?
+            zip::read(file, fs::File::open(archive.path)?, &mut destination)?;
         }
         ArchiveKind::TarGz => tar::read(compressed::gzip(file), &mut destination)?,
         ArchiveKind::TarXz => tar::read(compressed::xz(file), &mut destination)?,

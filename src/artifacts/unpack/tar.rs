@@ -84,7 +84,7 @@ fn target(entry: &Entry<'_, impl Read>, name: &[u8], destination: &Destination<'
     Ok(target.into_owned())
 }
 
-/// Checks that exthas_ended attributes are readable and do not make the file sparse.
+/// Checks that extended attributes are readable and do not make the file sparse.
 fn check_attributes(
     entry: &mut Entry<'_, impl Read>,
     name: &[u8],

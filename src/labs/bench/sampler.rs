@@ -135,7 +135,7 @@ impl Memory {
     }
 }
 
-/// The bytes of the line `Pss:   1234 kB` in smaps_rollup.
+/// The bytes of the line `Pss:   1234 kB` in `smaps_rollup`.
 fn proportional(rollup: &str) -> Option<u64> {
     let size = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
     let kilobytes: u64 = size.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

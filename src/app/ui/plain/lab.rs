@@ -68,24 +68,7 @@ impl Lab {
             | LabEvent::OutputBeyond { .. }
             | LabEvent::Task { .. }
             | LabEvent::Hint { .. } => {}
-            LabEvent::Tried { number, of, trial, passed, observed, took, step, .. } => {
-                screen.line(&format!(
-                    "{} step {number}/{of} {step}, {}: {} ({})",
-                    if *passed { paint.good("ok:") } else { paint.bad("WRONG:") },
-                    trial.name(),
-                    one_line(observed),
-                    words::duration(*took)
-                ));
-            }
-            LabEvent::Tested { id, steps, of, trials, wrong, passed, took } => {
-                screen.line(&format!(
-                    "lab {id} tested, {}: {steps} of {}, {}, {wrong} wrong ({})",
-                    verdict(*passed, &look),
-                    words::count(*of, "step"),
-                    words::count(*trials, "trial"),
-                    words::duration(*took)
-                ));
-            }
+            LabEvent::Tried { .. } | LabEvent::Tested { .. } => show_self_test(event, screen),
             LabEvent::CheckStarted { claim } => self.waits.start(claim, Instant::now()),
             LabEvent::CheckWaiting { claim, observed } => {
                 if self.waits.is_due(claim, Instant::now()) {
@@ -134,6 +117,33 @@ impl Lab {
                 screen.line(&format!("lab {id} {verdict}: {held} of {asked_for}{rest} ({took})"));
             }
         }
+    }
+}
+
+/// The trials of `lab test`.
+fn show_self_test(event: &LabEvent, screen: &mut Screen) {
+    let look = screen.look;
+    let paint = look.paint;
+    match event {
+        LabEvent::Tried { number, of, trial, passed, observed, took, step, .. } => {
+            screen.line(&format!(
+                "{} step {number}/{of} {step}, {}: {} ({})",
+                if *passed { paint.good("ok:") } else { paint.bad("WRONG:") },
+                trial.name(),
+                one_line(observed),
+                words::duration(*took)
+            ));
+        }
+        LabEvent::Tested { id, steps, of, trials, wrong, passed, took } => {
+            screen.line(&format!(
+                "lab {id} tested, {}: {steps} of {}, {}, {wrong} wrong ({})",
+                verdict(*passed, &look),
+                words::count(*of, "step"),
+                words::count(*trials, "trial"),
+                words::duration(*took)
+            ));
+        }
+        _ => {}
     }
 }
 

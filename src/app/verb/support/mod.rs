@@ -64,7 +64,7 @@ async fn collect(context: &Context, now: SystemTime) -> Archive {
     archive.add_tail("config.toml", &settings.dirs.config.join("config.toml"));
     add_lock(context, &mut archive);
     add_look("doctor", doctor(context), &mut archive).await;
-    add_look("status", async { Ok(status::run(settings).await?.0) }, &mut archive).await;
+    add_look("status", status_of(context), &mut archive).await;
     folder::add(&settings.dirs, &mut archive);
     archive
 }
@@ -103,6 +103,15 @@ fn add_lock(context: &Context, archive: &mut Archive) {
 
 async fn doctor(context: &Context) -> Result<Output> {
     Ok(doctor::run(&context.settings, &context.lock()?).await?.0)
+}
+
+/// What `status` prints, and what it fails with.
+async fn status_of(context: &Context) -> Result<Output> {
+    let (mut output, outcome) = status::run(&context.settings).await?;
+    if let Err(failure) = outcome {
+        output.human.extend([failure.to_string(), "\n".to_owned()]);
+    }
+    Ok(output)
 }
 
 async fn add_look(name: &str, look: impl Future<Output = Result<Output>>, archive: &mut Archive) {
