@@ -1,4 +1,4 @@
-//! What a lab needs, provisioned.
+//! The provisioned tools of a lab.
 
 use camino::Utf8PathBuf;
 
@@ -9,14 +9,14 @@ use crate::mesh::vm::Package;
 /// The provisioned tools and packages of a lab.
 #[derive(Debug, Clone, Default)]
 pub struct Components {
-    /// Folders for PATH, first wins.
+    /// Folders of PATH, in order.
     pub path: Vec<Utf8PathBuf>,
     /// Name and version of each tool.
     pub tools: Vec<(String, String)>,
-    /// The tools' commands, for the lab's package repository.
+    /// The tools' commands as packages of the lab's package repository.
     pub packages: Vec<Package>,
-    /// The tools that it serves whole.
+    /// The language runtimes, which the package repository serves as a whole.
     pub runtimes: Vec<InstalledTool>,
-    /// The images of its containers, where it runs in containers.
+    /// The container images. Empty on the host.
     pub images: LoadedImages,
 }

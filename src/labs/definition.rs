@@ -1,4 +1,4 @@
-//! What a lab is: steps with an explanation, commands, and checks.
+//! The definition of a lab: steps with explanations, commands and checks.
 
 use std::time::Duration;
 
@@ -12,100 +12,100 @@ use crate::machine::state::readiness::Readiness;
 use crate::machine::{LabNeeds, Role, ServiceSpec};
 use crate::mesh::vm::Component;
 
-/// A lab, valid throughout.
+/// A lab. A value of this type is valid.
 #[derive(Debug, Clone)]
 pub struct Lab {
-    /// Its name.
+    /// The lab id, for example `1-tcp-echo`.
     pub id: LabId,
-    /// Its title.
+    /// The title, one line.
     pub title: String,
-    /// What it is about, Markdown.
+    /// A summary, Markdown.
     pub summary: String,
-    /// The artifacts it needs.
+    /// The tools that it uses.
     pub tools: Vec<ArtifactName>,
-    /// The ports it needs.
+    /// The ports that it uses.
     pub ports: Vec<NeededPort>,
-    /// Files that lie in its folder from the start, with their text.
+    /// Names and texts of the files in its working directory.
     pub files: Vec<(FileName, String)>,
-    /// The single-VM environment it runs on, if it needs one.
+    /// The environment with Consul and Nomad, if it needs one.
     pub environment: Option<EnvironmentSpec>,
-    /// Its steps, in order.
+    /// The steps in order.
     pub steps: Vec<Step>,
-    /// What was learned, Markdown, one item each.
+    /// Facts that are shown at the end, Markdown.
     pub learned: Vec<String>,
 }
 
 /// A step: an explanation, then actions in order.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Its name, unique in the lab.
+    /// The step id, unique in the lab.
     pub id: StepId,
-    /// Its title.
+    /// The title, one line.
     pub title: String,
     /// The explanation, Markdown.
     pub text: String,
-    /// What to look at when it fails; the first is shown at once.
+    /// Hints. A failure shows the first one.
     pub hints: Vec<String>,
-    /// How long each of its actions may take.
+    /// The timeout of each action.
     pub timeout: Duration,
-    /// What is done, in order.
+    /// Commands and checks in order.
     pub actions: Vec<Action>,
-    /// What undoes it; empty if nothing does.
+    /// Undoes the step. Empty if it cannot be undone.
     pub reset: Vec<Reset>,
-    /// Whether anything of what it does lasts. If not, its checks hold before it as well as after it.
+    /// Whether the step changes the lab. If not, its checks pass before the step, too.
     pub changes: bool,
-    /// Whether it only takes down what the lab started. With `--keep` it is left out.
+    /// Whether the step only takes down what the lab started. `--keep` skips it.
     pub teardown: bool,
 }
 
-/// One thing that undoes a step.
+/// One action that undoes a step.
 #[derive(Debug, Clone)]
 pub enum Reset {
     /// Runs a command.
     Run(RunAction),
-    /// Ends a component.
+    /// Stops a component.
     Stop(Slug),
 }
 
-/// One thing a step does.
+/// One action of a step.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Runs a command.
     Run(RunAction),
     /// Starts a component of the environment.
     Up(Component),
-    /// Proves something.
+    /// Runs a check.
     Check(Check),
 }
 
-/// A command, exactly as a person would type it.
+/// A command as a user types it.
 #[derive(Debug, Clone)]
 pub struct RunAction {
     /// The command line.
     pub command: String,
-    /// Set if it stays in the background.
+    /// Set if it runs in the background.
     pub service: Option<ServiceAction>,
-    /// How many lines of its output are shown; the rest is counted.
+    /// How many lines of its output are shown. The others are counted.
     pub shown_lines: usize,
-    /// What a reader is asked to bring about; the command is then the solution.
+    /// The task for the reader, Markdown. The command is its solution.
     pub task: Option<String>,
 }
 
-/// What a background command becomes.
+/// The component that a background command is.
 #[derive(Debug, Clone)]
 pub struct ServiceAction {
     /// The component's name, unique in the lab.
     pub name: Slug,
     /// The tool that it runs: its image in containers, and its version in `status`.
     pub tool: Option<ArtifactName>,
-    /// What makes it ready.
+    /// The condition for being ready.
     pub ready: Readiness,
-    /// Where it answers, for `status`.
+    /// Its addresses, for `status`.
     pub listens: Vec<String>,
 }
 
 impl ServiceAction {
-    /// The component that this command is to become.
+    /// The component that runs `command`.
     pub(super) fn spec(&self, command: &str) -> ServiceSpec {
         ServiceSpec {
             name: self.name.to_string(),
@@ -118,14 +118,14 @@ impl ServiceAction {
 }
 
 impl Step {
-    /// The action, from 0, that asks a reader for something although further commands come after it.
+    /// The index of an action that has a task although another command follows.
     pub(super) fn early_task(&self) -> Option<usize> {
         let is_task = |action: &Action| matches!(action, Action::Run(RunAction { task: Some(_), .. }));
         let last = self.actions.iter().rposition(|action| !matches!(action, Action::Check(_)))?;
         self.actions[..last].iter().position(is_task)
     }
 
-    /// The checks after its last command: they say whether the step is done, whoever did it.
+    /// The checks after its last command. The step is done when they pass, no matter how it was done.
     pub fn closing_checks(&self) -> impl Iterator<Item = &Check> {
         let from = self.actions.iter().rposition(|action| !matches!(action, Action::Check(_)));
         self.actions.iter().skip(from.map_or(0, |last| last + 1)).filter_map(|action| match action {
@@ -136,7 +136,7 @@ impl Step {
 }
 
 impl Lab {
-    /// Where a step stands, from 0, by its number (from 1) or its name.
+    /// The index of a step, from 0, by its number (from 1) or its id.
     pub fn position(&self, step: &str) -> Result<usize> {
         let named = self.steps.iter().position(|known| known.id.as_str() == step);
         let numbered = step.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -158,7 +158,7 @@ impl Lab {
         self.environment.as_ref().map(|environment| environment.network).unwrap_or_default()
     }
 
-    /// What it needs of the backend that it runs on.
+    /// What it needs from its backend.
     pub fn needs(&self, dirs: &Dirs) -> LabNeeds {
         LabNeeds {
             lab: self.id.clone(),

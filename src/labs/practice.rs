@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::reader::{Reader, Turn};
 use super::session::Session;
-use super::steps::with_place;
+use super::steps::with_step;
 use super::{Reset, RunAction, Step};
 use crate::core::event::{Event, LabEvent, Note, RuntimeEvent};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -17,7 +17,7 @@ impl Session {
     /// Looks at what says whether a step is done, whoever did it.
     pub async fn check_step(&self, index: usize, patience: Duration) -> Result<()> {
         let step = &self.lab.steps[index];
-        self.prove_closing(step, patience).await.map_err(|failure| with_place(failure, index + 1, step))
+        self.prove_closing(step, patience).await.map_err(|failure| with_step(failure, index + 1, step))
     }
 
     async fn prove_closing(&self, step: &Step, patience: Duration) -> Result<()> {
@@ -45,7 +45,7 @@ impl Session {
                 Reset::Run(run) => self.execute(&step, run).await,
                 Reset::Stop(service) => self.stop(service).await,
             };
-            done.map_err(|failure| with_place(failure, index + 1, &step))?;
+            done.map_err(|failure| with_step(failure, index + 1, &step))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How far a reader has come with a lab: kept from run to run, and when the lab is taken down.
+//! A reader's progress with a lab, which outlives the running lab: done steps, and hints that were shown.
 
 use std::collections::BTreeMap;
 
@@ -13,132 +13,132 @@ use crate::core::model::{LabId, StepId};
 
 const SCHEMA: u32 = 1;
 
-/// The progress with one lab, on disk.
+/// A reader's progress with one lab, stored in the state folder.
 #[derive(Debug)]
 pub struct Progress {
     path: Utf8PathBuf,
-    record: Record,
+    file: ProgressFile,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Record {
+struct ProgressFile {
     schema: u32,
-    /// Whether all of it has passed once.
+    /// Whether all steps have been done at the same time.
     completed: bool,
-    steps: BTreeMap<StepId, StepRecord>,
+    steps: BTreeMap<StepId, StepProgress>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct StepRecord {
-    /// Whether its checks held the last time.
+struct StepProgress {
+    /// Whether its checks passed the last time.
     done: bool,
-    /// How many hints were shown.
+    /// How many of its hints were shown.
     hints: usize,
 }
 
-impl Record {
+impl ProgressFile {
     fn read(path: &Utf8Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let record = serde_json::from_str::<Self>(&text).ok().filter(|record| record.schema == SCHEMA);
-        record.unwrap_or_default()
+        let file = serde_json::from_str::<Self>(&text).ok().filter(|file| file.schema == SCHEMA);
+        file.unwrap_or_default()
     }
 }
 
 impl Progress {
-    /// The folder of all labs' progress.
+    /// The folder of all progress files.
     pub fn folder(state_dir: &Utf8Path) -> Utf8PathBuf {
         state_dir.join("progress")
     }
 
-    /// What is known of a lab; a file that cannot be read counts as none.
+    /// Loads the progress with a lab. A missing or unreadable file is no progress.
     pub fn load(state_dir: &Utf8Path, lab: &LabId) -> Self {
         let path = Self::folder(state_dir).join(format!("{lab}.json"));
-        Self { record: Record::read(&path), path }
+        Self { file: ProgressFile::read(&path), path }
     }
 
-    /// Whether a step's checks held the last time.
+    /// Whether a step is done: its checks passed the last time.
     pub fn is_done(&self, step: &StepId) -> bool {
-        self.record.steps.get(step).is_some_and(|record| record.done)
+        self.file.steps.get(step).is_some_and(|record| record.done)
     }
 
-    /// Whether the whole lab has passed once.
+    /// Whether the reader has completed the lab at least once.
     pub fn is_completed(&self) -> bool {
-        self.record.completed
+        self.file.completed
     }
 
-    /// How many of a lab's steps are done.
+    /// The number of done steps.
     pub fn done(&self, lab: &Lab) -> usize {
         lab.steps.iter().filter(|step| self.is_done(&step.id)).count()
     }
 
-    /// The first step that is not done, from 0; `None` once all are.
+    /// The index of the first step that is not done, from 0. `None` if all are done.
     pub fn current(&self, lab: &Lab) -> Option<usize> {
         lab.steps.iter().position(|step| !self.is_done(&step.id))
     }
 
-    /// Records how a step ended.
+    /// Records whether a step is done, and saves the file.
     pub fn mark(&mut self, lab: &Lab, step: &StepId, done: bool) -> Result<()> {
         self.refresh();
-        self.record.steps.entry(step.clone()).or_default().done = done;
-        self.record.completed |= self.current(lab).is_none();
+        self.file.steps.entry(step.clone()).or_default().done = done;
+        self.file.completed |= self.current(lab).is_none();
         self.save()
     }
 
-    /// Begins anew: no step is done. Hints that were shown stay known.
+    /// Marks all steps as not done. Hints that were shown are kept.
     pub fn begin(&mut self) -> Result<()> {
         self.refresh();
-        if self.record.steps.values().any(|step| step.done) {
-            self.record.steps.values_mut().for_each(|step| step.done = false);
+        if self.file.steps.values().any(|step| step.done) {
+            self.file.steps.values_mut().for_each(|step| step.done = false);
             self.save()?;
         }
         Ok(())
     }
 
-    /// Shows one more of a step's `available` hints; says how many are shown then.
+    /// Counts one more of a step's `available` hints as shown. Returns how many are shown now.
     pub fn reveal_hint(&mut self, step: &StepId, available: usize) -> Result<usize> {
         self.refresh();
-        let shown = &mut self.record.steps.entry(step.clone()).or_default().hints;
+        let shown = &mut self.file.steps.entry(step.clone()).or_default().hints;
         *shown = (*shown + 1).min(available);
         let shown = *shown;
         self.save()?;
         Ok(shown)
     }
 
-    /// Forgets all of it.
+    /// Deletes the progress.
     pub fn forget(&mut self) -> Result<()> {
-        self.record = Record::default();
+        self.file = ProgressFile::default();
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => {
-                // Other labs may have theirs there: only an empty folder goes.
+                // Only an empty folder is removed: other labs may have their files there.
                 let _ = self.path.parent().map(std::fs::remove_dir);
                 Ok(())
             }
         }
     }
 
-    /// A reader may have asked for a hint, or had a step checked, beside the lab that is running.
+    /// Reads the file again: another meshlab may have changed it, for example `lab hint`.
     fn refresh(&mut self) {
-        self.record = Record::read(&self.path);
+        self.file = ProgressFile::read(&self.path);
     }
 
     fn save(&mut self) -> Result<()> {
-        self.record.schema = SCHEMA;
+        self.file.schema = SCHEMA;
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let text = serde_json::to_string_pretty(&self.record)
-            .map_err(|error| Failure::failed("cannot record the progress").seen(&error))?;
-        record(&self.path, &text)
+        let text = serde_json::to_string_pretty(&self.file)
+            .map_err(|error| Failure::failed("cannot save the progress").seen(&error))?;
+        write_state_file(&self.path, &text)
     }
 }
 
-/// Writes a file of the state folder.
-pub(super) fn record(path: &Utf8Path, text: &str) -> Result<()> {
+/// Writes a file of the state folder atomically.
+pub(super) fn write_state_file(path: &Utf8Path, text: &str) -> Result<()> {
     atomic_file::write(path, text).map_err(|error| {
         Failure::failed(format!("cannot write {path}"))
             .seen(&error)
-            .hint("free some space, or point MESHLAB_STATE_DIR elsewhere")
+            .hint("free some disk space, or set MESHLAB_STATE_DIR to another folder")
     })
 }
 
@@ -149,7 +149,7 @@ mod tests {
     use crate::labs::Catalog;
 
     #[test]
-    fn progress_is_kept_and_hints_come_one_by_one() {
+    fn progress_is_saved_and_hints_are_shown_one_by_one() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
@@ -164,12 +164,12 @@ mod tests {
 
         let mut progress = Progress::load(folder, &lab.id);
         assert_eq!((progress.current(&lab), progress.is_completed()), (Some(2), false));
-        // In another terminal.
-        let mut beside = Progress::load(folder, &lab.id);
-        assert_eq!(beside.reveal_hint(&lab.steps[3].id, 2).unwrap(), 1);
+        // Another meshlab.
+        let mut other = Progress::load(folder, &lab.id);
+        assert_eq!(other.reveal_hint(&lab.steps[3].id, 2).unwrap(), 1);
         progress.mark(&lab, &lab.steps[2].id, true).unwrap();
-        assert_eq!(beside.reveal_hint(&lab.steps[3].id, 2).unwrap(), 2);
-        assert!(beside.is_done(&lab.steps[2].id));
+        assert_eq!(other.reveal_hint(&lab.steps[3].id, 2).unwrap(), 2);
+        assert!(other.is_done(&lab.steps[2].id));
         for step in &lab.steps {
             progress.mark(&lab, &step.id, true).unwrap();
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_record_counts_as_none() {
+    fn a_damaged_file_is_no_progress() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         std::fs::create_dir(Progress::folder(folder)).unwrap();

@@ -1,22 +1,22 @@
-//! Whoever goes through a lab, if anybody does.
+//! The reader of a lab, who does the tasks of its steps at a terminal.
 
 use futures_util::future::BoxFuture;
 
-/// What a reader says when it is their turn.
+/// What the reader chooses to do next during a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// It is done: look.
+    /// Check the step: the task is done.
     Done,
-    /// Another hint, please.
+    /// Show the next hint.
     Hint,
-    /// The lab is to do it.
+    /// Run the solution.
     Solve,
-    /// Enough for today.
+    /// Stop the lab.
     Quit,
 }
 
-/// Somebody who does what a lab leaves to its reader.
+/// Asks the reader of a lab.
 pub trait Reader: Send + Sync {
-    /// Waits until the reader has something to say.
+    /// Waits for the reader's choice.
     fn turn(&self) -> BoxFuture<'_, Turn>;
 }

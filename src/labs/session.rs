@@ -7,7 +7,7 @@ use fs_err as fs;
 
 use super::Lab;
 use super::components::Components;
-use super::environment::{environment, secret_environment};
+use super::variables::{command_variables, token_variables};
 use crate::artifacts::work::blocking;
 use crate::core::event::{Event, LabEvent, Ready, RuntimeEvent, SharedReporter};
 use crate::core::failure::{Failure, Result};
@@ -105,11 +105,11 @@ impl Session {
         images: LoadedImages,
     ) -> Result<Self> {
         let SessionPlace { run, backend, dirs, reporter } = at;
-        let environment = environment(run, &state.path, dirs);
+        let environment = command_variables(run, &state.path, dirs);
         let site = Site { needs: lab.needs(dirs), images, environment };
         backend.prepare(&site).await?;
         let mut machine = Machine::new(run.clone(), state, Arc::clone(backend), site);
-        machine.set_secrets(secret_environment(run));
+        machine.set_secrets(token_variables(run));
         Ok(Self { lab, address: run.address(), machine, vm, reporter: reporter.clone() })
     }
 

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
 use super::Lab;
-use super::progress::{Progress, record};
+use super::progress::{Progress, write_state_file};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::StepId;
 use crate::machine::state::RunDir;
@@ -72,7 +72,7 @@ impl Standing {
         }
         let text = serde_json::to_string(steps)
             .map_err(|error| Failure::failed("cannot record which steps are done").seen(&error))?;
-        record(&file(&self.run), &text)
+        write_state_file(&file(&self.run), &text)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Starting a lab, from the choice of its backend to a session, and taking it down: the one path of all verbs.
+//! Starts a lab, from the choice of its backend to a session, and takes it down. All commands start labs here.
 
 use std::sync::Arc;
 use std::time::Instant;

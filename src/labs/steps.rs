@@ -1,4 +1,4 @@
-//! How the steps of a lab come to life: commands, services that start side by side, checks.
+//! Runs the steps of a lab: commands, services that start in parallel, checks.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use crate::core::model::Slug;
 use crate::machine::ServiceSpec;
 use crate::mesh::vm::Component;
 
-/// Of a command's output, no more lines than these are told of.
-const MOST_LINES: usize = 2000;
+/// The limit of reported output lines of a command.
+const MAX_LINES: usize = 2000;
 
-/// Of a command that failed, as many of its last lines are told: an error of meshlab's own has several.
-const TOLD_LINES: usize = 6;
+/// How many of its last lines a failed command reports. An error of meshlab itself has several.
+const LAST_LINES: usize = 6;
 
 impl Session {
-    /// Runs one step (`index` from 0); a reader is asked to do what the lab leaves to one. `Err` says why it failed; the
-    /// summary was reported before, unless the reader stopped in the middle of it.
+    /// Runs one step (`index` from 0). A reader, if there is one, gets the step's tasks. Reports the end of the step, except
+    /// if the reader stops during it.
     pub async fn run_step(&mut self, index: usize, reader: Option<&dyn Reader>) -> (StepSummary, Result<()>) {
         let step = self.lab.steps[index].clone();
         let number = index + 1;
@@ -38,7 +38,7 @@ impl Session {
         let mut outcome = Ok(());
         for group in groups(&step.actions) {
             let acted = self.act(&step, group, reader).await;
-            outcome = acted.map_err(|failure| with_place(failure, number, &step));
+            outcome = acted.map_err(|failure| with_step(failure, number, &step));
             if outcome.is_err() {
                 break;
             }
@@ -51,7 +51,7 @@ impl Session {
         (StepSummary { number, step: step.id, title: step.title, passed, checks, took }, outcome)
     }
 
-    /// Does what belongs together: one command, one check, or services that start side by side.
+    /// Runs one command, one check, or a group of services that start in parallel.
     async fn act(&mut self, step: &Step, group: &[Action], reader: Option<&dyn Reader>) -> Result<()> {
         let mut starting = Vec::new();
         for action in group {
@@ -94,7 +94,7 @@ impl Session {
                 let path = check.call_path(self.machine.run()).await;
                 let failure = match &path {
                     Some(Ok(path)) => failure.detail("path", path.in_short()),
-                    Some(Err(why)) => failure.detail("path", format!("not known: {why}")),
+                    Some(Err(why)) => failure.detail("path", format!("unknown: {why}")),
                     None => failure,
                 };
                 let path = path.and_then(|path| path.ok().map(Box::new));
@@ -112,14 +112,14 @@ impl Session {
         let finished = self
             .machine
             .execute(&run.command, step.timeout, |line| {
-                if last.len() == TOLD_LINES {
+                if last.len() == LAST_LINES {
                     last.pop_front();
                 }
                 last.push_back(line.text.clone());
                 if shown < run.shown_lines {
                     shown += 1;
                     self.report(LabEvent::Output { line: line.text, error: line.error });
-                } else if shown + beyond < MOST_LINES {
+                } else if shown + beyond < MAX_LINES {
                     beyond += 1;
                     self.report(LabEvent::OutputBeyond { line: line.text, error: line.error });
                 }
@@ -165,7 +165,7 @@ impl Session {
     }
 }
 
-/// Actions in order, with services that follow one another taken together, but for one that needs those before it.
+/// Groups consecutive services, which start in parallel. A component that needs those before it starts a new group.
 fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
     let starts = |action: &Action| match action {
         Action::Run(run) => run.service.is_some(),
@@ -176,13 +176,13 @@ fn groups(actions: &[Action]) -> impl Iterator<Item = &[Action]> {
     actions.chunk_by(move |one, next| starts(one) && starts(next) && !waits(next))
 }
 
-/// Adds the step, and the step's first hint if the failure has none.
-pub(super) fn with_place(failure: Failure, number: usize, step: &Step) -> Failure {
+/// Adds the step to a failure, and the step's first hint if the failure has no hint.
+pub(super) fn with_step(failure: Failure, number: usize, step: &Step) -> Failure {
     let failure = failure.detail("step", format!("{number}, {}", step.title));
     match (failure.hint_text(), step.hints.first()) {
         (None, Some(hint)) => failure.hint(hint.clone()),
         (None, None) => {
-            failure.hint("run the lab again with --keep, then look around: `meshlab logs`, `meshlab shell`")
+            failure.hint("run the lab again with --keep, then try `meshlab logs` and `meshlab shell`")
         }
         (Some(_), _) => failure,
     }
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nomad_is_started_once_consul_is_ready() {
+    fn nomad_starts_after_consul_is_ready() {
         let actions = Component::ALL.map(Action::Up);
         let together: Vec<usize> = groups(&actions).map(<[Action]>::len).collect();
         assert_eq!(together, [3, 1]);

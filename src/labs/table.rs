@@ -1,4 +1,4 @@
-//! Tables of a definition as they were written: every key and value knows its place, so that an error can point to it.
+//! TOML tables whose keys and values keep their position in the file, so that an error can point to them.
 
 use std::ops::Range;
 
@@ -6,12 +6,12 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
-/// What is wrong in a definition, and where.
+/// An error in a `lab.toml`, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Misplaced {
-    /// The offset of its first byte.
+    /// Byte offset in the file.
     pub(super) at: usize,
-    /// What was expected.
+    /// What was expected, and what was found.
     pub(super) what: String,
 }
 
@@ -20,59 +20,58 @@ impl Misplaced {
         Self { at: at.start, what: what.into() }
     }
 
-    /// What TOML's reader says. `whole` is where it looked, for what it knows no better place of.
+    /// An error of the TOML parser. `whole` is the position if the parser gives none.
     fn of(error: &toml::de::Error, whole: &Range<usize>) -> Self {
         Self::new(&error.span().unwrap_or_else(|| whole.clone()), error.message().trim())
     }
 }
 
-/// A value and its place.
+/// A value and its position.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
-/// A table that is read once it is known what it is about.
+/// A table that is not deserialized yet.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
     entries: DeTable<'a>,
-    place: Range<usize>,
+    position: Range<usize>,
 }
 
 impl<'a> Table<'a> {
-    /// A whole definition.
+    /// Parses a file.
     pub(super) fn parse(text: &'a str) -> Result<Self, Misplaced> {
         let root = DeTable::parse(text).map_err(|error| Misplaced::of(&error, &(0..0)))?;
-        Ok(Self { place: root.span(), entries: root.into_inner() })
+        Ok(Self { position: root.span(), entries: root.into_inner() })
     }
 
-    /// A part of one.
+    /// The table that a value is.
     pub(super) fn of(value: Value<'a>) -> Result<Self, Misplaced> {
-        let place = value.span();
+        let position = value.span();
         match value.into_inner() {
-            DeValue::Table(entries) => Ok(Self { entries, place }),
-            other => Err(Misplaced::new(&place, format!("expected a table, found {}", other.type_str()))),
+            DeValue::Table(entries) => Ok(Self { entries, position }),
+            other => Err(Misplaced::new(&position, format!("expected a table, found {}", other.type_str()))),
         }
     }
 
-    /// Where it begins and ends; for one under a heading, the heading.
-    pub(super) fn place(&self) -> &Range<usize> {
-        &self.place
+    /// The position of the table, or of its heading.
+    pub(super) fn position(&self) -> &Range<usize> {
+        &self.position
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Where the value of a key is.
-    pub(super) fn place_of(&self, key: &str) -> Option<Range<usize>> {
+    /// The position of a key's value.
+    pub(super) fn position_of(&self, key: &str) -> Option<Range<usize>> {
         self.entries.get(key).map(Spanned::span)
     }
 
-    /// Changes every text in it. The places stay those of what was written.
+    /// Replaces every text in the table. Positions do not change.
     pub(super) fn change_texts(&mut self, change: &impl Fn(&str) -> String) {
         change_texts_of(&mut self.entries, change);
     }
 
-    /// The values of a list, to be read one by one. An empty list stays, so that whoever reads the rest still finds it;
-    /// what is no list stays as it is, for them to refuse it.
+    /// Takes the values out of a list, and leaves an empty list. A value that is not a list stays: `read` rejects it.
     pub(super) fn take_list(&mut self, key: &str) -> Vec<Value<'a>> {
         match self.entries.get_mut(key).map(Spanned::get_mut) {
             Some(DeValue::Array(items)) => std::mem::replace(items, DeArray::new()).into_iter().collect(),
@@ -80,36 +79,36 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Moves some of the keys into a table of their own.
+    /// Moves these keys into a new table.
     pub(super) fn take(&mut self, keys: &[&str]) -> Self {
         let taken = keys.iter().filter_map(|key| self.entries.remove_entry(*key)).collect();
-        Self { entries: taken, place: self.place.clone() }
+        Self { entries: taken, position: self.position.clone() }
     }
 
-    /// Makes `{ KEY = "NAME", ... }` of a value into `{ NAME = { ... } }`. Serde reads the former only by way of a copy
-    /// that has lost all places, the latter as it stands.
+    /// Turns the value `{ KEY = "NAME", ... }` of key `of` into `{ NAME = { ... } }`, which serde reads as an enum without
+    /// losing positions.
     pub(super) fn put_name_first(&mut self, of: &str, key: &str) -> Result<(), Misplaced> {
         let Some(value) = self.entries.get_mut(of) else { return Ok(()) };
-        let place = value.span();
-        let missing = || Misplaced::new(&place, format!("missing field `{key}`"));
+        let position = value.span();
+        let missing = || Misplaced::new(&position, format!("missing field `{key}`"));
         let DeValue::Table(entries) = value.get_mut() else {
             let what = format!("expected {{ {key} = ... }}, found {}", value.get_ref().type_str());
-            return Err(Misplaced::new(&place, what));
+            return Err(Misplaced::new(&position, what));
         };
         let name = entries.remove(key).ok_or_else(missing)?;
         let at = name.span();
         let DeValue::String(name) = name.into_inner() else {
             return Err(Misplaced::new(&at, format!("expected {key} = \"a name\"")));
         };
-        let rest = Spanned::new(place, DeValue::Table(std::mem::take(entries)));
+        let rest = Spanned::new(position, DeValue::Table(std::mem::take(entries)));
         entries.insert(Spanned::new(at, name), rest);
         Ok(())
     }
 
-    /// Reads it. An error points to the key or value that is wrong, or to the table for a key that is missing.
+    /// Deserializes the table. An error points to the wrong key or value, or to the table if a key is missing.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Misplaced> {
-        let value = Spanned::new(self.place.clone(), DeValue::Table(self.entries));
-        T::deserialize(ValueDeserializer::from(value)).map_err(|error| Misplaced::of(&error, &self.place))
+        let value = Spanned::new(self.position.clone(), DeValue::Table(self.entries));
+        T::deserialize(ValueDeserializer::from(value)).map_err(|error| Misplaced::of(&error, &self.position))
     }
 }
 

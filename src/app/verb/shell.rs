@@ -16,7 +16,7 @@ use crate::core::failure::Result;
 use crate::core::model::Platform;
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
-use crate::labs::{environment, secret_environment};
+use crate::labs::{command_variables, token_variables};
 use crate::machine::state::RunDir;
 use crate::machine::{Visit, choose};
 
@@ -56,8 +56,8 @@ async fn run(args: &ShellArgs, settings: &Settings, lock: &Lock, reporter: &Shar
         Some(state) => state.path,
         None => [installed(settings, lock)?, own_folder()].concat(),
     };
-    let mut variables = environment(&run, &path, &settings.dirs);
-    variables.extend(secret_environment(&run));
+    let mut variables = command_variables(&run, &path, &settings.dirs);
+    variables.extend(token_variables(&run));
     let raw = if backend.placement().relays_terminal { RawTerminal::enter() } else { None };
     let (sizes, terminal) = mpsc::channel(1);
     let visit = Visit {

@@ -1,8 +1,8 @@
-//! What stands for an address in a lab.
+//! The placeholders `{address}` and `{second_address}`.
 
 use crate::core::model::LabAddress;
 
-/// What stands for an address in texts, commands and files. Addresses are parsed: nothing else can get into a command.
+/// Placeholders in texts, commands and files, with their values. A value is always an address.
 pub(super) struct Placeholders([(&'static str, String); 2]);
 
 impl Placeholders {

@@ -1,11 +1,11 @@
-//! What makes a service ready, as a lab says it.
+//! Reads `ready` of a `lab.toml`: the condition for a service being ready.
 
 use serde::Deserialize;
 
 use crate::core::model::Port;
 use crate::machine::state::readiness::Readiness;
 
-/// A [`Readiness`] by its name.
+/// A [`Readiness`], by `kind`.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) enum RawReady {

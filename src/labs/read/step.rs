@@ -1,4 +1,4 @@
-//! Steps, with their actions and what undoes them.
+//! Reads the steps of a `lab.toml`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::labs::table::{Misplaced, Table, Value};
 use crate::machine::host::PORT_FORWARDER;
 use crate::mesh::vm::Component;
 
-/// How many lines of a command's output are shown if the lab says nothing.
-const SHOWN_LINES: usize = 40;
+/// The default of `lines`.
+const DEFAULT_LINES: usize = 40;
 
-/// How long a command or check may take if the lab says nothing, in seconds.
-const STEP_SECONDS: u64 = 30;
+/// The default of `timeout_seconds`.
+const DEFAULT_TIMEOUT_SECONDS: u64 = 30;
 
-const LONGEST_STEP_SECONDS: i64 = 600;
+const MAX_TIMEOUT_SECONDS: i64 = 600;
 
 /// Names that a lab's service cannot have: meshlab's own containers and its port forwarder.
 const RESERVED: [&str; 3] = ["machine", "cleaner", PORT_FORWARDER];
@@ -34,11 +34,11 @@ struct RawStep {
     text: String,
     #[serde(default)]
     hints: Vec<String>,
-    timeout_seconds: Option<Bounded<u64, 1, LONGEST_STEP_SECONDS>>,
+    timeout_seconds: Option<Bounded<u64, 1, MAX_TIMEOUT_SECONDS>>,
     #[serde(default = "yes")]
     changes: bool,
     teardown: Option<Spanned<bool>>,
-    /// Read one by one, as is what undoes them: each says itself what it is.
+    /// `do` and `reset` are read one by one: each entry has its own type.
     #[serde(rename = "do")]
     _actions: Vec<IgnoredAny>,
     #[serde(default, rename = "reset")]
@@ -74,17 +74,17 @@ struct RawStop {
     stop: Spanned<Slug>,
 }
 
-/// Reads one step after the other.
+/// Reads the steps in order.
 pub(super) struct StepReader {
     has_environment: bool,
     /// The lab's tools.
     tools: Vec<ArtifactName>,
-    /// Names of steps and services must not come twice.
+    /// The ids of the steps so far, and the names of their services: both are unique.
     steps: BTreeSet<StepId>,
     services: BTreeSet<Slug>,
-    /// Where a step said that it takes the lab down: no step may follow.
+    /// The position of `teardown = true`: no step may follow.
     teardown: Option<std::ops::Range<usize>>,
-    /// Whose logs checks show. Services may be started after the check that names them.
+    /// The values of `component` in checks. A service may start after the check that names it.
     shown: Vec<Spanned<Slug>>,
 }
 
@@ -103,11 +103,11 @@ impl StepReader {
 
     pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, Misplaced> {
         let mut table = Table::of(value)?;
-        let at = table.place().clone();
+        let at = table.position().clone();
         let (actions, reset) = (table.take_list("do"), table.take_list("reset"));
         let raw: RawStep = table.read()?;
         if !self.steps.insert(raw.id.get_ref().clone()) {
-            let what = format!("expected names of steps that differ, found {} twice", raw.id);
+            let what = format!("step {} is defined twice: expected a unique id", raw.id);
             return Err(Misplaced::new(&raw.id.span(), what));
         }
         if let Some(first) = reset.first()
@@ -127,30 +127,30 @@ impl StepReader {
             return Err(Misplaced::new(&teardown.span(), what));
         }
         self.teardown = teardown.as_ref().map(Spanned::span);
-        let places: Vec<_> = actions.iter().map(Spanned::span).collect();
+        let positions: Vec<_> = actions.iter().map(Spanned::span).collect();
         let step = Step {
             id: raw.id.into_inner(),
             title: raw.title,
             text: raw.text,
             hints: raw.hints,
-            timeout: Duration::from_secs(raw.timeout_seconds.map_or(STEP_SECONDS, Bounded::get)),
+            timeout: Duration::from_secs(raw.timeout_seconds.map_or(DEFAULT_TIMEOUT_SECONDS, Bounded::get)),
             actions: actions.into_iter().map(|action| self.action(action)).collect::<Result<_, _>>()?,
             reset: reset.into_iter().map(|reset| self.reset(reset)).collect::<Result<_, _>>()?,
             changes: raw.changes,
             teardown: teardown.is_some(),
         };
         if step.closing_checks().next().is_none() {
-            let what = "expected a check after the last command: a step has to prove that it worked";
+            let what = "expected a check after the last command, to prove that the step is done";
             return Err(Misplaced::new(&at, what));
         }
-        if let Some(early) = step.early_task().and_then(|index| places.get(index)) {
-            let what = "expected task at the step's last command: its checks tell whether it is done";
+        if let Some(early) = step.early_task().and_then(|index| positions.get(index)) {
+            let what = "expected task at the last command of the step: the checks after it decide whether the task is done";
             return Err(Misplaced::new(early, what));
         }
         Ok(step)
     }
 
-    /// What can only be said once all steps are read.
+    /// Checks what depends on all steps.
     pub(super) fn finish(self) -> Result<(), Misplaced> {
         match self.shown.iter().find(|name| !self.knows(name.get_ref())) {
             None => Ok(()),
@@ -170,7 +170,7 @@ impl StepReader {
             [] => "there is none".to_owned(),
             known => format!("expected one of {}", known.join(", ")),
         };
-        let what = format!("no service {which} is called {:?}, {expected}", name.get_ref().as_str());
+        let what = format!("no service {:?} {which}: {expected}", name.get_ref().as_str());
         Misplaced::new(&name.span(), what)
     }
 
@@ -187,7 +187,7 @@ impl StepReader {
     fn action(&mut self, value: Value<'_>) -> Result<Action, Misplaced> {
         let table = Table::of(value)?;
         if table.has("check") {
-            let at = table.place_of("component");
+            let at = table.position_of("component");
             let check = Check::read(table)?;
             self.shown.extend(at.zip(check.component.clone()).map(|(at, name)| Spanned::new(at, name)));
             return Ok(Action::Check(check));
@@ -195,7 +195,7 @@ impl StepReader {
         if table.has("up") {
             if !self.has_environment {
                 let what = "up starts a component of an environment: expected [environment] in this lab";
-                return Err(Misplaced::new(table.place(), what));
+                return Err(Misplaced::new(table.position(), what));
             }
             return Ok(Action::Up(table.read::<RawUp>()?.up));
         }
@@ -203,7 +203,7 @@ impl StepReader {
             return self.command(table).map(Action::Run);
         }
         let what = "expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"";
-        Err(Misplaced::new(table.place(), what))
+        Err(Misplaced::new(table.position(), what))
     }
 
     fn reset(&mut self, value: Value<'_>) -> Result<Reset, Misplaced> {
@@ -211,16 +211,16 @@ impl StepReader {
         if table.has("stop") {
             let stop = table.read::<RawStop>()?.stop;
             if !self.knows(stop.get_ref()) {
-                return Err(self.unknown("of this step or those before it", &stop));
+                return Err(self.unknown("in this or an earlier step", &stop));
             }
             return Ok(Reset::Stop(stop.into_inner()));
         }
         if !table.has("run") {
             let what = "expected run = \"a command\" or stop = \"a component\"";
-            return Err(Misplaced::new(table.place(), what));
+            return Err(Misplaced::new(table.position(), what));
         }
-        if let Some(at) = table.place_of("service").or_else(|| table.place_of("task")) {
-            let what = "expected a plain command: a reset starts nothing and asks nobody";
+        if let Some(at) = table.position_of("service").or_else(|| table.position_of("task")) {
+            let what = "expected run without service and task: a reset only runs commands";
             return Err(Misplaced::new(&at, what));
         }
         self.command(table).map(Reset::Run)
@@ -234,12 +234,11 @@ impl StepReader {
                 let at = name.span();
                 let name = name.into_inner();
                 if RESERVED.contains(&name.as_str()) {
-                    let what =
-                        format!("expected another name than {name}: something of meshlab's own has it");
+                    let what = format!("the name {name} is reserved: expected another name");
                     return Err(Misplaced::new(&at, what));
                 }
                 if !self.services.insert(name.clone()) {
-                    let what = format!("expected names of services that differ, found {name} twice");
+                    let what = format!("service {name} is defined twice: expected a unique name");
                     return Err(Misplaced::new(&at, what));
                 }
                 let tool = raw.tool.map(|tool| self.tool(tool)).transpose()?;
@@ -253,7 +252,7 @@ impl StepReader {
                 }
             },
             (Some(name), None) => {
-                let what = format!("expected ready = ..., what makes {name} ready");
+                let what = format!("expected ready = {{ kind = ... }}: when is {name} ready?");
                 return Err(Misplaced::new(&name.span(), what));
             }
             (None, Some(ready)) => {
@@ -261,7 +260,7 @@ impl StepReader {
                 return Err(Misplaced::new(&ready.span(), what));
             }
         };
-        let shown_lines = raw.lines.unwrap_or(SHOWN_LINES);
+        let shown_lines = raw.lines.unwrap_or(DEFAULT_LINES);
         Ok(RunAction { command: raw.run, service, shown_lines, task: raw.task })
     }
 }

@@ -1,4 +1,4 @@
-//! The environment of what a lab runs.
+//! The environment variables of a lab's commands.
 
 use camino::Utf8PathBuf;
 
@@ -7,8 +7,8 @@ use crate::machine::state::RunDir;
 use crate::machine::{CommandEnvironment, WIDTH_VARIABLE};
 use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 
-/// The environment of a lab's commands: the lab's PATH and addresses, meshlab's folders, and nothing of the user's.
-pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
+/// The variables of all commands of a lab: its PATH and addresses, and meshlab's folders. Nothing comes from the user.
+pub fn command_variables(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEnvironment {
     const SYSTEM: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let address = run.address();
     let mut folders = vec![run.bin().into_string()];
@@ -21,9 +21,9 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
         ("CONSUL_GRPC_ADDR", address.port(8502).to_string()),
         ("NOMAD_ADDR", format!("http://{}", address.port(NOMAD_HTTP))),
         ("NOMAD_REGION", "bj".to_owned()),
-        // What commands write is shown with a margin, on a terminal that may have 80 columns.
+        // Output is shown with a margin, on terminals of 80 columns.
         (WIDTH_VARIABLE, "76".to_owned()),
-        // What the lab shows is meant for its reader; Nomad's own hints after every command are not.
+        // Without Nomad's hints after every command.
         ("NOMAD_CLI_SHOW_HINTS", "false".to_owned()),
         ("MESHLAB_ADDRESS", address.to_string()),
         ("MESHLAB_CACHE_DIR", dirs.cache.to_string()),
@@ -34,8 +34,8 @@ pub fn environment(run: &RunDir, path: &[Utf8PathBuf], dirs: &Dirs) -> CommandEn
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The tokens of a lab that has some, for commands that a person would type.
-pub fn secret_environment(run: &RunDir) -> CommandEnvironment {
+/// The variables with the lab's tokens, for commands that a user types. Empty if the lab has no tokens.
+pub fn token_variables(run: &RunDir) -> CommandEnvironment {
     let secrets = Secrets::read(run);
     let pairs = secrets.iter().flat_map(Secrets::variables);
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
