@@ -279,7 +279,7 @@ fn a_wrong_checksum(vm: &Vm) {
     assert!(error.contains("job subsvcJob"), "{error}");
     assert!(error.contains("task sub-svc: Failed Artifact Download"), "{error}");
     assert!(error.contains("checksum") || error.contains("Checksums did not match"), "{error}");
-    assert!(error.contains("hint: `meshlab up` writes lab.vars.hcl anew"), "{error}");
+    assert!(error.contains("hint: run `meshlab up`, which rewrites lab.vars.hcl"), "{error}");
     vm.run(&["up"]).expect(0);
     assert_eq!(fs::read_to_string(&path).unwrap(), right);
     vm.run(&["jobs", "start", "subsvcJob"]).expect(0);
