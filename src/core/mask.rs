@@ -16,17 +16,8 @@ const SHORTEST: usize = 8;
 const SHORTEST_SIGNED: usize = 40;
 
 /// Words in names whose values are secrets, in lower case.
-const NAMES: [&str; 9] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "authorization",
-    "encrypt",
-    "private_key",
-    "api_key",
-    "credential",
-];
+const NAMES: [&str; 8] =
+    ["token", "secret", "password", "passwd", "authorization", "encrypt", "private_key", "api_key"];
 
 const KEY_BEGINS: &str = "-----BEGIN ";
 const KEY_ENDS: &str = "-----END ";
@@ -204,6 +195,7 @@ mod tests {
             ("encrypt = \"q1w2\"\nport = 1", "encrypt = \"[masked]\"\nport = 1"),
             ("the token expired: renew it", "the token expired: renew it"),
             ("token_ttl 5s", "token_ttl 5s"),
+            ("envoy.grpc_credentials: envoy.google_iam", "envoy.grpc_credentials: envoy.google_iam"),
         ];
         for (text, expected) in cases {
             assert_eq!(mask(text), expected);
