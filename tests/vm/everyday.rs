@@ -91,7 +91,7 @@ fn nothing_runs_yet(vm: &Vm) {
     for verb in ["click", "fault"] {
         let ran = vm.run(&[verb]).expect(1);
         assert!(
-            error_of(&ran).contains(&format!("nobody answers at http://{}:8088", vm.address)),
+            error_of(&ran).contains(&format!("no answer from http://{}:8088", vm.address)),
             "{}",
             ran.stderr
         );

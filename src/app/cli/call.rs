@@ -78,7 +78,7 @@ mod tests {
             let again = typed.to_arguments();
             let words: Vec<&str> = again.iter().map(String::as_str).collect();
             let parsed = flags(&[&words[..], &["status"]].concat());
-            // These two are those that were chosen, and are given by whoever calls.
+            // The caller adds these two as they were resolved.
             let expected = GlobalArgs { address: None, runtime: None, ..typed };
             assert_eq!(parsed, expected, "{words:?}");
         }

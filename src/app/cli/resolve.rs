@@ -33,7 +33,7 @@ pub(crate) fn resolve(flags: &GlobalArgs, environment: Environment, needs_home: 
         Err(_) => Dirs::without_home(&environment, &start),
         Ok(dirs) => dirs,
     };
-    // The system tells of processes and mounts below it under this name, not under that of a link.
+    // The kernel reports processes and mounts under the real path, not under that of a link.
     dirs.state = without_links(&dirs.state);
     let file = read_file(&dirs.config.join("config.toml"))?;
     let jobs = match (flags.jobs, environment.var("MESHLAB_JOBS")) {
@@ -98,7 +98,7 @@ const MOST_JOBS: usize = 64;
 
 fn current_dir() -> Result<Utf8PathBuf> {
     let path = std::env::current_dir()
-        .map_err(|error| Failure::failed("cannot tell the working directory").seen(&error))?;
+        .map_err(|error| Failure::failed("cannot read the working directory").seen(&error))?;
     Utf8PathBuf::from_path_buf(path).map_err(|path| {
         Failure::usage(format!("the working directory's name is not UTF-8: {}", path.display()))
     })

@@ -68,16 +68,16 @@ struct Candidate {
     size: u64,
 }
 
-/// Removes what was asked for and says what that freed.
+/// Removes what the flags name, and reports the freed space.
 async fn run(args: &CleanArgs, settings: &Settings, reporter: &SharedReporter) -> Result<Output> {
     let images = if args.images { Some(images(args.dry_run, settings).await?) } else { None };
     let (args, settings, reporter) = (args.clone(), settings.clone(), reporter.clone());
     tokio::task::spawn_blocking(move || clean(&args, images.as_deref(), &settings, &reporter))
         .await
-        .map_err(|error| Failure::failed("cleaning was cut short").seen(&error))?
+        .map_err(|error| Failure::failed("cleaning was interrupted").seen(&error))?
 }
 
-/// The images in Docker that go, or would go. Docker keeps those of running containers by itself.
+/// The images that were removed, or would be. Docker itself keeps those of running containers.
 async fn images(dry_run: bool, settings: &Settings) -> Result<Vec<String>> {
     let daemon = docker::require(docker_host(settings)).await?;
     let found = docker::images::all(&daemon).await?;
@@ -141,7 +141,7 @@ fn clean(
 }
 
 fn candidates(dirs: &Dirs, labs: &[(RunDir, bool)]) -> Result<Vec<Candidate>> {
-    // Only what meshlab makes: the folder may have been pointed at something that holds more.
+    // Only what meshlab creates: the folder may contain other files.
     let cache = ["sha256", "sha512", "partial", "rejected", "work", BUILD].map(|name| dirs.cache.join(name));
     let cache = cache.into_iter().filter(|path| path.exists()).collect();
     let ended = labs.iter().filter(|(_, runs)| !runs).map(|(run, _)| run.root().to_owned());
@@ -166,7 +166,7 @@ fn entries(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     folder.read_dir_utf8()?.map(|entry| Ok(entry?.into_path())).collect()
 }
 
-/// What package managers left; kept while another meshlab uses it.
+/// Removes what package managers left, unless another meshlab uses it.
 fn remove_build_folders(dirs: &Dirs, reporter: &SharedReporter) -> Result<()> {
     go::sweep(&dirs.cache)?;
     apt::sweep(&dirs.cache)?;
@@ -177,7 +177,7 @@ fn remove_build_folders(dirs: &Dirs, reporter: &SharedReporter) -> Result<()> {
     Ok(())
 }
 
-/// The labs that left something, and whether each runs: somebody holds its lock, or its state says that it is up.
+/// The labs that have a folder, and whether each runs: its lock is held, or its state says so.
 fn labs(state: &Utf8Path) -> Result<Vec<(RunDir, bool)>> {
     RunDir::all(state)?
         .into_iter()
@@ -188,12 +188,12 @@ fn labs(state: &Utf8Path) -> Result<Vec<(RunDir, bool)>> {
         .collect()
 }
 
-/// The lock lies beside the folder.
+/// The lock file of a lab, next to its folder.
 fn lock_of(run: &RunDir) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{}.lock", run.root()))
 }
 
-/// Looks without making the file that taking the lock would make.
+/// Does not create the lock file.
 fn is_locked(path: &Utf8Path) -> Result<bool> {
     match std::fs::File::open(path) {
         Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
@@ -203,14 +203,14 @@ fn is_locked(path: &Utf8Path) -> Result<bool> {
 }
 
 fn nothing_named(candidates: &[Candidate]) -> Failure {
-    let failure = Failure::usage("say what is to be removed: --cache, --tools, --images or --state");
+    let failure = Failure::usage("name what to remove: --cache, --tools, --images or --state");
     candidates
         .iter()
         .fold(failure, |failure, candidate| {
             failure.detail(candidate.flag, format!("{}, {}", candidate.what, ByteSize(candidate.size)))
         })
         .detail(IMAGES, "container images in Docker")
-        .hint("add --dry-run to see what would go")
+        .hint("add --dry-run to see what would be removed")
 }
 
 fn output(wanted: &[&Candidate], images: Option<&[String]>, dry_run: bool, settings: &Settings) -> Output {
@@ -251,7 +251,7 @@ fn remove(path: &Utf8Path) -> Result<()> {
     }
 }
 
-/// What the disk gets back; links are not followed, and a file that goes away meanwhile counts nothing.
+/// The disk space of a path. Links are not followed; a file that disappears meanwhile counts as 0.
 fn disk_usage(path: &Utf8Path) -> Result<u64> {
     let Ok(found) = fs::symlink_metadata(path) else { return Ok(0) };
     if !found.is_dir() {

@@ -23,7 +23,7 @@ impl Run for FaultArgs {
     }
 }
 
-/// Calls what does not exist behind add-svc. It is well if the failure comes back as a failure.
+/// Sends a call that add-svc cannot serve. Succeeds if its error comes back to the caller.
 async fn fault(settings: &Settings) -> Result<Output> {
     let click = call(settings, "/api/v1/test/fault", String::new(), Instant::now()).await;
     let answer = click.answer.as_ref().map_err(|seen| unreachable(settings, seen))?;
@@ -33,7 +33,7 @@ async fn fault(settings: &Settings) -> Result<Output> {
             human: format!("500 {details}  ({})\n", words::duration(click.took)),
             json: json!({"schema": 1, "calls": [as_json(&click)]}),
         }),
-        _ => Err(Failure::failed("the fault did not come back as one")
+        _ => Err(Failure::failed("the caller did not get the error of the service")
             .detail("expected", "500 with {\"details\": ...}")
             .observed(format!("{}: {}", answer.status, answer.text().trim()))
             .hint("`meshlab jobs list` and `meshlab status` show what runs")),

@@ -21,7 +21,7 @@ pub(crate) enum ProfileChoice {
 }
 
 impl ProfileChoice {
-    /// The profiles for a choice beside `names`: without either, core; names alone stand for themselves.
+    /// The profiles to use with `names`. The default is core if there are no names, else none.
     pub(crate) fn profiles(choice: Option<Self>, names: &[ArtifactName]) -> Vec<Profile> {
         match choice {
             None if names.is_empty() => vec![Profile::Core],

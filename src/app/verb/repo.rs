@@ -67,7 +67,7 @@ async fn serve(
     let files = catalog.available_files();
     let (log, problems) = (Arc::clone(reporter), Arc::clone(reporter));
     let options = Options {
-        // Nobody would see it.
+        // With -q, the log is not printed.
         log: (!quiet).then(|| -> AccessLog { Arc::new(move |access| log.report(served(access))) }),
         problems: Some(Arc::new(move |observed| {
             problems.report(Event::Warning(Warning::FileNotServed { observed: observed.to_owned() }));

@@ -250,7 +250,7 @@ fn all_failed(target: &Target, measurement: &Measurement) -> Failure {
     failure.hint("`meshlab status` shows what is not ready, `meshlab logs` what the components wrote")
 }
 
-/// Figures of wrong answers are worth little: it is said apart from them.
+/// Warns of wrong answers, which make the figures worth little.
 fn warn(report: &BenchReport, reporter: &SharedReporter) {
     let sides = report.comparison.iter().flat_map(|comparison| &comparison.sides);
     let totals = sides.map(|side: &Side| (&side.target, side.total()));

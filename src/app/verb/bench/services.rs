@@ -145,7 +145,7 @@ async fn start_again(nomad: &Nomad, run: &RunDir, service: &MeasuredService) -> 
 }
 
 /// Waits until a service answers as it should. One that calls others may have to wait for those that were started again
-/// before it: Envoy sends nobody to a service before Consul has seen it healthy.
+/// before it: Envoy sends no request to a service before Consul has seen it healthy.
 async fn answers_rightly(target: &Target) -> Result<()> {
     let probe = async || -> Result<_, Infallible> { Ok(Observed::from(probe(target).await)) };
     let Ok(outcome) = until(START_DEADLINE, MESH_POLL_INTERVAL, probe).await;

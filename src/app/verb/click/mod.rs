@@ -52,10 +52,10 @@ impl Run for ClickArgs {
     }
 }
 
-/// How long one call may take: longer than anything behind the load balancer.
+/// The timeout of one call: longer than any timeout behind the load balancer.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What came of one call.
+/// The outcome of one call.
 pub(super) struct Click {
     at: u64,
     pub(super) took: Duration,
@@ -147,12 +147,12 @@ pub(super) fn verdict(click: &Click, settings: &Settings, expression: &str) -> R
 }
 
 pub(super) fn unreachable(settings: &Settings, seen: &str) -> Failure {
-    Failure::failed(format!("nobody answers at http://{}", settings.address.port(LOAD_BALANCER)))
+    Failure::failed(format!("no answer from http://{}", settings.address.port(LOAD_BALANCER)))
         .seen_text(seen)
         .hint("`meshlab up` and `meshlab jobs start` bring the calculator up; `meshlab lab 2-calculator --keep` too")
 }
 
-/// What a server says beside JSON is often a page of HTML.
+/// An answer that is not JSON is often a page of HTML.
 fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().chars().take(200).collect()
 }
@@ -185,11 +185,11 @@ fn several(clicks: &[Click], settings: &Settings) -> String {
     let good = clicks.iter().filter(|click| result(click).is_some()).count();
     let mut text = table.render(&Look::of_stdout(settings));
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "\n{good} of {} calls answered rightly", clicks.len());
+    let _ = writeln!(text, "\n{good} of {} calls succeeded", clicks.len());
     text
 }
 
-/// Whom a failure is about and what came of it, without the story in between.
+/// What failed and how, without the details in between.
 fn in_short(said: &str) -> String {
     match (said.split_once(" at "), said.rsplit_once(": ")) {
         (Some((who, _)), Some((_, why))) => format!("{who}: {why}"),

@@ -12,13 +12,13 @@ use crate::core::settings::Settings;
 use crate::machine::state::RunDir;
 use crate::mesh::trace::{Trace, Watch};
 
-/// How long the last line may take to appear: longer than Envoy keeps lines back by default.
+/// Time for the last log line to appear: longer than Envoy buffers lines by default.
 const LAST_LINE_GRACE: Duration = Duration::from_secs(15);
 
-/// The header in which the load balancer tells the id that it gave to the request.
+/// The header with the request id, which the load balancer sets.
 const REQUEST_ID: &str = "x-request-id";
 
-/// Calls once and collects. The second value fails if the call did, or if a hop is missing at the deadline.
+/// Calls once and collects every hop. The second value fails if the call did, or if a hop is missing at the deadline.
 pub(super) async fn run(args: &ClickArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
     let watch = Watch::begin(&RunDir::of(settings)).await?;
     let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

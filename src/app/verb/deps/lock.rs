@@ -81,7 +81,7 @@ fn output(report: &LockReport) -> Output {
         .iter()
         .map(|change| format!("{}\n  {} -> {}\n", change.place(), change.old, change.new))
         .collect();
-    // What was kept, and why, was told in events.
+    // Events have reported what was kept, and why.
     let human = format!(
         "{}{}: files measured: {}, values changed: {}, sources kept: {}\n",
         changes.concat(),

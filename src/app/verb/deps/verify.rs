@@ -77,7 +77,7 @@ async fn verify(names: &[ArtifactName], settings: &Settings, lock: &Lock) -> Res
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| Failure::failed("hashing was cut short").seen(&error))?
+        .map_err(|error| Failure::failed("hashing was interrupted").seen(&error))?
 }
 
 fn verify_file(digest: &Digest, path: Utf8PathBuf) -> Result<Vec<Deviation>> {

@@ -1,4 +1,4 @@
-//! Docker, as labs need it; and what bridge networks need, in containers and without.
+//! Docker, and what bridge networks need.
 
 use camino::Utf8Path;
 
@@ -17,13 +17,13 @@ const ROOM: u64 = 1_000_000_000;
 /// What to do about Docker where its failure has no hint.
 const OTHER_RUNTIME: &str = "give --runtime host";
 
-/// The artifacts that bridge networks need, beside Nomad.
+/// The artifacts that bridge networks need, in addition to Nomad.
 const NETWORK_TOOLS: [&str; 2] = ["cni-plugins", "iptables"];
 
-/// Rights by number, as in capabilities(7), that bridge networks and the secrets of Nomad's tasks need.
+/// Capabilities by number, as in capabilities(7), that bridge networks and the secrets of Nomad's tasks need.
 const RIGHTS: [(u32, &str); 3] = [(12, "NET_ADMIN"), (13, "NET_RAW"), (21, "SYS_ADMIN")];
 
-/// What was found of Docker, in notes, and the daemon if labs can use it.
+/// Findings about Docker, and its daemon if labs can use it.
 pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     let subject = "Docker";
     let found = docker::find(choose::docker_host(settings)).await;
@@ -56,7 +56,7 @@ pub(super) async fn docker(settings: &Settings) -> (Vec<Note>, Option<Daemon>) {
     (notes, Some(daemon))
 }
 
-/// Where Docker keeps images, if that is a folder of this machine that can be seen.
+/// Free space where Docker keeps images, if that is a folder of this machine.
 fn disk(data: &Utf8Path) -> Option<Note> {
     let file_system = rustix::fs::statvfs(data.as_str()).ok()?;
     let free = file_system.f_bavail.saturating_mul(file_system.f_frsize);
@@ -64,7 +64,7 @@ fn disk(data: &Utf8Path) -> Option<Note> {
     Some(if free >= ROOM {
         Note::new(Weight::Good, "Docker's disk", seen)
     } else {
-        let fix = "`docker system df` shows what fills it, `docker system prune` removes what nobody uses";
+        let fix = "`docker system df` shows what fills it, `docker system prune` removes what is not in use";
         Note::new(Weight::Bad, "Docker's disk", seen).advice(FIX, fix)
     })
 }
@@ -107,9 +107,9 @@ pub(super) fn bridge_networks(settings: &Settings, lock: &Lock, daemon: Option<&
     }
 }
 
-/// Whether this process, or what it starts, may have a right.
+/// Whether this process, or a child of it, may have a capability.
 fn may_have(number: u32) -> bool {
     let status = procfs::process::Process::myself().and_then(|process| process.status());
-    // Where that cannot be told, it is not held against the machine.
+    // Unknown counts as allowed.
     status.map_or(true, |status| status.capbnd.is_none_or(|bounds| bounds & (1 << number) != 0))
 }

@@ -87,7 +87,7 @@ fn open_files() -> Note {
     }
 }
 
-/// As root, Nomad puts each task into a control group; as anybody else, it does without.
+/// As root, Nomad puts each task into a control group; as another user, it does not.
 fn control_groups() -> Note {
     const PLACE: &str = "/sys/fs/cgroup";
     const MAGIC_OF_VERSION_2: i64 = 0x6367_7270;

@@ -1,4 +1,4 @@
-//! `meshlab doctor`: what this machine can do, and how to mend what it can't; and who can reach what runs.
+//! `meshlab doctor`: what this machine lacks, how to fix it, and who can reach a running lab.
 
 mod containers;
 mod machine;
@@ -34,7 +34,7 @@ impl Run for DoctorArgs {
     }
 }
 
-/// The word before what mends a finding.
+/// The label of a fix.
 const FIX: &str = "fix";
 
 /// Findings under one title.
@@ -43,8 +43,7 @@ struct Section {
     notes: Vec<Note>,
 }
 
-/// Looks at the machine and at what runs on it. Every failure comes with its fix; the second value fails the run (exit 6)
-/// if there is one.
+/// Checks the machine and what runs on it. The second value fails (exit 6) if there is a problem.
 pub(super) async fn run(settings: &Settings, lock: &Lock) -> Result<(Output, Result<()>)> {
     let section = |title: &str, notes| Section { title: title.to_owned(), notes };
     let (mut containers, daemon) = containers::docker(settings).await;
@@ -121,8 +120,8 @@ mod tests {
             ]),
             section("Lab 2-calculator on 127.0.0.1: who can reach it", vec![
                 Note::new(Weight::Good, "Nomad", "closed: without a token, GET /v1/jobs gets 403"),
-                Note::new(Weight::Warning, "Envoys", "open: 5 of 5 admin pages (127.0.0.1:19000 to 19004) answer anybody, so every user of this machine may stop these Envoys and read how they are configured")
-                    .advice(FIX, "none but not sharing the machine while the lab runs: Envoy has no access control there"),
+                Note::new(Weight::Warning, "Envoys", "open: 5 of 5 admin pages (127.0.0.1:19000 to 19004) need no token: every user of this machine may stop these Envoys and read their configuration")
+                    .advice(FIX, "Envoy has no access control for it: do not run the lab on a machine with users you do not trust"),
             ]),
         ]
     }

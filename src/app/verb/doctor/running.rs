@@ -1,4 +1,4 @@
-//! Who can reach what of a running lab: asked for real, as somebody without any right.
+//! Who can reach what of a running lab: requests without any token.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,13 +15,13 @@ use crate::machine::process::{Listener, listeners};
 use crate::machine::state::readiness::Readiness;
 use crate::machine::state::{RunDir, RunState};
 
-/// How long one question may take.
+/// The timeout of one request.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Where Envoys have their admin pages in these labs.
+/// The ports of Envoy's admin pages in the labs.
 const ADMIN_PORTS: std::ops::RangeInclusive<u16> = 19_000..=19_099;
 
-/// Asks everything at once.
+/// Sends all requests at once.
 pub(super) async fn reach(run: &RunDir, state: &RunState) -> Vec<Note> {
     let listeners = match listeners(run, Some(state)) {
         Ok(listeners) => listeners,
@@ -50,13 +50,13 @@ pub(super) async fn reach(run: &RunDir, state: &RunState) -> Vec<Note> {
         envoys(&listeners),
     );
     let mut notes: Vec<Note> = [nomad, consul, envoys].into_iter().flatten().collect();
-    notes.extend(doors(state, &listeners));
+    notes.extend(published(state, &listeners));
     notes.extend(secrets(run));
     notes.push(interfaces(state.placement(), &listeners));
     notes
 }
 
-/// Whoever may run jobs may run anything as this user.
+/// A user who may run jobs may run any program as this user.
 async fn nomad(at: SocketAddr) -> Note {
     let subject = "Nomad";
     match http::request(Method::GET, at, "/v1/jobs", Vec::new(), PROBE_DEADLINE).await {
@@ -69,13 +69,13 @@ async fn nomad(at: SocketAddr) -> Note {
                 answer.status.as_u16()
             );
             Note::new(Weight::Bad, subject, seen)
-                .advice(FIX, "`meshlab down` now; `meshlab up` sets up its access control anew")
+                .advice(FIX, "`meshlab down` now; `meshlab up` sets up its access control again")
         }
         Err(error) => unknown(subject, at, &error.to_string()),
     }
 }
 
-/// Asks for a write that comes to nothing even if it is allowed: the key would have to be there, and changed before.
+/// Sends a write that changes nothing even if it is allowed: the key does not exist.
 async fn consul(at: SocketAddr) -> Note {
     let subject = "Consul";
     let path = "/v1/kv/meshlab-doctor-no-such-key?cas=1";
@@ -83,12 +83,12 @@ async fn consul(at: SocketAddr) -> Note {
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => Note::new(
             Weight::Good,
             subject,
-            "every user of this machine may look (DNS, the UI); without a token nobody changes anything: a PUT gets 403",
+            "every user of this machine may read (DNS, the UI); changes need a token: a PUT without one gets 403",
         ),
         Ok(answer) if answer.status == StatusCode::OK => Note::new(
             Weight::Warning,
             subject,
-            "no access control, as in every dev agent: each user of this machine may change it while the lab runs",
+            "no access control, as in every dev agent: every user of this machine may change it while the lab runs",
         )
         .advice(FIX, "do not keep this lab running on a machine with users you do not trust"),
         Ok(answer) => unknown(subject, at, &answer.status.to_string()),
@@ -115,39 +115,39 @@ async fn envoys(listeners: &[Listener]) -> Option<Note> {
     let (first, last) = (pages.first()?, pages.last()?);
     let range = if first == last { first.to_string() } else { format!("{first} to {}", last.port()) };
     Some(if open == 0 {
-        Note::new(Weight::Good, "Envoys", format!("their admin pages ({range}) answer nobody"))
+        Note::new(Weight::Good, "Envoys", format!("closed: their admin pages ({range}) do not answer"))
     } else {
         let seen = format!(
-            "open: {open} of {} admin pages ({range}) answer anybody, so every user of this machine may stop these Envoys and read how they are configured",
+            "open: {open} of {} admin pages ({range}) need no token: every user of this machine may stop these Envoys and read their configuration",
             pages.len()
         );
         Note::new(Weight::Warning, "Envoys", seen).advice(
             FIX,
-            "none but not sharing the machine while the lab runs: Envoy has no access control there",
+            "Envoy has no access control for it: do not run the lab on a machine with users you do not trust",
         )
     })
 }
 
-/// What is meant to be open.
-fn doors(state: &RunState, listeners: &[Listener]) -> Vec<Note> {
+/// What is open on purpose.
+fn published(state: &RunState, listeners: &[Listener]) -> Vec<Note> {
     let listens = |name: &str| {
         let service = state.services.iter().find(|service| service.name == name)?;
         let Readiness::Tcp { port } = service.ready else { return None };
         listeners.iter().find(|listener| listener.at.port() == port).map(|listener| listener.at)
     };
-    let door = |name: &str, subject: &str, seen: &str| {
+    let open = |name: &str, subject: &str, seen: &str| {
         Some(Note::new(
             Weight::Good,
             subject,
-            format!("open, as is meant, at http://{}: {seen}", listens(name)?),
+            format!("open on purpose at http://{}: {seen}", listens(name)?),
         ))
     };
     [
-        door("lb", "load balancer", "any user of this machine may call the calculator"),
-        door(
+        open("lb", "load balancer", "every user of this machine may call the calculator"),
+        open(
             "repo",
             "package repository",
-            "any user of this machine may read the packages, nobody may write",
+            "every user of this machine may read the packages, no user may write",
         ),
     ]
     .into_iter()

@@ -23,7 +23,7 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::{ByteSize, Digest, Hashed, Platform, Slug};
 use crate::core::settings::Settings;
 
-/// What stands for standard output.
+/// The file name that means standard output.
 const STDOUT: &str = "-";
 const BUFFER: usize = 256 * 1024;
 
@@ -46,10 +46,10 @@ impl Run for ExportArgs {
     }
 }
 
-/// Takes bytes for standard output, and says whether somebody still reads them.
+/// Writes bytes to standard output. Returns whether a reader is left.
 type Print = Box<dyn FnMut(&[u8]) -> Result<bool> + Send>;
 
-/// Writes an archive, after what is missing was fetched. What goes to standard output leaves nothing to say there.
+/// Writes an archive, and downloads what is missing first. An archive on standard output leaves no other output.
 async fn export(
     args: &ExportArgs,
     settings: &Settings,
@@ -116,7 +116,7 @@ impl Write for Printed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match (self.0)(bytes) {
             Ok(true) => Ok(bytes.len()),
-            Ok(false) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads the archive any more")),
+            Ok(false) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the reader of the archive is gone")),
             Err(failure) => Err(io::Error::other(failure.to_string())),
         }
     }
@@ -127,7 +127,7 @@ impl Write for Printed {
 }
 
 fn in_the_way(file: &Utf8Path) -> Failure {
-    Failure::usage(format!("{file} is there already")).hint("name another FILE, or add --yes to replace it")
+    Failure::usage(format!("{file} exists")).hint("name another FILE, or add --yes to replace it")
 }
 
 fn was_exported(file: &Utf8Path, images: &[AssembledImage], size: u64, digest: &Digest) -> Output {

@@ -52,9 +52,9 @@ async fn check(
     report(LabEvent::StepStarted { number, of, step: step.clone(), title, text: String::new() });
     let started = Instant::now();
     let outcome = session.check_step(index, checked.timeout.min(READER_DEADLINE)).await;
-    // The lab may have gone on meanwhile.
+    // Another process may have made progress meanwhile.
     standing.refresh();
-    // A later step may have changed what this one's checks look at, as one that allows what was denied does.
+    // A later step may have changed what these checks read, for instance by allowing what was denied.
     let still_counts = outcome.is_err() && standing.is_done(&step) && standing.is_any_done(lab, number);
     if !still_counts {
         standing.mark(lab, &step, outcome.is_ok())?;
@@ -62,7 +62,8 @@ async fn check(
     report(LabEvent::StepFinished { number, step, passed: outcome.is_ok(), took: started.elapsed() });
     let id = &lab.id;
     let failed = |failure: Failure| {
-        let still = "it still counts as done: steps after it are, and may have changed what it looks at";
+        let still =
+            "it still counts as done: later steps are done, and may have changed what its checks read";
         failure.hint(match (still_counts, checked.reset.is_empty()) {
             (false, _) => {
                 format!("`meshlab lab hint {id} {number}` helps; `meshlab lab solve {id} {number}` does it")
@@ -70,7 +71,7 @@ async fn check(
             (true, false) => format!(
                 "{still}; `meshlab lab reset {id} {number}`, then `meshlab lab solve {id} {number}` does it again"
             ),
-            (true, true) => format!("{still}; `meshlab lab reset {id}` begins anew"),
+            (true, true) => format!("{still}; `meshlab lab reset {id}` resets the whole lab"),
         })
     };
     outcome.map_err(failed)?;

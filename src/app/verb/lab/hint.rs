@@ -28,7 +28,7 @@ impl Run for HintArgs {
     }
 }
 
-/// Where the lab is running, if it is: on this address rather than on another one.
+/// Where the lab is running, if it is. The settings' address comes first.
 fn where_it_runs(lab: &Lab, settings: &Settings) -> Result<Option<RunDir>> {
     let mut running = RunDir::all(&settings.dirs.state)?;
     running.retain(|run| run.load().is_some_and(|state| state.lab == lab.id));
@@ -36,14 +36,14 @@ fn where_it_runs(lab: &Lab, settings: &Settings) -> Result<Option<RunDir>> {
     Ok(running.into_iter().next())
 }
 
-/// One more hint for a step, below those that were shown before.
+/// Shows one more hint for a step, after the earlier ones.
 fn hint(name: &str, named: Option<&str>, settings: &Settings) -> Result<Output> {
     let lab = lab(name, settings.address, settings)?;
     let running = where_it_runs(&lab, settings)?;
     let is_running = running.is_some();
     let run = running.unwrap_or_else(|| RunDir::of(settings));
     let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
-    // Of the lab that is there; of none, how far its reader has come.
+    // Of the running lab, else of the reader's progress.
     let open = if is_running { standing.current(&lab) } else { standing.progress().current(&lab) };
     let index = step(&lab, open, named)?;
     let (hinted, number) = (&lab.steps[index], index + 1);

@@ -32,7 +32,7 @@ fn list(settings: &Settings) -> Result<Output> {
 fn listed(catalog: &Catalog, state: &Utf8Path, address: LabAddress, look: &Look) -> Output {
     let mut table = Table::new(["LAB", "DONE", "WHAT IT IS ABOUT"]).right(1);
     let mut rows = Vec::new();
-    // Labs that are being written must not hide the others.
+    // A broken lab must not hide the others.
     let mut notes = Vec::new();
     for id in catalog.ids() {
         let name = Cell::strong(id.to_string());
@@ -65,7 +65,7 @@ fn listed(catalog: &Catalog, state: &Utf8Path, address: LabAddress, look: &Look)
     Output { human, json: json!({"schema": 1, "labs": rows, "unusable": unusable}) }
 }
 
-/// Why a folder is no lab, with the line that is wrong or else what to do.
+/// Why a folder is no lab, with the wrong line or a hint.
 fn note(folder: &str, failure: &Failure) -> Note {
     let note = Note::new(Weight::Bad, folder, failure.message());
     let line = failure.details().iter().find(|detail| detail.label == "line");
@@ -98,9 +98,9 @@ mod tests {
         }
         let catalog = Catalog::find(folder).unwrap();
         let output = listed(&catalog, &folder.join("state"), LabAddress::DEFAULT, &look(80));
-        // Where lines end depends on how long the folder's name is.
+        // Line ends depend on the length of the folder's name.
         let human: Vec<&str> = output.human.split_whitespace().collect();
-        let told = format!("{}\n{:#}", human.join(" "), output.json["unusable"]);
-        insta::assert_snapshot!(told.replace(folder.as_str(), "/work"));
+        let text = format!("{}\n{:#}", human.join(" "), output.json["unusable"]);
+        insta::assert_snapshot!(text.replace(folder.as_str(), "/work"));
     }
 }

@@ -1,10 +1,10 @@
 //! `meshlab lab`: run, practise, test and write labs.
 
 mod check;
+mod child;
 mod hint;
 mod list;
 mod new;
-mod once_more;
 mod practised;
 mod reset;
 mod run;

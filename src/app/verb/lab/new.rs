@@ -1,4 +1,4 @@
-//! `meshlab lab new`: the beginning of a lab of one's own.
+//! `meshlab lab new`: files to start a lab from.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -49,21 +49,21 @@ fn new(name: Option<&str>, settings: &Settings) -> Result<Output> {
     let id = numbered(name, &Catalog::find(&settings.work_dir)?)?;
     let folder = settings.work_dir.join("labs").join(id.as_str());
     if folder.exists() {
-        return Err(Failure::usage(format!("{folder} is there already")).hint("choose another name"));
+        return Err(Failure::usage(format!("{folder} exists")).hint("choose another name"));
     }
     write(&folder, &id)?;
     let markdown = format!(
         "`labs/{id}` is written: change `labs/{id}/lab.toml` until it says what you want to say.\n\n\
-         - `meshlab lab {id}` goes through it\n\
+         - `meshlab lab {id}` runs it\n\
          - `meshlab lab test {id}` tests it\n\
-         - `meshlab lab new --guide` tells how labs are written\n\n\
-         In this folder, its `labs` take the place of those that are built in.\n"
+         - `meshlab lab new --guide` shows how to write labs\n\n\
+         In this folder, meshlab shows the labs of `labs` instead of the built-in ones.\n"
     );
     let human = ui::markdown(&markdown, &Look::of_stdout(settings));
     Ok(Output { human, json: json!({"schema": 1, "id": id, "folder": folder}) })
 }
 
-/// All of it or nothing: it grows beside, in a folder that goes unless it is renamed.
+/// Writes all files or none: into a temporary folder, which is then renamed.
 fn write(folder: &Utf8Path, id: &LabId) -> Result<()> {
     let cannot = |error: &std::io::Error| {
         Failure::failed(format!("cannot write {folder}"))
@@ -72,18 +72,18 @@ fn write(folder: &Utf8Path, id: &LabId) -> Result<()> {
     };
     let labs = folder.parent().unwrap_or(folder);
     std::fs::create_dir_all(labs).map_err(|error| cannot(&error))?;
-    let beside = tempfile::Builder::new()
+    let temporary_folder = tempfile::Builder::new()
         .prefix(TEMP_PREFIX)
         .permissions(Permissions::from_mode(0o777))
         .tempdir_in(labs)
         .map_err(|error| cannot(&error))?;
     for file in FILES {
         let text = asset(file)?.replace(NAME, id.as_str());
-        std::fs::write(beside.path().join(file), text).map_err(|error| cannot(&error))?;
+        std::fs::write(temporary_folder.path().join(file), text).map_err(|error| cannot(&error))?;
     }
-    std::fs::rename(beside.path(), folder).map_err(|error| cannot(&error))?;
-    // It has no such name any more.
-    let _ = beside.keep();
+    std::fs::rename(temporary_folder.path(), folder).map_err(|error| cannot(&error))?;
+    // Its old name is gone.
+    let _ = temporary_folder.keep();
     Ok(())
 }
 
@@ -126,7 +126,7 @@ mod tests {
         assert!(FILES.iter().all(|file| folder.join(file).is_file()));
         let mode = |path: &Utf8Path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&folder), mode(&labs), "as any other folder");
-        // Somebody else wrote one meanwhile.
+        // Another process wrote one meanwhile.
         std::fs::write(folder.join("lab.toml"), "theirs").unwrap();
         assert!(write(&folder, &id).unwrap_err().message().ends_with("labs/9-own"));
         assert_eq!(names(), ["9-own"]);

@@ -1,4 +1,4 @@
-//! A lab in a reader's own hands, one step at a time.
+//! A lab that a reader does step by step.
 
 use crate::artifacts::lockfile::Lock;
 use crate::core::event::SharedReporter;
@@ -8,7 +8,7 @@ use crate::core::settings::Settings;
 use crate::labs::{Catalog, Lab, Launcher, Progress, Standing};
 use crate::machine::state::{RunDir, RunState};
 
-/// A lab that was named, with what is done of it.
+/// A named lab with its progress.
 pub(super) struct Practised<'a> {
     pub(super) lab: Lab,
     pub(super) run: RunDir,
@@ -23,7 +23,7 @@ impl<'a> Practised<'a> {
         lock: &'a Lock,
         reporter: &'a SharedReporter,
     ) -> Result<Self> {
-        // A name that does not exist is the first thing to say.
+        // An unknown name is the first error.
         let named = lab(name, settings.address, settings)?;
         let launcher = Launcher::choose(settings, lock, reporter).await?;
         let settings = &launcher.settings;
@@ -52,13 +52,13 @@ pub(super) fn lab(name: &str, address: LabAddress, settings: &Settings) -> Resul
     Catalog::find(&settings.work_dir)?.lab(name, address)
 }
 
-/// The step that was named, else the first that is not done.
+/// The named step, else the first open one.
 pub(super) fn step(lab: &Lab, current: Option<usize>, named: Option<&str>) -> Result<usize> {
     match named {
         Some(named) => lab.position(named),
         None => current.ok_or_else(|| {
             Failure::usage(format!("all {} steps of lab {} are done", lab.steps.len(), lab.id))
-                .hint(format!("name a step, or begin anew: `meshlab lab reset {}`", lab.id))
+                .hint(format!("name a step, or start from zero: `meshlab lab reset {}`", lab.id))
         }),
     }
 }

@@ -30,7 +30,7 @@ impl Run for ResetArgs {
     }
 }
 
-/// Undoes a step of the running lab; without a step takes the lab down and forgets all progress.
+/// Undoes a step of the running lab; without a step, takes the lab down and deletes its progress.
 async fn reset(
     name: &str,
     step: Option<&str>,
@@ -55,7 +55,7 @@ async fn reset(
     let Practised { lab, run, mut standing, launcher } = practised;
     if lab.steps[index].reset.is_empty() {
         return Err(Failure::usage(format!("step {number} of lab {id} cannot be undone on its own"))
-            .hint(format!("`meshlab lab reset {id}` begins the whole lab anew")));
+            .hint(format!("`meshlab lab reset {id}` resets the whole lab")));
     }
     let _run_lock = run.lock().await?;
     let components = launcher.provision(&lab).await?;

@@ -1,4 +1,4 @@
-//! `meshlab lab NAME`: a lab from its first step, or from where it was left, to its last.
+//! `meshlab lab NAME`: runs a lab from its first open step to its last.
 
 use std::ops::Range;
 use std::process::ExitCode;
@@ -50,21 +50,21 @@ impl Run for LabRunArgs {
     }
 }
 
-/// The steps that are to be seen.
+/// The steps to show.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted {
-    /// From where the lab was left to its end.
+pub(super) enum StepSelection {
+    /// From the first open step to the end.
     Rest,
     /// From this one to the end.
     From(usize),
     /// This one.
     Only(usize),
-    /// The one after those that are done.
+    /// The first open step.
     Next,
 }
 
-impl Wanted {
-    /// Of a lab with so many steps, where `open` is the one to begin with unless another one is named.
+impl StepSelection {
+    /// The range in a lab of `steps` steps whose first open step is `open`.
     fn range(self, open: usize, steps: usize) -> Range<usize> {
         match self {
             Self::Rest => open..steps,
@@ -75,38 +75,37 @@ impl Wanted {
     }
 }
 
-/// How a lab is gone through.
+/// How to run a lab.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Way {
-    pub(super) wanted: Wanted,
-    /// Whether everything is left running at the end.
+pub(super) struct RunMode {
+    pub(super) selection: StepSelection,
+    /// Whether to leave the lab running.
     pub(super) keep: bool,
-    /// Whether a reader, if there is one, is waited for and asked.
+    /// Whether to wait for a reader at the terminal.
     pub(super) with_reader: bool,
 }
 
-/// Runs a lab and, unless it is to be kept, takes everything down again. The reports that were asked for are written
-/// however it ends.
+/// Runs a lab, and takes it down unless it is kept. Writes the reports even if it fails.
 async fn run(args: &LabRunArgs, settings: &Settings, lock: &Lock, console: &Arc<Console>) -> Result<()> {
     let mut reports = Reports::new(&args.reports, settings)?;
     let name = args.name.as_deref().unwrap_or_default();
-    // Before anything is asked of Docker: a name or a step that does not exist is the first thing to say.
+    // Before Docker is asked: an unknown lab or step is the first error.
     let lab = Catalog::find(&settings.work_dir)?.lab(name, settings.address)?;
-    let wanted = match (&args.step, &args.from) {
-        (Some(step), _) => Wanted::Only(lab.position(step)?),
-        (None, Some(step)) => Wanted::From(lab.position(step)?),
-        (None, None) => Wanted::Rest,
+    let selection = match (&args.step, &args.from) {
+        (Some(step), _) => StepSelection::Only(lab.position(step)?),
+        (None, Some(step)) => StepSelection::From(lab.position(step)?),
+        (None, None) => StepSelection::Rest,
     };
     reports.begin(&lab, settings, console);
-    let way = Way { wanted, keep: args.keep, with_reader: true };
-    let outcome = go(&lab.id, way, settings, lock, console, &reports).await;
+    let mode = RunMode { selection, keep: args.keep, with_reader: true };
+    let outcome = run_lab(&lab.id, mode, settings, lock, console, &reports).await;
     reports.write(outcome)
 }
 
-/// Goes through a lab: one that was left running goes on, else it begins anew.
-pub(super) async fn go(
+/// Runs a lab: continues one that was left running, else starts it.
+pub(super) async fn run_lab(
     id: &LabId,
-    way: Way,
+    mode: RunMode,
     settings: &Settings,
     lock: &Lock,
     console: &Arc<Console>,
@@ -122,100 +121,99 @@ pub(super) async fn go(
     let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
-        Plan::resumed(way, &lab, &standing, run.address())?.without_teardown(way, &lab)?
+        Plan::resumed(mode, &lab, &standing, run.address())?.without_teardown(mode, &lab)?
     } else {
         run_lock = launcher.clear_leftovers(run_lock).await?;
         standing.refresh();
-        Plan::fresh(way, &lab, standing.progress(), reporter).without_teardown(way, &lab)?
+        Plan::fresh(mode, &lab, standing.progress(), reporter).without_teardown(mode, &lab)?
     };
     reports.limit_to(&plan.shown);
-    if plan.begins_anew {
+    if plan.from_zero {
         standing.progress().begin()?;
     }
-    let keep = way.keep || resumes;
-    let with_reader = way.with_reader;
-    let travel = Travel { launcher: &launcher, console, reporter, with_reader };
+    let keep = mode.keep || resumes;
+    let with_reader = mode.with_reader;
+    let lab_run = LabRun { launcher: &launcher, console, reporter, with_reader };
     let outcome = tokio::select! {
-        outcome = travel.work(lab, plan, keep, &mut standing) => outcome,
+        outcome = lab_run.work(lab, plan, keep, &mut standing) => outcome,
         interruption = interrupted() => Err(interruption),
     };
     let stopped = matches!(&outcome, Err(failure) if matches!(failure.kind(), FailureKind::Interrupted(_)));
-    // What was left running on purpose before this is not for this run to take down.
+    // A lab that was kept before this run stays.
     if resumes || (keep && !stopped && run.exists()) {
         return outcome;
     }
     let taken_down = launcher.undo(run_lock).await;
-    // The first thing that went wrong is the one to tell.
+    // The first failure is the one to report.
     outcome.and(taken_down)
 }
 
-/// Whether a lab that was left running goes on.
+/// Whether a running lab can be continued.
 fn is_resumable(run: &RunDir, lab: &Lab, standing: &Standing) -> bool {
-    // One of which no step was begun is an environment that `up` brought up: that is no lab at work.
+    // Without a step begun, it is an environment that `up` started.
     run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_begun()
 }
 
-/// Which steps are done, and which of them are seen.
+/// Which steps to run, and which of them to show.
 #[derive(Debug)]
 struct Plan {
-    /// The first that is done.
+    /// The first step to run.
     first: usize,
-    /// Those that are seen; what comes before is done without a word.
+    /// The steps to show. Earlier ones run silently.
     shown: Vec<usize>,
-    /// Whether the lab is running already: steps that are done are not done again.
+    /// Whether the lab is running already, so that done steps are not run again.
     resumes: bool,
-    /// Whether no step counts as done any more.
-    begins_anew: bool,
+    /// Whether progress starts from zero.
+    from_zero: bool,
     /// The step that is left out because it only takes down.
     skipped: Option<usize>,
 }
 
 impl Plan {
-    fn resumed(way: Way, lab: &Lab, standing: &Standing, address: LabAddress) -> Result<Self> {
+    fn resumed(mode: RunMode, lab: &Lab, standing: &Standing, address: LabAddress) -> Result<Self> {
         let (id, steps) = (&lab.id, lab.steps.len());
         let open = standing.current(lab);
-        if open.is_none() && matches!(way.wanted, Wanted::Rest | Wanted::Next) {
+        if open.is_none() && matches!(mode.selection, StepSelection::Rest | StepSelection::Next) {
             return Err(Failure::failed(format!("all {steps} steps of the running lab {id} are done"))
                 .seen_text(format!("it is running on {address}"))
                 .hint(format!("`meshlab lab reset {id} STEP` undoes one; `meshlab down` ends all of it")));
         }
-        let shown = way.wanted.range(open.unwrap_or(steps), steps);
+        let shown = mode.selection.range(open.unwrap_or(steps), steps);
         if standing.is_done(&lab.steps[shown.start].id) {
             let number = shown.start + 1;
             let failure = Failure::failed(format!("step {number} of the running lab {id} is done already"));
-            let is_whole = matches!(way.wanted, Wanted::From(0));
+            let is_whole = matches!(mode.selection, StepSelection::From(0));
             return Err(if is_whole || lab.steps[shown.start].reset.is_empty() {
-                failure.hint(format!("`meshlab lab reset {id}` begins the whole lab anew"))
+                failure.hint(format!("`meshlab lab reset {id}` resets the whole lab"))
             } else {
                 failure.hint(format!("`meshlab lab reset {id} {number}` undoes it"))
             });
         }
         let first = open.unwrap_or(shown.start);
         let shown = shown.filter(|index| !standing.is_done(&lab.steps[*index].id)).collect();
-        Ok(Self { first, shown, resumes: true, begins_anew: false, skipped: None })
+        Ok(Self { first, shown, resumes: true, from_zero: false, skipped: None })
     }
 
-    fn fresh(way: Way, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
-        // One that is done begins anew.
-        // Nor is one seen through to its end of which only the take-down is left.
-        let is_open = |index: &usize| !(way.keep && lab.steps[*index].teardown);
+    fn fresh(mode: RunMode, lab: &Lab, progress: &Progress, reporter: &SharedReporter) -> Self {
+        // A lab starts from zero if all its steps are done, or all but the one that takes down.
+        let is_open = |index: &usize| !(mode.keep && lab.steps[*index].teardown);
         let left = progress.current(lab).filter(is_open).unwrap_or(0);
-        let shown = way.wanted.range(left, lab.steps.len());
-        if matches!(way.wanted, Wanted::Rest) && left > 0 {
+        let shown = mode.selection.range(left, lab.steps.len());
+        if matches!(mode.selection, StepSelection::Rest) && left > 0 {
             let (number, title) = (left + 1, lab.steps[left].title.clone());
             reporter.report(Event::Note(Note::LabContinues { number, title }));
         }
-        let begins_anew = shown.start == 0 && !matches!(way.wanted, Wanted::Only(_));
-        Self { first: 0, shown: shown.collect(), resumes: false, begins_anew, skipped: None }
+        let from_zero = shown.start == 0 && !matches!(mode.selection, StepSelection::Only(_));
+        Self { first: 0, shown: shown.collect(), resumes: false, from_zero, skipped: None }
     }
 
     /// The plan of a run with `--keep`: without the step that only takes down, unless that is what was named.
-    fn without_teardown(mut self, way: Way, lab: &Lab) -> Result<Self> {
-        let last = self.shown.last().copied().filter(|index| way.keep && lab.steps[*index].teardown);
+    fn without_teardown(mut self, mode: RunMode, lab: &Lab) -> Result<Self> {
+        let last = self.shown.last().copied().filter(|index| mode.keep && lab.steps[*index].teardown);
         let Some(last) = last else { return Ok(self) };
-        let is_named = match way.wanted {
-            Wanted::Only(index) | Wanted::From(index) => index == last,
-            Wanted::Rest | Wanted::Next => false,
+        let is_named = match mode.selection {
+            StepSelection::Only(index) | StepSelection::From(index) => index == last,
+            StepSelection::Rest | StepSelection::Next => false,
         };
         if is_named {
             return Ok(self);
@@ -232,14 +230,14 @@ impl Plan {
     }
 }
 
-struct Travel<'a> {
+struct LabRun<'a> {
     launcher: &'a Launcher<'a>,
     console: &'a Console,
     reporter: &'a SharedReporter,
     with_reader: bool,
 }
 
-impl Travel<'_> {
+impl LabRun<'_> {
     async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut Standing) -> Result<()> {
         let Plan { first, shown, resumes, skipped, .. } = plan;
         let reporter = self.reporter;
@@ -254,7 +252,7 @@ impl Travel<'_> {
         } else {
             self.launcher.start(lab.clone(), components).await?
         };
-        // What comes before is needed and was not asked for.
+        // Earlier steps are needed, but not shown.
         session.report_to(Arc::new(Silent));
         for index in first..shown.first().copied().unwrap_or(first) {
             if standing.is_done(&lab.steps[index].id) {
@@ -295,7 +293,7 @@ impl Travel<'_> {
             of: shown.len(),
             all: lab.steps.len(),
             passed: seen.outcome.is_ok(),
-            // Who stopped early has not seen it yet.
+            // Only after the last step.
             learned: if completed { lab.learned.clone() } else { Vec::new() },
             kept: keep,
             took: seen.took,
@@ -309,8 +307,9 @@ impl Travel<'_> {
         lab: &Lab,
         shown: &[usize],
         standing: &mut Standing,
-    ) -> Result<Seen> {
-        let mut seen = Seen { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
+    ) -> Result<ShownSteps> {
+        let mut seen =
+            ShownSteps { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };
         let started = Instant::now();
         let mut paused = Duration::ZERO;
         let reader = if self.with_reader { self.console.reader() } else { None };
@@ -345,14 +344,14 @@ impl Travel<'_> {
     }
 }
 
-/// What came of the steps that were seen.
-struct Seen {
+/// The outcome of the steps that were shown.
+struct ShownSteps {
     steps: Vec<StepSummary>,
     outcome: Result<()>,
     took: Duration,
 }
 
-/// Tells which lab begins, and where.
+/// Reports which lab starts, and where.
 pub(super) fn report_start(
     lab: &Lab,
     launcher: &Launcher<'_>,

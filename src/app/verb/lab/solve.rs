@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::practised::lab;
-use super::run::{Wanted, Way, go};
+use super::run::{RunMode, StepSelection, run_lab};
 use crate::app::report::Reports;
 use crate::app::ui::Console;
 use crate::app::verb::{Context, Execution, Run};
@@ -36,7 +36,7 @@ impl Run for SolveArgs {
     }
 }
 
-/// Does a step, and those before it that are not done; starts the lab if it does not run. It is left running.
+/// Runs a step, and the open ones before it; starts the lab if it does not run, and leaves it running.
 async fn solve(
     name: &str,
     step: Option<&str>,
@@ -45,10 +45,10 @@ async fn solve(
     console: &Arc<Console>,
 ) -> Result<()> {
     let lab = lab(name, settings.address, settings)?;
-    let wanted = match step {
-        Some(step) => Wanted::Only(lab.position(step)?),
-        None => Wanted::Next,
+    let selection = match step {
+        Some(step) => StepSelection::Only(lab.position(step)?),
+        None => StepSelection::Next,
     };
-    let way = Way { wanted, keep: true, with_reader: false };
-    go(&lab.id, way, settings, lock, console, &Reports::default()).await
+    let mode = RunMode { selection, keep: true, with_reader: false };
+    run_lab(&lab.id, mode, settings, lock, console, &Reports::default()).await
 }

@@ -1,5 +1,5 @@
-//! `meshlab lab test`: whether a lab keeps its promises. For each step: its checks fail before it and hold after it, and
-//! fail again once it is undone.
+//! `meshlab lab test`: the self-test of a lab. The checks of each step fail before it, pass after it, and fail again after its
+//! reset.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::once_more;
+use super::child;
 use super::run::report_start;
 use crate::app::verb::{Context, Execution, Run};
 use crate::artifacts::lockfile::Lock;
@@ -41,7 +41,7 @@ impl Run for TestArgs {
     }
 }
 
-/// Tests the labs that are named, else all. Progress of readers is not touched.
+/// Tests the named labs, or all. Does not change a reader's progress.
 async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &SharedReporter) -> Result<()> {
     let catalog = Catalog::find(&settings.work_dir)?;
     let ids: Vec<LabId> = if names.is_empty() {
@@ -52,22 +52,22 @@ async fn test(names: &[String], settings: &Settings, lock: &Lock, reporter: &Sha
     };
     let launcher = Launcher::choose(settings, lock, reporter).await?;
     let is_one_of_several = ids.len() > 1;
-    // One for all of them: to be told between two labs is to be told, too.
+    // One for all labs: a signal between two labs counts, too.
     let mut interruption = pin!(interrupted());
     for id in ids {
         let lab = catalog.lab(id.as_str(), launcher.settings.address)?;
         if is_one_of_several && launcher.backend.needs_netns(lab.network())? {
-            // This process would not come back to the labs that are left.
+            // A process that enters a network namespace does not come back for the other labs.
             let test =
                 launcher.settings.subcommand(launcher.backend.kind(), &["lab", "test", id.as_str()])?;
             let what = format!("the test of lab {id}");
-            once_more::see_through(test, &what, &mut interruption, DEFAULT_DEADLINE).await?;
+            child::run_to_completion(test, &what, &mut interruption, DEFAULT_DEADLINE).await?;
             continue;
         }
         launcher.enter_netns(&lab).await?;
         test_one(lab, &launcher, reporter, &mut interruption).await?;
     }
-    // All labs were asked for: one that cannot even be read has not passed.
+    // Among all labs, one that cannot be read has failed.
     match catalog.unusable().first() {
         Some(unusable) if names.is_empty() => Err(unusable.why.clone()),
         _ => Ok(()),
@@ -113,29 +113,29 @@ async fn try_steps(lab: Lab, launcher: &Launcher<'_>, reporter: &SharedReporter)
     if tester.wrong.is_empty() {
         return Ok(());
     }
-    let mut failure = Failure::new(FailureKind::CheckFailed, format!("lab {id} does not keep its promises"));
+    let mut failure = Failure::new(FailureKind::CheckFailed, format!("lab {id} failed its self-test"));
     for wrong in tester.wrong {
         failure = failure.detail("wrong", wrong);
     }
-    Err(failure.hint("a step's closing checks, after its last command, say whether it is done; `changes = false` is for one that leaves the lab as it was"))
+    Err(failure.hint("the checks after a step's last command decide whether the step is done; set `changes = false` for a step that changes nothing"))
 }
 
 struct Tester<'a> {
     session: Session,
     reporter: &'a SharedReporter,
     trials: usize,
-    /// What was not as it should be, and did not keep the rest from being tried.
+    /// Failed trials after which the test went on.
     wrong: Vec<String>,
 }
 
 impl Tester<'_> {
-    /// `Err` if what follows cannot be tried.
+    /// Fails if the later steps cannot be tried.
     async fn try_step(&mut self, index: usize) -> Result<()> {
-        self.working(index, Trial::Before);
+        self.report_trying(index, Trial::Before);
         let started = Instant::now();
         let open = self.session.first_open_check(index).await;
-        let (holds, observed) = told(open);
-        self.tell(
+        let (holds, observed) = describe(open);
+        self.report_trial(
             index,
             Trial::Before,
             holds != self.session.lab().steps[index].changes,
@@ -146,34 +146,34 @@ impl Tester<'_> {
         if self.session.lab().steps[index].reset.is_empty() {
             return Ok(());
         }
-        self.working(index, Trial::Reset);
+        self.report_trying(index, Trial::Reset);
         let started = Instant::now();
         let undone = self.session.reset_step(index).await;
         if let Err(failure) = undone {
-            self.tell(index, Trial::Reset, false, failure.message().to_owned(), started.elapsed());
+            self.report_trial(index, Trial::Reset, false, failure.message().to_owned(), started.elapsed());
             return Err(failure);
         }
         let (holds, observed) = self.until_open(index).await;
-        self.tell(index, Trial::Reset, !holds, observed, started.elapsed());
+        self.report_trial(index, Trial::Reset, !holds, observed, started.elapsed());
         self.run(index, Trial::Again).await
     }
 
     async fn run(&mut self, index: usize, trial: Trial) -> Result<()> {
-        self.working(index, trial);
+        self.report_trying(index, trial);
         let (summary, outcome) = self.session.run_step(index, None).await;
         let observed = match &outcome {
             Ok(()) => holding(summary.checks),
             Err(failure) => failure.message().to_owned(),
         };
-        self.tell(index, trial, outcome.is_ok(), observed, summary.took);
+        self.report_trial(index, trial, outcome.is_ok(), observed, summary.took);
         outcome
     }
 
-    /// Looks until a check of a step does not hold any more, for as long as the step may take.
+    /// Waits until a check of a step fails, up to the step's timeout.
     async fn until_open(&self, index: usize) -> (bool, String) {
         let deadline = self.session.lab().steps[index].timeout;
         let probe = async || -> Result<_, Infallible> {
-            let (holds, observed) = told(self.session.first_open_check(index).await);
+            let (holds, observed) = describe(self.session.first_open_check(index).await);
             Ok(if holds { Observed::Pending(observed) } else { Observed::Ready(observed) })
         };
         let Ok(outcome) = until(deadline, API_POLL_INTERVAL, probe).await;
@@ -183,13 +183,13 @@ impl Tester<'_> {
         }
     }
 
-    fn working(&self, index: usize, trial: Trial) {
+    fn report_trying(&self, index: usize, trial: Trial) {
         let steps = &self.session.lab().steps;
         let (number, of, step) = (index + 1, steps.len(), steps[index].id.clone());
         self.reporter.report(Event::Lab(LabEvent::Trying { number, of, step, trial }));
     }
 
-    fn tell(&mut self, index: usize, trial: Trial, passed: bool, observed: String, took: Duration) {
+    fn report_trial(&mut self, index: usize, trial: Trial, passed: bool, observed: String, took: Duration) {
         let step = &self.session.lab().steps[index];
         let (number, of) = (index + 1, self.session.lab().steps.len());
         self.trials += 1;
@@ -210,8 +210,8 @@ impl Tester<'_> {
     }
 }
 
-/// Whether all checks hold, and in words.
-fn told(open: Option<(String, String)>) -> (bool, String) {
+/// Whether all checks hold, and a description.
+fn describe(open: Option<(String, String)>) -> (bool, String) {
     match open {
         None => (true, "all checks hold".to_owned()),
         Some((claim, observed)) => (false, format!("does not hold: {claim} ({observed})")),

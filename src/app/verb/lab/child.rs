@@ -1,4 +1,4 @@
-//! Another meshlab as a child of this one, seen through to its end.
+//! Another meshlab as a child process.
 
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -9,32 +9,32 @@ use tokio::time::timeout;
 
 use crate::core::failure::{Failure, FailureKind, Result};
 
-/// Those that ask a program to end.
+/// Signals that ask a program to end.
 const STOPS: [i32; 3] = [Signal::HUP.as_raw(), Signal::INT.as_raw(), Signal::TERM.as_raw()];
 
-/// Runs a child to its end. If this process is told to stop, so is the child, and it is waited for: it has a lab to take
-/// down. It tells itself what went wrong; `what` it was goes into a word about that.
-pub(super) async fn see_through(
+/// Runs a child to its end. On an interruption, passes the signal on and waits up to `deadline`: the child has a lab to take
+/// down. The child prints its own errors; `what` names it in the failure.
+pub(super) async fn run_to_completion(
     command: Command,
     what: &str,
     interruption: &mut (impl Future<Output = Failure> + Unpin),
-    patience: Duration,
+    deadline: Duration,
 ) -> Result<()> {
-    let cannot =
-        |error: &std::io::Error| Failure::failed(format!("{what} has no process of its own")).seen(error);
+    let cannot = |error: &std::io::Error| {
+        Failure::failed(format!("cannot run {what} in a process of its own")).seen(error)
+    };
     let mut child = tokio::process::Command::from(command).spawn().map_err(|error| cannot(&error))?;
     let interruption = tokio::select! {
         ended = child.wait() => return judge(ended.map_err(|error| cannot(&error))?, what),
         interruption = interruption => interruption,
     };
-    // One that the terminal told already is told twice, which makes no difference.
+    // A terminal may have sent it the signal already. A second one makes no difference.
     pass_on(&interruption, &child);
-    if timeout(patience, child.wait()).await.is_ok() {
+    if timeout(deadline, child.wait()).await.is_ok() {
         return Err(interruption);
     }
-    // Nothing came of being asked.
     let failure = interruption
-        .seen_text(format!("{what} did not end in {patience:?} and was killed"))
+        .seen_text(format!("{what} did not end in {deadline:?} and was killed"))
         .hint("`meshlab down` takes down what it left");
     Err(match child.kill().await {
         Ok(()) => failure,
@@ -46,7 +46,7 @@ fn pass_on(interruption: &Failure, child: &Child) {
     let FailureKind::Interrupted(number) = interruption.kind() else { return };
     let pid = child.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
     if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(number.into())) {
-        // It may have ended in the meantime, which is what is wanted. It is not waited for yet, so the number is its own.
+        // It may have ended. It has not been waited for, so the process id is still its own.
         let _ = kill_process(pid, signal);
     }
 }
@@ -57,7 +57,7 @@ fn judge(status: ExitStatus, what: &str) -> Result<()> {
         return Ok(());
     }
     let of_signal = |signal: i32| {
-        // One that was not at work yet when it was told.
+        // The signal came before it handled signals.
         let signal = u8::try_from(signal).ok().filter(|_| STOPS.contains(&signal))?;
         Some(FailureKind::Interrupted(signal))
     };
@@ -68,7 +68,7 @@ fn judge(status: ExitStatus, what: &str) -> Result<()> {
         FailureKind::Interrupted(_) => Failure::new(kind, format!("{what} was interrupted")),
         _ => Failure::new(kind, format!("{what} failed"))
             .seen_text(status.to_string())
-            .hint("what was wrong stands above"),
+            .hint("see the error above"),
     })
 }
 
@@ -88,12 +88,12 @@ mod tests {
     }
 
     async fn ended(line: &str) -> FailureKind {
-        see_through(shell(line), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap_err().kind()
+        run_to_completion(shell(line), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap_err().kind()
     }
 
     #[tokio::test]
-    async fn a_child_that_fails_tells_why_by_its_exit_code() {
-        see_through(shell("true"), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap();
+    async fn the_exit_code_of_a_child_is_its_failure() {
+        run_to_completion(shell("true"), "it", &mut pin!(pending()), DEFAULT_DEADLINE).await.unwrap();
         assert_eq!(ended("exit 3").await, FailureKind::CheckFailed);
         assert_eq!(ended("exit 6").await, FailureKind::MissingRequirement);
         assert_eq!(ended("exit 130").await, FailureKind::Interrupted(2));
@@ -102,16 +102,16 @@ mod tests {
     }
 
     /// Interrupts a child once there is a file.
-    async fn stopped(line: &str, began: &Path, signal: u8, patience: Duration) -> Failure {
+    async fn stopped(line: &str, began: &Path, signal: u8, deadline: Duration) -> Failure {
         let interruption = async {
             assert_soon(|| began.exists()).await;
             Failure::new(FailureKind::Interrupted(signal), "interrupted")
         };
-        see_through(shell(line), "it", &mut pin!(interruption), patience).await.unwrap_err()
+        run_to_completion(shell(line), "it", &mut pin!(interruption), deadline).await.unwrap_err()
     }
 
     #[tokio::test]
-    async fn a_child_is_told_to_stop_and_waited_for() {
+    async fn a_child_gets_the_signal_and_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let (began, down) = (folder.path().join("began"), folder.path().join("down"));
         let line = format!(
@@ -125,10 +125,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_that_does_not_listen_is_killed_in_the_end() {
+    async fn a_child_that_ignores_the_signal_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let began = folder.path().join("began");
-        // What is ignored stays ignored by what takes the shell's place.
+        // exec keeps ignored signals ignored.
         let line = format!("trap '' TERM; touch {}; exec sleep 600", began.display());
         let failure = stopped(&line, &began, 15, Duration::from_millis(50)).await;
         assert_eq!(failure.kind(), FailureKind::Interrupted(15));
