@@ -11,7 +11,7 @@ const INDENT: usize = 2;
 /// The failure as text, a line end after each line.
 pub(super) fn draw(failure: &Failure, look: &Look) -> String {
     if look.surface == Surface::Json {
-        return json::line(&FailureReport::from(failure));
+        return json::event(&FailureReport::from(failure));
     }
     let mut lines = labelled(&look.paint.bad("error:"), failure.message(), look);
     for detail in failure.details() {

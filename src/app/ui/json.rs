@@ -9,8 +9,11 @@ use super::screen::Screen;
 use super::view::View;
 use crate::core::event::{BundleEvent, Event, LabEvent, ProvisionEvent};
 
-/// Grows when a program that reads the objects would have to change.
-const SCHEMA: u32 = 1;
+/// The schema of events and errors. It grows with a change for which programs that read them must change.
+const EVENTS: u32 = 2;
+
+/// The schema of documents that have no number of their own.
+const DOCUMENTS: u32 = 1;
 
 /// Often enough for any display, and few enough for any reader.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(200);
@@ -22,10 +25,19 @@ struct Line<'a, T> {
     content: &'a T,
 }
 
-/// An object as a line, with the schema's number.
-pub(super) fn line<T: Serialize>(content: &T) -> String {
+/// An event or an error as a line.
+pub(super) fn event<T: Serialize>(event: &T) -> String {
+    line(EVENTS, event)
+}
+
+/// A document as a line.
+pub(super) fn document<T: Serialize>(document: &T) -> String {
+    line(DOCUMENTS, document)
+}
+
+fn line<T: Serialize>(schema: u32, content: &T) -> String {
     // Plain data with text keys cannot fail to serialize; an empty line would be the least harm.
-    let mut line = serde_json::to_string(&Line { schema: SCHEMA, content }).unwrap_or_default();
+    let mut line = serde_json::to_string(&Line { schema, content }).unwrap_or_default();
     line.push('\n');
     line
 }
@@ -43,19 +55,19 @@ impl Default for Json {
 
 impl View for Json {
     fn show(&mut self, event: &Event, screen: &mut Screen) {
-        // Whoever reads these wants what a person would see; `--report` writes it all.
+        // These are the lines that a person sees; reports have all of them.
         if matches!(event, Event::Lab(LabEvent::OutputBeyond { .. })) {
             return;
         }
         let progress_of = match event {
             Event::Provision(ProvisionEvent::FetchProgress { file, .. }) => Some(file.as_str()),
-            // No file is called so.
+            // No file has this name.
             Event::Bundle(BundleEvent::Progress { .. }) => Some("/"),
             _ => None,
         };
         if progress_of.is_some_and(|what| !self.pace.is_due(what, Instant::now())) {
             return;
         }
-        screen.text(&line(event));
+        screen.text(&self::event(event));
     }
 }

@@ -32,9 +32,9 @@ fn as_json(value: &Value) -> String {
     match value {
         // Most commands number their own data.
         Value::Object(members) if members.contains_key("schema") => format!("{value}\n"),
-        Value::Object(_) => json::line(value),
+        Value::Object(_) => json::document(value),
         // A list has no place for the number; it goes under a name.
-        other => json::line(&serde_json::json!({ "data": other })),
+        other => json::document(&serde_json::json!({ "data": other })),
     }
 }
 

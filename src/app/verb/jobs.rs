@@ -48,7 +48,7 @@ impl Run for StartArgs {
         let jobs = Jobs::of(&RunDir::of(&context.settings))?;
         let list = jobs.read(&self.names).await?;
         let started = jobs::start(&jobs, &list, &context.reporter).await?;
-        context.print(&Output { human: String::new(), json: json!({"schema": 1, "started": started}) })
+        context.print(&Output { human: String::new(), json: json!({"schema": 2, "started": started}) })
     }
 }
 

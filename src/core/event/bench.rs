@@ -1,4 +1,4 @@
-//! A load test at work.
+//! A load test.
 
 use std::time::Duration;
 
@@ -6,35 +6,36 @@ use serde::Serialize;
 
 use super::millis;
 
-/// A load test at work.
+/// A load test.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "bench", rename_all = "kebab-case")]
 pub enum BenchEvent {
-    /// A target gets its load.
+    /// A round of load begins.
     Pressing {
-        /// Its name.
+        /// The target's name.
         target: String,
-        /// Where it is.
+        /// The target's URL.
         url: String,
-        /// Which round of all, from 1.
+        /// The round, from 1.
         number: usize,
-        /// Of how many rounds.
+        /// The number of rounds.
         of: usize,
-        /// For how long, in milliseconds.
+        /// The round's duration, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         lasts: Duration,
     },
-    /// The round is over.
+    /// A round of load has ended.
     Pressed {
         /// The target's name.
         target: String,
-        /// Which round of all, from 1.
+        /// The round, from 1.
         number: usize,
-        /// Of how many rounds.
+        /// The number of rounds.
         of: usize,
-        /// Right answers per second.
+        /// Correct answers per second.
+        #[serde(rename = "right_per_second")]
         rate: f64,
-        /// Everything that went wrong.
+        /// The number of errors of all kinds.
         errors: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! A bundle being written or read, as it happens.
+//! Export or import of a bundle.
 
 use std::time::Duration;
 
@@ -7,48 +7,48 @@ use serde::Serialize;
 use super::millis;
 use crate::core::model::{ByteSize, Platform};
 
-/// A bundle at work.
+/// Export or import of a bundle.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "bundle", rename_all = "kebab-case")]
 pub enum BundleEvent {
-    /// What will be moved is known.
+    /// The files are known.
     Started {
-        /// Which way.
+        /// `export` or `import`.
         verb: BundleVerb,
         /// The bundle's path.
         file: String,
-        /// How many artifacts; one for two platforms counts twice.
+        /// The number of artifacts; one for two platforms counts twice.
         artifacts: usize,
-        /// For which platforms.
+        /// The artifacts' platforms.
         platforms: Vec<Platform>,
-        /// The bytes of all their files.
+        /// The size of all files.
         #[serde(rename = "bytes")]
         size: ByteSize,
     },
-    /// Bytes have been moved.
+    /// Progress, at most five times per second.
     Progress {
-        /// What they belong to: an artifact.
+        /// The artifact of the current file.
         artifact: String,
-        /// Bytes of all files so far.
+        /// The size of what is done.
         #[serde(rename = "done_bytes")]
         done: ByteSize,
     },
-    /// All are moved and verified.
+    /// All files are moved and verified.
     Finished {
-        /// Which way.
+        /// `export` or `import`.
         verb: BundleVerb,
         /// The bundle's path.
         file: String,
-        /// The bytes of all files.
+        /// The size of all files.
         #[serde(rename = "bytes")]
         size: ByteSize,
-        /// How long it took, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
 }
 
-/// Which way a bundle's files go.
+/// The direction of a bundle's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BundleVerb {

@@ -1,165 +1,166 @@
-//! A lab at work, as it happens.
+//! A running lab.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Ready, RuntimeReason, millis};
 use crate::core::model::call_path::CallPath;
 use crate::core::model::{LabAddress, LabId, RuntimeKind, StepId};
 
-/// A lab at work.
+/// A running lab.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "lab", rename_all = "kebab-case")]
 pub enum LabEvent {
     /// The lab begins.
     Started {
-        /// Which.
+        /// The lab.
         id: LabId,
-        /// Its title.
+        /// The title.
         title: String,
-        /// What it is about, Markdown.
+        /// Its summary, Markdown.
         summary: String,
-        /// How its components run.
+        /// `host` or `docker`.
         runtime: RuntimeKind,
-        /// Why they run so.
+        /// Why its components run there.
         runtime_reason: RuntimeReason,
-        /// Where it listens.
+        /// Its address.
         address: LabAddress,
-        /// Name and version of each tool that takes part.
+        /// Its tools, with `name` and `version`.
+        #[serde(serialize_with = "names_and_versions")]
         tools: Vec<(String, String)>,
-        /// How many steps will run.
+        /// The number of its steps.
         steps: usize,
     },
     /// A step begins.
     StepStarted {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
-        /// Its title.
+        /// The title.
         title: String,
         /// The explanation, Markdown.
         text: String,
     },
     /// A step that a later one needs runs first, without being shown.
     Preceding {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
     },
-    /// A command is about to run, exactly as shown.
+    /// A command is about to run.
     Command {
         /// The command line.
         command: String,
-        /// Name of the service it starts, if it stays in the background.
+        /// The service that it starts.
         service: Option<String>,
     },
-    /// A line the command wrote.
+    /// The command wrote a line.
     Output {
-        /// Without the line's end.
+        /// The line, without its end.
         line: String,
-        /// Whether it went to standard error.
+        /// Whether it is from standard error.
         error: bool,
     },
-    /// A line the command wrote after those that are shown: for reports alone. Of very many, the first ones.
+    /// The command wrote a line that is not shown. For reports only.
     OutputBeyond {
-        /// Without the line's end.
+        /// The line, without its end.
         line: String,
-        /// Whether it went to standard error.
+        /// Whether it is from standard error.
         error: bool,
     },
-    /// More lines than are shown came; the log has them all.
+    /// The command wrote more lines than are shown; the log has all of them.
     OutputCut {
-        /// How many were left out.
+        /// The number of lines that are not shown.
         lines: usize,
     },
     /// The command ended, or the service is ready.
     CommandFinished {
-        /// Since it was started, in milliseconds.
+        /// Since its start, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
-        /// For a service: its name. Services that follow one another start together, and end up ready in their order.
+        /// The service, if the command starts one.
         service: Option<String>,
-        /// For a service: what was observed that makes it ready.
+        /// What makes the service ready.
         ready: Option<Ready>,
     },
-    /// It is the reader's turn.
+    /// The reader has to do something.
     Task {
-        /// What is to be brought about, Markdown.
+        /// The task, Markdown.
         task: String,
-        /// The command for another terminal that opens a shell in the lab.
+        /// The command that opens a shell in the lab, for another terminal.
         shell: String,
     },
-    /// A hint that was asked for.
+    /// The reader asked for a hint.
     Hint {
-        /// From 1.
+        /// The hint, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of hints.
         of: usize,
         /// The hint, Markdown.
         text: String,
     },
-    /// Something is tried with a step, to see whether the step is good.
+    /// `lab test` begins to try something with a step.
     Trying {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
-        /// What is tried.
+        /// The trial.
         trial: Trial,
     },
-    /// One thing was tried with a step, to see whether the step is good.
+    /// `lab test` has tried something with a step.
     Tried {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
-        /// Its title.
+        /// The title.
         title: String,
-        /// What was tried.
+        /// The trial.
         trial: Trial,
-        /// Whether it went as it should.
+        /// Whether it passed.
         passed: bool,
-        /// What was seen.
+        /// What was observed.
         observed: String,
-        /// How long it took, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// All steps of a lab were tried.
+    /// `lab test` has ended.
     Tested {
-        /// Which.
+        /// The lab.
         id: LabId,
-        /// How many steps were tried.
+        /// The number of steps that were tried.
         steps: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// How many things were tried.
+        /// The number of trials.
         trials: usize,
-        /// How many of them did not go as they should.
+        /// The number of trials that failed.
         wrong: usize,
-        /// Whether all went as it should.
+        /// Whether all passed.
         passed: bool,
-        /// All in all, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
     /// A check begins.
     CheckStarted {
-        /// What must hold, as a sentence.
+        /// What must hold.
         claim: String,
     },
-    /// A check does not hold yet and is tried again.
+    /// A check does not hold yet and is repeated.
     CheckWaiting {
         /// What must hold.
         claim: String,
@@ -170,9 +171,9 @@ pub enum LabEvent {
     CheckPassed {
         /// What holds.
         claim: String,
-        /// The evidence, in a line or several.
+        /// The evidence, line by line.
         evidence: Vec<String>,
-        /// How long until it held, in milliseconds.
+        /// Until it held, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
@@ -184,71 +185,71 @@ pub enum LabEvent {
         expected: String,
         /// What was observed last.
         observed: String,
-        /// The way that the check is about, and where it stops, where that could be found out.
+        /// The path of the calls that the check is about, where it is known.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<Box<CallPath>>,
     },
-    /// A step is done.
+    /// A step has ended.
     StepFinished {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
         /// Whether all its checks held.
         passed: bool,
-        /// How long it took without the reader's pauses, in milliseconds.
+        /// Without the reader's pauses, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// A step that only takes down is left out, because the lab is to be kept.
+    /// With `--keep`, a last step that only takes down is skipped.
     StepSkipped {
-        /// From 1.
+        /// The step, from 1.
         number: usize,
-        /// Of how many.
+        /// The number of steps.
         of: usize,
-        /// Its name.
+        /// The step's name.
         step: StepId,
-        /// Its title.
+        /// The title.
         title: String,
     },
-    /// The lab is over.
+    /// The lab has ended.
     Finished {
-        /// Which.
+        /// The lab.
         id: LabId,
-        /// Number, name, title, time and verdict of each step that ran.
+        /// The steps that ran.
         steps: Vec<StepSummary>,
-        /// Of how many; fewer ran if it was stopped or failed.
+        /// The number of steps that had to run.
         of: usize,
-        /// How many steps the lab has, those that were not asked for included.
+        /// The number of steps of the lab.
         all: usize,
-        /// Whether all that ran held.
+        /// Whether all checks held.
         passed: bool,
-        /// What was learned, Markdown, one item each.
+        /// What the reader has learned, a list of Markdown.
         learned: Vec<String>,
-        /// Whether the components were left running.
+        /// Whether the components still run.
         kept: bool,
-        /// All in all without the reader's pauses, in milliseconds.
+        /// Without the reader's pauses, in milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
 }
 
-/// What can be tried with a step.
+/// What `lab test` tries with a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Trial {
-    /// Its checks, before it was run.
+    /// Its checks, before it runs.
     Before,
     /// The step itself.
     Run,
-    /// Its checks, once it was undone.
+    /// Its checks, after its reset.
     Reset,
-    /// The step once more, after it was undone.
+    /// The step, after its reset.
     Again,
 }
 
 impl Trial {
-    /// In a word.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -259,20 +260,29 @@ impl Trial {
     }
 }
 
-/// One line of a lab's summary.
+/// A step in a lab's summary.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepSummary {
-    /// From 1.
+    /// The step, from 1.
     pub number: usize,
-    /// The step.
+    /// The step's name.
     pub step: StepId,
     /// Its title.
     pub title: String,
     /// Whether its checks held.
     pub passed: bool,
-    /// How many checks held.
+    /// The number of checks that held.
     pub checks: usize,
-    /// How long it took, in milliseconds.
+    /// In milliseconds.
     #[serde(rename = "millis", serialize_with = "millis")]
     pub took: Duration,
+}
+
+fn names_and_versions<S: Serializer>(tools: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Tool<'a> {
+        name: &'a str,
+        version: &'a str,
+    }
+    serializer.collect_seq(tools.iter().map(|(name, version)| Tool { name, version }))
 }

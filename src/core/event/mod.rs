@@ -1,15 +1,19 @@
-//! What happens, told as it happens. The engine reports events; `ui` alone turns them into text.
+//! Events: typed data about what happens. The engine reports them, and `ui` alone words them.
 //!
-//! Invariant: an event is plain data, complete in itself. A reporter keeps what it needs; the engine never asks back.
+//! Invariant: an event is plain data and complete. A reporter keeps what it needs; the engine never reads it back.
 
 mod bench;
 mod bundle;
+#[cfg(test)]
+mod docs;
 mod image;
 mod jobs;
 mod lab;
 mod note;
 mod provision;
 mod runtime;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +32,7 @@ pub use runtime::{Access, Ready, ReadyState, Removed, RuntimeEvent, RuntimeReaso
 
 use crate::core::failure::Failure;
 
-/// Takes events. Called from several tasks at once; must not block for long.
+/// Takes events, from several tasks at once. Must not block for long.
 pub trait Reporter: Send + Sync {
     /// Takes the next event.
     fn report(&self, event: Event);
@@ -49,7 +53,7 @@ pub enum Event {
     Log(LogLine),
     /// Artifacts being fetched, built and installed.
     Provision(ProvisionEvent),
-    /// A lab at work.
+    /// A running lab.
     Lab(LabEvent),
     /// Components starting and stopping outside of a lab's steps.
     Runtime(RuntimeEvent),
@@ -57,11 +61,11 @@ pub enum Event {
     Jobs(JobEvent),
     /// Container images being loaded into Docker or written to an archive.
     Image(ImageEvent),
-    /// The package repository at work.
+    /// The package repository.
     Repo(RepoEvent),
-    /// A load test at work.
+    /// A load test.
     Bench(BenchEvent),
-    /// A bundle being written or read.
+    /// Export or import of a bundle.
     Bundle(BundleEvent),
 }
 
@@ -70,34 +74,34 @@ pub enum Event {
 pub struct LogLine {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
-    /// The module that wrote it, for instance `meshlab::core::http`.
+    /// The module that wrote it, such as `meshlab::core::http`.
     pub target: String,
     /// What happened, and its fields as `name=value`.
     pub text: String,
 }
 
-/// The package repository at work.
+/// The package repository.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "repo", rename_all = "kebab-case")]
 pub enum RepoEvent {
-    /// It answers from now on.
+    /// The repository accepts requests.
     Listening {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// How many of the lock's files are in the store.
+        /// The number of the lock's files in the store.
         files: usize,
     },
-    /// A request was answered.
+    /// The repository answered a request.
     Served {
-        /// The method, in plain characters.
+        /// The method.
         method: String,
-        /// The path that was asked for, in plain characters, perhaps cut.
+        /// The path, at most 200 characters of it; others than ASCII as `?`.
         path: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// How many bytes of the body were sent.
+        /// The length of the body that was sent.
         bytes: u64,
-        /// From the request's last byte read to the answer's last byte handed to the system.
+        /// From the request's last byte to the answer's last byte.
         micros: u64,
     },
 }
@@ -106,7 +110,7 @@ pub(crate) fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A reporter that keeps nothing.
+/// A reporter that drops all events.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Silent;
 
@@ -114,7 +118,7 @@ impl Reporter for Silent {
     fn report(&self, _: Event) {}
 }
 
-/// A failure as a program reads it.
+/// A failure as JSON.
 #[derive(Debug, Clone, Serialize)]
 pub struct FailureReport<'a> {
     /// Always `error`.

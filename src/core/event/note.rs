@@ -14,17 +14,17 @@ use crate::core::model::{ArtifactName, FileName, LabAddress, LabId, Platform, Sl
 pub enum Note {
     /// An interrupted run left something on an address; it is taken down.
     LeftoversFound {
-        /// Where.
+        /// The address.
         address: LabAddress,
     },
     /// Nothing runs.
     NothingRuns {
-        /// Where; `None` for any address.
+        /// The address; `null` for any.
         address: Option<LabAddress>,
     },
     /// Something runs on an address that the command does not cover.
     RunsElsewhere {
-        /// Where.
+        /// The address.
         address: LabAddress,
     },
     /// A shell begins.

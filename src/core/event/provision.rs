@@ -12,47 +12,47 @@ use crate::core::model::{ArtifactName, ByteSize, FileName, Platform};
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "provision", rename_all = "kebab-case")]
 pub enum ProvisionEvent {
-    /// What has to be done is known.
+    /// The work is known.
     Planned {
-        /// For which platform.
+        /// The platform.
         platform: Platform,
-        /// Artifacts that are in place already.
+        /// The number of artifacts that are installed already.
         ready: usize,
-        /// Artifacts to get.
+        /// The artifacts to provide.
         wanted: Vec<ArtifactName>,
     },
-    /// A file's bytes begin to arrive. Also sent again when another source is tried.
+    /// A download begins; again for another source.
     FetchStarted {
         /// The artifact.
         artifact: ArtifactName,
         /// The file.
         file: FileName,
-        /// From where: `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// Its length, where known.
+        /// The file's length, where known.
         #[serde(rename = "bytes")]
         size: Option<ByteSize>,
         /// Bytes of an earlier run, which are not fetched again.
         #[serde(rename = "resumed_bytes")]
         resumed: ByteSize,
     },
-    /// Bytes have arrived.
+    /// Progress of a download, at most five times per second and file.
     FetchProgress {
         /// The artifact.
         artifact: ArtifactName,
         /// The file.
         file: FileName,
-        /// Bytes so far, those of an earlier run included.
+        /// Bytes so far, with those of an earlier run.
         #[serde(rename = "done_bytes")]
         done: ByteSize,
     },
-    /// The file is in the store, verified.
+    /// A file is verified and in the store.
     FetchFinished {
         /// The artifact.
         artifact: ArtifactName,
         /// The file.
         file: FileName,
-        /// Its length.
+        /// The file's length.
         #[serde(rename = "bytes")]
         size: ByteSize,
     },
@@ -64,51 +64,51 @@ pub enum ProvisionEvent {
         #[serde(flatten)]
         build: BuildStage,
     },
-    /// Waits for another meshlab, or another part of this run, that holds what is needed.
+    /// An artifact waits for another meshlab, or for another part of this run.
     Waiting {
         /// The artifact.
         artifact: ArtifactName,
         /// What is held.
         #[serde(flatten)]
         claim: Claimed,
-        /// The process that holds it, where known.
+        /// The process id of that meshlab, where known.
         pid: Option<u32>,
     },
     /// A source failed; the next one is tried, if there is one.
     SourceFailed {
         /// The artifact.
         artifact: ArtifactName,
-        /// Which source: `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
         /// Why.
         failure: Failure,
     },
-    /// An archive is being unpacked.
+    /// Archives are unpacked.
     Unpacking {
         /// The artifact.
         artifact: ArtifactName,
     },
-    /// A tool is in place.
+    /// An artifact is installed.
     Installed {
         /// The artifact.
         artifact: ArtifactName,
         /// Its version.
         version: String,
-        /// Where it came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// From the first byte asked for to the tool in place, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// An artifact's files are in the store, and that is all that was wanted: they are for another machine.
+    /// An artifact for another platform is in the store; it is not installed.
     Stored {
         /// The artifact.
         artifact: ArtifactName,
         /// Its version.
         version: String,
-        /// Where they came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// From the first byte asked for to the last one stored, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
@@ -119,11 +119,11 @@ pub enum ProvisionEvent {
         /// Why.
         failure: Failure,
     },
-    /// All done (or failed); the summary can be drawn.
+    /// The work has ended.
     Finished {
-        /// One row per artifact, in the order of the lock.
+        /// One row for each artifact, in the order of the lock.
         rows: Vec<ProvisionRow>,
-        /// All in all, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
@@ -173,44 +173,44 @@ pub enum Claimed {
     PackageLists,
 }
 
-/// What became of one artifact.
+/// The result for one artifact.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProvisionRow {
     /// The artifact.
     pub artifact: ArtifactName,
     /// Its version.
     pub version: String,
-    /// What became of it.
+    /// The result.
     pub outcome: ProvisionOutcome,
-    /// Sources that failed before, and why.
+    /// Sources that failed before.
     pub earlier: Vec<SourceFailure>,
 }
 
-/// What became of an artifact.
+/// The result for an artifact.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum ProvisionOutcome {
-    /// It was there already, with the locked digest.
+    /// It was installed before.
     Ready,
-    /// It was installed.
+    /// It is installed.
     Installed {
-        /// Where it came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// Bytes fetched.
+        /// The size of what was downloaded.
         #[serde(rename = "fetched_bytes")]
         fetched: ByteSize,
-        /// How long it took, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
-    /// Its files were stored, and not installed.
+    /// Its files are in the store; it is not installed.
     Stored {
-        /// Where they came from: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
+        /// The source: `cache`, `mirror`, `url`, `pip`, `apt` or `go`.
         from: String,
-        /// Bytes fetched.
+        /// The size of what was downloaded.
         #[serde(rename = "fetched_bytes")]
         fetched: ByteSize,
-        /// How long it took, in milliseconds.
+        /// In milliseconds.
         #[serde(rename = "millis", serialize_with = "millis")]
         took: Duration,
     },
@@ -224,7 +224,7 @@ pub enum ProvisionOutcome {
 /// A source that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceFailure {
-    /// Which: `mirror`, `url`, `pip`, `apt` or `go`.
+    /// The source: `mirror`, `url`, `pip`, `apt` or `go`.
     pub from: String,
     /// Why.
     pub failure: Failure,

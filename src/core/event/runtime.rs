@@ -51,11 +51,11 @@ pub enum RuntimeEvent {
     },
     /// All components of the environment are ready.
     EnvironmentReady {
-        /// Where they listen.
+        /// The lab's address.
         address: LabAddress,
-        /// How they run.
+        /// `host` or `docker`.
         kind: RuntimeKind,
-        /// Why they run so.
+        /// Why they run there.
         reason: RuntimeReason,
         /// Whether any of them had to be started.
         changed: bool,

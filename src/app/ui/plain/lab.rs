@@ -50,7 +50,7 @@ impl Lab {
             }
             LabEvent::OutputCut { lines } => {
                 let gutter = look.symbols.gutter;
-                screen.line(&format!("  {gutter} ({} more, not shown)", words::count(*lines, "line")));
+                screen.line(&format!("  {gutter} ({} not shown)", words::count(*lines, "more line")));
             }
             LabEvent::CommandFinished { took, service, ready } => {
                 if let (Some(service), Some(ready)) = (service, ready) {

@@ -52,7 +52,7 @@ impl Provision {
                     facts.push(size.to_string());
                 }
                 if resumed.0 > 0 {
-                    facts.push(format!("{resumed} of it from before"));
+                    facts.push(format!("resumed at {resumed}"));
                 }
                 let facts = if facts.is_empty() { String::new() } else { format!(" ({})", facts.join(", ")) };
                 format!("{artifact}: fetching {file} from {from}{facts}")
@@ -125,7 +125,7 @@ mod tests {
         };
         assert_eq!(
             view.line(&started, start).as_deref(),
-            Some("consul: fetching consul.zip from url (2.0 kB, 500 B of it from before)")
+            Some("consul: fetching consul.zip from url (2.0 kB, resumed at 500 B)")
         );
         let mut at = |seconds| {
             let (artifact, file) = (artifact.clone(), file.clone());

@@ -58,9 +58,9 @@ impl Lab {
             LabEvent::Preceding { .. } | LabEvent::Trying { .. } | LabEvent::OutputBeyond { .. } => {}
             LabEvent::OutputCut { lines } => {
                 let said = format!(
-                    "{} {} more, not shown",
+                    "{} {} not shown",
                     screen.look.symbols.ellipsis,
-                    words::count(*lines, "line")
+                    words::count(*lines, "more line")
                 );
                 let gutter = screen.look.paint.dim(screen.look.symbols.gutter);
                 screen.line(&format!("{MARGIN}{gutter} {}", screen.look.paint.dim(&said)));
@@ -69,7 +69,9 @@ impl Lab {
                 self.finished(*took, service.as_deref().zip(ready.as_ref()), screen);
             }
             LabEvent::Task { task, shell } => {
-                let place = format!("In another terminal, `{shell}` has all that it takes.");
+                let place = format!(
+                    "Run `{shell}` in another terminal: it has the lab's PATH, addresses and tokens."
+                );
                 self.aside("Your turn", &format!("{task}\n\n{place}"), screen);
             }
             LabEvent::Hint { number, of, text } => {

@@ -39,8 +39,8 @@ impl Tested {
                 self.step = 0;
                 let of = words::count(*of, "step");
                 let trials = match wrong {
-                    0 => format!("{} went as they should", words::count(*trials, "trial")),
-                    wrong => format!("{wrong} of {} went wrong", words::count(*trials, "trial")),
+                    0 => format!("{} passed", words::count(*trials, "trial")),
+                    wrong => format!("{wrong} of {} failed", words::count(*trials, "trial")),
                 };
                 let sentence = format!("lab {id} tested: {steps} of {of}, {trials}");
                 let verdict = if *passed {

@@ -10,7 +10,7 @@ use super::look::Look;
 use super::screen::Screen;
 use super::table::{Cell, Table};
 use super::testing::{Paper, look, pipe, shown};
-use crate::core::event::{Event, Reporter};
+use crate::core::event::{Event, Reporter, samples};
 use crate::core::failure::Failure;
 
 /// The lines that stay after these events, and after the failure, if there is one.
@@ -94,7 +94,7 @@ fn a_failing_lab_as_json() {
     let text = draw(pipe().json(), script::failing_lab(), Some(&failure));
     for line in text.lines() {
         let object: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(object["schema"], 1, "{line}");
+        assert_eq!(object["schema"], 2, "{line}");
         assert!(object["event"].is_string(), "{line}");
     }
     insta::assert_snapshot!(text);
@@ -166,6 +166,13 @@ fn quiet_says_nothing_but_failures() {
     let look = look(80).quiet();
     assert_eq!(draw(look, script::lab(false), None), "");
     assert!(draw(look, script::provisioning(), Some(&script::port_failure())).starts_with("error: "));
+}
+
+#[test]
+fn every_event_in_words() {
+    let terminal = draw(look(100), samples::all(), None);
+    insta::assert_snapshot!("every_event_on_a_terminal", terminal);
+    insta::assert_snapshot!("every_event_in_a_log", draw(pipe(), samples::all(), None));
 }
 
 #[test]

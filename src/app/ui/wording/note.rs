@@ -100,12 +100,12 @@ pub(in crate::app::ui) fn warning(warning: &Warning) -> String {
             )
         }
         Warning::RepositoryOpen { address } => {
-            format!("the package repository on {address} can be read by everybody on the network")
+            format!("the package repository on {address} accepts requests from the network")
         }
-        Warning::FileNotServed { observed } => format!("not served: {observed}"),
+        Warning::FileNotServed { observed } => format!("a file changed and is not served: {observed}"),
         Warning::AccessLogDropped { lines } => {
             let lines = count(usize::try_from(*lines).unwrap_or(usize::MAX), "line");
-            format!("{lines} of the access log dropped: its reader was too slow")
+            format!("dropped {lines} of the access log: its reader was too slow")
         }
         Warning::WrongAnswers { target, requests, wrong, first } => {
             let first = first
