@@ -1,4 +1,4 @@
-//! `meshlab support` through the binary: a state folder with secrets in it, and none in the file.
+//! What a bug report is made of, through the binary: `meshlab support` and the log of a command that failed.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::Sandbox;
+use crate::support::server::{Manner, Server};
+use crate::support::{Sandbox, artifact, lock, tool, zip_source};
 
 const TOKEN: &str = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
 const GOSSIP: &str = "q1w2e3r4t5y6u7i8o9p0q1w2e3r4t5y6u7i8o9p0abc=";
@@ -108,4 +109,36 @@ fn it_works_with_nothing_there_and_with_a_state_folder_that_is_none() {
     sandbox.run(&["support", "broken.tar.gz"]).expect(0);
     let (_, members) = unpacked(&sandbox.path("broken.tar.gz"));
     assert!(members["manifest.json"].contains("\"name\": \"labs\""), "{}", members["manifest.json"]);
+}
+
+#[test]
+fn the_log_of_a_command_that_fails_is_kept_until_one_succeeds() {
+    let (sandbox, server) = (Sandbox::new(), Server::start());
+    let content = tool("tool", "hello");
+    let url = server.url("/tool.zip").replace("http://", &format!("http://u:{PASSWORD}@"));
+    sandbox.write("deps.lock", lock(&[artifact("tool", "1.0", &[zip_source(&url, &content)])]));
+    let kept = sandbox.path("state/last-failure.log");
+    let failed = sandbox.run(&["-v", "provision"]).expect(1);
+    let lines: Vec<Value> =
+        failed.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let logged: Vec<&Value> = lines.iter().filter(|line| line["event"] == "log").collect();
+    assert!(logged.iter().any(|line| line["target"] == "meshlab::artifacts::download"), "{logged:?}");
+    assert!(logged.iter().all(|line| line["level"] != "debug" && line["text"].is_string()), "{logged:?}");
+    let log = std::fs::read_to_string(&kept).unwrap();
+    assert!(log.contains(" INFO meshlab::app::diagnosis: starts ") && log.contains("ERROR"), "{log}");
+    assert!(!log.contains(PASSWORD) && !failed.stderr.contains(PASSWORD), "{log}");
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // A wrong command line and a verb that only reads leave it as it is.
+    sandbox.run(&["provision", "--no-such-flag"]).expect(2);
+    sandbox.run(&["deps", "list"]).expect(0);
+    let wrong = crate::support::Ran::from(
+        sandbox.meshlab(&["deps", "list"]).env("MESHLAB_LOG", "meshlab=loud").output().unwrap(),
+    );
+    assert!(wrong.expect(2).stderr.contains("MESHLAB_LOG"));
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), log);
+
+    server.route("/tool.zip", &content, &[Manner::Serve]);
+    sandbox.run(&["provision"]).expect(0);
+    assert!(!kept.exists());
 }

@@ -53,6 +53,12 @@ fn a_kept_lab_without_colour_at_120_columns() {
 }
 
 #[test]
+fn a_kept_lab_without_its_take_down() {
+    let on = |look| draw(look, script::skipped_take_down(), None);
+    insta::assert_snapshot!(format!("{}\n---\n{}", on(look(80)), on(pipe())));
+}
+
+#[test]
 fn a_lab_on_a_narrow_ascii_terminal() {
     let text = draw(look(50).ascii(), script::lab(true), None);
     assert!(text.is_ascii(), "{text}");

@@ -362,3 +362,28 @@ pub(crate) fn failing_lab() -> Vec<Event> {
     told.extend(taken_down());
     told
 }
+
+/// The end of lab 1, if its last step only took down and the lab is kept.
+pub(crate) fn skipped_take_down() -> Vec<Event> {
+    let mut steps = steps();
+    let last = steps.pop().unwrap();
+    vec![
+        started(),
+        Event::Lab(LabEvent::StepSkipped {
+            number: 7,
+            of: 7,
+            step: last.name.parse().unwrap(),
+            title: last.title.into(),
+        }),
+        Event::Lab(LabEvent::Finished {
+            id: "1-tcp-echo".parse().unwrap(),
+            steps: summaries(&steps, true),
+            of: 6,
+            all: 7,
+            passed: true,
+            learned: Vec::new(),
+            kept: true,
+            took: ms(2100),
+        }),
+    ]
+}

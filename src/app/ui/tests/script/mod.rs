@@ -8,7 +8,7 @@ mod provisioning;
 use std::time::Duration;
 
 pub(super) use bundle::bundles;
-pub(crate) use lab::{failing_lab, lab, solved_step};
+pub(crate) use lab::{failing_lab, lab, skipped_take_down, solved_step};
 pub(super) use practice::{exercise, tested};
 pub(super) use provisioning::{nothing_to_provision, provisioning};
 
