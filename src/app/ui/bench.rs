@@ -1,4 +1,4 @@
-//! A load test in one screen: what came back, how fast, what it cost, and where the rest is.
+//! The result of a load test on one screen: answers, latency, resources, and the report files.
 
 use camino::Utf8PathBuf;
 
@@ -16,7 +16,7 @@ use crate::labs::bench::timeline::Timeline;
 const MARGIN: &str = "  ";
 const BARS: usize = 10;
 const WIDEST_BAR: usize = 44;
-/// Components that took next to nothing are left to the report.
+/// Components below this are in the report only.
 const MOST_COMPONENTS: usize = 16;
 
 pub(super) fn draw(report: &BenchReport, written: &[Utf8PathBuf], look: &Look) -> String {
@@ -29,7 +29,7 @@ pub(super) fn draw(report: &BenchReport, written: &[Utf8PathBuf], look: &Look) -
     plain_units(&text, look)
 }
 
-/// The few characters of figures that not every terminal has.
+/// Replaces characters that an ASCII terminal does not have.
 fn plain_units(text: &str, look: &Look) -> String {
     if look.symbols.pass.is_ascii() { text.replace('µ', "u").replace('×', "x") } else { text.to_owned() }
 }
@@ -111,7 +111,7 @@ fn latency(measurement: &Measurement, look: &Look) -> String {
     shown
 }
 
-/// How often each latency was seen, up to the slowest thousandth, which would be a single letter each.
+/// A histogram of the latencies, without the slowest thousandth.
 fn histogram(latencies: &Distribution, look: &Look) -> String {
     let (Some(least), Some(most)) = (latencies.min(), latencies.percentile(99.9)) else {
         return String::new();
@@ -138,7 +138,7 @@ fn histogram(latencies: &Distribution, look: &Look) -> String {
     text::ended(lines)
 }
 
-/// A bar in eighths of a cell; what is there at all is seen.
+/// A bar in eighths of a cell; a count above 0 is visible.
 pub(super) fn bar(count: u64, highest: u64, columns: usize, look: &Look) -> String {
     let cells = look.symbols.cells;
     let (Some(full), steps) = (cells.last(), cells.len()) else { return String::new() };

@@ -1,4 +1,4 @@
-//! Takes events from everywhere and has the right view draw them, one at a time.
+//! Passes events to the view that draws them, one at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::core::failure::Failure;
 use crate::core::settings::Settings;
 use crate::labs::{Reader, Turn};
 
-/// Standard error, as one run uses it.
+/// Standard error of a run.
 pub struct Console {
     stage: Mutex<Stage>,
     asks: bool,
@@ -25,12 +25,12 @@ pub struct Console {
 struct Stage {
     screen: Screen,
     view: Box<dyn View>,
-    /// The question that stands below everything else until it is answered.
+    /// The question below everything else, until it is answered.
     question: Option<String>,
 }
 
 impl Console {
-    /// Decides from the settings, and from what standard error is, what will be drawn.
+    /// Chooses the view by the settings and by what standard error is.
     pub fn new(settings: &Settings) -> Self {
         let look = Look::of_stderr(settings);
         let asks =
@@ -48,7 +48,7 @@ impl Console {
         Self { stage: Mutex::new(Stage { screen, view, question: None }), asks }
     }
 
-    /// Draws why the run ends.
+    /// Prints the failure that ends the run.
     pub fn failure(&self, failure: &Failure) {
         let mut stage = self.stage();
         stage.view.suspend();
@@ -59,8 +59,8 @@ impl Console {
         stage.screen.text(&text);
     }
 
-    /// Waits for Enter, or for the wish to quit. Goes on at once without a terminal, with `-y` and with `-q`. What
-    /// happens meanwhile is drawn above the question. When the future is dropped, as Ctrl-C does, the question is gone.
+    /// Asks for Enter or another answer. Without a terminal, with `-y` and with `-q`, returns at once. Events are drawn above
+    /// the question. The question disappears when the future is dropped, for example by Ctrl-C.
     pub async fn pause(&self, prompt: &str) -> Answer {
         if !self.asks {
             return Answer::GoOn;
@@ -71,13 +71,13 @@ impl Console {
         reply.answer
     }
 
-    /// Whoever goes through a lab, if anybody is there to be asked.
+    /// The reader of a lab, if questions can be asked.
     pub fn reader(&self) -> Option<&dyn Reader> {
         self.asks.then_some(self as &dyn Reader)
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
-        // A view that panicked leaves nothing worse than a line half drawn.
+        // A view that panicked left half a line at worst.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -117,10 +117,10 @@ impl Drop for Console {
     }
 }
 
-/// A question on the screen; gone when this is dropped.
+/// A question on the screen; removed on drop.
 struct Asking<'a> {
     console: &'a Console,
-    /// Whether the terminal's cursor went to the next line, as Enter makes it.
+    /// Whether Enter moved the cursor to the next line.
     answered_by_line: bool,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Asking<'a> {
         let mut stage = console.stage();
         let Stage { screen, view, question } = &mut *stage;
         view.suspend();
-        // Before the question is there: whoever has seen it may answer at once.
+        // Before the question is shown: what is typed from then on is an answer.
         pause::forget_what_was_typed();
         screen.ask(prompt);
         *question = Some(prompt.to_owned());

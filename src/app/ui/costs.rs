@@ -1,4 +1,4 @@
-//! What services in several languages cost, in one table.
+//! The costs of services in several languages, in one table.
 
 use super::look::Look;
 use super::table::{Cell, Table};
@@ -11,7 +11,7 @@ use crate::labs::bench::service::Cost;
 
 const MARGIN: &str = "  ";
 
-/// The first of several rows of a service has its name; the others stand below it.
+/// Only the first of several rows of a service has its name.
 pub(super) fn draw(costs: &[Cost], load: &WrkLoad, look: &Look) -> String {
     let header = ["SERVICE", "IN", "PACKAGE", "START", "MEMORY", "CPU/CALL", "p50", "p99"];
     let mut table = Table::new(header).indent(MARGIN.len());

@@ -1,4 +1,4 @@
-//! A failure as its reader needs it: the message first, then the facts, then what to do.
+//! A failure as text: the message, the details, the hint.
 
 use super::json;
 use super::look::{Look, Surface};
@@ -8,7 +8,7 @@ use crate::core::failure::{Detail, Failure};
 
 const INDENT: usize = 2;
 
-/// The failure as text, a line end after each line.
+/// The failure as lines of text.
 pub(super) fn draw(failure: &Failure, look: &Look) -> String {
     if look.surface == Surface::Json {
         return json::event(&FailureReport::from(failure));
@@ -23,7 +23,7 @@ pub(super) fn draw(failure: &Failure, look: &Look) -> String {
     text::ended(lines)
 }
 
-/// A label and its text, wrapped; further lines stand under the text.
+/// A label and its text, wrapped and indented.
 pub(super) fn labelled(label: &str, content: &str, look: &Look) -> Vec<String> {
     let indent = text::width(label) + 1;
     let room = look.columns().map(|columns| columns.saturating_sub(indent));
@@ -39,7 +39,7 @@ pub(super) fn labelled(label: &str, content: &str, look: &Look) -> Vec<String> {
     shown
 }
 
-/// One line goes beside its label, several go below it.
+/// One line beside its label, several below it.
 fn draw_detail(detail: &Detail, look: &Look) -> Vec<String> {
     let label = format!("{}{}", " ".repeat(INDENT), look.paint.strong(&format!("{}:", detail.label)));
     if detail.text.trim_end().lines().count() <= 1 {

@@ -15,7 +15,7 @@ const EVENTS: u32 = 2;
 /// The schema of documents that have no number of their own.
 const DOCUMENTS: u32 = 1;
 
-/// Often enough for any display, and few enough for any reader.
+/// The least time between two events of progress.
 const BETWEEN_PROGRESS: Duration = Duration::from_millis(200);
 
 #[derive(Serialize)]

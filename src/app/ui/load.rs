@@ -1,4 +1,4 @@
-//! A load in a few lines: how many calls, how fast, what failed, and who answered.
+//! The result of `svc load`: calls, latency, failures, and answers by header.
 
 use super::bench::bar;
 use super::look::Look;

@@ -1,11 +1,11 @@
-//! How output looks, decided once per stream from the settings and what the stream is.
+//! The look of a stream's output, chosen once by the settings and by what the stream is.
 
 use std::io::IsTerminal;
 
 use super::paint::{Paint, Symbols};
 use crate::core::settings::{ColorChoice, Environment, Settings};
 
-/// How wide lines of text get at most, however wide the terminal is: longer ones are tiring to read.
+/// The widest line of text, for readability.
 const MOST_PROSE: usize = 80;
 const LEAST_WIDTH: usize = 20;
 
@@ -28,7 +28,7 @@ pub(super) enum Stream {
     /// A terminal of a size that stays (for tests).
     #[cfg(test)]
     Fixed { rows: usize, columns: usize },
-    /// A terminal, asked for its size whenever it matters, since it can be resized.
+    /// A terminal; its size is read at each use, since it can be resized.
     Stdout,
     /// The same for standard error.
     Stderr,
@@ -47,7 +47,7 @@ impl Stream {
             Self::Stdout => console::Term::stdout(),
             Self::Stderr => console::Term::stderr(),
         };
-        // A terminal that does not know its size says nothing or zero.
+        // A terminal of unknown size reports nothing or zero.
         let (rows, columns) = term.size_checked().filter(|(_, columns)| *columns > 0).unwrap_or((24, 80));
         Some((usize::from(rows), usize::from(columns)))
     }
@@ -62,7 +62,7 @@ pub struct Look {
     pub(super) quiet: bool,
     pub(super) verbose: bool,
     stream: Stream,
-    /// The width of a page where there is no terminal: what `COLUMNS` says.
+    /// The width without a terminal: `COLUMNS`.
     page: usize,
 }
 
@@ -88,7 +88,7 @@ impl Look {
         }
     }
 
-    /// For what has to be said before the settings are known.
+    /// For output from before the settings are known.
     pub(super) fn before_settings(
         environment: &Environment,
         json: bool,
@@ -116,7 +116,7 @@ impl Look {
         }
     }
 
-    /// Columns of the terminal; `None` where lines may be as long as they like.
+    /// Columns of the terminal; `None` if lines are not limited.
     pub(super) fn columns(&self) -> Option<usize> {
         self.stream.size().map(|(_, columns)| columns.max(LEAST_WIDTH))
     }
@@ -132,7 +132,7 @@ impl Look {
     }
 }
 
-/// Set by every CI system; a few people set it to `false` where it would be wrong.
+/// Every CI system sets it; `false` means no CI.
 fn is_ci(environment: &Environment) -> bool {
     environment.var("CI").is_some_and(|value| !matches!(value, "0" | "false"))
 }

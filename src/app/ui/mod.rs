@@ -1,9 +1,9 @@
-//! Everything a person or a program sees: events and failures become text here, and nowhere else.
+//! The text for persons and programs: only this module words events and failures.
 //!
-//! [`Console`] takes events and has one of three views draw them: for a terminal, as plain lines, or as JSON. Data goes
+//! [`Console`] takes events, and one of three views draws them: for a terminal, as plain lines, or as JSON. Data goes
 //! to standard output through [`print_data`], everything else to standard error.
 //!
-//! Invariant: only this module writes to the standard streams, and it never asks the engine anything.
+//! Invariant: only this module writes to the standard streams, and it never calls the engine.
 
 mod bench;
 mod console;
@@ -53,48 +53,48 @@ use crate::core::model::call_path::CallPath;
 use crate::core::settings::{ColorChoice, Environment, Settings};
 use crate::mesh::trace::Trace;
 
-/// A reporter that draws on standard error as the settings say. Where a person is asked as well, keep the [`Console`].
+/// A reporter that draws on standard error. To ask a person as well, use [`Console`].
 pub fn reporter(settings: &Settings) -> SharedReporter {
     Arc::new(Console::new(settings))
 }
 
-/// Draws a failure on standard error. While a [`Console`] is in use, let it do that ([`Console::failure`]).
+/// Prints a failure on standard error. While a [`Console`] is in use, call [`Console::failure`] instead.
 pub fn print_failure(failure: &Failure, settings: &Settings) {
     write_failure(failure, &Look::of_stderr(settings));
 }
 
-/// Draws a failure that came before the settings were known.
+/// Prints a failure from before the settings are known.
 pub fn print_early_failure(failure: &Failure, json: bool, environment: &Environment) {
     let stream = if std::io::stderr().is_terminal() { look::Stream::Stderr } else { look::Stream::Pipe };
     write_failure(failure, &Look::before_settings(environment, json, ColorChoice::Auto, stream));
 }
 
 fn write_failure(failure: &Failure, look: &Look) {
-    // Where standard error is gone, the exit code has to do.
+    // An error is ignored: it cannot be reported, and the exit code remains.
     drop(std::io::stderr().lock().write_all(failure::draw(failure, look).as_bytes()));
 }
 
-/// Renders Markdown for a stream, for instance for `lab show`.
+/// Renders Markdown, for example for `lab show`.
 pub fn markdown(text: &str, look: &Look) -> String {
     text::ended(markdown::render(text, look.prose(), look))
 }
 
-/// Findings, a line or more each, for a stream.
+/// Findings, one or more lines each.
 pub fn notes(findings: &[Note], look: &Look) -> String {
     notes::draw(findings, look)
 }
 
-/// A call through the mesh, hop by hop, for a stream.
+/// A call through the mesh, hop by hop.
 pub fn trace(call: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
     trace::draw(call, expression, result, look)
 }
 
-/// The way from one service to another, hop by hop, for a stream.
+/// A call path, hop by hop.
 pub fn why(way: &CallPath, look: &Look) -> String {
     why::draw(way, look)
 }
 
-/// A load test as a person reads it.
+/// The result of a load test.
 pub fn load_test(
     report: &crate::labs::bench::report::BenchReport,
     written: &[camino::Utf8PathBuf],
@@ -103,12 +103,12 @@ pub fn load_test(
     bench::draw(report, written, look)
 }
 
-/// What came of a load, with answers told apart by a header.
+/// The result of `svc load`, with answers grouped by a header.
 pub fn load(tally: &crate::samples::load::Tally, by: Option<&str>, look: &Look) -> String {
     load::draw(tally, by, look)
 }
 
-/// What services in several languages cost.
+/// The costs of services in several languages.
 pub fn costs(
     costs: &[crate::labs::bench::service::Cost],
     load: &crate::labs::bench::plan::WrkLoad,

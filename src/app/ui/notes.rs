@@ -1,31 +1,31 @@
-//! Findings: a mark, a subject and what was seen, wrapped to the width, with what to do under it.
+//! Findings: a mark, a subject, what was seen, and advice below it.
 
 use super::look::Look;
 use super::text;
 
 const MARGIN: &str = "  ";
 
-/// How a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// As it should be.
+    /// Correct.
     Good,
-    /// It may hurt later.
+    /// May cause trouble later.
     Warning,
-    /// In the way.
+    /// Must be fixed.
     Bad,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// How it weighs.
+    /// The severity.
     pub weight: Weight,
-    /// What it is about, in a few words.
+    /// The subject, in a few words.
     pub subject: String,
     /// What was seen.
     pub seen: String,
-    /// What to do: a word for it, and the thing.
+    /// `fix` or `hint`, and the advice.
     pub advice: Option<(&'static str, String)>,
 }
 
@@ -35,7 +35,7 @@ impl Note {
         Self { weight, subject: subject.into(), seen: seen.into(), advice: None }
     }
 
-    /// Adds what to do: `fix` or `hint`, and the thing.
+    /// Adds advice with its label, `fix` or `hint`.
     #[must_use]
     pub fn advice(mut self, word: &'static str, advice: impl Into<String>) -> Self {
         self.advice = Some((word, advice.into()));
@@ -43,7 +43,7 @@ impl Note {
     }
 }
 
-/// Findings under each other; their subjects make a column.
+/// Findings with their subjects as a column.
 pub(super) fn draw(notes: &[Note], look: &Look) -> String {
     let paint = look.paint;
     let widest = notes.iter().map(|note| text::width(&text::clean(&note.subject))).max().unwrap_or_default();

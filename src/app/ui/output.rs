@@ -9,18 +9,18 @@ use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
 
 /// Writes a command's result to standard output: `human` as it is, or with `--json` the object with its schema number.
-/// A reader that has seen enough (`| head`) is no failure.
+/// A closed pipe (`| head`) is not an error.
 pub fn print_data(human: &str, json: &Value, settings: &Settings) -> Result<()> {
     let text = if settings.json { as_json(json) } else { human.to_owned() };
     quiet_if_closed(write(&mut std::io::stdout().lock(), &text))
 }
 
-/// Writes text or bytes that are data whatever the settings: completions, another program's output.
+/// Writes data that does not depend on the settings: completions, another program's output.
 pub fn print_raw(bytes: &[u8]) -> Result<()> {
     print_while_read(bytes).map(drop)
 }
 
-/// The same for what has no end: says whether there is still a reader.
+/// Like [`print_raw`], for endless output. Returns `false` once the pipe is closed.
 pub fn print_while_read(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(bytes).and_then(|()| out.flush());
@@ -30,10 +30,10 @@ pub fn print_while_read(bytes: &[u8]) -> Result<bool> {
 
 fn as_json(value: &Value) -> String {
     match value {
-        // Most commands number their own data.
+        // Most commands set the schema number themselves.
         Value::Object(members) if members.contains_key("schema") => format!("{value}\n"),
         Value::Object(_) => json::document(value),
-        // A list has no place for the number; it goes under a name.
+        // A list has no member for the number.
         other => json::document(&serde_json::json!({ "data": other })),
     }
 }

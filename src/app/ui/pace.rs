@@ -1,9 +1,9 @@
-//! Not saying the same thing too often.
+//! Limits how often something is printed.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Lets one of a kind through per stretch of time.
+/// Lets one event per key and period through.
 #[derive(Debug)]
 pub(super) struct Pace {
     between: Duration,
@@ -15,12 +15,12 @@ impl Pace {
         Self { between, last: HashMap::new() }
     }
 
-    /// Begins a stretch: something about `key` has just been said.
+    /// Begins a period: something about `key` was just printed.
     pub(super) fn start(&mut self, key: &str, now: Instant) {
         self.last.insert(key.to_owned(), now);
     }
 
-    /// Whether it is time to say something about `key` again; if so, a new stretch begins.
+    /// Whether something about `key` is due; if so, begins a new period.
     pub(super) fn is_due(&mut self, key: &str, now: Instant) -> bool {
         let due = self.last.get(key).is_none_or(|last| now.saturating_duration_since(*last) >= self.between);
         if due {

@@ -1,7 +1,7 @@
-//! Colours and symbols, by what they mean.
+//! Colours and symbols, by their meaning.
 //!
-//! Only the sixteen colours a terminal's own theme defines, so that text reads on dark and light backgrounds alike.
-//! Invariant: a colour never says anything that a symbol or a word does not say too.
+//! Only the sixteen colours of the terminal's theme, which work on dark and light backgrounds.
+//! Invariant: colour is never the only sign; a symbol or a word says the same.
 
 use console::Style;
 
@@ -12,9 +12,9 @@ pub(super) enum Role {
     Text,
     /// Important text.
     Strong,
-    /// Text with a different tone of voice.
+    /// Emphasised text.
     Emphasis,
-    /// Text a reader may skip.
+    /// Less important text.
     Dim,
     /// A title.
     Title,
@@ -22,11 +22,11 @@ pub(super) enum Role {
     Code,
     /// An address one can open.
     Link,
-    /// It worked.
+    /// Success.
     Good,
-    /// It did not.
+    /// Failure.
     Bad,
-    /// It may hurt later.
+    /// A warning.
     Warn,
 }
 

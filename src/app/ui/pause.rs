@@ -1,4 +1,4 @@
-//! Waiting for a person.
+//! Waits for a person's answer.
 
 use std::io::IsTerminal;
 
@@ -6,7 +6,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
 
-/// What a person wants after a pause.
+/// A person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Enter.
@@ -19,11 +19,11 @@ pub enum Answer {
     Quit,
 }
 
-/// An answer, and how it came.
+/// An answer with its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
-    /// Whether it was a line, after which the cursor stands on the next one.
+    /// Whether it ended with Enter, which moves the cursor to the next line.
     pub(super) is_line: bool,
 }
 
@@ -31,34 +31,33 @@ impl Reply {
     const NONE: Self = Self { answer: Answer::GoOn, is_line: false };
 }
 
-/// How long a dropped question may still hold standard input.
+/// How long standard input may still be polled after a question is dropped.
 const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 pub(super) fn stdin_answers() -> bool {
     std::io::stdin().is_terminal()
 }
 
-/// Drops what was typed before the question was there: it was no answer, and its line's end is on the screen already.
+/// Drops what was typed before the question was shown.
 pub(super) fn forget_what_was_typed() {
-    // Where that fails, an early Enter counts as an answer.
+    // If that fails, an early Enter counts as an answer.
     let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
 }
 
 /// Reads one line from the terminal.
 ///
-/// On a thread of its own that only reads when there is something to read: a blocking read could not be given up, and
-/// would keep the runtime from ending after Ctrl-C. The terminal stays in its ordinary mode, so nothing is left to
-/// restore whatever happens.
+/// On a thread that reads only when input is there: a blocking read cannot be cancelled, and would keep the runtime from
+/// ending after Ctrl-C. The terminal stays in its normal mode, so there is nothing to restore.
 pub(super) async fn reply() -> Reply {
     let (sender, receiver) = oneshot::channel();
     let reader = std::thread::Builder::new().name("pause".to_owned()).spawn(move || {
         if let Some(reply) = read_unless_given_up(&sender) {
-            // An error means that nobody waits any more.
+            // An error means that the receiver is gone.
             let _ = sender.send(reply);
         }
     });
     match reader {
-        // Without a thread there is no pause; going on is the lesser evil.
+        // Without a thread there is no pause.
         Err(_) => Reply::NONE,
         Ok(_) => receiver.await.unwrap_or(Reply::NONE),
     }
@@ -88,7 +87,7 @@ fn read_unless_given_up(sender: &oneshot::Sender<Reply>) -> Option<Reply> {
 fn understand(line: &[u8]) -> Reply {
     let is_line = line.ends_with(b"\n");
     match line.trim_ascii() {
-        // Nothing at all, not even a line's end: the end of input.
+        // Not even an end of line: the end of input.
         b"" if !is_line => Reply { answer: Answer::Quit, is_line },
         b"q" | b"Q" | b"quit" | b"exit" => Reply { answer: Answer::Quit, is_line },
         b"h" | b"H" | b"hint" => Reply { answer: Answer::Hint, is_line },

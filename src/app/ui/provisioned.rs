@@ -1,4 +1,4 @@
-//! What provisioning came to: what came from where, and why not from elsewhere.
+//! The summary of provisioning: the source of each tool, and the sources that failed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::core::event::{ProvisionOutcome, ProvisionRow};
 use crate::core::model::ByteSize;
 use crate::core::numbers::words;
 
-/// One line if there was nothing to do, else a row per tool, why a tool failed if one did, and the whole. A source that
+/// One line if there was nothing to do, else a row per tool, the failed sources if a tool failed, and the total. A source that
 /// failed before another one delivered was reported when it failed.
 pub(super) fn summary(rows: &[ProvisionRow], took: Duration, margin: &str, look: &Look) -> Vec<String> {
     let count = Count::of(rows);
@@ -45,7 +45,7 @@ fn table(rows: &[ProvisionRow]) -> Table {
     table
 }
 
-/// The sources that could not deliver, and why; for a tool that had none, its own reason.
+/// The sources that failed, and why; for a tool without sources, its own failure.
 fn earlier(rows: &[ProvisionRow], margin: &str, look: &Look) -> Vec<String> {
     let mut reasons: Vec<(&str, &str, String)> = Vec::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! The terminal handed over to another program, byte for byte.
+//! The terminal in raw mode, for another program.
 
 use std::io::Write as _;
 
@@ -7,14 +7,14 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize,
 
 use crate::core::failure::Result;
 
-/// A terminal that passes every key on, until this is dropped.
+/// A terminal in raw mode; restored on drop.
 #[derive(Debug)]
 pub struct RawTerminal {
     before: Termios,
 }
 
 impl RawTerminal {
-    /// Hands it over, if standard input and output are a terminal.
+    /// Sets raw mode, if standard input and output are a terminal.
     pub fn enter() -> Option<Self> {
         if !isatty(stdin()) || !isatty(stdout()) {
             return None;
@@ -39,13 +39,13 @@ impl Drop for RawTerminal {
     }
 }
 
-/// Writes what another program wrote, to standard output or standard error. Says whether there is still a reader.
+/// Writes another program's output to standard output or standard error. Returns `false` once the pipe is closed.
 pub fn print_bytes(bytes: &[u8], error: bool) -> Result<bool> {
     if !error {
         return super::print_while_read(bytes);
     }
     let mut out = std::io::stderr().lock();
-    // Nobody could be told.
+    // An error is ignored: it cannot be reported.
     let _ = out.write_all(bytes).and_then(|()| out.flush());
     Ok(true)
 }

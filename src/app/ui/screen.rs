@@ -1,6 +1,6 @@
-//! The one writer: lines that stay, and below them lines that live until they are dropped.
+//! Writes permanent lines, and live lines below them.
 //!
-//! Invariant: lines that stay go through one `Write`; only this file knows the library that draws the others.
+//! Invariant: permanent lines go through one `Write`; only this file uses the library that draws live lines.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use super::look::{Look, Surface};
 use super::text;
 
 const TICK: Duration = Duration::from_millis(100);
-/// What is over sooner is not worth a flicker.
+/// Shorter work shows no live line.
 const UNNOTICED: Duration = Duration::from_millis(150);
 
-/// A stream being written to.
+/// The output stream.
 pub(super) struct Screen {
     pub(super) look: Look,
     out: Box<dyn Write + Send>,
@@ -23,7 +23,7 @@ pub(super) struct Screen {
     began: Instant,
 }
 
-/// How far a live line's work is.
+/// The progress of a live line's work.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
     pub(super) done: u64,
@@ -32,7 +32,7 @@ pub(super) struct Progress {
     pub(super) rate: f64,
     pub(super) left: Duration,
     pub(super) elapsed: Duration,
-    /// Since the screen was opened: what turns, turns together.
+    /// Since the screen was opened, so that all spinners turn together.
     pub(super) clock: Duration,
 }
 
@@ -56,43 +56,42 @@ impl Screen {
         }
     }
 
-    /// Writes a line that stays.
+    /// Writes a permanent line.
     pub(super) fn line(&mut self, line: &str) {
         self.text(&format!("{line}\n"));
     }
 
-    /// Writes lines that stay.
+    /// Writes permanent lines.
     pub(super) fn lines<T: AsRef<str>>(&mut self, lines: impl IntoIterator<Item = T>) {
         self.text(&text::ended(lines));
     }
 
-    /// Writes whole lines that stay.
+    /// Writes permanent lines, each with its end.
     pub(super) fn text(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }
         self.ends_blank = text == "\n" || text.ends_with("\n\n");
         let out = &mut self.out;
-        // One write, so that lines of other processes can't get between. Where standard error is gone, there is
-        // nobody to tell.
+        // One write, so that lines of other processes do not get between. An error is ignored: it cannot be reported.
         self.live.suspend(|| drop(out.write_all(text.as_bytes()).and_then(|()| out.flush())));
     }
 
-    /// Sets apart what follows: a blank line, unless there is one.
+    /// Writes a blank line, unless the last line is blank.
     pub(super) fn blank(&mut self) {
         if !self.ends_blank {
             self.text("\n");
         }
     }
 
-    /// Writes a question, on one line and without a line's end.
+    /// Writes a question on one line, without an end of line.
     pub(super) fn ask(&mut self, question: &str) {
         let columns = self.look.columns().unwrap_or(usize::MAX).saturating_sub(4);
         let question = text::clip(question, columns, self.look.symbols.ellipsis);
         self.raw(&format!("  {} ", self.look.paint.dim(&question)));
     }
 
-    /// Takes the question back. After Enter the cursor stands one line below it.
+    /// Removes the question. After Enter the cursor is one line below it.
     pub(super) fn take_back(&mut self, after_enter: bool) {
         self.raw(if after_enter { "\u{1b}[1A\r\u{1b}[2K" } else { "\r\u{1b}[2K" });
     }
@@ -118,7 +117,7 @@ impl Screen {
     }
 }
 
-/// A line that is drawn anew as time passes, and gone when this is dropped.
+/// A line that is redrawn continuously, and removed on drop.
 pub(super) struct LiveLine {
     bar: ProgressBar,
 }
@@ -140,7 +139,7 @@ impl LiveLine {
         Self { bar: bar.clone() }
     }
 
-    /// Starts counting from here: the rate is that of what comes after.
+    /// Sets the start of the count and of the rate.
     pub(super) fn count_from(&self, done: u64, total: Option<u64>) {
         match total {
             Some(total) => self.bar.set_length(total),

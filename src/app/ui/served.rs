@@ -1,4 +1,4 @@
-//! The package repository at work: where it listens, then a line per request. Terminal and logs read the same.
+//! The package repository: where it listens, then a line per request, for terminals and logs alike.
 
 use super::screen::Screen;
 use crate::core::event::RepoEvent;

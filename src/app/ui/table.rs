@@ -8,12 +8,12 @@ const GAP: usize = 2;
 const LEAST_LAST: usize = 10;
 const LEAST_FIRST: usize = 10;
 
-/// Where a cell's text stands in its column.
+/// The alignment of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// At the left edge.
+    /// Left.
     Left,
-    /// At the right edge, as numbers do.
+    /// Right, for numbers.
     Right,
 }
 
@@ -24,13 +24,13 @@ pub struct Table {
     align: Vec<Align>,
     rows: Vec<Vec<Cell>>,
     indent: usize,
-    /// What the last column needs.
+    /// The least width of the last column.
     last: usize,
-    /// Columns that a narrow terminal does not show, in the order in which they are left out.
+    /// Columns that a narrow terminal leaves out, in this order.
     spare: Vec<usize>,
 }
 
-/// One cell: its text and how it is painted.
+/// A cell: its text and role.
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
@@ -38,27 +38,27 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Good news. The text must say so itself, since colour may be off.
+    /// Good. The text must say so too: colour can be off.
     pub fn good(text: impl Into<String>) -> Self {
         Self { text: text.into(), role: Role::Good }
     }
 
-    /// Bad news.
+    /// Bad.
     pub fn bad(text: impl Into<String>) -> Self {
         Self { text: text.into(), role: Role::Bad }
     }
 
-    /// Something that may hurt later.
+    /// May cause trouble later.
     pub fn warn(text: impl Into<String>) -> Self {
         Self { text: text.into(), role: Role::Warn }
     }
 
-    /// Something a reader may skip.
+    /// Less important.
     pub fn dim(text: impl Into<String>) -> Self {
         Self { text: text.into(), role: Role::Dim }
     }
 
-    /// What the row is about.
+    /// The row's subject.
     pub fn strong(text: impl Into<String>) -> Self {
         Self { text: text.into(), role: Role::Strong }
     }
@@ -83,7 +83,7 @@ impl Table {
         }
     }
 
-    /// Puts a column's cells at the right edge.
+    /// Aligns a column right.
     #[must_use]
     pub fn right(mut self, column: usize) -> Self {
         if let Some(align) = self.align.get_mut(column) {
@@ -92,7 +92,7 @@ impl Table {
         self
     }
 
-    /// Moves the whole table to the right.
+    /// Indents the table.
     #[must_use]
     pub fn indent(mut self, columns: usize) -> Self {
         self.indent = columns;
@@ -113,7 +113,7 @@ impl Table {
         self.rows.push(cells.into_iter().take(self.header.len()).collect());
     }
 
-    /// The table as text, a line end after each line.
+    /// The table as lines of text.
     pub fn render(&self, look: &Look) -> String {
         let widths = self.widths(look);
         let mut lines = Vec::with_capacity(self.rows.len() + 1);

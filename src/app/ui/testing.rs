@@ -1,4 +1,4 @@
-//! Looks for tests, paper to write on, and escape codes made readable.
+//! For tests: looks, a buffer to write to, and readable escape codes.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};

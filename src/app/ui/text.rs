@@ -6,16 +6,16 @@ use textwrap::{Options, WordSeparator, WordSplitter};
 
 use crate::core::numbers::words::duration;
 
-/// Text beside a label is never squeezed further; it would rather stick out.
+/// The least width of text beside a label.
 const LEAST_HANGING: usize = 16;
 
-/// Columns that the text takes on a terminal; escape codes take none.
+/// The text's width on a terminal, in columns, without escape codes.
 pub(super) fn width(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
-/// Breaks text at spaces into lines of at most `columns`; line ends and indentation stay. Words are never broken, so that a
-/// path or a command can be copied.
+/// Breaks text at spaces into lines of at most `columns`; keeps line ends and indentation. Words are not broken, so that
+/// paths and commands can be copied.
 pub(super) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else { return text.lines().map(str::to_owned).collect() };
     text.lines()
@@ -31,7 +31,7 @@ pub(super) fn wrap(text: &str, columns: Option<usize>) -> Vec<String> {
         .collect()
 }
 
-/// Breaks one line of output at spaces, and words that are still too wide wherever they reach `columns`.
+/// Breaks a line of output at spaces, and wider words at `columns`.
 pub(super) fn fold(line: &str, columns: Option<usize>) -> Vec<String> {
     let Some(columns) = columns else { return vec![line.to_owned()] };
     let lines: Vec<String> = wrap(line, Some(columns)).iter().flat_map(|line| chop(line, columns)).collect();
@@ -65,7 +65,7 @@ pub(super) fn ended<T: AsRef<str>>(lines: impl IntoIterator<Item = T>) -> String
     text
 }
 
-/// Text after a start, wrapped; further lines stand under it.
+/// Text after a start, wrapped and indented by the start's width.
 pub(super) fn hanging(start: &str, said: &str, columns: Option<usize>) -> Vec<String> {
     let indent = width(start);
     let lines = wrap(said, columns.map(|columns| columns.saturating_sub(indent).max(LEAST_HANGING)));
@@ -74,7 +74,7 @@ pub(super) fn hanging(start: &str, said: &str, columns: Option<usize>) -> Vec<St
     lines.map(|(number, line)| format!("{}{line}", margin(number)).trim_end().to_owned()).collect()
 }
 
-/// Text of others made safe to show: no escape codes, no control characters but line ends, tabs as spaces.
+/// Text from elsewhere, made safe to print: without escape codes and control characters except line ends, tabs as spaces.
 pub(super) fn clean(text: &str) -> String {
     let visible = console::strip_ansi_codes(text);
     let mut clean = String::with_capacity(visible.len());
@@ -94,7 +94,7 @@ pub(super) fn clip(text: &str, columns: usize, ellipsis: &str) -> String {
     console::truncate_str(text, columns, ellipsis).into_owned()
 }
 
-/// The text cut at its start, for paths, whose end says most.
+/// The text cut at its start, for paths, whose end matters most.
 pub(super) fn clip_start(text: &str, columns: usize, ellipsis: &str) -> String {
     if width(text) <= columns {
         return text.to_owned();

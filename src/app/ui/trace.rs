@@ -1,4 +1,4 @@
-//! One call through the mesh: who took part, when, and for how long.
+//! One call through the mesh: its hops, with start and duration.
 
 use super::look::Look;
 use super::paint::Role;
@@ -11,10 +11,10 @@ const AT: usize = 6;
 const TOOK: usize = 7;
 const GAP: &str = "  ";
 
-/// How wide a bar gets at most.
+/// The widest bar, in columns.
 const MOST_BAR: usize = 16;
 
-/// The whole picture: the way in as a tree, each call on a line, what is missing, and where the time went.
+/// The path to the first service as a tree, each call on a line, what is missing, and the time of each part.
 pub(super) fn draw(trace: &Trace, expression: &str, result: Option<&str>, look: &Look) -> String {
     Drawing::new(trace, *look).draw(expression, result)
 }
@@ -97,20 +97,20 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// Calls that take the same way stand under one line that names it.
+    /// Calls with the same path are below one line that names it.
     fn legs(&self, result: Option<&str>) -> Vec<String> {
         let way = |leg: &Leg| leg.hops.iter().map(|hop| hop.name.clone()).collect::<Vec<_>>();
         let depth = self.trace.way_in.len();
         let arrow = format!(" {} ", self.look.symbols.arrow);
         let mut lines = Vec::new();
         let groups: Vec<&[Leg]> = self.trace.legs.chunk_by(|one, next| way(one) == way(next)).collect();
-        // What came back is what the next call goes on with.
+        // The next call uses this result.
         let next = self.trace.legs.iter().skip(1).map(|leg| Some(leg.call.operation()?.0.to_string()));
         let mut results = next.chain([result.map(str::to_owned)]);
         for group in groups {
             let Some(first) = group.first() else { continue };
             let names = way(first);
-            let names = if names.is_empty() { "nobody noted these".to_owned() } else { names.join(&arrow) };
+            let names = if names.is_empty() { "no hops recorded".to_owned() } else { names.join(&arrow) };
             let room = self.look.prose();
             let heading = format!("{GAP}{}{}", self.branch(depth), text::clean(&names));
             let heading = text::clip(&heading, room, self.look.symbols.ellipsis);

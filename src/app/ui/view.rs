@@ -8,9 +8,9 @@ pub(super) trait View: Send {
     /// Draws the next event.
     fn show(&mut self, event: &Event, screen: &mut Screen);
 
-    /// Takes away what moves: something else needs the terminal.
+    /// Removes live lines: something else needs the terminal.
     fn suspend(&mut self) {}
 
-    /// Draws again what moved before.
+    /// Draws live lines again.
     fn resume(&mut self, _: &Screen) {}
 }

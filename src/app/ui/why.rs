@@ -1,4 +1,4 @@
-//! The path from one service to another: a hop under the other, what was found at each, and where it stops.
+//! A call path: its hops, the findings at each, and where it stops.
 
 use super::look::Look;
 use super::paint::Role;
@@ -8,7 +8,7 @@ use crate::core::model::call_path::{CallPath, Finding, Hop, HopState, Verdict};
 const MARGIN: &str = "  ";
 const INDENT: &str = "  ";
 
-/// All hops with everything that was found.
+/// All hops with all findings.
 pub(super) fn draw(path: &CallPath, look: &Look) -> String {
     let paint = look.paint;
     let asked = path.request.as_ref().map(|request| format!(": {request}")).unwrap_or_default();
@@ -25,7 +25,7 @@ pub(super) fn draw(path: &CallPath, look: &Look) -> String {
     text::ended(lines)
 }
 
-/// One line for each hop, and what was found where it stops, as wide as there is room.
+/// One line for each hop, and the findings where the path stops.
 pub(super) fn in_short(path: &CallPath, look: &Look, room: usize) -> Vec<String> {
     let last = path.hops.iter().position(|hop| hop.state == HopState::Stopped);
     let Some(last) = last else { return vec![look.paint.dim(&path.in_short())] };
@@ -44,7 +44,7 @@ fn heading(path: &CallPath, hop: &Hop, look: &Look, room: usize) -> String {
     let (symbols, paint) = (look.symbols, look.paint);
     let word = hop.state.word();
     let (symbol, word) = match hop.state {
-        // The rule needs no word.
+        // A rule has no label.
         HopState::Open => (paint.good(symbols.pass), String::new()),
         HopState::Doubtful => (paint.warn(symbols.warn), paint.warn(word)),
         HopState::Stopped => (paint.bad(symbols.fail), paint.bad(word)),
@@ -57,7 +57,7 @@ fn heading(path: &CallPath, hop: &Hop, look: &Look, room: usize) -> String {
 
 fn found(hop: &Hop, finding: &Finding, look: &Look, room: usize) -> Vec<String> {
     let symbols = look.symbols;
-    // Several instances differ by their marks; one alone has the hop's.
+    // Several instances have marks of their own; a single one has the hop's.
     let mark = match finding.verdict {
         _ if hop.findings.len() == 1 => String::new(),
         Verdict::Holds => format!("{} ", symbols.pass),

@@ -130,9 +130,10 @@ impl Item {
     /// Rows of a table: variants with their members, or the members of a struct.
     fn table(&self, items: &BTreeMap<String, Item>) -> String {
         let Some(tag) = &self.tag else {
-            let rows = self.variants[0].members.iter().map(|member| match member.is_flat {
-                true => format!("| {} | {} |\n", member.cell(items), plain(member.doc.trim_end_matches('.'))),
-                false => {
+            let rows = self.variants[0].members.iter().map(|member| {
+                if member.is_flat {
+                    format!("| {} | {} |\n", member.cell(items), plain(member.doc.trim_end_matches('.')))
+                } else {
                     format!("| `{}{}` | {} |\n", member.name, member.mark(), plain(&member.content(items)))
                 }
             });

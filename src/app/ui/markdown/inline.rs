@@ -5,7 +5,7 @@ use textwrap::core::Fragment;
 use crate::app::ui::paint::{Paint, Role};
 use crate::app::ui::text;
 
-/// What is between two spaces; parts of it may be painted differently.
+/// A word; its parts can have different roles.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Word {
     parts: Vec<(Role, String)>,
@@ -22,7 +22,7 @@ impl Word {
         }
     }
 
-    /// The role that the space after this word has when `next` follows: a link's underline runs through, for instance.
+    /// The role of the space between this word and `next`: a link stays underlined, for example.
     fn role_of_space(&self, next: &Self) -> Role {
         match (self.parts.last(), next.parts.first()) {
             (Some((left, _)), Some((right, _))) if left == right => *left,
@@ -46,7 +46,7 @@ impl Fragment for Word {
     }
 }
 
-/// A paragraph being collected.
+/// Collects a paragraph.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inline {
     words: Vec<Word>,
@@ -101,7 +101,7 @@ impl Inline {
         self.words.iter().map(|word| word.columns + 1).sum::<usize>().saturating_sub(1)
     }
 
-    /// Painted lines of at most `columns`, but for words that are wider.
+    /// Painted lines of at most `columns`, except for wider words.
     #[allow(clippy::cast_precision_loss, reason = "no terminal is 2^52 columns wide")]
     pub(super) fn lines(&self, columns: usize, paint: Paint) -> Vec<String> {
         self.words

@@ -13,7 +13,7 @@ use super::look::Look;
 use super::paint::Role;
 use super::text;
 
-/// Renders Markdown as lines of at most `columns`. Only code blocks and words that are wider by themselves stick out.
+/// Renders Markdown as lines of at most `columns`. Code blocks and long words can be wider.
 pub(super) fn render(markdown: &str, columns: usize, look: &Look) -> Vec<String> {
     let mut page = Page::new(columns, look);
     for event in Parser::new_ext(&text::clean(markdown), Options::ENABLE_TABLES) {
@@ -23,7 +23,7 @@ pub(super) fn render(markdown: &str, columns: usize, look: &Look) -> Vec<String>
     page.lines
 }
 
-/// What stands left of a block: a bullet before its first line, spaces before the others; or a quote's bar.
+/// The left margin of a block: a bullet before its first line and spaces before the others, or a quote's bar.
 struct Margin {
     first: Option<String>,
     rest: String,
@@ -73,7 +73,7 @@ impl<'a> Page<'a> {
         match event {
             Event::Start(tag) => self.start(tag),
             Event::End(tag) => self.end(tag),
-            // HTML is shown as it is written: a terminal has no other way.
+            // HTML is shown as source.
             Event::Text(text) | Event::Html(text) | Event::InlineHtml(text) => self.text(&text),
             Event::Code(code) => self.code(&code),
             Event::SoftBreak => self.inline.space(),
@@ -183,7 +183,7 @@ impl<'a> Page<'a> {
         self.inline.push(self.role(), text);
     }
 
-    /// Without colour the backticks stay: they tell what to type from what to read.
+    /// Without colour the backticks stay, to mark code.
     fn code(&mut self, code: &str) {
         if self.look.paint.is_on() {
             let role = if self.roles.contains(&Role::Title) { Role::Title } else { Role::Code };
@@ -194,7 +194,7 @@ impl<'a> Page<'a> {
     }
 
     fn role(&self) -> Role {
-        // A title stays a title whatever is emphasised in it.
+        // Emphasis within a title keeps the title's role.
         let title = self.roles.contains(&Role::Title).then_some(Role::Title);
         title.or(self.roles.last().copied()).unwrap_or(Role::Text)
     }
@@ -218,7 +218,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Without colour a line under a heading sets it apart.
+    /// Without colour, headings are underlined.
     fn end_heading(&mut self) {
         let wide = self.inline.columns().min(self.room());
         self.flush();
@@ -231,7 +231,7 @@ impl<'a> Page<'a> {
 
     fn end_code_block(&mut self) {
         let code = self.code_block.take().unwrap_or_default();
-        // Only between paragraphs: within a list that would tear items apart.
+        // Between paragraphs only, not between list items.
         self.gap |= self.margins.is_empty();
         for line in code.trim_end().lines() {
             let painted = self.look.paint.code(line);
@@ -240,7 +240,7 @@ impl<'a> Page<'a> {
         self.gap = true;
     }
 
-    /// Says where a link leads, unless its text says so.
+    /// Adds a link's target, unless the text is the target.
     fn end_link(&mut self) {
         self.roles.pop();
         if let Some(link) = self.links.pop()
@@ -252,7 +252,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Columns right of the margins.
+    /// The columns between the margins.
     fn room(&self) -> usize {
         let taken: usize = self.margins.iter().map(|margin| text::width(&margin.rest)).sum();
         self.columns.saturating_sub(taken).max(1)

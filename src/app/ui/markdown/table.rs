@@ -1,4 +1,4 @@
-//! Markdown tables: columns side by side, wrapped to fit, or one under the other where they can't fit.
+//! Markdown tables: columns side by side, wrapped to fit, or below each other if they do not fit.
 
 use super::inline::Inline;
 use crate::app::ui::look::Look;
@@ -7,7 +7,7 @@ use crate::app::ui::text;
 
 const GAP: usize = 2;
 
-/// A table being collected.
+/// Collects a table.
 #[derive(Debug, Default)]
 pub(super) struct Grid {
     rows: Vec<Vec<Inline>>,

@@ -1,4 +1,4 @@
-//! A load test as a log: a line when a round begins and one when it is over.
+//! A load test as a log: a line at the start and at the end of each round.
 
 use super::one_line;
 use crate::app::ui::screen::Screen;

@@ -1,4 +1,4 @@
-//! A bundle being written or read, as a log.
+//! Export or import of a bundle, as a log.
 
 use std::time::{Duration, Instant};
 

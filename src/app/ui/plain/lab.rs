@@ -1,4 +1,4 @@
-//! A lab as a log: what ran, what it wrote, what was proved. The explanations are left to terminals and to `-v`.
+//! A lab as a log: commands, output, checks. Explanations are for terminals and for `-v`.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::app::ui::{markdown, text, why, wording};
 use crate::core::event::LabEvent;
 use crate::core::numbers::words;
 
-/// How often a check that is still waiting is worth a line.
+/// The time between two lines about a check that does not hold yet.
 const BETWEEN_WAITS: Duration = Duration::from_secs(10);
 
 pub(super) struct Lab {

@@ -1,4 +1,4 @@
-//! The view for files, pipes and CI logs: nothing moves, each event is a line that can be searched for.
+//! The view for files, pipes and CI logs: a line per event, without live lines.
 
 mod bench;
 mod bundle;
@@ -57,7 +57,7 @@ impl View for Plain {
     }
 }
 
-/// Text of others on one line.
+/// Text from elsewhere, on one line.
 fn one_line(said: &str) -> String {
     text::clean(said).trim_end().replace('\n', " ")
 }

@@ -1,4 +1,4 @@
-//! Provisioning as a log: a line when something begins or ends, and now and then one in between.
+//! Provisioning as a log: a line at each start and end, and some in between.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::core::event::ProvisionEvent;
 use crate::core::model::ByteSize;
 use crate::core::numbers::words;
 
-/// Often enough to see that it is alive, seldom enough for a log.
+/// The time between two lines of progress.
 const BETWEEN_TICKS: Duration = Duration::from_secs(10);
 
 pub(super) struct Provision {

@@ -1,4 +1,4 @@
-//! A load test at work: one line with a bar of the time.
+//! A load test: one live line with a time bar.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A bundle being written or read: one live line with a bar, and one that stays.
+//! Export or import of a bundle: a live line with a bar, and a permanent line.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

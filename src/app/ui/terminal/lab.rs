@@ -1,4 +1,4 @@
-//! A lab as a person goes through it: what it is about, then step by step the why, the command, what came of it, the proof.
+//! A lab on a terminal: its summary, and for each step the explanation, the commands with their output, and the checks.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use crate::core::event::{LabEvent, Ready};
 use crate::core::model::LabAddress;
 use crate::core::numbers::words;
 
-/// Commands that take longer are worth a word about it.
+/// Commands that take longer show their time.
 const NOTICED: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(super) struct Lab {
     address: Option<LabAddress>,
     steps: usize,
-    /// What stands above: blank lines go between different things.
+    /// What the last lines are: a blank line separates different things.
     above: Above,
-    /// What is running: the words for it, while nothing has ended it.
+    /// The spinner's text while a command runs.
     running: Option<String>,
     tested: Tested,
-    /// The step that was left out, for the summary.
+    /// The skipped step, for the summary.
     skipped: Option<LabEvent>,
-    /// The spinner of what is running, or of a check and below it what was observed last.
+    /// The spinner of a command, or of a check with its last observation.
     live: Vec<LiveLine>,
 }
 
@@ -112,12 +112,12 @@ impl Lab {
         }
     }
 
-    /// Takes the spinner away.
+    /// Removes the spinner.
     pub(super) fn suspend(&mut self) {
         self.live.clear();
     }
 
-    /// Draws the spinner of a command that was about to run.
+    /// Draws the spinner again.
     pub(super) fn resume(&mut self, screen: &Screen) {
         if let Some(doing) = &self.running {
             self.live = vec![spinner(doing.clone(), screen)];
@@ -135,7 +135,7 @@ impl Lab {
         }
     }
 
-    /// What is said to the reader between commands.
+    /// Prints a text for the reader between commands.
     fn aside(&mut self, title: &str, markdown: &str, screen: &mut Screen) {
         self.suspend();
         self.running = None;
@@ -171,7 +171,7 @@ impl Lab {
         }
     }
 
-    /// Checks stand together, apart from what is above them.
+    /// A blank line goes before the first of several checks.
     fn start_of_check(&mut self, screen: &mut Screen) {
         self.suspend();
         self.running = None;
@@ -266,7 +266,7 @@ fn spinner(doing: String, screen: &Screen) -> LiveLine {
     let look = screen.look;
     screen.live(move |progress: &Progress| {
         let spinner = look.paint.code(progress.frame(look.symbols.spinner));
-        // One column less, or some terminals would begin a new line.
+        // One column less: some terminals wrap a full line.
         let edge = look.prose().min(look.columns().unwrap_or(usize::MAX).saturating_sub(1));
         let room = edge.saturating_sub(14);
         let doing = text::clip(&doing, room, look.symbols.ellipsis);
@@ -275,7 +275,7 @@ fn spinner(doing: String, screen: &Screen) -> LiveLine {
     })
 }
 
-/// A live line must stay one line.
+/// Cuts a live line, which must not wrap.
 fn clip(line: &str, look: &Look) -> String {
     text::clip(line, look.columns().unwrap_or(usize::MAX).saturating_sub(1), look.symbols.ellipsis)
 }

@@ -1,10 +1,10 @@
-//! Lines that several parts of a terminal have in common.
+//! Lines that several parts of the terminal view share.
 
 use super::MARGIN;
 use crate::app::ui::look::Look;
 use crate::app::ui::{markdown, text};
 
-/// A line across the page with a title in it.
+/// A horizontal rule with a title.
 pub(super) fn rule(title: &str, look: &Look) -> String {
     let symbol = look.symbols.rule;
     let title = text::clip(title, look.prose().saturating_sub(6), look.symbols.ellipsis);
@@ -25,7 +25,7 @@ pub(super) fn page(markdown: &str, look: &Look) -> Vec<String> {
         .collect()
 }
 
-/// The command after a prompt, so that it can be copied. The text of a here-document is not set in bold.
+/// The command after a prompt. The text of a here-document is not bold.
 pub(super) fn command_lines(command: &str, look: &Look) -> Vec<String> {
     let mut in_document = false;
     let line = |(number, line): (usize, String)| {
@@ -37,8 +37,7 @@ pub(super) fn command_lines(command: &str, look: &Look) -> Vec<String> {
     continued(command.trim_end(), look).into_iter().enumerate().map(line).collect()
 }
 
-/// Breaks a command that is too long as a person would in a shell. Where that could change its meaning it stays as it is,
-/// and the terminal breaks it.
+/// Breaks a long command with backslashes. A command with quotes, comments or several lines stays as it is.
 pub(super) fn continued(command: &str, look: &Look) -> Vec<String> {
     const INDENT: usize = 4;
     let room = look.columns().unwrap_or(usize::MAX).saturating_sub(MARGIN.len() + 2);

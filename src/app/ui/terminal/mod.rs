@@ -23,10 +23,10 @@ use super::view::View;
 use super::wording;
 use crate::core::event::{Event, RuntimeEvent};
 
-/// Everything stands this far from the left edge, but for rules.
+/// The left margin of everything except rules.
 const MARGIN: &str = "  ";
 
-/// Draws events for a person.
+/// Draws events for a person at a terminal.
 #[derive(Default)]
 pub(super) struct Terminal {
     provision: Provision,

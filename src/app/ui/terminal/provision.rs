@@ -1,4 +1,4 @@
-//! Provisioning: a live line per task, a line that stays per tool, and a summary.
+//! Provisioning: a live line per task, a permanent line per tool, and a summary.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,15 @@ use crate::core::event::ProvisionEvent;
 use crate::core::model::{ArtifactName, ByteSize, FileName};
 use crate::core::numbers::words;
 
-/// Rows that stay free for lines that stay.
+/// Terminal rows that live lines leave free.
 const FREE_ROWS: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Provision {
-    /// The widths of the columns of names, known when it starts.
+    /// The width of the column of names.
     names: usize,
     wanted: usize,
-    /// In the order they began; those beyond the terminal's height have no line yet.
+    /// In order of their start; those beyond the terminal's height have no line yet.
     tasks: Vec<Task>,
     fetched: HashMap<ArtifactName, u64>,
     footer: Option<Footer>,
@@ -29,7 +29,7 @@ pub(super) struct Provision {
 
 struct Task {
     artifact: ArtifactName,
-    /// What is done to the artifact as a whole has no file.
+    /// `None`: the task is about the whole artifact.
     file: Option<FileName>,
     doing: Arc<Mutex<Doing>>,
     began: Instant,
@@ -38,7 +38,7 @@ struct Task {
     line: Option<LiveLine>,
 }
 
-/// How many of how many, below all tasks.
+/// The number of finished artifacts, below all tasks.
 struct Footer {
     line: LiveLine,
     facts: Arc<Mutex<FooterFacts>>,
@@ -106,7 +106,7 @@ impl Provision {
         self.fill(screen);
     }
 
-    /// Takes everything that moves away.
+    /// Removes all live lines.
     pub(super) fn suspend(&mut self) {
         self.tasks.clear();
         self.footer = None;
@@ -137,7 +137,7 @@ impl Provision {
                 format!("{} of {} done{hidden}  {}", facts.over, facts.wanted, text::clock(progress.elapsed));
             format!("{MARGIN}  {}", look.paint.dim(&said))
         });
-        // A single tool's own line says it all.
+        // A single tool needs no footer.
         self.footer = (wanted.len() > 1).then_some(Footer { line, facts });
     }
 
@@ -145,7 +145,7 @@ impl Provision {
         self.tasks.iter_mut().find(|task| task.artifact == *artifact && task.file.as_ref() == file)
     }
 
-    /// The task, begun if need be, now doing this.
+    /// Returns the task, created if necessary, with what it does now.
     fn task(&mut self, artifact: &ArtifactName, file: Option<&FileName>, doing: Doing) -> &mut Task {
         let known =
             self.tasks.iter().position(|task| task.artifact == *artifact && task.file.as_ref() == file);
@@ -259,7 +259,7 @@ impl Task {
             Some(footer) => screen.live_above(footer, draw),
             None => screen.live(draw),
         };
-        // What came before it had a line says nothing about the rate.
+        // The rate counts from the first line on.
         line.count_from(self.done, self.total);
         line.has_run_for(self.began.elapsed());
         self.line = Some(line);

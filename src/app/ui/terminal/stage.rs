@@ -1,4 +1,4 @@
-//! Components, jobs and images: one live line for what is under way, and a line that stays for what is done.
+//! Components, jobs and images: a live line for what is in progress, and a permanent line for what is done.
 
 use super::MARGIN;
 use crate::app::ui::screen::{LiveLine, Screen};

@@ -1,4 +1,4 @@
-//! How a step and a lab ended, what was learned, and what to do next.
+//! The result of a step and of a lab, what was learned, and the next commands.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn step_line(step: &StepSummary, look: &Look) -> String {
     text::spread(&format!("{MARGIN}{symbol} {number}  {title}"), &right, look.prose())
 }
 
-/// Commands worth trying, and what each does.
+/// The next commands, and what each does.
 fn next(id: &LabId, passed: bool, kept: bool, address: Option<LabAddress>) -> Vec<(String, &'static str)> {
     let elsewhere = match address {
         Some(address) if address != LabAddress::DEFAULT => format!(" --address {address}"),

@@ -1,4 +1,4 @@
-//! One running piece of provisioning as a live line: a bar where the end is known, words where it is not.
+//! A running task of provisioning as a live line: with a bar if its end is known, else with words.
 
 use crate::app::ui::look::Look;
 use crate::app::ui::screen::Progress;
@@ -10,17 +10,17 @@ use super::MARGIN;
 const WIDEST_BAR: usize = 32;
 const NARROWEST_BAR: usize = 6;
 const MOST_WORDS: usize = 72;
-/// With less room, which package is compiled is left out.
+/// With less room, the package's name is not shown.
 const LEAST_WITH_PACKAGE: usize = 50;
 
-/// What is being done.
+/// What a task does.
 #[derive(Debug, Clone)]
 pub(super) enum Doing {
-    /// Bytes arrive.
+    /// It downloads.
     Fetching { from: String },
-    /// Packages are compiled; this one was the last.
+    /// It compiles packages.
     Building { last: String },
-    /// Something without a known end.
+    /// It does something without a known end.
     Busy { words: String },
 }
 
@@ -38,14 +38,14 @@ pub(super) fn draw(name: &str, names: usize, doing: &Doing, progress: &Progress,
     text::clip(&format!("{start}{rest}"), columns, look.symbols.ellipsis)
 }
 
-/// From how many bytes on a rate and a remaining time are shown.
+/// A rate and a remaining time are shown from this many bytes on.
 const TELLING: u64 = 64 * 1024;
 
 /// `pip  ━━━━╸────  12.3 MB / 62.4 MB  9.8 MB/s  5 s`
 fn fetching(from: &str, progress: &Progress, room: usize, look: &Look) -> String {
     let done = ByteSize(progress.done).to_string();
     let bytes = progress.total.map_or_else(|| done.clone(), |total| format!("{done} / {}", ByteSize(total)));
-    // The first bytes say nothing about the rest.
+    // The first bytes do not predict the rate.
     let is_telling = progress.done >= TELLING && progress.rate > 0.0;
     let left = progress.total.filter(|_| is_telling).map(|_| text::clock(progress.left));
     let speed = if is_telling { rate(progress) } else { String::new() };
@@ -61,7 +61,7 @@ fn fetching(from: &str, progress: &Progress, room: usize, look: &Look) -> String
 fn building(last: &str, progress: &Progress, room: usize, look: &Look) -> String {
     let room = room.saturating_sub(SOURCE);
     let rest = match progress.total.filter(|total| *total > 0) {
-        // Nothing is counted yet: what is being done says it all.
+        // No packages are counted yet.
         None => words_and_time(last, progress, room, look),
         Some(total) => {
             let packages = text::pad_left(&format!("{} / {total}", progress.done), 11);
@@ -76,7 +76,7 @@ fn building(last: &str, progress: &Progress, room: usize, look: &Look) -> String
     format!("{}{}", source("go", look), rest.trim_end())
 }
 
-/// Columns of the name of the source.
+/// Width of the source's name, in columns.
 const SOURCE: usize = 8;
 
 fn source(from: &str, look: &Look) -> String {
@@ -89,7 +89,8 @@ fn words_and_time(words: &str, progress: &Progress, room: usize, look: &Look) ->
     text::spread(&words, &look.paint.dim(&time), room.min(MOST_WORDS))
 }
 
-/// A bar in what room the facts leave. Where there is too little, the last facts go first, then all but the share.
+/// A bar in the room beside the facts. If there is too little room, the last facts are left out first; at least the share
+/// stays.
 fn bar_and_facts(progress: &Progress, facts: &[String], room: usize, look: &Look) -> String {
     let columns = |facts: &[String]| facts.iter().map(|fact| text::width(fact) + 2).sum::<usize>();
     let fitting = (1..=facts.len())

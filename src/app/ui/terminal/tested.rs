@@ -1,4 +1,4 @@
-//! A lab's test as its author sees it: for each step what was tried, and what was seen.
+//! `lab test`: for each step the trials, and what was observed.
 
 use super::MARGIN;
 use super::lines::marked;
@@ -9,7 +9,7 @@ use crate::core::numbers::words;
 
 #[derive(Default)]
 pub(super) struct Tested {
-    /// The step whose trials are being told.
+    /// The step of the last trial.
     step: usize,
 }
 

@@ -13,15 +13,15 @@ pub(crate) use runtime::{ready, runtime_reason};
 
 use crate::core::event::{Event, LabEvent};
 
-/// Work that every view draws alike.
+/// Work in progress or done, which all views draw in the same way.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// It is under way; the next stage replaces it.
+    /// In progress; the next stage replaces it.
     Working(String),
-    /// It is done.
+    /// Done.
     Done {
         what: String,
-        /// Each of them fits on a line of its own.
+        /// Each on a line of its own.
         details: Vec<String>,
         took: Duration,
     },

@@ -33,7 +33,7 @@ pub(super) fn stage(event: &RuntimeEvent) -> Stage {
     Stage::Done { what, details, took: *took }
 }
 
-/// How a lab's components run, and why so.
+/// How a lab's components run, and why.
 pub(crate) fn runtime_reason(runtime: RuntimeKind, reason: &RuntimeReason) -> String {
     let how = runtime.components();
     match reason {

@@ -18,10 +18,10 @@ pub(in crate::app::ui::tests) fn bundles() -> Vec<Event> {
         ]
         .map(Event::Bundle)
     };
-    let mut told = stored();
-    told.extend(passed(BundleVerb::Export, 805));
-    told.extend(passed(BundleVerb::Import, 1712));
-    told
+    let mut events = stored();
+    events.extend(passed(BundleVerb::Export, 805));
+    events.extend(passed(BundleVerb::Import, 1712));
+    events
 }
 
 fn stored() -> Vec<Event> {

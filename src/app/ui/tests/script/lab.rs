@@ -7,7 +7,7 @@ use crate::core::event::{
 use crate::core::model::LabAddress;
 use crate::core::settings::RuntimeChoice;
 
-/// A step as it is told: its explanation, its commands, its proofs.
+/// A step: its explanation, its commands, its proofs.
 struct Step {
     name: &'static str,
     title: &'static str,
@@ -191,27 +191,27 @@ fn started() -> Event {
 }
 
 fn act(act: &Act) -> Vec<Event> {
-    let told = match act {
+    let events = match act {
         Act::Run(command, output) => {
-            let mut told = vec![LabEvent::Command { command: (*command).into(), service: None }];
-            told.extend(lines(output).into_iter().map(|line| LabEvent::Output { line, error: false }));
-            told.push(LabEvent::CommandFinished { took: ms(11), service: None, ready: None });
-            told
+            let mut events = vec![LabEvent::Command { command: (*command).into(), service: None }];
+            events.extend(lines(output).into_iter().map(|line| LabEvent::Output { line, error: false }));
+            events.push(LabEvent::CommandFinished { took: ms(11), service: None, ready: None });
+            events
         }
         Act::Serve(name, command, output, ready, took) => {
-            let mut told =
+            let mut events =
                 vec![LabEvent::Command { command: (*command).into(), service: Some((*name).into()) }];
-            told.extend(
+            events.extend(
                 lines(output)
                     .into_iter()
                     .map(|line| LabEvent::Output { error: line.contains("warning"), line }),
             );
-            told.push(LabEvent::CommandFinished {
+            events.push(LabEvent::CommandFinished {
                 took: ms(*took),
                 service: Some((*name).into()),
                 ready: Some(Ready { state: ready.clone(), without_token: None }),
             });
-            told
+            events
         }
         Act::Holds(claim, evidence, took) => {
             let claim = String::from(*claim);
@@ -222,7 +222,7 @@ fn act(act: &Act) -> Vec<Event> {
             ]
         }
     };
-    told.into_iter().map(Event::Lab).collect()
+    events.into_iter().map(Event::Lab).collect()
 }
 
 fn step_started(number: usize, step: &Step) -> Event {
@@ -259,11 +259,11 @@ fn summaries(steps: &[Step], last_passed: bool) -> Vec<StepSummary> {
 
 fn taken_down() -> Vec<Event> {
     let process = |name: &str, pids| Removed::Processes { name: name.into(), pids };
-    let mut told: Vec<Event> = ["envoy-client", "envoy-echo", "consul", "echo"]
+    let mut events: Vec<Event> = ["envoy-client", "envoy-echo", "consul", "echo"]
         .iter()
         .map(|name| Event::Runtime(RuntimeEvent::Stopping { component: (*name).into() }))
         .collect();
-    told.push(Event::Runtime(RuntimeEvent::TakenDown {
+    events.push(Event::Runtime(RuntimeEvent::TakenDown {
         removed: vec![
             process("echo", vec![4097]),
             process("consul", vec![4102]),
@@ -273,19 +273,19 @@ fn taken_down() -> Vec<Event> {
         ],
         took: ms(131),
     }));
-    told
+    events
 }
 
 /// Lab 1 from its title to the end, all well.
 pub(crate) fn lab(kept: bool) -> Vec<Event> {
     let steps = steps();
-    let mut told = vec![started()];
+    let mut events = vec![started()];
     for (index, step) in steps.iter().enumerate() {
-        told.push(step_started(index + 1, step));
-        told.extend(step.acts.iter().flat_map(act));
-        told.push(step_finished(index + 1, step, true));
+        events.push(step_started(index + 1, step));
+        events.extend(step.acts.iter().flat_map(act));
+        events.push(step_finished(index + 1, step, true));
     }
-    told.push(Event::Lab(LabEvent::Finished {
+    events.push(Event::Lab(LabEvent::Finished {
         id: "1-tcp-echo".parse().unwrap(),
         steps: summaries(&steps, true),
         of: 7,
@@ -300,20 +300,20 @@ pub(crate) fn lab(kept: bool) -> Vec<Event> {
         took: ms(2301),
     }));
     if !kept {
-        told.extend(taken_down());
+        events.extend(taken_down());
     }
-    told
+    events
 }
 
 /// One step of lab 1, asked for alone.
 pub(crate) fn solved_step() -> Vec<Event> {
     let steps = steps();
-    let mut told = vec![started(), step_started(1, &steps[0])];
-    told.extend(steps[0].acts.iter().flat_map(act));
-    told.push(step_finished(1, &steps[0], true));
+    let mut events = vec![started(), step_started(1, &steps[0])];
+    events.extend(steps[0].acts.iter().flat_map(act));
+    events.push(step_finished(1, &steps[0], true));
     let mut seen = summaries(&steps, true);
     seen.truncate(1);
-    told.push(Event::Lab(LabEvent::Finished {
+    events.push(Event::Lab(LabEvent::Finished {
         id: "1-tcp-echo".parse().unwrap(),
         steps: seen,
         of: 1,
@@ -323,7 +323,7 @@ pub(crate) fn solved_step() -> Vec<Event> {
         kept: true,
         took: ms(120),
     }));
-    told
+    events
 }
 
 /// Lab 1 up to its sixth step, where the echo does not come back.
@@ -331,25 +331,25 @@ pub(crate) fn failing_lab() -> Vec<Event> {
     let mut steps = steps();
     steps.truncate(6);
     let (last, before) = steps.split_last().unwrap();
-    let mut told = vec![started()];
+    let mut events = vec![started()];
     for (index, step) in before.iter().enumerate().skip(4) {
-        told.push(step_started(index + 1, step));
-        told.extend(step.acts.iter().flat_map(act));
-        told.push(step_finished(index + 1, step, true));
+        events.push(step_started(index + 1, step));
+        events.extend(step.acts.iter().flat_map(act));
+        events.push(step_finished(index + 1, step, true));
     }
-    told.push(step_started(6, last));
-    told.extend(act(&Act::Run("echo hello mesh | meshlab svc nc 127.0.0.1 9191", "")));
-    told.push(Event::Lab(LabEvent::OutputCut { lines: 128 }));
+    events.push(step_started(6, last));
+    events.extend(act(&Act::Run("echo hello mesh | meshlab svc nc 127.0.0.1 9191", "")));
+    events.push(Event::Lab(LabEvent::OutputCut { lines: 128 }));
     let claim = "32 random bytes come back through both Envoys";
-    told.push(Event::Lab(LabEvent::CheckStarted { claim: claim.into() }));
-    told.push(Event::Lab(LabEvent::CheckFailed {
+    events.push(Event::Lab(LabEvent::CheckStarted { claim: claim.into() }));
+    events.push(Event::Lab(LabEvent::CheckFailed {
         path: Some(Box::new(crate::mesh::why::samples::stopped()[7].clone())),
         claim: claim.into(),
         expected: "the same 32 bytes within 10 s".into(),
         observed: "127.0.0.1:9191 accepted the connection and closed it after 0 bytes; tried 41 times, the last time 9.9 s after the first".into(),
     }));
-    told.push(step_finished(6, last, false));
-    told.push(Event::Lab(LabEvent::Finished {
+    events.push(step_finished(6, last, false));
+    events.push(Event::Lab(LabEvent::Finished {
         id: "1-tcp-echo".parse().unwrap(),
         steps: summaries(&steps, false),
         of: 7,
@@ -359,8 +359,8 @@ pub(crate) fn failing_lab() -> Vec<Event> {
         kept: false,
         took: ms(12_444),
     }));
-    told.extend(taken_down());
-    told
+    events.extend(taken_down());
+    events
 }
 
 /// The end of lab 1, if its last step only took down and the lab is kept.

@@ -20,7 +20,7 @@ pub(in crate::app::ui::tests) fn tested(passes: bool) -> Vec<Event> {
     };
     let refused =
         "does not hold: 64 random bytes come back (127.0.0.1:9090: Connection refused (os error 111))";
-    let mut told = vec![
+    let mut events = vec![
         trial(1, Trial::Before, true, refused, 0),
         trial(1, Trial::Run, true, "its check holds", 34),
         trial(1, Trial::Reset, passes, if passes { refused } else { "all checks hold" }, 20),
@@ -30,8 +30,8 @@ pub(in crate::app::ui::tests) fn tested(passes: bool) -> Vec<Event> {
     ];
     let id = "9-own".parse().unwrap();
     let (steps, wrong, took) = (2, usize::from(!passes), ms(1256));
-    told.push(Event::Lab(LabEvent::Tested { id, steps, of: 2, trials: 6, wrong, passed: passes, took }));
-    told
+    events.push(Event::Lab(LabEvent::Tested { id, steps, of: 2, trials: 6, wrong, passed: passes, took }));
+    events
 }
 
 /// What a reader is asked to do, and the hints on the way.

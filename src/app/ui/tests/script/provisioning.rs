@@ -47,19 +47,19 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
             took: ms(took),
         })
     };
-    let mut told = vec![Event::Provision(ProvisionEvent::Planned {
+    let mut events = vec![Event::Provision(ProvisionEvent::Planned {
         platform: Platform::LinuxX86_64,
         ready: 1,
         wanted: ["consul", "envoy", "nomad"].map(name).into(),
     })];
-    told.push(fallback("consul", refused));
-    told.extend(fetch("envoy", "envoy-1.36.4-py3-none-manylinux.whl", "pip", 43_340_112));
-    told.push(installed("envoy", "1.36.4", "pip", 2104));
-    told.push(Event::Provision(ProvisionEvent::BuildProgress {
+    events.push(fallback("consul", refused));
+    events.extend(fetch("envoy", "envoy-1.36.4-py3-none-manylinux.whl", "pip", 43_340_112));
+    events.push(installed("envoy", "1.36.4", "pip", 2104));
+    events.push(Event::Provision(ProvisionEvent::BuildProgress {
         artifact: name("consul"),
         build: BuildStage::FetchingModules { modules: 0, last: None },
     }));
-    told.push(Event::Provision(ProvisionEvent::BuildProgress {
+    events.push(Event::Provision(ProvisionEvent::BuildProgress {
         artifact: name("consul"),
         build: BuildStage::Compiling {
             packages: 412,
@@ -67,8 +67,8 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
             last: "github.com/hashicorp/consul/agent/structs".into(),
         },
     }));
-    told.push(installed("consul", "1.22.7", "go", 192_310));
-    told.push(Event::Provision(ProvisionEvent::Failed {
+    events.push(installed("consul", "1.22.7", "go", 192_310));
+    events.push(Event::Provision(ProvisionEvent::Failed {
         artifact: name("nomad"),
         failure: Failure::failed("no source could deliver"),
     }));
@@ -82,7 +82,7 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
         fetched: ByteSize(bytes),
         took: ms(took),
     };
-    told.push(Event::Provision(ProvisionEvent::Finished {
+    events.push(Event::Provision(ProvisionEvent::Finished {
         rows: vec![
             row("consul", "1.22.7", got("go", 211_004_201, 192_310), vec![failure("mirror", "http://10.0.0.5/pkgs/consul_1.22.7_linux_amd64.zip: 404 Not Found"), failure("url", refused)]),
             row("envoy", "1.36.4", got("pip", 43_340_112, 2104), vec![]),
@@ -91,7 +91,7 @@ pub(in crate::app::ui::tests) fn provisioning() -> Vec<Event> {
         ],
         took: ms(194_020),
     }));
-    told
+    events
 }
 
 /// Everything is in place.
