@@ -68,11 +68,11 @@ public final class AddService {
             String path = exchange.getRequestURI().getPath();
             boolean isHealth = path.equals("/health/state");
             if (!isHealth && !path.equals("/api/v1/execute/")) {
-                throw new Refusal(404, "nothing is at " + path.substring(0, Math.min(path.length(), 200))
-                    + "; there is GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state");
+                throw new Refusal(404, "no such path: " + path.substring(0, Math.min(path.length(), 200))
+                    + "; available: GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state");
             }
             if (!List.of("GET", "HEAD").contains(exchange.getRequestMethod())) {
-                throw new Refusal(405, "the method " + exchange.getRequestMethod() + " does nothing here; use GET");
+                throw new Refusal(405, "method " + exchange.getRequestMethod() + " not allowed; use GET");
             }
             if (isHealth) {
                 kind = "application/json";
@@ -122,7 +122,7 @@ public final class AddService {
             }
             String value = equals < 0 ? "" : decoded(pair.substring(equals + 1));
             if (operands.put(name, integer(name, value)) != null) {
-                throw new Refusal(400, "the parameter " + name + " is there twice");
+                throw new Refusal(400, "the parameter " + name + " is given twice");
             }
         }
         for (String name : List.of("l", "r")) {
@@ -143,19 +143,19 @@ public final class AddService {
         try {
             return URLDecoder.decode(text, StandardCharsets.UTF_8);
         } catch (IllegalArgumentException error) {
-            throw new Refusal(400, "the query cannot be read");
+            throw new Refusal(400, "invalid query");
         }
     }
 
     private static long integer(String name, String value) throws Refusal {
-        String shown = "the parameter " + name + ", " + quoted(value.substring(0, Math.min(value.length(), 40)));
+        String shown = quoted(value.substring(0, Math.min(value.length(), 40)));
         if (!value.matches("-?[0-9]+")) {
-            throw new Refusal(400, shown + ", is no integer");
+            throw new Refusal(400, "the parameter " + name + " is not an integer: " + shown);
         }
         try {
             return Long.parseLong(value);
         } catch (NumberFormatException error) {
-            throw new Refusal(400, shown + ", does not fit in 64 bits");
+            throw new Refusal(400, "the parameter " + name + " does not fit in 64 bits: " + shown);
         }
     }
 

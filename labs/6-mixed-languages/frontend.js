@@ -39,28 +39,28 @@ const refuse = (status, reason) => new Refusal(status, "reason", reason);
 /** Parses `1+2-3`: returns the first integer, and the operators and operands after it. An integer has no sign. */
 function parse(text) {
   let at = 0;
-  const wrong = (what) => refuse(400, `the expression ${what} at position ${at + 1}`);
+  const wrong = (what) => refuse(400, `invalid expression at position ${at + 1}: ${what}`);
   const spaces = () => {
     while (text[at] === " ") at += 1;
   };
   const missing = (expected) =>
-    at < text.length ? wrong(`has '${text[at]}' where ${expected} belongs`) : wrong(`ends where ${expected} belongs`);
+    wrong(`expected ${expected}, found ${at < text.length ? `'${text[at]}'` : "the end"}`);
   const integer = () => {
     spaces();
     const digits = /^[0-9]+/.exec(text.slice(at, at + 4096));
     if (!digits) throw missing("an integer");
     const value = digits[0].length > 4000 ? MOST + 1n : BigInt(digits[0]);
-    if (value > MOST) throw wrong("has an integer that does not fit in 64 bits");
+    if (value > MOST) throw wrong("the integer does not fit in 64 bits");
     at += digits[0].length;
     return value;
   };
-  if (text.length > 4096) throw refuse(400, "the expression is longer than 4096 characters");
+  if (text.length > 4096) throw refuse(400, "invalid expression at position 4097: it is longer than 4096 characters");
   const first = integer();
   const rest = [];
   for (spaces(); at < text.length; spaces()) {
     const operator = text[at];
     if (!(operator in UPSTREAMS)) throw missing("+ or -");
-    if (rest.length === 256) throw wrong("has more than 256 operators");
+    if (rest.length === 256) throw wrong("it has more than 256 operators");
     at += 1;
     rest.push({ operator, operand: integer() });
   }
@@ -108,7 +108,7 @@ function get(to, path, exchange) {
   });
 }
 
-const answered = (answer) => `answered ${answer.status}: ${answer.body.trim().slice(0, 200) || "nothing"}`;
+const answered = (answer) => `answered ${answer.status}: ${answer.body.trim().slice(0, 200) || "an empty body"}`;
 
 function integerOf(answer) {
   const text = answer.body.trim();
@@ -122,9 +122,9 @@ async function compute(request, exchange) {
   try {
     ({ expression } = JSON.parse(body) ?? {});
   } catch (error) {
-    throw refuse(400, `the body has to be {"expression": "1+2-3"}: ${error.message}`);
+    throw refuse(400, `expected the body {"expression": "1+2-3"}: ${error.message}`);
   }
-  if (typeof expression !== "string") throw refuse(400, 'the body has to be {"expression": "1+2-3"}');
+  if (typeof expression !== "string") throw refuse(400, 'expected the body {"expression": "1+2-3"}');
   const { first, rest } = parse(expression);
   let result = first;
   for (const { operator, operand } of rest) {
@@ -169,9 +169,9 @@ const routes = {
 async function answer(request, exchange) {
   const path = request.url.split("?", 1)[0];
   const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
-  if (!route) throw refuse(404, `nothing is at ${path.slice(0, 200)}; there is ${ROUTES}`);
+  if (!route) throw refuse(404, `no such path: ${path.slice(0, 200)}; available: ${ROUTES}`);
   const allowed = request.method === route.method || (route.method === "GET" && request.method === "HEAD");
-  if (!allowed) throw refuse(405, `the method ${request.method} does nothing here; use ${route.method}`);
+  if (!allowed) throw refuse(405, `method ${request.method} not allowed; use ${route.method}`);
   return route.answer(request, exchange);
 }
 

@@ -41,12 +41,12 @@ def subtract(query):
         if name not in ("l", "r"):
             continue
         if name in operands:
-            raise Refusal(400, f"the parameter {name} is there twice")
+            raise Refusal(400, f"the parameter {name} is given twice")
         if not INTEGER.fullmatch(value):
-            raise Refusal(400, f"the parameter {name}, {json.dumps(value[:40])}, is no integer")
+            raise Refusal(400, f"the parameter {name} is not an integer: {json.dumps(value[:40])}")
         operands[name] = int(value) if len(value) <= 20 else MOST + 1
         if not LEAST <= operands[name] <= MOST:
-            raise Refusal(400, f"the parameter {name}, {json.dumps(value[:40])}, does not fit in 64 bits")
+            raise Refusal(400, f"the parameter {name} does not fit in 64 bits: {json.dumps(value[:40])}")
     for name in ("l", "r"):
         if name not in operands:
             raise Refusal(400, f"the parameter {name} is missing")
@@ -104,7 +104,7 @@ class Handler(BaseHTTPRequestHandler):
                     "requests": Handler.requests}
         if url.path == "/api/v1/execute/":
             return subtract(url.query)
-        raise Refusal(404, f"nothing is at {url.path[:200]}; there is GET /api/v1/execute/?l=<int>&r=<int> "
+        raise Refusal(404, f"no such path: {url.path[:200]}; available: GET /api/v1/execute/?l=<int>&r=<int> "
                            "and GET /health/state")
 
     def log_message(self, *_):

@@ -1,17 +1,20 @@
-//! The services add-svc and sub-svc: one operation each, on two integers.
+//! The services add-svc and sub-svc: each has one operation on two integers.
 
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use url::form_urlencoded;
 
-use super::integer;
+use super::integer::{self, IntegerError};
 use super::server::{self, Exchange, GET, Options, Refusal, Reply, Service, Stopped, reply};
 use crate::core::failure;
 
-/// The path that calculates.
+/// The path of the calculation.
 pub(super) const EXECUTE: &str = "/api/v1/execute/";
 
-/// What a service of this kind does, and so which service it is.
+/// The most of an invalid parameter that an error shows, in characters.
+const MAX_SHOWN_CHARS: usize = 40;
+
+/// The operation, which determines the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
     /// `l + r`
@@ -20,7 +23,7 @@ pub enum Arithmetic {
     Sub,
 }
 
-/// Answers until `shutdown`.
+/// Serves requests until `shutdown`.
 pub async fn serve(
     operation: Arithmetic,
     options: Options,
@@ -30,7 +33,7 @@ pub async fn serve(
 }
 
 impl Arithmetic {
-    /// The name under which it is registered.
+    /// The name of the service in Consul.
     pub fn service_name(self) -> &'static str {
         match self {
             Self::Add => "add-svc",
@@ -41,24 +44,21 @@ impl Arithmetic {
     fn execute(self, request: &Request<Incoming>) -> Result<Reply, Refusal> {
         let path = request.uri().path();
         if path != EXECUTE {
-            return Err(reply::nothing_at(
-                path,
-                "GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state",
-            ));
+            return Err(reply::not_found(path, "GET /api/v1/execute/?l=<int>&r=<int> and GET /health/state"));
         }
         reply::only(&GET, request.method())?;
         let result = self.calculate(request.uri().query().unwrap_or_default());
-        let result = result.map_err(|reason| reply::refuse(StatusCode::BAD_REQUEST, &reason))?;
+        let result = result.map_err(|error| reply::refuse(StatusCode::BAD_REQUEST, &error.to_string()))?;
         Ok(reply::text(result.to_string()))
     }
 
-    fn calculate(self, query: &str) -> Result<i64, String> {
+    fn calculate(self, query: &str) -> Result<i64, CalculationError> {
         let Operands { l, r } = Operands::parse(query)?;
         let (sign, result) = match self {
             Self::Add => ('+', l.checked_add(r)),
             Self::Sub => ('-', l.checked_sub(r)),
         };
-        result.ok_or_else(|| format!("{l} {sign} {r} does not fit in 64 bits"))
+        result.ok_or(CalculationError::Overflow { l, sign, r })
     }
 }
 
@@ -72,14 +72,27 @@ impl Service for Arithmetic {
     }
 }
 
+/// Why there is no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum CalculationError {
+    #[error("the parameter {0} is missing")]
+    Missing(&'static str),
+    #[error("the parameter {0} is given twice")]
+    Repeated(&'static str),
+    #[error("the parameter {name} {error}: {value:?}")]
+    Invalid { name: &'static str, value: String, error: IntegerError },
+    #[error("{l} {sign} {r} does not fit in 64 bits")]
+    Overflow { l: i64, sign: char, r: i64 },
+}
+
 struct Operands {
     l: i64,
     r: i64,
 }
 
 impl Operands {
-    /// Other parameters than the two are left to others.
-    fn parse(query: &str) -> Result<Self, String> {
+    /// Ignores other parameters.
+    fn parse(query: &str) -> Result<Self, CalculationError> {
         let (mut l, mut r) = (None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match name.as_ref() {
@@ -88,18 +101,18 @@ impl Operands {
                 _ => {}
             }
         }
-        let missing = |name: &str| format!("the parameter {name} is missing");
-        Ok(Self { l: l.ok_or_else(|| missing("l"))?, r: r.ok_or_else(|| missing("r"))? })
+        let missing = CalculationError::Missing;
+        Ok(Self { l: l.ok_or(missing("l"))?, r: r.ok_or(missing("r"))? })
     }
 }
 
-fn take(operand: &mut Option<i64>, name: &str, value: &str) -> Result<(), String> {
+fn take(operand: &mut Option<i64>, name: &'static str, value: &str) -> Result<(), CalculationError> {
     if operand.is_some() {
-        return Err(format!("the parameter {name} is there twice"));
+        return Err(CalculationError::Repeated(name));
     }
     let parsed = integer::parse(value).map_err(|error| {
-        let shown: String = value.chars().take(40).collect();
-        format!("the parameter {name}, {shown:?}, {error}")
+        let value = value.chars().take(MAX_SHOWN_CHARS).collect();
+        CalculationError::Invalid { name, value, error }
     })?;
     *operand = Some(parsed);
     Ok(())
@@ -119,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_calculated_has_a_reason() {
-        let refused = |query| Arithmetic::Add.calculate(query).unwrap_err();
+    fn invalid_queries_are_explained() {
+        let refused = |query| Arithmetic::Add.calculate(query).unwrap_err().to_string();
         insta::assert_snapshot!(
             ["", "l=1", "r=1", "l=1&r=", "l=1&r=a", "l=+1&r=1", "l=1&r=1&l=1", "l=1&r=99999999999999999999",
              "l=9223372036854775807&r=1", "l=1&r=%1b[2J"].map(refused).join("\n"),
@@ -128,13 +141,13 @@ mod tests {
         the parameter l is missing
         the parameter r is missing
         the parameter l is missing
-        the parameter r, "", is no integer
-        the parameter r, "a", is no integer
-        the parameter l, " 1", is no integer
-        the parameter l is there twice
-        the parameter r, "99999999999999999999", does not fit in 64 bits
+        the parameter r is not an integer: ""
+        the parameter r is not an integer: "a"
+        the parameter l is not an integer: " 1"
+        the parameter l is given twice
+        the parameter r does not fit in 64 bits: "99999999999999999999"
         9223372036854775807 + 1 does not fit in 64 bits
-        the parameter r, "\u{1b}[2J", is no integer
+        the parameter r is not an integer: "\u{1b}[2J"
         "#
         );
     }

@@ -10,30 +10,30 @@ use tokio::sync::Semaphore;
 use crate::core::accept::accept;
 use crate::core::failure::{Failure, Result};
 
-/// More connections wait until one of these ends.
-const MOST_CONNECTIONS: usize = 512;
+/// Further connections wait until one ends.
+const MAX_CONNECTIONS: usize = 512;
 
-/// Sends back what comes in, on every connection, until it is stopped. `say` is told what happens.
-pub async fn serve(listen: SocketAddr, say: impl Fn(String) + Send + Sync + 'static) -> Result<()> {
+/// Echoes the bytes of every connection until it is stopped. `log` gets a line when it listens and when a connection ends.
+pub async fn serve(listen: SocketAddr, log: impl Fn(String) + Send + Sync + 'static) -> Result<()> {
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::failed(format!("cannot listen on {listen}"))
             .seen(&error)
-            .hint("is something else there? `meshlab doctor` names the holders of the labs' ports")
+            .hint("`meshlab doctor` names the processes that own the labs' ports")
     })?;
     let bound = listener.local_addr()?;
-    say(format!("echo server listening on {bound}"));
-    let say = Arc::new(say);
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    log(format!("echo server listening on {bound}"));
+    let log = Arc::new(log);
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };
         let (stream, peer) = accept(&listener).await;
-        let say = Arc::clone(&say);
+        let log = Arc::clone(&log);
         tokio::spawn(async move {
             match echo(stream).await {
-                Ok(bytes) => say(format!("{peer} sent {bytes} bytes, all sent back")),
-                Err(error) => say(format!("{peer}: {error}")),
+                Ok(bytes) => log(format!("{peer} sent {bytes} bytes, all sent back")),
+                Err(error) => log(format!("{peer}: {error}")),
             }
-            drop(place);
+            drop(permit);
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Makes an instance of a sample service slow or failing, and well again.
+//! A client for the faults of a sample service: reads, sets or removes the fault of one instance.
 
 use std::time::Duration;
 
@@ -7,41 +7,42 @@ use serde_json::Value;
 use url::Url;
 
 use super::local_url::address_of;
-use super::server::{Asked, FAULT};
+use super::server::{FAULT, FaultSpec};
 use crate::core::failure::{Failure, Result};
 use crate::core::http;
 
-const DEADLINE: Duration = Duration::from_secs(5);
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 
-/// What is to become of the fault.
+/// What to do with the fault.
 #[derive(Debug, Clone, Copy)]
-pub enum Wish {
-    /// It is only looked at.
-    Tell,
-    /// It is replaced.
-    Set(Asked),
-    /// There is none any more.
+pub enum FaultAction {
+    /// Read it.
+    Read,
+    /// Replace it.
+    Set(FaultSpec),
+    /// Remove it.
     Clear,
 }
 
-/// Asks the instance at `url` itself, beside the mesh, and says in a line what is wrong with it from now on.
-pub async fn run(url: &Url, wish: Wish) -> Result<String> {
+/// Sends the action to the instance at `url`, not through the mesh, and describes the instance's fault in a line.
+pub async fn run(url: &Url, action: FaultAction) -> Result<String> {
     let address = address_of(url)?;
-    let (method, body) = match wish {
-        Wish::Tell => (Method::GET, Vec::new()),
-        // Numbers and switches can always be written.
-        Wish::Set(asked) => (Method::PUT, serde_json::to_vec(&asked).unwrap_or_default()),
-        Wish::Clear => (Method::DELETE, Vec::new()),
+    let (method, body) = match action {
+        FaultAction::Read => (Method::GET, Vec::new()),
+        // Serializing numbers and booleans does not fail.
+        FaultAction::Set(spec) => (Method::PUT, serde_json::to_vec(&spec).unwrap_or_default()),
+        FaultAction::Clear => (Method::DELETE, Vec::new()),
     };
     let cannot = || {
-        Failure::failed(format!("the instance at {url} was not asked for a fault"))
-            .hint("give the address of an add-svc, sub-svc or frontend itself; `meshlab status` lists them")
+        Failure::failed(format!("cannot read or set the fault of the instance at {url}"))
+            .hint("give the address of an add-svc, sub-svc or frontend; `meshlab status` lists them")
     };
-    let answer =
-        http::request(method, address, FAULT, body, DEADLINE).await.map_err(|error| cannot().seen(&error))?;
-    let told: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let answer = http::request(method, address, FAULT, body, REQUEST_DEADLINE)
+        .await
+        .map_err(|error| cannot().seen(&error))?;
+    let reply: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     if answer.status != StatusCode::OK {
-        let reason = told.get("reason").and_then(Value::as_str);
+        let reason = reply.get("reason").and_then(Value::as_str);
         let reason = reason.map_or_else(|| answer.text().chars().take(200).collect(), str::to_owned);
         return Err(cannot().seen_text(format!("{}: {reason}", answer.status)));
     }
@@ -50,7 +51,7 @@ pub async fn run(url: &Url, wish: Wish) -> Result<String> {
         "{address} (instance {}, {}): {}",
         header("x-instance"),
         header("x-version"),
-        in_words(told.get("fault").unwrap_or(&Value::Null))
+        in_words(reply.get("fault").unwrap_or(&Value::Null))
     ))
 }
 
@@ -70,8 +71,8 @@ fn in_words(fault: &Value) -> String {
     let which =
         if share < 1.0 { format!("{} % of its answers", share * 100.0) } else { "every answer".to_owned() };
     let health = match fault.get("health").and_then(Value::as_bool) {
-        Some(true) => ", health checks included",
-        _ => ", health checks excepted",
+        Some(true) => ", including health checks",
+        _ => ", except health checks",
     };
     format!("{which} {}{health}", parts.join(" "))
 }
@@ -82,18 +83,18 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_fault_is_told_in_words() {
-        let told = [
+    fn a_fault_is_described_in_words() {
+        let faults = [
             json!(null),
             json!({"delay_ms": 300, "status": null, "share": 1.0, "health": false}),
             json!({"delay_ms": 0, "status": 503, "share": 0.25, "health": true}),
             json!({"delay_ms": 2000, "status": 500, "share": 1.0, "health": false}),
         ];
-        insta::assert_snapshot!(told.each_ref().map(in_words).join("\n"), @r"
+        insta::assert_snapshot!(faults.each_ref().map(in_words).join("\n"), @r"
         no fault
-        every answer after 300 ms, health checks excepted
-        25 % of its answers with status 503, health checks included
-        every answer after 2000 ms with status 500, health checks excepted
+        every answer after 300 ms, except health checks
+        25 % of its answers with status 503, including health checks
+        every answer after 2000 ms with status 500, except health checks
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! Where a service is sought.
+//! The address of a service: host and port.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::core::failure::{Failure, Result};
 pub struct HostPort(Authority);
 
 impl HostPort {
-    /// Another port of the same host.
+    /// The same host with another port.
     pub(super) fn port(&self, port: u16) -> String {
         format!("{}:{port}", self.0.host())
     }
@@ -26,8 +26,7 @@ impl FromStr for HostPort {
     type Err = Failure;
 
     fn from_str(text: &str) -> Result<Self> {
-        let unusable =
-            || Failure::usage(format!("{text:?} is no address of a service")).hint("give host:port");
+        let unusable = || Failure::usage(format!("invalid service address {text:?}")).hint("give host:port");
         let authority: Authority = text.parse().map_err(|_| unusable())?;
         let has_port = authority.port_u16().is_some_and(|port| port > 0);
         if !has_port || authority.host().is_empty() || text.contains('@') {

@@ -1,23 +1,23 @@
-//! Integers as the calculator's services write them to each other.
+//! Integers in the requests and answers of the calculator's services.
 
-/// Why something is no integer.
+/// Why a text is not an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoInteger {
-    /// Something else than digits after an optional minus sign.
-    #[error("is no integer")]
+pub(super) enum IntegerError {
+    /// It is not digits after an optional minus sign.
+    #[error("is not an integer")]
     Malformed,
-    /// More than 64 bits hold.
+    /// It does not fit in 64 bits.
     #[error("does not fit in 64 bits")]
     TooLarge,
 }
 
-/// Reads digits after an optional minus sign, and nothing else: no plus sign, no space, no underscore.
-pub(super) fn parse(text: &str) -> Result<i64, NoInteger> {
+/// Parses digits after an optional minus sign. Plus signs, spaces and underscores are errors.
+pub(super) fn parse(text: &str) -> Result<i64, IntegerError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(NoInteger::Malformed);
+        return Err(IntegerError::Malformed);
     }
-    text.parse().map_err(|_| NoInteger::TooLarge)
+    text.parse().map_err(|_| IntegerError::TooLarge)
 }
 
 #[cfg(test)]
@@ -30,8 +30,8 @@ mod tests {
             assert_eq!(parse(text), Ok(value), "{text}");
         }
         for text in ["", "-", "+1", "--1", " 1", "1 ", "1.0", "0x1", "1_0", "١"] {
-            assert_eq!(parse(text), Err(NoInteger::Malformed), "{text}");
+            assert_eq!(parse(text), Err(IntegerError::Malformed), "{text}");
         }
-        assert_eq!(parse("9223372036854775808"), Err(NoInteger::TooLarge));
+        assert_eq!(parse("9223372036854775808"), Err(IntegerError::TooLarge));
     }
 }

@@ -1,4 +1,4 @@
-//! Where a URL of the lab leads.
+//! The address and path of a lab's URL.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::core::failure::{Failure, Result};
 
-/// The address behind a URL that these small clients can call: no TLS, and no name that only a DNS server knows.
+/// Resolves the address of an `http://` URL. TLS is not supported.
 pub(crate) fn address_of(url: &Url) -> Result<SocketAddr> {
     let unusable =
         || Failure::usage(format!("cannot call {url}")).hint("give an http:// address of this machine");
@@ -14,7 +14,7 @@ pub(crate) fn address_of(url: &Url) -> Result<SocketAddr> {
         return Err(unusable());
     }
     let host = url.host_str().ok_or_else(unusable)?;
-    // As the address itself, an IPv6 address has no brackets.
+    // The resolver takes IPv6 addresses without brackets.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().ok_or_else(unusable)?;
     (host, port).to_socket_addrs().ok().and_then(|mut found| found.next()).ok_or_else(unusable)
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_http_urls_lead_somewhere() {
+    fn only_http_urls_have_an_address() {
         let address = |url: &str| address_of(&url.parse().unwrap()).map(|address| address.to_string());
         assert_eq!(address("http://127.0.0.5:9191/x?y=1").unwrap(), "127.0.0.5:9191");
         assert_eq!(address("http://[::1]").unwrap(), "[::1]:80");

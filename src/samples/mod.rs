@@ -1,7 +1,7 @@
 //! Sample services and small clients that the labs' commands use, all in this one executable.
 //!
-//! The services of the calculator lab ([`arithmetic`], [`frontend`], [`dashboard`]) are only their routes; listening, limits, the access
-//! log and an orderly end are in [`server`].
+//! The services of the calculator lab ([`arithmetic`], [`frontend`], [`dashboard`]) define routes only. [`server`] listens,
+//! applies the limits, writes the access log and shuts down.
 
 pub mod arithmetic;
 pub mod dashboard;
@@ -17,4 +17,4 @@ pub mod nc;
 mod pool;
 pub mod register;
 pub mod server;
-pub mod stranger;
+pub mod tls_probe;

@@ -1,4 +1,4 @@
-//! A connection by hand, for machines that lack `nc`.
+//! A minimal `nc`, for machines without one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,15 +8,17 @@ use tokio::net::TcpStream;
 
 use crate::core::failure::{Failure, FailureKind, Result};
 
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Sends standard input to `address` and writes what comes back to standard output, until both ends are done.
-/// A connection that ends without an answer to something that was sent is a failure.
+/// Copies standard input to `address` and the answer to standard output, until both sides have closed the connection.
+/// Fails if bytes were sent and none came back.
 pub async fn run(address: SocketAddr) -> Result<()> {
     let refused = |seen: String| Failure::failed(format!("cannot connect to {address}")).seen_text(seen);
-    let stream = tokio::time::timeout(CONNECT, TcpStream::connect(address))
+    let stream = tokio::time::timeout(CONNECT_DEADLINE, TcpStream::connect(address))
         .await
-        .map_err(|_| refused(format!("no answer in {CONNECT:?}")).with_kind(FailureKind::DeadlinePassed))?
+        .map_err(|_| {
+            refused(format!("no answer within {CONNECT_DEADLINE:?}")).with_kind(FailureKind::DeadlinePassed)
+        })?
         .map_err(|error| refused(error.to_string()))?;
     let (mut from_peer, mut to_peer) = stream.into_split();
     let sending = async {

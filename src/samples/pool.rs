@@ -1,4 +1,4 @@
-//! An HTTP/1.1 client that keeps its connections.
+//! An HTTP/1.1 client with keep-alive connections.
 
 use std::time::Duration;
 
@@ -8,21 +8,23 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-/// Connections that are kept for the next call, and for how long: less than proxies keep them.
-const MOST_KEPT: usize = 256;
-const KEPT: Duration = Duration::from_secs(30);
+/// Idle connections for each host.
+const MAX_IDLE: usize = 256;
 
-/// Connections to any address. Cheap to clone; clones share them.
+/// How long an idle connection is kept: less than proxies keep it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections to any address. Cheap to clone; clones share the connections.
 pub(super) type Pool = Client<HttpConnector, Empty<Bytes>>;
 
-/// A pool that waits no longer than this for a connection.
-pub(super) fn new(connect: Duration) -> Pool {
+/// A pool with this deadline for a connection.
+pub(super) fn new(connect_deadline: Duration) -> Pool {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(connect));
+    connector.set_connect_timeout(Some(connect_deadline));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(KEPT)
-        .pool_max_idle_per_host(MOST_KEPT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE)
         .build(connector)
 }

@@ -1,4 +1,4 @@
-//! Tells Consul of services, or that they are gone: for jobs whose sidecars Nomad does not know.
+//! Registers services in Consul and deregisters them: for jobs whose sidecars Nomad does not manage.
 
 use std::net::SocketAddr;
 
@@ -10,10 +10,10 @@ use crate::core::failure::{Failure, Result};
 use crate::core::secret::Token;
 use crate::mesh::api::consul::Consul;
 
-/// The longest definition that is read, in bytes.
-const LONGEST_DEFINITION: u64 = 64 * 1024;
+/// The maximum length of a service definition, in bytes.
+const MAX_DEFINITION_BYTES: u64 = 64 * 1024;
 
-/// What to tell, and whom.
+/// Register services with Consul, or remove them
 #[derive(Debug, clap::Args)]
 pub struct RegisterArgs {
     /// Consul's HTTP address
@@ -29,7 +29,7 @@ pub struct RegisterArgs {
     files: Vec<Utf8PathBuf>,
 }
 
-/// Registers each file's service, then removes what is to be removed. Says what it did, a line each.
+/// Registers the service of each file, then deregisters the given ids. Returns a line for each request.
 pub async fn run(args: &RegisterArgs) -> Result<Vec<String>> {
     let token = args.token_file.as_deref().map(Token::read).transpose()?;
     let consul = Consul::new(args.consul, token);
@@ -49,9 +49,9 @@ pub async fn run(args: &RegisterArgs) -> Result<Vec<String>> {
 
 fn definition(file: &Utf8Path) -> Result<Value> {
     let length = fs::metadata(file)?.len();
-    if length > LONGEST_DEFINITION {
-        return Err(Failure::usage(format!("{file} has {length} bytes; no service definition is that long")));
+    if length > MAX_DEFINITION_BYTES {
+        return Err(Failure::usage(format!("{file} is longer than {MAX_DEFINITION_BYTES} bytes")));
     }
     serde_json::from_str(&fs::read_to_string(file)?)
-        .map_err(|error| Failure::usage(format!("{file} is no service definition")).seen(&error))
+        .map_err(|error| Failure::usage(format!("invalid service definition in {file}")).seen(&error))
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::counter::{Counter, Growth, Nothing};
 use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::Port;
-use crate::samples::stranger::{End, knock};
+use crate::samples::tls_probe::{End, handshake};
 
 /// How long the server may take to close a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -81,11 +81,11 @@ async fn try_plain_text(address: SocketAddr) -> Result<String, Mismatch> {
 }
 
 async fn try_tls(address: SocketAddr) -> Look {
-    let met = knock(address).await?;
-    let Some(server) = met.server else {
+    let handshake = handshake(address).await.map_err(|error| error.to_string())?;
+    let Some(server) = handshake.server else {
         return Err(format!("{address} showed no certificate with a SPIFFE id").into());
     };
-    match met.end {
+    match handshake.end {
         End::Refused(alert) => {
             Ok(vec![format!("server certificate: {server}"), format!("connection refused with {alert}")])
         }

@@ -23,18 +23,18 @@ use super::parsed::{Headers, Parsed};
 use super::{Kind, Look, Mismatch, Place};
 use crate::core::model::{Bounded, HttpStatus, Port};
 use crate::core::numbers::figure;
-use crate::samples::load::{LONGEST_TIMEOUT, Load, MOST_CONNECTIONS, Tally};
+use crate::samples::load::{Load, MAX_CONNECTIONS, MAX_TIMEOUT, Tally};
 
 /// How likely a right mesh may be found wrong by one look.
 const ERROR: f64 = 1e-6;
 
 /// The most calls of one look.
-const MOST_CALLS: i64 = 10_000;
+const MAX_CALLS: i64 = 10_000;
 
 /// For one call, if the lab says nothing.
 const TIMEOUT_MILLIS: u64 = 10_000;
 
-const LONGEST_TIMEOUT_MILLIS: i64 = 1000 * LONGEST_TIMEOUT.as_secs().cast_signed();
+const MAX_TIMEOUT_MILLIS: i64 = 1000 * MAX_TIMEOUT.as_secs().cast_signed();
 
 /// Many calls are answered by those who should, as they should.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,14 +51,14 @@ struct Raw {
     method: Option<Parsed<Method>>,
     #[serde(default)]
     headers: Headers,
-    calls: Bounded<u32, 1, MOST_CALLS>,
-    connections: Option<Bounded<u16, 1, { MOST_CONNECTIONS as i64 }>>,
+    calls: Bounded<u32, 1, MAX_CALLS>,
+    connections: Option<Bounded<u16, 1, { MAX_CONNECTIONS as i64 }>>,
     /// For one call, in milliseconds.
-    timeout_ms: Option<Bounded<u64, 1, LONGEST_TIMEOUT_MILLIS>>,
+    timeout_ms: Option<Bounded<u64, 1, MAX_TIMEOUT_MILLIS>>,
     /// The header that tells answers apart.
     by: Option<Parsed<HeaderName>>,
     /// How many different ones answer.
-    instances: Option<Bounded<u32, 1, MOST_CALLS>>,
+    instances: Option<Bounded<u32, 1, MAX_CALLS>>,
     /// By how much each may be off what would be even: 0.1 is a tenth.
     even_within: Option<f64>,
     /// Who answers which share of the calls, and nobody else does. Measured with the interval.
@@ -157,7 +157,7 @@ impl Kind for Spread {
     fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
         Box::pin(async move {
             let growth = Growth::before(&self.raw.counters, place).await?;
-            let tally = self.load(place).run().await?;
+            let tally = self.load(place).run().await.map_err(|error| error.to_string())?;
             let mut evidence = self.judge(&tally)?;
             evidence.extend(growth.after_load(&tally).await?);
             Ok(evidence)

@@ -1,4 +1,4 @@
-//! Two questions to Consul.
+//! Two requests to Consul: its catalog and its checks.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ use crate::samples::pool::{self, Pool};
 const SERVICES: &str = "/v1/catalog/services";
 const CHECKS: &str = "/v1/health/state/any";
 const TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
-const LONGEST_TOKEN: u64 = 4096;
+const MAX_TOKEN_BYTES: u64 = 4096;
 
-/// For both answers.
+/// The deadline of both answers.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// A lab's checks have some 20 KB.
-const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
-/// What of a wrong answer is shown.
-const SHOWN: usize = 200;
+/// The maximum length of an answer, in bytes. A lab's checks have about 20 KB.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// The most of an error's text that is shown, in characters.
+const MAX_SHOWN_CHARS: usize = 200;
 
-/// A Consul that is asked.
+/// A client of Consul.
 pub(super) struct Consul {
     address: HostPort,
     token_file: Option<Utf8PathBuf>,
@@ -39,9 +39,9 @@ impl Consul {
         Self { address, token_file, pool: pool::new(DEADLINE) }
     }
 
-    /// What is registered, and how it is; `Err` says why that cannot be told.
-    pub(super) async fn mesh(&self) -> Result<Mesh, String> {
-        let asked = async {
+    /// The registered services and their health.
+    pub(super) async fn mesh(&self) -> Result<Mesh, ConsulError> {
+        let requests = async {
             let token = self.token().await?;
             let (catalog, checks) = tokio::try_join!(
                 self.get::<Catalog>(SERVICES, token.as_ref()),
@@ -49,42 +49,65 @@ impl Consul {
             )?;
             Ok(Mesh::new(catalog, &checks))
         };
-        timeout(DEADLINE, asked).await.unwrap_or_else(|_| Err(format!("no answer within {DEADLINE:?}")))
+        timeout(DEADLINE, requests).await.unwrap_or(Err(ConsulError::Timeout))
     }
 
-    async fn token(&self) -> Result<Option<HeaderValue>, String> {
+    async fn token(&self) -> Result<Option<HeaderValue>, ConsulError> {
         let Some(path) = &self.token_file else { return Ok(None) };
-        let cannot = |why: String| format!("the token's file cannot be used: {why}");
-        let text = read_start(path).await.map_err(|error| cannot(error.kind().to_string()))?;
-        let mut value =
-            HeaderValue::from_str(text.trim()).map_err(|_| cannot("it holds no token".to_owned()))?;
+        let text = read_start(path).await.map_err(|error| ConsulError::TokenFile(error.kind()))?;
+        let mut value = HeaderValue::from_str(text.trim()).map_err(|_| ConsulError::InvalidToken)?;
         value.set_sensitive(true);
         Ok(Some(value))
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, token: Option<&HeaderValue>) -> Result<T, String> {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        token: Option<&HeaderValue>,
+    ) -> Result<T, ConsulError> {
         let uri =
             Uri::builder().scheme("http").authority(self.address.authority()).path_and_query(path).build();
         let mut request = Request::new(Empty::new());
-        *request.uri_mut() = uri.map_err(|error| cause_chain(&error))?;
+        *request.uri_mut() = uri?;
         if let Some(token) = token {
             request.headers_mut().insert(TOKEN, token.clone());
         }
-        let response = self.pool.request(request).await.map_err(|error| cause_chain(&error))?;
+        let response = self.pool.request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
-        let body = body.map_err(|error| format!("{path}: {}", cause_chain(error.as_ref())))?.to_bytes();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| ConsulError::Body { path, error })?.to_bytes();
         if status != StatusCode::OK {
             let text = String::from_utf8_lossy(&body);
-            let shown: String = text.trim().chars().take(SHOWN).collect();
-            return Err(format!("{path} answered {status}: {shown}"));
+            let text = text.trim().chars().take(MAX_SHOWN_CHARS).collect();
+            return Err(ConsulError::Status { path, status, text });
         }
-        serde_json::from_slice(&body).map_err(|error| format!("{path}: not what Consul answers: {error}"))
+        serde_json::from_slice(&body).map_err(|error| ConsulError::Json { path, error })
     }
+}
+
+/// Why Consul's state is unknown. No error shows the token or the name of its file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConsulError {
+    #[error("no answer within {DEADLINE:?}")]
+    Timeout,
+    #[error("cannot read the token file: {0}")]
+    TokenFile(std::io::ErrorKind),
+    #[error("the token file does not contain a token")]
+    InvalidToken,
+    #[error("{}", cause_chain(.0))]
+    Address(#[from] hyper::http::Error),
+    #[error("{}", cause_chain(.0))]
+    Request(#[from] hyper_util::client::legacy::Error),
+    #[error("{path}: {}", cause_chain(.error.as_ref()))]
+    Body { path: &'static str, error: Box<dyn std::error::Error + Send + Sync> },
+    #[error("{path} answered {status}: {text}")]
+    Status { path: &'static str, status: StatusCode, text: String },
+    #[error("{path}: unexpected answer: {error}")]
+    Json { path: &'static str, error: serde_json::Error },
 }
 
 async fn read_start(path: &Utf8Path) -> std::io::Result<String> {
     let mut text = String::new();
-    fs_err::tokio::File::open(path).await?.take(LONGEST_TOKEN).read_to_string(&mut text).await?;
+    fs_err::tokio::File::open(path).await?.take(MAX_TOKEN_BYTES).read_to_string(&mut text).await?;
     Ok(text)
 }

@@ -1,21 +1,21 @@
-//! Services with their instances and health, out of Consul's checks.
+//! Services with their instances and health, from Consul's catalog and checks.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// No lab comes near; a page with more would help nobody.
-const MOST_SERVICES: usize = 200;
-const MOST_INSTANCES: usize = 100;
-const MOST_CHECKS: usize = 20;
-/// What of a check's output is shown, in characters.
-const SHOWN: usize = 240;
+/// The most that the page shows; labs have far fewer.
+const MAX_SERVICES: usize = 200;
+const MAX_INSTANCES: usize = 100;
+const MAX_CHECKS: usize = 20;
+/// The most of a check's output that is shown, in characters.
+const MAX_OUTPUT_CHARS: usize = 240;
 
-/// Everything that is registered.
+/// The registered services.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Mesh {
     services: Vec<Service>,
-    /// Whether there is more than is shown.
+    /// Whether services or instances are left out.
     cut: bool,
 }
 
@@ -42,11 +42,11 @@ struct ShownCheck {
     output: String,
 }
 
-/// The worst one is the greatest.
+/// A health status; the worst one is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
-    /// There are no checks to tell.
+    /// There are no checks.
     #[serde(skip_deserializing)]
     Unknown,
     Passing,
@@ -55,10 +55,10 @@ pub(super) enum Status {
     Critical,
 }
 
-/// Names of services with their tags, as `/v1/catalog/services` has them.
+/// Names of services with their tags, as in `/v1/catalog/services`.
 pub(super) type Catalog = BTreeMap<String, Vec<String>>;
 
-/// A check, as `/v1/health/state/any` has it.
+/// A check, as in `/v1/health/state/any`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Check {
@@ -75,38 +75,38 @@ pub(super) struct Check {
 }
 
 impl Mesh {
-    /// Puts together what Consul told in two answers.
+    /// Combines Consul's two answers.
     pub(super) fn new(catalog: Catalog, checks: &[Check]) -> Self {
-        let mut cut = catalog.len() > MOST_SERVICES;
+        let mut cut = catalog.len() > MAX_SERVICES;
         let mut services = Vec::new();
-        for (name, mut tags) in catalog.into_iter().take(MOST_SERVICES) {
+        for (name, mut tags) in catalog.into_iter().take(MAX_SERVICES) {
             tags.sort();
             let mut instances = instances(&name, checks);
-            cut |= instances.len() > MOST_INSTANCES;
-            let status = of_all(&instances);
-            instances.truncate(MOST_INSTANCES);
+            cut |= instances.len() > MAX_INSTANCES;
+            let status = overall_status(&instances);
+            instances.truncate(MAX_INSTANCES);
             services.push(Service { name, tags, status, instances });
         }
         Self { services, cut }
     }
 }
 
-/// Those that have checks, by their ids. What is wrong with a node is wrong with all that run on it.
+/// The instances that have checks, by id. A failing check of a node counts for all instances on it.
 fn instances(service: &str, checks: &[Check]) -> Vec<Instance> {
     let mut found: BTreeMap<(&str, &str), Vec<&Check>> = BTreeMap::new();
     for check in checks.iter().filter(|check| !check.service_id.is_empty() && check.service_name == service) {
         found.entry((&check.service_id, &check.node)).or_default().push(check);
     }
     let instance = |((id, node), mut own): ((&str, &str), Vec<&Check>)| {
-        let ails = |check: &&Check| {
+        let fails_on_node = |check: &&Check| {
             check.service_id.is_empty() && check.node == node && check.status > Status::Passing
         };
-        own.extend(checks.iter().filter(ails));
+        own.extend(checks.iter().filter(fails_on_node));
         Instance {
             id: id.to_owned(),
             node: node.to_owned(),
             status: own.iter().map(|check| check.status).max().unwrap_or(Status::Unknown),
-            checks: own.iter().take(MOST_CHECKS).map(|check| shown(check)).collect(),
+            checks: own.iter().take(MAX_CHECKS).map(|check| shown(check)).collect(),
         }
     };
     found.into_iter().map(instance).collect()
@@ -114,15 +114,15 @@ fn instances(service: &str, checks: &[Check]) -> Vec<Instance> {
 
 fn shown(check: &Check) -> ShownCheck {
     let output = check.output.trim();
-    let mut text: String = output.chars().take(SHOWN).collect();
-    if output.chars().nth(SHOWN).is_some() {
+    let mut text: String = output.chars().take(MAX_OUTPUT_CHARS).collect();
+    if output.chars().nth(MAX_OUTPUT_CHARS).is_some() {
         text.push_str("...");
     }
     ShownCheck { name: check.name.clone(), status: check.status, output: text }
 }
 
-/// A service with some instances that work is not down.
-fn of_all(instances: &[Instance]) -> Status {
+/// The status of a service. With some instances passing, it is a warning at worst.
+fn overall_status(instances: &[Instance]) -> Status {
     let worst = instances.iter().map(|instance| instance.status).max().unwrap_or(Status::Unknown);
     let best = instances.iter().map(|instance| instance.status).min().unwrap_or(Status::Unknown);
     if best < worst { Status::Warning } else { worst }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_is_as_well_as_its_worst_check_and_its_node() {
+    fn an_instance_has_the_status_of_its_worst_check_or_node() {
         use Status::{Critical, Passing, Unknown, Warning};
         let on = |id, status| check("s", id, "n", status);
         assert_eq!(statuses(&[]), (Unknown, vec![]));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_an_end() {
+    fn the_page_is_bounded() {
         let catalog: Catalog = (0..300).map(|number| (format!("s{number}"), Vec::new())).collect();
         let mut checks: Vec<Check> =
             (0..150).map(|number| check("s0", &number.to_string(), "n", "passing")).collect();

@@ -1,6 +1,6 @@
-//! The dashboard: a page that shows the mesh as Consul sees it.
+//! The dashboard: a page that shows the services in Consul and their health.
 //!
-//! Invariant: a viewer never reaches Consul, nor its token. All viewers together cost it one question a second.
+//! Invariant: a viewer reaches neither Consul nor its token. All viewers together cause one request to Consul a second.
 
 mod consul;
 mod guard;
@@ -27,25 +27,25 @@ use consul::Consul;
 use mesh::Mesh;
 use page::Page;
 
-/// How old the state may be that a viewer gets.
-const FRESH: Duration = Duration::from_secs(1);
+/// The maximum age of the state that a viewer gets.
+const MAX_AGE: Duration = Duration::from_secs(1);
 const NOMAD: u16 = 4646;
-/// The administration ports of the four Envoys, and what they are beside.
+/// The admin ports of the four Envoys, and the services they belong to.
 const ENVOYS: [(u16, &str); 4] =
     [(19000, "add-svc"), (19001, "sub-svc"), (19002, "frontend to add-svc"), (19003, "frontend to sub-svc")];
 
-/// Whom the dashboard asks, and what it links to.
+/// The addresses that the dashboard calls and links to.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// Where Consul is reached.
+    /// Consul's address.
     pub consul: HostPort,
     /// A file with Consul's token.
     pub token_file: Option<Utf8PathBuf>,
-    /// Where Nomad is reached; empty for Consul's host.
+    /// Nomad's addresses. Empty: Nomad's default port on Consul's host.
     pub nomad: Vec<HostPort>,
 }
 
-/// Answers until `shutdown`.
+/// Serves requests until `shutdown`.
 pub async fn serve(
     sources: Sources,
     options: Options,
@@ -62,11 +62,11 @@ struct Dashboard {
     latest: Mutex<Latest>,
 }
 
-/// What is known, and what viewers get until it is asked for again.
+/// The latest state, and the answer for viewers until it expires.
 #[derive(Default)]
 struct Latest {
     answer: Option<(Instant, Bytes)>,
-    /// What Consul told last, and when. Kept while it cannot be asked.
+    /// Consul's last answer and its time. Kept while Consul does not answer.
     mesh: Option<(SystemTime, Mesh)>,
 }
 
@@ -118,15 +118,15 @@ impl Dashboard {
                 let json = HeaderValue::from_static("application/json");
                 Ok(reply::whole(StatusCode::OK, json, self.state().await))
             }
-            other => Err(reply::nothing_at(other, "GET /, GET /api/state and GET /health/state")),
+            other => Err(reply::not_found(other, "GET /, GET /api/state and GET /health/state")),
         }
     }
 
-    /// The mesh's state as JSON. Who comes while it is asked for waits for the same answer.
+    /// The mesh's state as JSON. Concurrent requests wait for the same answer.
     async fn state(&self) -> Bytes {
         let mut latest = self.latest.lock().await;
         if let Some((since, answer)) = &latest.answer
-            && since.elapsed() < FRESH
+            && since.elapsed() < MAX_AGE
         {
             return answer.clone();
         }
@@ -135,7 +135,7 @@ impl Dashboard {
                 latest.mesh = Some((SystemTime::now(), mesh));
                 None
             }
-            Err(seen) => Some(seen),
+            Err(error) => Some(error.to_string()),
         };
         let unknown = Mesh::default();
         let state = State {
@@ -179,8 +179,8 @@ fn links(sources: &Sources) -> Vec<Link> {
         let name = if sources.nomad.len() == 1 { "Nomad".to_owned() } else { format!("Nomad {nomad}") };
         links.push(link(name, format!("http://{nomad}/ui")));
     }
-    links.extend(ENVOYS.map(|(port, beside)| {
-        link(format!("Envoy {port}: {beside}"), format!("http://{}/", sources.consul.port(port)))
+    links.extend(ENVOYS.map(|(port, service)| {
+        link(format!("Envoy {port}: {service}"), format!("http://{}/", sources.consul.port(port)))
     }));
     links
 }

@@ -1,4 +1,4 @@
-//! The page: one document, with a policy that lets nothing else run or load.
+//! The page: one HTML document, with a content security policy that allows no other script, style or source.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::core::assets;
 use crate::samples::server::{Reply, reply};
 
-/// The document, put together once.
+/// The document with its policy.
 pub(super) struct Page {
     html: Bytes,
     policy: HeaderValue,
@@ -40,7 +40,7 @@ impl Page {
     }
 }
 
-/// Names what stands in the document, by its digest.
+/// The source expression for inline text: its digest.
 fn source(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_whole_and_brings_nothing_from_elsewhere() {
+    fn the_page_loads_nothing_from_other_sites() {
         let page = Page::new();
         let html = std::str::from_utf8(&page.html).unwrap();
         let between = |from: &str, to: &str| html.split(from).nth(1).unwrap().split(to).next().unwrap();
@@ -62,7 +62,7 @@ mod tests {
             assert!(inline.len() > 1000, "{name}");
             assert!(policy.contains(&format!("{name}-src '{}'", source(inline))), "{policy}");
         }
-        // The one address is the name of SVG's elements, which nobody fetches.
+        // The only URL is SVG's namespace, which browsers do not load.
         assert_eq!(html.matches("//www.w3.org/2000/svg").count(), html.matches("http").count());
         for word in
             ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style=", "onclick"]

@@ -1,48 +1,51 @@
 //! `1+1+2-3`: integers with `+` and `-` between them, evaluated from left to right.
 
-use std::fmt;
+/// The maximum length of an expression.
+const MAX_BYTES: usize = 4096;
+/// Each operator is a call.
+const MAX_OPERATORS: usize = 256;
 
-/// In bytes.
-const LONGEST: usize = 4096;
-/// Each is a call.
-const MOST_OPERATORS: usize = 256;
-
-/// What to do with an operand.
+/// An operator between two integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {
     Plus,
     Minus,
 }
 
-/// An integer, and what is to be added to it and subtracted from it, in order.
+/// An integer, and the operations on it, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expression {
     pub(super) first: i64,
     pub(super) rest: Vec<(Operator, i64)>,
 }
 
-/// What is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a text is not an expression, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid expression at position {position}: {kind}")]
 pub(super) struct SyntaxError {
-    what: String,
-    /// Which character, counted from 1.
+    kind: SyntaxErrorKind,
+    /// The character, counted from 1.
     position: usize,
 }
 
-impl fmt::Display for SyntaxError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the expression {} at position {}", self.what, self.position)
-    }
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum SyntaxErrorKind {
+    #[error("expected {expected}, found {}", found.map_or("the end".to_owned(), |found| format!("{found:?}")))]
+    Unexpected { expected: &'static str, found: Option<char> },
+    #[error("the integer does not fit in 64 bits")]
+    TooLarge,
+    #[error("it is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    #[error("it has more than {MAX_OPERATORS} operators")]
+    TooManyOperators,
 }
 
 impl Expression {
-    /// Integers and operators take turns; an integer comes first and last and has no sign of its own, since the sample
-    /// never had one. Spaces may stand between them.
+    /// Parses integers with an operator between each two. Integers have no sign. Spaces are allowed between them.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let too_long = |(at, letter): (usize, char)| at + letter.len_utf8() > LONGEST;
+        let too_long = |(at, letter): (usize, char)| at + letter.len_utf8() > MAX_BYTES;
         if let Some(index) = text.char_indices().position(too_long) {
-            let what = format!("is longer than {LONGEST} bytes");
-            return Err(SyntaxError { what, position: index + 1 });
+            return Err(SyntaxError { kind: SyntaxErrorKind::TooLong, position: index + 1 });
         }
         let mut rest_of_text = Scanner { rest: text, position: 1 };
         let first = rest_of_text.integer()?;
@@ -56,7 +59,7 @@ impl Expression {
 
 struct Scanner<'a> {
     rest: &'a str,
-    /// Of the next character, counted from 1.
+    /// The position of the next character, counted from 1.
     position: usize,
 }
 
@@ -68,14 +71,14 @@ impl Scanner<'_> {
             return Err(self.unexpected("an integer"));
         }
         let (digits, rest) = self.rest.split_at(length);
-        let value = digits.parse().map_err(|_| self.error("has an integer that does not fit in 64 bits"))?;
+        let value = digits.parse().map_err(|_| self.error(SyntaxErrorKind::TooLarge))?;
         self.rest = rest;
         self.position += length;
         Ok(value)
     }
 
-    /// `None` at the end. `so_far` is how many there were before.
-    fn operator(&mut self, so_far: usize) -> Result<Option<Operator>, SyntaxError> {
+    /// The next operator; `None` at the end. `count` is the number of operators before.
+    fn operator(&mut self, count: usize) -> Result<Option<Operator>, SyntaxError> {
         self.skip_spaces();
         let operator = match self.rest.as_bytes().first() {
             None => return Ok(None),
@@ -83,8 +86,8 @@ impl Scanner<'_> {
             Some(b'-') => Operator::Minus,
             Some(_) => return Err(self.unexpected("+ or -")),
         };
-        if so_far == MOST_OPERATORS {
-            return Err(self.error(&format!("has more than {MOST_OPERATORS} operators")));
+        if count == MAX_OPERATORS {
+            return Err(self.error(SyntaxErrorKind::TooManyOperators));
         }
         self.rest = &self.rest[1..];
         self.position += 1;
@@ -97,15 +100,12 @@ impl Scanner<'_> {
         self.rest = rest;
     }
 
-    fn unexpected(&self, expected: &str) -> SyntaxError {
-        match self.rest.chars().next() {
-            Some(found) => self.error(&format!("has {found:?} where {expected} belongs")),
-            None => self.error(&format!("ends where {expected} belongs")),
-        }
+    fn unexpected(&self, expected: &'static str) -> SyntaxError {
+        self.error(SyntaxErrorKind::Unexpected { expected, found: self.rest.chars().next() })
     }
 
-    fn error(&self, what: &str) -> SyntaxError {
-        SyntaxError { what: what.to_owned(), position: self.position }
+    fn error(&self, kind: SyntaxErrorKind) -> SyntaxError {
+        SyntaxError { kind, position: self.position }
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_and_where() {
+    fn errors_have_a_reason_and_a_position() {
         let long = "1".to_owned() + &" ".repeat(4096);
         let many = "1".to_owned() + &"+1".repeat(257);
         let wrong = [
@@ -182,9 +182,9 @@ mod tests {
     }
 
     proptest! {
-        /// What is written down is read back, and comes to the same as summing it up in 128 bits.
+        /// Any valid expression is parsed, and its value is that of a sum in 128 bits.
         #[test]
-        fn reads_what_was_written(
+        fn valid_expressions_are_parsed(
             first in 0..=i64::MAX,
             rest in prop::collection::vec((any::<bool>(), 0..=i64::MAX, "[ ]{0,2}", "[ ]{0,2}"), 0..40),
         ) {
@@ -201,9 +201,9 @@ mod tests {
             prop_assert_eq!(evaluate(&expression).map(i128::from), fits.then_some(sum));
         }
 
-        /// Nothing makes it stumble, and what it takes has only what may be in it.
+        /// No text panics, and no invalid text is parsed.
         #[test]
-        fn takes_nothing_else(text in "[0-9+\\- a]{0,12}|\\PC{0,12}") {
+        fn other_texts_are_errors(text in "[0-9+\\- a]{0,12}|\\PC{0,12}") {
             let tokens = text.replace(' ', "");
             let words: Vec<&str> = text.split(['+', '-']).map(|word| word.trim_matches(' ')).collect();
             let is_right = words.iter().all(|word| {

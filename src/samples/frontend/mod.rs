@@ -1,4 +1,4 @@
-//! The service frontend: takes an expression and has add-svc and sub-svc work it out, operator by operator.
+//! The service frontend: evaluates an expression with a call of add-svc or sub-svc for each operator.
 
 mod expression;
 mod upstream;
@@ -18,16 +18,16 @@ use super::pool;
 use super::server::{self, Exchange, GET, Options, POST, Refusal, Reply, Service, Stopped, read_body, reply};
 use crate::core::failure;
 use expression::{Expression, Operator};
-use upstream::Upstream;
+use upstream::{Upstream, UpstreamError};
 
 const COMPUTE: &str = "/api/v1/compute";
 const TEST_FAULT: &str = "/api/v1/test/fault";
 const IVT: &str = "/ivt";
 
-/// For everything a request takes, the calls included.
+/// The deadline of a request, calls included.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Answers until `shutdown`.
+/// Serves requests until `shutdown`.
 pub async fn serve(
     add: HostPort,
     sub: HostPort,
@@ -56,7 +56,7 @@ struct Computed {
 
 impl Frontend {
     fn new(add: HostPort, sub: HostPort) -> Self {
-        let client = pool::new(upstream::CALL);
+        let client = pool::new(upstream::CALL_DEADLINE);
         Self {
             add: Upstream::new(Arithmetic::Add.service_name(), add, client.clone()),
             sub: Upstream::new(Arithmetic::Sub.service_name(), sub, client),
@@ -64,22 +64,22 @@ impl Frontend {
         }
     }
 
-    /// Reads the request and does what it asks for; `Err` is the answer to one that cannot be done.
+    /// Evaluates the expression in the request. `Err` is the answer that refuses or fails.
     async fn compute(&self, request: Request<Incoming>, exchange: &mut Exchange) -> Result<Reply, Refusal> {
         let deadline = Instant::from_std(exchange.begun()) + DEADLINE;
         reply::only(&POST, request.method())?;
         let expression = expression_of(&read_body(request).await?)?;
         let result = self.evaluate(&expression, exchange, deadline).await;
-        Ok(reply::json(StatusCode::OK, &Computed { result: result.map_err(|details| failed(&details))? }))
+        Ok(reply::json(StatusCode::OK, &Computed { result: result.map_err(|error| failed(&error))? }))
     }
 
-    /// From left to right, one call for each operator.
+    /// Evaluates from left to right, with one call for each operator.
     async fn evaluate(
         &self,
         expression: &Expression,
         exchange: &mut Exchange,
         deadline: Instant,
-    ) -> Result<i64, String> {
+    ) -> Result<i64, UpstreamError> {
         let mut result = expression.first;
         for (operator, operand) in &expression.rest {
             let upstream = match operator {
@@ -91,7 +91,7 @@ impl Frontend {
         Ok(result)
     }
 
-    /// Asks add-svc for something it does not have, so that a failure is seen to come back through the mesh.
+    /// Calls a path that add-svc does not have, to show how a failure comes back through the mesh.
     async fn test_fault(
         &self,
         request: Request<Incoming>,
@@ -100,8 +100,7 @@ impl Frontend {
         let deadline = Instant::from_std(exchange.begun()) + DEADLINE;
         reply::only(&POST, request.method())?;
         read_body(request).await?;
-        let details = self.add.ask_for_nothing(exchange, deadline).await;
-        Err(failed(&details))
+        Err(failed(&self.add.call_missing_path(exchange, deadline).await))
     }
 
     fn count(&self, request: &Request<Incoming>) -> Result<Reply, Refusal> {
@@ -125,7 +124,7 @@ impl Service for Frontend {
             COMPUTE => self.compute(request, exchange).await,
             TEST_FAULT => self.test_fault(request, exchange).await,
             IVT => self.count(&request),
-            other => Err(reply::nothing_at(
+            other => Err(reply::not_found(
                 other,
                 "POST /api/v1/compute, POST /api/v1/test/fault, GET /ivt and GET /health/state",
             )),
@@ -136,19 +135,20 @@ impl Service for Frontend {
 
 fn expression_of(body: &Bytes) -> Result<Expression, Refusal> {
     let refuse = |reason: &str| reply::refuse(StatusCode::BAD_REQUEST, reason);
-    let other = |seen: &str| refuse(&format!("the body has to be {{\"expression\": \"1+2-3\"}}: {seen}"));
-    // Serde would take an array for the members' values in order.
+    let other = |seen: &str| refuse(&format!("expected the body {{\"expression\": \"1+2-3\"}}: {seen}"));
+    // Serde also accepts an array with the values of the fields in order.
     if body.trim_ascii().first() != Some(&b'{') {
-        return Err(other("that is no JSON object"));
+        return Err(other("not a JSON object"));
     }
     let compute: Compute = serde_json::from_slice(body).map_err(|error| other(&error.to_string()))?;
     Expression::parse(&compute.expression).map_err(|error| refuse(&error.to_string()))
 }
 
-fn failed(details: &str) -> Refusal {
+fn failed(error: &UpstreamError) -> Refusal {
     #[derive(Serialize)]
-    struct Failed<'a> {
-        details: &'a str,
+    struct Failed {
+        details: String,
     }
-    Box::new(reply::json(StatusCode::INTERNAL_SERVER_ERROR, &Failed { details }))
+    let failed = Failed { details: error.to_string() };
+    Box::new(reply::json(StatusCode::INTERNAL_SERVER_ERROR, &failed))
 }

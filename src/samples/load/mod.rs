@@ -1,8 +1,7 @@
-//! A small load generator: a bounded number of calls to one URL, and how they went.
+//! A load generator: a bounded number of calls to one URL, and their outcomes.
 //!
-//! It keeps its connections, as clients of services do. Each call counts once: one that was sent and failed has failed.
-//! Only a call that could not be sent at all, because the other side had just closed a kept connection, goes out again
-//! on another one.
+//! It uses keep-alive connections. Each call counts once: a call that was sent and failed is not retried. A call that was not
+//! sent, because the server had just closed an idle connection, is sent again on another one.
 
 mod tally;
 
@@ -24,65 +23,66 @@ pub use tally::{Calls, Tally};
 use super::pool::{self, Pool};
 use crate::core::failure::cause_chain;
 
-/// The most calls of one load.
-pub const MOST_CALLS: u32 = 100_000;
-/// The most calls at once.
-pub const MOST_CONNECTIONS: u16 = 256;
-/// The most calls in a second.
-pub const HIGHEST_RATE: u32 = 10_000;
-/// The longest time for one call.
-pub const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
-/// The longest time for all of them.
-pub const LONGEST_DURATION: Duration = Duration::from_mins(10);
+/// The maximum number of calls of one load.
+pub const MAX_CALLS: u32 = 100_000;
+/// The maximum number of calls at once.
+pub const MAX_CONNECTIONS: u16 = 256;
+/// The maximum number of calls per second.
+pub const MAX_RATE: u32 = 10_000;
+/// The longest timeout of one call.
+pub const MAX_TIMEOUT: Duration = Duration::from_mins(1);
+/// The longest duration of a load.
+pub const MAX_DURATION: Duration = Duration::from_mins(10);
 
-/// The longest answer that is taken, in bytes.
-const LONGEST_ANSWER: u64 = 16 * 1024 * 1024;
+/// The maximum length of an answer, in bytes.
+const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What is called, and how often.
+/// What to call, and how often.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Where.
+    /// The address of the service.
     pub address: SocketAddr,
-    /// What is asked for: begins with `/` and may carry a query.
+    /// The path with its query; starts with `/`.
     pub path: String,
-    /// GET, POST ...
+    /// The HTTP method.
     pub method: Method,
-    /// Sent with every call.
+    /// The headers of every call.
     pub headers: HeaderMap,
-    /// How many calls at most.
+    /// The number of calls.
     pub count: u32,
-    /// How many of them at once.
+    /// The number of calls at once.
     pub connections: u16,
-    /// How many begin in each second; as many as can be if nothing is said.
+    /// Calls per second. `None`: no limit.
     pub rate: Option<u32>,
-    /// For one call, from connecting to the last byte of the answer.
+    /// The timeout of one call, from the connection to the last byte of the answer.
     pub timeout: Duration,
-    /// After this long no call begins any more.
+    /// No call starts after this time.
     pub duration: Option<Duration>,
-    /// The header by which answers are told apart.
+    /// The header by whose values answers are counted.
     pub by: Option<HeaderName>,
 }
 
 impl Load {
-    /// What is wrong with it, if anything is.
-    pub fn check(&self) -> Result<(), String> {
-        within("calls", 1, MOST_CALLS, self.count)?;
-        within("connections", 1, MOST_CONNECTIONS, self.connections)?;
-        self.rate.map_or(Ok(()), |rate| within("a rate", 1, HIGHEST_RATE, rate))?;
-        within("a timeout", Millis(1), Millis::of(LONGEST_TIMEOUT), Millis::of(self.timeout))?;
+    /// Validates the ranges and the path.
+    pub fn check(&self) -> Result<(), LoadError> {
+        within("calls", 1, MAX_CALLS, self.count)?;
+        within("connections", 1, MAX_CONNECTIONS, self.connections)?;
+        self.rate.map_or(Ok(()), |rate| within("a rate", 1, MAX_RATE, rate))?;
+        within("a timeout", Millis(1), Millis::of(MAX_TIMEOUT), Millis::of(self.timeout))?;
         self.duration.map_or(Ok(()), |duration| {
-            within("a duration", Millis(1), Millis::of(LONGEST_DURATION), Millis::of(duration))
+            within("a duration", Millis(1), Millis::of(MAX_DURATION), Millis::of(duration))
         })?;
         self.uri().map(drop)
     }
 
-    fn uri(&self) -> Result<Uri, String> {
+    fn uri(&self) -> Result<Uri, LoadError> {
         let uri = Uri::builder().scheme("http").authority(self.address.to_string());
-        uri.path_and_query(&self.path).build().map_err(|error| format!("{:?}: {error}", self.path))
+        let uri = uri.path_and_query(&self.path).build();
+        uri.map_err(|error| LoadError::Path { path: self.path.clone(), error })
     }
 
-    /// Makes the calls. Whoever drops this future ends them.
-    pub async fn run(&self) -> Result<Tally, String> {
+    /// Makes the calls. Dropping the future cancels them.
+    pub async fn run(&self) -> Result<Tally, LoadError> {
         self.check()?;
         let run = Run {
             load: self,
@@ -102,14 +102,45 @@ impl Load {
     }
 }
 
-fn within<T: PartialOrd + Display + Copy>(what: &str, least: T, most: T, found: T) -> Result<(), String> {
-    if least <= found && found <= most {
-        return Ok(());
-    }
-    Err(format!("expected {what} from {least} to {most}, found {found}"))
+/// Why a load is invalid.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A number is out of range.
+    #[error("expected {what} from {min} to {max}, found {found}")]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// The least.
+        min: String,
+        /// The most.
+        max: String,
+        /// The number.
+        found: String,
+    },
+    /// The path is no path of a URL.
+    #[error("{path:?}: {error}")]
+    Path {
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        error: hyper::http::Error,
+    },
 }
 
-/// Whole milliseconds, as people write them.
+fn within<T: PartialOrd + Display + Copy>(
+    what: &'static str,
+    min: T,
+    max: T,
+    found: T,
+) -> Result<(), LoadError> {
+    if min <= found && found <= max {
+        return Ok(());
+    }
+    let [min, max, found] = [min, max, found].map(|number| number.to_string());
+    Err(LoadError::Range { what, min, max, found })
+}
+
+/// Whole milliseconds, shown with their unit.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 struct Millis(u64);
 
@@ -125,7 +156,7 @@ impl Display for Millis {
     }
 }
 
-/// A load under way.
+/// A running load.
 struct Run<'a> {
     load: &'a Load,
     uri: Uri,
@@ -135,7 +166,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// One call after the other, as long as there are any left.
+    /// Makes one call after the other while there are any left.
     async fn work(&self) -> Tally {
         let mut tally = Tally::default();
         loop {
@@ -156,24 +187,37 @@ impl Run<'_> {
             let took = begun.elapsed();
             match outcome {
                 Ok(Ok((status, label))) => tally.answered(status, label.as_deref(), took),
-                Ok(Err(error)) => tally.failed(&error, took),
-                Err(_) => tally.failed(&format!("no answer within {:?}", self.load.timeout), took),
+                Ok(Err(error)) => tally.failed(&error.to_string(), took),
+                Err(_) => tally.failed(&CallError::Timeout(self.load.timeout).to_string(), took),
             }
         }
     }
 
-    /// The status, and what told the answer apart.
-    async fn call(&self) -> Result<(u16, Option<String>), String> {
+    /// The status, and the value of the header `by`.
+    async fn call(&self) -> Result<(u16, Option<String>), CallError> {
         let mut request = Request::new(Empty::<Bytes>::new());
         *request.method_mut() = self.load.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.load.headers.clone();
-        let response = self.client.request(request).await.map_err(|error| cause_chain(&error))?;
+        let response = self.client.request(request).await?;
         let status = response.status().as_u16();
         let label = self.load.by.as_ref().map(|by| label(&response, by));
-        finish(response.into_body()).await.map_err(|error| format!("{status}, and then {error}"))?;
+        read_to_end(status, response.into_body()).await?;
         Ok((status, label))
     }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("{}", cause_chain(.0))]
+    Request(#[from] hyper_util::client::legacy::Error),
+    #[error("{status}, then {}", cause_chain(.error))]
+    Body { status: u16, error: hyper::Error },
+    #[error("{status}, then more than {MAX_ANSWER_BYTES} bytes")]
+    TooLong { status: u16 },
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
 }
 
 fn label(response: &Response<Incoming>, by: &HeaderName) -> String {
@@ -181,14 +225,14 @@ fn label(response: &Response<Incoming>, by: &HeaderName) -> String {
     value.map_or_else(|| tally::NONE.to_owned(), |value| String::from_utf8_lossy(value).into_owned())
 }
 
-/// Takes the rest of an answer: only then can its connection carry the next call.
-async fn finish(mut body: Incoming) -> Result<(), String> {
-    let mut taken = 0;
+/// Reads the rest of an answer: only then can its connection carry the next call.
+async fn read_to_end(status: u16, mut body: Incoming) -> Result<(), CallError> {
+    let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| cause_chain(&error))?;
-        taken += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if taken.max(body.size_hint().lower()) > LONGEST_ANSWER {
-            return Err(format!("more than {LONGEST_ANSWER} bytes"));
+        let frame = frame.map_err(|error| CallError::Body { status, error })?;
+        length += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if length.max(body.size_hint().lower()) > MAX_ANSWER_BYTES {
+            return Err(CallError::TooLong { status });
         }
     }
     Ok(())
@@ -198,7 +242,7 @@ async fn finish(mut body: Incoming) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::samples::arithmetic::{Arithmetic, serve};
-    use crate::samples::server::{Asked, Fault, Faults, Instance, Limits, Options, Version};
+    use crate::samples::server::{Fault, FaultSpec, Faults, Instance, Limits, Options, Version};
 
     fn load(address: SocketAddr) -> Load {
         Load {
@@ -216,14 +260,14 @@ mod tests {
     }
 
     /// An add-svc for as long as the sender lives.
-    async fn service(fault: Option<Asked>) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
+    async fn service(fault: Option<FaultSpec>) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
         let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let options = Options {
             listen: "127.0.0.1:0".parse().unwrap(),
             instance: Some(Instance::parse("one").unwrap()),
             version: Version::parse("v1").unwrap(),
-            faults: Some(Faults::new(fault.map(|asked| Fault::try_from(asked).unwrap()))),
+            faults: Some(Faults::new(fault.map(|spec| Fault::try_from(spec).unwrap()))),
             print: Box::new(move |lines: &[u8]| {
                 let _ = say.send(String::from_utf8(lines.to_vec()).unwrap());
                 Ok(true)
@@ -247,21 +291,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failures_are_told_by_what_they_were() {
-        let (address, _stop) = service(Some(Asked { status: Some(503), ..Asked::default() })).await;
+    async fn failures_are_counted_by_status_and_error() {
+        let (address, _stop) = service(Some(FaultSpec { status: Some(503), ..FaultSpec::default() })).await;
         let tally = load(address).run().await.unwrap();
         assert_eq!((tally.calls(), tally.ok(), tally.statuses()[&503]), (20, 0, 20));
         assert_eq!(tally.by()["one"], Calls { calls: 20, failed: 20 });
-        // Nobody listens at port 1.
-        let nobody = load("127.0.0.1:1".parse().unwrap()).run().await.unwrap();
-        let errors: Vec<_> = nobody.errors().collect();
+        // No process listens on port 1.
+        let refused = load("127.0.0.1:1".parse().unwrap()).run().await.unwrap();
+        let errors: Vec<_> = refused.errors().collect();
         assert!(matches!(errors[..], [(error, 20)] if error.contains("refused")), "{errors:?}");
-        assert_eq!((nobody.ok(), nobody.by().len()), (0, 0));
+        assert_eq!((refused.ok(), refused.by().len()), (0, 0));
     }
 
     #[tokio::test]
     async fn a_call_has_a_timeout_and_a_load_a_rate_and_an_end() {
-        let (address, _stop) = service(Some(Asked { delay_ms: Some(5000), ..Asked::default() })).await;
+        let (address, _stop) =
+            service(Some(FaultSpec { delay_ms: Some(5000), ..FaultSpec::default() })).await;
         let late = Load { count: 2, timeout: Duration::from_millis(50), ..load(address) };
         let tally = late.run().await.unwrap();
         assert_eq!(tally.errors().collect::<Vec<_>>(), [("no answer within 50ms", 2)]);
@@ -276,17 +321,17 @@ mod tests {
     #[test]
     fn a_load_has_bounds() {
         let good = || load("127.0.0.1:1".parse().unwrap());
-        assert_eq!(good().check(), Ok(()));
+        good().check().unwrap();
         let wrong = [
             Load { count: 0, ..good() },
-            Load { count: MOST_CALLS + 1, ..good() },
+            Load { count: MAX_CALLS + 1, ..good() },
             Load { connections: 257, ..good() },
             Load { rate: Some(0), ..good() },
             Load { timeout: Duration::from_secs(61), ..good() },
             Load { duration: Some(Duration::ZERO), ..good() },
             Load { path: "no path".to_owned(), ..good() },
         ];
-        insta::assert_snapshot!(wrong.map(|load| load.check().unwrap_err()).join("\n"), @r#"
+        insta::assert_snapshot!(wrong.map(|load| load.check().unwrap_err().to_string()).join("\n"), @r#"
         expected calls from 1 to 100000, found 0
         expected calls from 1 to 100000, found 100001
         expected connections from 1 to 256, found 257

@@ -1,22 +1,22 @@
-//! How the calls of a load went.
+//! The outcomes of a load's calls.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::core::numbers::histogram::Distribution;
 
-/// What an answer is counted under that lacks the header.
+/// The label of answers without the header.
 pub(super) const NONE: &str = "(none)";
 
-/// What is counted under once there are too many different ones.
+/// The label of all values beyond the maximum number of labels.
 const OTHERS: &str = "(others)";
 
-const MOST_LABELS: usize = 64;
-const MOST_ERRORS: usize = 16;
-const LONGEST_LABEL: usize = 64;
-const LONGEST_ERROR: usize = 200;
+const MAX_LABELS: usize = 64;
+const MAX_ERRORS: usize = 16;
+const MAX_LABEL_CHARS: usize = 64;
+const MAX_ERROR_CHARS: usize = 200;
 
-/// What came of some calls.
+/// Outcomes of calls: numbers by status, error and label, and latencies.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     statuses: BTreeMap<u16, u32>,
@@ -24,7 +24,7 @@ pub struct Tally {
     by: BTreeMap<String, Calls>,
     /// Microseconds, one for each call.
     latencies: Vec<(u64, u64)>,
-    /// From the first call's begin to the last one's end.
+    /// From the start of the first call to the end of the last one.
     pub took: Duration,
 }
 
@@ -33,12 +33,12 @@ pub struct Tally {
 pub struct Calls {
     /// All of them.
     pub calls: u32,
-    /// Those with a status from 400 on.
+    /// Those with a status of 400 or above.
     pub failed: u32,
 }
 
 impl Tally {
-    /// Answers by label, status and number, and errors, all of which took 4 ms.
+    /// A tally of these answers (label, status, number) and errors (text, number), each with a latency of 4 ms.
     #[cfg(test)]
     pub(crate) fn of<const A: usize, const E: usize>(
         answers: [(&str, u16, u32); A],
@@ -55,71 +55,71 @@ impl Tally {
         tally
     }
 
-    /// An answer came, whatever it says.
+    /// Counts an answer with any status.
     pub(super) fn answered(&mut self, status: u16, label: Option<&str>, took: Duration) {
         *self.statuses.entry(status).or_default() += 1;
-        self.timed(took);
+        self.add_latency(took);
         if let Some(label) = label {
             let calls = Calls { calls: 1, failed: u32::from(!is_ok(status)) };
-            self.labelled(label, calls);
+            self.add_label(label, calls);
         }
     }
 
-    /// No answer came.
+    /// Counts a call without an answer.
     pub(super) fn failed(&mut self, error: &str, took: Duration) {
-        self.erred(error, 1);
-        self.timed(took);
+        self.add_error(error, 1);
+        self.add_latency(took);
     }
 
-    /// Takes in what another one counted.
+    /// Adds the numbers of another tally.
     pub(super) fn add(&mut self, other: Self) {
         for (status, calls) in other.statuses {
             *self.statuses.entry(status).or_default() += calls;
         }
         for (error, calls) in other.errors {
-            self.erred(&error, calls);
+            self.add_error(&error, calls);
         }
         for (label, calls) in other.by {
-            self.labelled(&label, calls);
+            self.add_label(&label, calls);
         }
         self.latencies.extend(other.latencies);
     }
 
-    fn timed(&mut self, took: Duration) {
+    fn add_latency(&mut self, took: Duration) {
         self.latencies.push((u64::try_from(took.as_micros()).unwrap_or(u64::MAX), 1));
     }
 
-    fn erred(&mut self, error: &str, calls: u32) {
-        *bounded(&mut self.errors, error, LONGEST_ERROR, MOST_ERRORS) += calls;
+    fn add_error(&mut self, error: &str, calls: u32) {
+        *bounded(&mut self.errors, error, MAX_ERROR_CHARS, MAX_ERRORS) += calls;
     }
 
-    fn labelled(&mut self, label: &str, more: Calls) {
-        let sum = bounded(&mut self.by, label, LONGEST_LABEL, MOST_LABELS);
+    fn add_label(&mut self, label: &str, more: Calls) {
+        let sum = bounded(&mut self.by, label, MAX_LABEL_CHARS, MAX_LABELS);
         sum.calls += more.calls;
         sum.failed += more.failed;
     }
 
-    /// How many calls there were.
+    /// The number of calls.
     pub fn calls(&self) -> u32 {
         self.statuses.values().chain(self.errors.values()).sum()
     }
 
-    /// How many were answered with a status below 400.
+    /// The number of answers with a status below 400.
     pub fn ok(&self) -> u32 {
         self.statuses.iter().filter(|(status, _)| is_ok(**status)).map(|(_, calls)| calls).sum()
     }
 
-    /// How many were not.
+    /// The number of other calls.
     pub fn failures(&self) -> u32 {
         self.calls() - self.ok()
     }
 
-    /// How often each status came.
+    /// The number of answers for each status.
     pub fn statuses(&self) -> &BTreeMap<u16, u32> {
         &self.statuses
     }
 
-    /// Why there was no answer, and how often.
+    /// The errors of calls without an answer, with their numbers.
     pub fn errors(&self) -> impl Iterator<Item = (&str, u32)> {
         self.errors.iter().map(|(error, calls)| (error.as_str(), *calls))
     }
@@ -129,12 +129,12 @@ impl Tally {
         &self.by
     }
 
-    /// How long the calls took, failed ones included.
+    /// The latencies of all calls, including failed ones.
     pub fn latencies(&self) -> Distribution {
         Distribution::new(self.latencies.clone())
     }
 
-    /// What failed, in a line: `3 x 503, 2 x connection refused`.
+    /// The failures in a line: `3 x 503, 2 x connection refused`.
     pub fn failures_in_words(&self) -> String {
         let statuses = self.statuses.iter().filter(|(status, _)| !is_ok(**status));
         let statuses = statuses.map(|(status, calls)| format!("{calls} x {status}"));
@@ -147,7 +147,7 @@ fn is_ok(status: u16) -> bool {
     status < 400
 }
 
-/// The value under a key, or under that of all others once there are too many.
+/// The value of a key, or of [`OTHERS`] once the map has `most` keys.
 fn bounded<'a, V: Default>(
     map: &'a mut BTreeMap<String, V>,
     key: &str,
@@ -164,20 +164,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_server_makes_it_grow_without_bound() {
+    fn labels_and_errors_are_bounded() {
         let mut tally = Tally::default();
         for number in 0..1000 {
             tally.answered(200, Some(&format!("{}{number}", "x".repeat(60))), Duration::ZERO);
             tally.failed(&number.to_string(), Duration::ZERO);
         }
         assert_eq!((tally.calls(), tally.ok(), tally.failures()), (2000, 1000, 1000));
-        assert_eq!((tally.by.len(), tally.errors.len()), (MOST_LABELS + 1, MOST_ERRORS + 1));
+        assert_eq!((tally.by.len(), tally.errors.len()), (MAX_LABELS + 1, MAX_ERRORS + 1));
         assert_eq!(tally.by[OTHERS].calls, 1000 - 64);
-        assert!(tally.by.keys().all(|label| label.len() <= LONGEST_LABEL));
+        assert!(tally.by.keys().all(|label| label.len() <= MAX_LABEL_CHARS));
     }
 
     #[test]
-    fn failures_are_told_in_words() {
+    fn failures_are_listed_in_words() {
         let mut tally = Tally::default();
         for status in [200, 302, 404, 503, 503] {
             tally.answered(status, Some("a"), Duration::from_millis(3));

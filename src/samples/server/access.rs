@@ -1,4 +1,4 @@
-//! The access log: one JSON line for every request, and for what happens to the service itself.
+//! The access log: one JSON line for each request and each event of the service.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::identity::Instance;
 use super::log::Log;
 use super::reply::Reply;
 
-/// What is kept of a path.
-const LONGEST_PATH: usize = 2048;
+/// The most of a path that is logged, in bytes.
+const MAX_PATH_BYTES: usize = 2048;
 
-/// Notes requests.
+/// Counts and logs requests.
 pub(super) struct Access {
     service: &'static str,
     calls_others: bool,
@@ -26,15 +26,15 @@ pub(super) struct Access {
     requests: AtomicU64,
 }
 
-/// What happens to the service itself.
+/// An event of the service.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum Event<'a> {
     /// It accepts connections. Always the first line.
     Listening { address: SocketAddr },
-    /// A client sent something else than HTTP, and got 400 or 431.
+    /// A client sent no valid HTTP, and got 400 or 431.
     NotHttp { peer: &'a str, seen: String },
-    /// It has ended.
+    /// It has stopped.
     Stopped { requests: u64 },
 }
 
@@ -57,7 +57,7 @@ struct RequestLine<'a> {
     request_id: &'a str,
     method: &'a str,
     path: &'a str,
-    /// None if the client went away before there was an answer.
+    /// `None`: the client closed the connection before the answer.
     status: Option<u16>,
     bytes: u64,
     micros: u64,
@@ -75,17 +75,17 @@ impl Access {
         &self.instance
     }
 
-    /// How many requests there were.
+    /// The number of requests.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Relaxed)
     }
 
-    /// How many lines nobody took.
+    /// The number of dropped lines.
     pub(super) fn dropped(&self) -> u64 {
         self.log.dropped()
     }
 
-    /// Writes out what is left, and says how many lines nobody took.
+    /// Writes the remaining lines, and returns the number of dropped ones.
     pub(super) async fn close(&self) -> u64 {
         self.log.close().await
     }
@@ -95,10 +95,10 @@ impl Access {
         self.write(&EventLine { time: SystemTime::now(), event, service, instance });
     }
 
-    /// A request has come; it is noted when it is finished, or when it is given up.
-    pub(super) fn begin(&self, request: &Request<Incoming>, peer: Arc<str>, begun: Instant) -> Noted<'_> {
+    /// Begins the record of a request. It is logged when it is finished or dropped.
+    pub(super) fn begin(&self, request: &Request<Incoming>, peer: Arc<str>, begun: Instant) -> Record<'_> {
         self.requests.fetch_add(1, Relaxed);
-        Noted {
+        Record {
             access: self,
             time: SystemTime::now(),
             method: request.method().clone(),
@@ -110,7 +110,7 @@ impl Access {
     }
 
     fn write(&self, line: &impl Serialize) {
-        // No line will ever be read again.
+        // Nothing reads the log any more.
         if self.log.is_gone() {
             return self.log.drop_line();
         }
@@ -122,8 +122,8 @@ impl Access {
     }
 }
 
-/// A request that is being answered.
-pub(super) struct Noted<'a> {
+/// A request in progress.
+pub(super) struct Record<'a> {
     access: &'a Access,
     time: SystemTime,
     method: Method,
@@ -133,12 +133,12 @@ pub(super) struct Noted<'a> {
     outcome: Option<(StatusCode, u64, Instant)>,
 }
 
-impl Noted<'_> {
+impl Record<'_> {
     pub(super) fn exchange(&mut self) -> &mut Exchange {
         &mut self.exchange
     }
 
-    /// There is an answer. Says when that was.
+    /// Records the answer, and returns its time.
     pub(super) fn finish(mut self, reply: &Reply) -> Instant {
         let now = Instant::now();
         let bytes = if self.method == Method::HEAD { 0 } else { reply.body().size_hint().lower() };
@@ -147,11 +147,11 @@ impl Noted<'_> {
     }
 }
 
-impl Drop for Noted<'_> {
+impl Drop for Record<'_> {
     fn drop(&mut self) {
         let (status, bytes, ended) = match self.outcome {
             Some((status, bytes, ended)) => (Some(status.as_u16()), bytes, ended),
-            // The connection broke, and hyper has dropped what was answering.
+            // The connection broke, and hyper dropped the answer's future.
             None => (None, 0, Instant::now()),
         };
         let path = self.uri.path_and_query().map_or("", |path| path.as_str());
@@ -161,7 +161,7 @@ impl Drop for Noted<'_> {
             instance: self.access.instance.name(),
             request_id: self.exchange.request_id().to_str().unwrap_or_default(),
             method: self.method.as_str(),
-            path: &path[..path.floor_char_boundary(LONGEST_PATH)],
+            path: &path[..path.floor_char_boundary(MAX_PATH_BYTES)],
             status,
             bytes,
             micros: micros_between(self.exchange.begun(), ended),

@@ -1,6 +1,6 @@
-//! Whether a connection is idle, sends a head, or is being answered, and since when.
+//! The phase of a connection: idle, receiving a head, or being answered, and since when.
 //!
-//! One timer per connection looks here now and then, which costs a request nothing; a timer for every head would.
+//! One timer for each connection checks the phase from time to time. A timer for each head would slow every request down.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ const HEAD: u64 = 1;
 const ANSWER: u64 = 2;
 const PHASES: u64 = 0b11;
 
-/// What a connection does. All that happens on a connection happens in one task, hence the relaxed order.
+/// The phase of a connection. One task uses it, hence the relaxed ordering.
 #[derive(Debug)]
 pub(super) struct Activity {
     begun: Instant,
-    /// The phase in the lowest two bits, and above them since when: milliseconds of the connection's life.
+    /// The phase in the lowest two bits; above them its start, in milliseconds of the connection's life.
     state: AtomicU64,
 }
 
@@ -36,7 +36,7 @@ impl Activity {
         self.enter(ANSWER, now);
     }
 
-    /// The answer is handed over to be sent.
+    /// The answer is complete, and is sent next.
     pub(super) fn answered(&self, now: Instant) {
         self.enter(IDLE, now);
     }
@@ -55,20 +55,20 @@ impl Activity {
         u64::try_from(now.saturating_duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether the client has kept this connection waiting for too long.
+    /// Whether the client has exceeded a limit.
     pub(super) fn is_overdue(&self, limits: &Limits) -> bool {
         let state = self.state.load(Relaxed);
         let spent = Duration::from_millis(self.millis(Instant::now()).saturating_sub(state >> 2));
         match state & PHASES {
             IDLE => spent > limits.idle,
             HEAD => spent > limits.head,
-            // The service has deadlines of its own.
+            // The service has its own deadlines.
             _ => false,
         }
     }
 }
 
-/// A connection that notes when something comes in.
+/// A stream that reports incoming bytes to its activity.
 pub(super) struct Watched {
     pub(super) stream: TcpStream,
     pub(super) activity: Arc<Activity>,

@@ -1,4 +1,4 @@
-//! Bodies of requests.
+//! Reading the bodies of requests.
 
 use std::time::Duration;
 
@@ -11,34 +11,34 @@ use tokio::time::timeout;
 
 use super::reply::{Refusal, refuse};
 
-/// The longest body that is accepted.
-pub(in crate::samples) const LONGEST_BODY: usize = 64 * 1024;
-/// For the whole of it to arrive.
+/// The maximum length of a body, in bytes.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The deadline for the whole body.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What is still taken from a client that sends too much, and for how long, so that it gets to read why it is refused:
-/// a connection that is closed on unread bytes is reset, answer and all.
+/// How much more is read of a body that is too long, and for how long. If a connection is closed with unread bytes, it is
+/// reset, and the client does not get the answer.
 const LINGER_BYTES: usize = 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The whole body, or why not.
+/// Reads the whole body. `Err` is the answer that refuses it.
 pub(in crate::samples) async fn read_body(request: Request<Incoming>) -> Result<Bytes, Refusal> {
-    let waits_for_consent = request.headers().contains_key(EXPECT);
+    let expects_continue = request.headers().contains_key(EXPECT);
     let mut body = request.into_body();
-    if body.size_hint().lower() > LONGEST_BODY as u64 {
-        // Who waits to be told to go on has sent nothing that needs taking.
-        if !waits_for_consent {
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        // A client that expects `100 Continue` has not sent the body.
+        if !expects_continue {
             linger(&mut body).await;
         }
         return Err(too_large());
     }
-    let whole = Limited::new(&mut body, LONGEST_BODY).collect();
+    let whole = Limited::new(&mut body, MAX_BODY_BYTES).collect();
     match timeout(DEADLINE, whole).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             linger(&mut body).await;
             Err(too_large())
         }
-        Ok(Err(error)) => Err(refuse(StatusCode::BAD_REQUEST, &format!("the body broke off: {error}"))),
+        Ok(Err(error)) => Err(refuse(StatusCode::BAD_REQUEST, &format!("the body is incomplete: {error}"))),
         Err(_) => {
             Err(refuse(StatusCode::REQUEST_TIMEOUT, &format!("the body did not arrive within {DEADLINE:?}")))
         }
@@ -46,13 +46,13 @@ pub(in crate::samples) async fn read_body(request: Request<Incoming>) -> Result<
 }
 
 fn too_large() -> Refusal {
-    refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {LONGEST_BODY} bytes"))
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body has more than {MAX_BODY_BYTES} bytes"))
 }
 
 async fn linger(body: &mut Incoming) {
     let rest = Limited::new(body, LINGER_BYTES);
     let mut rest = std::pin::pin!(rest);
     let taken = async { while let Some(Ok(_)) = rest.frame().await {} };
-    // What comes after this is not waited for.
+    // At the deadline, the connection is reset after all.
     let _ = timeout(LINGER, taken).await;
 }

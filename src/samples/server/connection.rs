@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 by hyper, within the limits.
+//! One HTTP/1.1 connection, within the limits.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,21 +23,21 @@ use super::reply::{self, GET, Reply};
 use super::{Exchange, FAULT, REQUEST_ID, Service, Shared, X_INSTANCE};
 use crate::core::failure::cause_chain;
 
-const LONGEST_HEAD: usize = 16 * 1024;
-const MOST_HEADERS: usize = 64;
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 const HEALTH: &str = "/health/state";
 
-/// How often a connection is looked at for having kept us waiting, at least.
-const LOOK: Duration = Duration::from_secs(1);
+/// The longest time between two checks whether a connection is overdue.
+const MAX_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Answers requests until the client or this server has had enough.
+/// Answers requests until the client closes the connection, a limit is exceeded, or the server stops.
 pub(super) async fn serve<S: Service>(
     stream: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared<S>>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    // Answers go out in one piece; waiting for more would only delay them.
+    // Answers are written in one piece: Nagle's algorithm would only delay them.
     let _ = stream.set_nodelay(true);
     let activity = Activity::new();
     let peer: Arc<str> = peer.to_string().into();
@@ -47,14 +47,14 @@ pub(super) async fn serve<S: Service>(
         async move { Ok::<_, Infallible>(answer(request, &shared, &activity, peer).await) }
     });
     let connection = http1::Builder::new()
-        .max_buf_size(LONGEST_HEAD)
-        .max_headers(MOST_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .header_read_timeout(None)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
-    let mut look = interval((shared.limits.head / 4).min(LOOK).max(Duration::from_millis(1)));
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told_to_stop = false;
+    let mut checks = interval((shared.limits.head / 4).min(MAX_CHECK_INTERVAL).max(Duration::from_millis(1)));
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             ended = &mut connection => {
@@ -63,11 +63,11 @@ pub(super) async fn serve<S: Service>(
                 }
                 return;
             }
-            _ = stopping.changed(), if !told_to_stop => {
-                told_to_stop = true;
+            _ = stopping.changed(), if !is_stopping => {
+                is_stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
-            _ = look.tick() => if activity.is_overdue(&shared.limits) {
+            _ = checks.tick() => if activity.is_overdue(&shared.limits) {
                 return;
             },
         }
@@ -82,13 +82,13 @@ async fn answer<S: Service>(
 ) -> Reply {
     let begun = Instant::now();
     activity.request_arrived(begun);
-    let mut noted = shared.access.begin(&request, peer, begun);
-    let mut reply = reply_to(request, shared, noted.exchange()).await;
+    let mut record = shared.access.begin(&request, peer, begun);
+    let mut reply = reply_to(request, shared, record.exchange()).await;
     let headers = reply.headers_mut();
     headers.insert(X_VERSION, shared.version.header().clone());
     headers.insert(X_INSTANCE, shared.access.instance().header().clone());
-    headers.insert(REQUEST_ID, noted.exchange().request_id().clone());
-    activity.answered(noted.finish(&reply));
+    headers.insert(REQUEST_ID, record.exchange().request_id().clone());
+    activity.answered(record.finish(&reply));
     reply
 }
 
@@ -102,7 +102,7 @@ async fn reply_to<S: Service>(
         if request.uri().path() == FAULT {
             return faults.control(request).await;
         }
-        if let Some(reply) = faults.strike(is_health).await {
+        if let Some(reply) = faults.apply(is_health).await {
             return reply;
         }
     }

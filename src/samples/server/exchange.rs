@@ -1,4 +1,4 @@
-//! What belongs to one request while it is answered.
+//! The data of one request while it is answered.
 
 use std::time::{Instant, SystemTime};
 
@@ -8,13 +8,13 @@ use serde::{Serialize, Serializer};
 
 use super::identity::{self, TRACE_PARENT};
 
-/// One request: who it is, and what was done for it.
+/// One request: its ids, and the calls that were made for it.
 #[derive(Debug)]
 pub(in crate::samples) struct Exchange {
     begun: Instant,
     request_id: HeaderValue,
     trace_parent: Option<HeaderValue>,
-    /// What others were asked, in order.
+    /// The calls to other services, in order.
     pub(in crate::samples) calls: Vec<Call>,
 }
 
@@ -28,54 +28,54 @@ impl Exchange {
         }
     }
 
-    /// When the head of the request was complete.
+    /// The time at which the head of the request was complete.
     pub(in crate::samples) fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// To be passed on in every call.
+    /// The id to send with every call.
     pub(in crate::samples) fn request_id(&self) -> &HeaderValue {
         &self.request_id
     }
 
-    /// To be passed on as it is, if there is one.
+    /// The trace header to send with every call, if there is one.
     pub(in crate::samples) fn trace_parent(&self) -> Option<&HeaderValue> {
         self.trace_parent.as_ref()
     }
 }
 
-/// One call to another service, as the access log tells it.
+/// One call to another service, as in the access log.
 #[derive(Debug, Serialize)]
 pub(in crate::samples) struct Call {
-    /// When it began.
+    /// The start time.
     #[serde(serialize_with = "utc")]
     pub(in crate::samples) time: SystemTime,
-    /// The service meant.
+    /// The service.
     pub(in crate::samples) upstream: &'static str,
-    /// Where it was sought.
+    /// The address that was called.
     pub(in crate::samples) to: String,
-    /// What was asked.
+    /// The path with its query.
     pub(in crate::samples) path: String,
-    /// The answer's status; none if there was no answer.
+    /// The answer's status. `None`: no answer.
     pub(in crate::samples) status: Option<u16>,
-    /// How long it took.
+    /// The duration in microseconds.
     pub(in crate::samples) micros: u64,
-    /// Which instance answered, if it said so.
+    /// The instance that answered, from its header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::samples) instance: Option<String>,
-    /// What was wrong.
+    /// The error of a failed call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::samples) error: Option<String>,
 }
 
 /// `2026-11-24T06:37:16.123456Z`
 pub(in crate::samples) fn utc<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    // A clock before 1970 is wrong in any case.
+    // Times before 1970 cannot be formatted.
     let time = humantime::format_rfc3339_micros((*time).max(SystemTime::UNIX_EPOCH));
     serializer.collect_str(&time)
 }
 
-/// Microseconds since then.
+/// Microseconds from one time to another.
 pub(in crate::samples) fn micros_between(begun: Instant, ended: Instant) -> u64 {
     u64::try_from(ended.saturating_duration_since(begun).as_micros()).unwrap_or(u64::MAX)
 }

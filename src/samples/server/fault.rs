@@ -1,5 +1,4 @@
-//! Faults on demand: a service that is slow or fails because somebody asked for it, so that what a mesh does about such a
-//! service can be seen.
+//! Fault injection: makes a service slow or failing on request, to show how a mesh handles such a service.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -11,17 +10,17 @@ use serde::{Deserialize, Serialize};
 use super::body::read_body;
 use super::reply::{self, Refusal, Reply};
 
-/// Where the fault is asked for, looked at and taken back.
+/// The path to read, set and remove the fault.
 pub(in crate::samples) const FAULT: &str = "/fault";
 
 const CONTROL: [Method; 4] = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE];
 
-/// The longest delay: whoever forgets to take a fault back gets an answer all the same.
-const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// The longest delay. A forgotten fault does not block a client for longer.
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// What goes wrong, and how often.
+/// A valid fault: a delay, a status, or both, for a share of the requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Asked")]
+#[serde(try_from = "FaultSpec")]
 pub struct Fault {
     delay_ms: u64,
     status: Option<u16>,
@@ -29,67 +28,83 @@ pub struct Fault {
     health: bool,
 }
 
-/// A fault as it is asked for.
+/// A fault as requested, not yet validated.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
-    /// How long an answer waits, in milliseconds.
+pub struct FaultSpec {
+    /// The delay before an answer, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<u64>,
-    /// What is answered instead of what the service would have said.
+    /// The status to answer with instead of the service's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The share of requests that it strikes, all if nothing is said.
+    /// The share of requests with the fault. `None`: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
-    /// Whether it strikes the health check as well.
+    /// Whether health checks have the fault too.
     #[serde(default)]
     pub health: bool,
 }
 
-impl TryFrom<Asked> for Fault {
-    type Error = String;
+/// Why a fault is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum FaultError {
+    /// The delay is too long.
+    #[error("expected delay_ms from 0 to {max}, found {0}", max = MAX_DELAY.as_millis())]
+    Delay(u64),
+    /// The status is not an error.
+    #[error("expected a status from 400 to 599, found {0}")]
+    Status(u16),
+    /// The share is not a share.
+    #[error("expected a share from 0 to 1, found {0}")]
+    Share(f64),
+    /// It changes nothing.
+    #[error("expected delay_ms, status or both: without them nothing fails")]
+    Empty,
+}
 
-    fn try_from(asked: Asked) -> Result<Self, String> {
-        let Asked { delay_ms, status, share, health } = asked;
+impl TryFrom<FaultSpec> for Fault {
+    type Error = FaultError;
+
+    fn try_from(spec: FaultSpec) -> Result<Self, FaultError> {
+        let FaultSpec { delay_ms, status, share, health } = spec;
         let share = share.unwrap_or(1.0);
-        let longest = LONGEST_DELAY.as_millis();
-        if let Some(delay) = delay_ms.filter(|delay| u128::from(*delay) > longest) {
-            return Err(format!("expected delay_ms from 0 to {longest}, found {delay}"));
+        if let Some(delay) = delay_ms.filter(|delay| u128::from(*delay) > MAX_DELAY.as_millis()) {
+            return Err(FaultError::Delay(delay));
         }
         if let Some(status) = status.filter(|status| !(400..=599).contains(status)) {
-            return Err(format!("expected a status from 400 to 599, found {status}"));
+            return Err(FaultError::Status(status));
         }
-        // A number that is none is in no range.
+        // NaN is in no range.
         if !(0.0..=1.0).contains(&share) {
-            return Err(format!("expected a share from 0 to 1, found {share}"));
+            return Err(FaultError::Share(share));
         }
         let delay_ms = delay_ms.unwrap_or_default();
         if delay_ms == 0 && status.is_none() {
-            return Err("expected delay_ms, status or both: without them nothing goes wrong".to_owned());
+            return Err(FaultError::Empty);
         }
         Ok(Self { delay_ms, status, share, health })
     }
 }
 
-/// The fault of a service, which can be changed while it answers.
+/// The current fault of a service. It can be changed while the service runs.
 #[derive(Debug)]
 pub struct Faults(RwLock<Option<Fault>>);
 
 impl Faults {
-    /// A service that begins like this.
+    /// Starts with this fault.
     pub fn new(fault: Option<Fault>) -> Self {
         Self(RwLock::new(fault))
     }
 
-    /// Looks at the fault, sets or removes it.
+    /// Answers a request to read, set or remove the fault.
     pub(super) async fn control(&self, request: Request<Incoming>) -> Reply {
         self.controlled(request).await.unwrap_or_else(|refusal| *refusal)
     }
 
     async fn controlled(&self, request: Request<Incoming>) -> Result<Reply, Refusal> {
         #[derive(Serialize)]
-        struct Told {
+        struct Current {
             fault: Option<Fault>,
         }
         reply::only(&CONTROL, request.method())?;
@@ -97,18 +112,18 @@ impl Faults {
             Method::PUT => {
                 let body = read_body(request).await?;
                 let fault = serde_json::from_slice(&body).map_err(|error| {
-                    reply::refuse(StatusCode::BAD_REQUEST, &format!("the body is no fault: {error}"))
+                    reply::refuse(StatusCode::BAD_REQUEST, &format!("invalid fault: {error}"))
                 })?;
                 self.set(Some(fault));
             }
             Method::DELETE => self.set(None),
             _ => {}
         }
-        Ok(reply::json(StatusCode::OK, &Told { fault: self.get() }))
+        Ok(reply::json(StatusCode::OK, &Current { fault: self.get() }))
     }
 
-    /// Lets the fault strike a request: waits as long as it says, and gives the answer that it says, if any.
-    pub(super) async fn strike(&self, is_health: bool) -> Option<Reply> {
+    /// Applies the fault to a request: waits for its delay, and returns its answer, if it has one.
+    pub(super) async fn apply(&self, is_health: bool) -> Option<Reply> {
         let fault = self.get().filter(|fault| fault.health || !is_health)?;
         if fastrand::f64() >= fault.share {
             return None;
@@ -117,10 +132,10 @@ impl Faults {
             tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
         }
         let status = StatusCode::from_u16(fault.status?).ok()?;
-        Some(*reply::refuse(status, "it fails on demand: somebody asked for this fault"))
+        Some(*reply::refuse(status, "injected fault; `meshlab svc fault --clear` removes it"))
     }
 
-    // A value that is only copied and replaced is whole, even if a thread has failed beside it.
+    // The value is only copied and replaced, so it is valid even if another thread has panicked.
     fn get(&self) -> Option<Fault> {
         *self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,8 +159,8 @@ mod tests {
         assert_eq!(read(r#"{"delay_ms":30000,"status":599,"share":0.5,"health":true}"#), Ok(all));
         let least = Fault { delay_ms: 0, status: Some(400), share: 1.0, health: false };
         assert_eq!(read(r#"{"status":400}"#), Ok(least));
-        let told = serde_json::to_string(&least).unwrap();
-        assert_eq!(told, r#"{"delay_ms":0,"status":400,"share":1.0,"health":false}"#);
+        let json = serde_json::to_string(&least).unwrap();
+        assert_eq!(json, r#"{"delay_ms":0,"status":400,"share":1.0,"health":false}"#);
         let wrong = [
             "{}",
             r#"{"delay_ms":0,"share":0.5}"#,
@@ -159,8 +174,8 @@ mod tests {
             "",
         ];
         insta::assert_snapshot!(wrong.map(|text| read(text).unwrap_err()).join("\n"), @r"
-        expected delay_ms, status or both: without them nothing goes wrong
-        expected delay_ms, status or both: without them nothing goes wrong
+        expected delay_ms, status or both: without them nothing fails
+        expected delay_ms, status or both: without them nothing fails
         expected delay_ms from 0 to 30000, found 30001
         invalid value: integer `-1`, expected u64 at line 1 column 14
         expected a status from 400 to 599, found 200
@@ -173,33 +188,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_struck_only_if_asked_for() {
-        let struck = async |fault: &str, is_health| {
-            let reply = Faults::new(Some(read(fault).unwrap())).strike(is_health).await;
+    async fn health_checks_have_the_fault_only_on_request() {
+        let status = async |fault: &str, is_health| {
+            let reply = Faults::new(Some(read(fault).unwrap())).apply(is_health).await;
             reply.map(|reply| reply.status().as_u16())
         };
-        assert_eq!(struck(r#"{"status":503}"#, false).await, Some(503));
-        assert_eq!(struck(r#"{"status":503}"#, true).await, None);
-        assert_eq!(struck(r#"{"status":500,"health":true}"#, true).await, Some(500));
-        assert_eq!(struck(r#"{"status":500,"share":0}"#, false).await, None);
-        assert!(Faults::new(None).strike(false).await.is_none());
+        assert_eq!(status(r#"{"status":503}"#, false).await, Some(503));
+        assert_eq!(status(r#"{"status":503}"#, true).await, None);
+        assert_eq!(status(r#"{"status":500,"health":true}"#, true).await, Some(500));
+        assert_eq!(status(r#"{"status":500,"share":0}"#, false).await, None);
+        assert!(Faults::new(None).apply(false).await.is_none());
     }
 
     #[tokio::test]
-    async fn a_delay_alone_leaves_the_answer_to_the_service() {
+    async fn a_delay_alone_does_not_change_the_answer() {
         let begun = std::time::Instant::now();
-        assert!(Faults::new(Some(read(r#"{"delay_ms":40}"#).unwrap())).strike(false).await.is_none());
+        assert!(Faults::new(Some(read(r#"{"delay_ms":40}"#).unwrap())).apply(false).await.is_none());
         assert!(begun.elapsed() >= Duration::from_millis(40));
     }
 
     #[tokio::test]
-    async fn a_share_is_struck_about_as_often_as_it_says() {
+    async fn a_share_of_the_requests_has_the_fault() {
         let faults = Faults::new(Some(read(r#"{"status":503,"share":0.3}"#).unwrap()));
-        let mut struck = 0;
+        let mut failed = 0;
         for _ in 0..10_000 {
-            struck += u32::from(faults.strike(false).await.is_some());
+            failed += u32::from(faults.apply(false).await.is_some());
         }
         // Ten times the standard deviation of 46 on either side.
-        assert!((2540..=3460).contains(&struck), "{struck}");
+        assert!((2540..=3460).contains(&failed), "{failed}");
     }
 }

@@ -1,4 +1,4 @@
-//! Who answered, and which request it was.
+//! Names of instances and versions, and request ids.
 
 use std::net::SocketAddr;
 
@@ -7,21 +7,21 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::core::failure::{Failure, Result};
 
-/// Tells instances behind a load balancer apart.
+/// The header with the instance that answered.
 pub(in crate::samples) const X_INSTANCE: HeaderName = HeaderName::from_static("x-instance");
-/// Tells versions of a service apart.
+/// The header with the version that answered.
 pub(super) const X_VERSION: HeaderName = HeaderName::from_static("x-version");
-/// The same for one request through all services.
+/// The header with the id of a request, the same in all services.
 pub(in crate::samples) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Whose trace a request belongs to; passed on, not read.
+/// The header with the trace of a request; forwarded, not read.
 pub(in crate::samples) const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
-const LONGEST_REQUEST_ID: usize = 128;
-const LONGEST_LABEL: usize = 64;
-/// How much of an allocation's id tells it from others, as Nomad itself shows it.
-const SHORT_ALLOCATION: usize = 8;
+const MAX_REQUEST_ID_BYTES: usize = 128;
+const MAX_LABEL_BYTES: usize = 64;
+/// The length of an allocation's short id, as Nomad shows it.
+const SHORT_ID_BYTES: usize = 8;
 
-/// What a service calls itself in a header: visible ASCII, at most 64 characters.
+/// A value of a header: visible ASCII, at most 64 characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Label {
     text: String,
@@ -31,10 +31,10 @@ struct Label {
 impl Label {
     fn parse(what: &str, text: &str) -> Result<Self> {
         let unusable = || {
-            Failure::usage(format!("{what} cannot be called {text:?}"))
-                .hint(format!("use 1 to {LONGEST_LABEL} letters, digits and signs, without spaces"))
+            Failure::usage(format!("invalid {what} {text:?}"))
+                .hint(format!("use 1 to {MAX_LABEL_BYTES} ASCII characters without spaces"))
         };
-        if !is_visible(text.as_bytes(), LONGEST_LABEL) {
+        if !is_visible(text.as_bytes(), MAX_LABEL_BYTES) {
             return Err(unusable());
         }
         let header = HeaderValue::from_str(text).map_err(|_| unusable())?;
@@ -47,17 +47,17 @@ impl Label {
 pub struct Instance(Label);
 
 impl Instance {
-    /// Takes a name that may be sent in a header.
+    /// Parses a name that can be sent in a header.
     pub fn parse(name: &str) -> Result<Self> {
-        Label::parse("an instance", name).map(Self)
+        Label::parse("instance name", name).map(Self)
     }
 
-    /// The name of a task that was given none: the beginning of its Nomad allocation's id, as Nomad shows it.
+    /// The default name in a Nomad task: the short id of its allocation.
     pub fn of_allocation(id: &str) -> Option<Self> {
-        Self::parse(id.get(..SHORT_ALLOCATION)?).ok()
+        Self::parse(id.get(..SHORT_ID_BYTES)?).ok()
     }
 
-    /// The name of a process that was given none and is in no allocation: where it listens.
+    /// The default name outside of Nomad: the address that the service listens on.
     pub(super) fn at(address: SocketAddr) -> Self {
         let text = address.to_string();
         let header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
@@ -74,14 +74,14 @@ impl Instance {
     }
 }
 
-/// The version of a service, as it says itself.
+/// The version of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version(Label);
 
 impl Version {
-    /// Takes a version that may be sent in a header.
+    /// Parses a version that can be sent in a header.
     pub fn parse(version: &str) -> Result<Self> {
-        Label::parse("a version", version).map(Self)
+        Label::parse("version", version).map(Self)
     }
 
     pub(super) fn text(&self) -> &str {
@@ -93,11 +93,11 @@ impl Version {
     }
 }
 
-/// The id a request came with, if it is one and only one that can go into a log, else a new one.
+/// The id of a request if it has exactly one that can be logged, else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let mut given = headers.get_all(REQUEST_ID).iter();
     match (given.next(), given.next()) {
-        (Some(id), None) if is_visible(id.as_bytes(), LONGEST_REQUEST_ID) => id.clone(),
+        (Some(id), None) if is_visible(id.as_bytes(), MAX_REQUEST_ID_BYTES) => id.clone(),
         _ => fresh_request_id(),
     }
 }
@@ -106,7 +106,7 @@ fn is_visible(text: &[u8], longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
 }
 
-/// In the form of a version 4 UUID. It tells requests apart and keeps no secret, so a fast generator will do.
+/// A new id in the form of a version 4 UUID. It is not a secret: a fast generator suffices.
 fn fresh_request_id() -> HeaderValue {
     const VERSION: u128 = 0x4 << 76;
     const VARIANT: u128 = 0x2 << 62;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sane_id_is_kept_and_any_other_replaced() {
+    fn a_valid_id_is_kept_and_any_other_replaced() {
         assert_eq!(id_for(&[b"a"]), "a");
         assert_eq!(id_for(&[&[b'~'; 128]]), "~".repeat(128));
         let unusable: [&[&[u8]]; 6] =

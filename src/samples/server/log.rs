@@ -1,6 +1,6 @@
-//! Lines on their way to a reader who may be slow, or gone.
+//! A bounded queue of log lines for a reader that may be slow or gone.
 //!
-//! Invariant: writing a line never waits for the reader. What it does not take in time is dropped and counted.
+//! Invariant: writing a line never waits for the reader. Lines that do not fit are dropped and counted.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,17 @@ use tokio::sync::Notify;
 use super::exchange::utc;
 use crate::core::failure::{Failure, Result};
 
-/// Takes whole lines, some at a time, and says whether there is still a reader. May block.
+/// Prints a batch of whole lines, and returns whether there is still a reader. May block.
 pub type Printer = Box<dyn FnMut(&[u8]) -> Result<bool> + Send>;
 
-/// How many bytes may wait: half a second's worth at 20,000 requests a second.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// What a buffer keeps of its size after a rush.
-const USUAL_BYTES: usize = 256 * 1024;
-/// Lines are written together with those that come within this time: waking the writer for each would cost more than the
-/// line.
-const GATHER: Duration = Duration::from_millis(5);
-/// For what is left at the end.
-const CLOSE: Duration = Duration::from_millis(500);
+/// The maximum length of the queue: half a second at 20,000 requests a second.
+const MAX_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// The capacity that a buffer keeps after a burst.
+const KEPT_BYTES: usize = 256 * 1024;
+/// The time in which lines are collected for one write: waking the writer for each line would cost more than the line.
+const BATCH_INTERVAL: Duration = Duration::from_millis(5);
+/// The deadline for the remaining lines at the end.
+const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// A bounded queue of lines, and the thread that empties it.
 pub(super) struct Log {
@@ -35,7 +34,7 @@ struct Shared {
     queue: Mutex<Queue>,
     more: Condvar,
     ended: Notify,
-    /// All that were ever dropped.
+    /// The number of all dropped lines.
     dropped: AtomicU64,
     is_gone: AtomicBool,
 }
@@ -44,10 +43,10 @@ struct Shared {
 struct Queue {
     bytes: Vec<u8>,
     lines: u64,
-    /// Taken out, and perhaps not yet taken by the reader.
-    in_hand: u64,
-    /// Dropped, and not yet told.
-    untold: u64,
+    /// Lines in the batch that is being printed.
+    in_flight: u64,
+    /// Dropped lines that are not logged yet.
+    unlogged: u64,
     is_closed: bool,
 }
 
@@ -60,7 +59,7 @@ struct Dropped {
 }
 
 impl Log {
-    /// Starts the thread. It ends when the log is closed, or the reader gone.
+    /// Starts the writer's thread. It ends when the log is closed or the reader is gone.
     pub(super) fn start(print: Printer) -> Result<Self> {
         let shared = Arc::<Shared>::default();
         let writer = Arc::clone(&shared);
@@ -74,8 +73,8 @@ impl Log {
     /// Queues a whole line, or drops it.
     pub(super) fn write(&self, line: &[u8]) {
         let mut queue = self.shared.queue();
-        if queue.bytes.len() + line.len() > MOST_BYTES {
-            queue.untold += 1;
+        if queue.bytes.len() + line.len() > MAX_QUEUE_BYTES {
+            queue.unlogged += 1;
             self.shared.dropped.fetch_add(1, Relaxed);
             return;
         }
@@ -86,29 +85,29 @@ impl Log {
         }
     }
 
-    /// Counts a line that was not even made.
+    /// Counts a line that was not created.
     pub(super) fn drop_line(&self) {
         self.shared.dropped.fetch_add(1, Relaxed);
     }
 
-    /// Whether the reader has gone away.
+    /// Whether the reader is gone.
     pub(super) fn is_gone(&self) -> bool {
         self.shared.is_gone.load(Relaxed)
     }
 
-    /// How many lines were dropped.
+    /// The number of dropped lines.
     pub(super) fn dropped(&self) -> u64 {
         self.shared.dropped.load(Relaxed)
     }
 
-    /// Waits a moment for what is left to be written, and says how many lines were dropped in all.
+    /// Waits for the remaining lines up to the deadline, and returns the number of all dropped lines.
     pub(super) async fn close(&self) -> u64 {
         let ended = self.shared.ended.notified();
         self.shared.queue().is_closed = true;
         self.shared.more.notify_one();
-        if tokio::time::timeout(CLOSE, ended).await.is_err() {
+        if tokio::time::timeout(CLOSE_DEADLINE, ended).await.is_err() {
             let mut queue = self.shared.queue();
-            let left = std::mem::take(&mut queue.lines) + queue.in_hand;
+            let left = std::mem::take(&mut queue.lines) + queue.in_flight;
             self.shared.dropped.fetch_add(left, Relaxed);
         }
         self.dropped()
@@ -127,44 +126,44 @@ impl Shared {
                 Ok(true) => {}
                 Ok(false) => {
                     self.is_gone.store(true, Relaxed);
-                    // And what has come in the meantime.
+                    // Including the lines that arrived meanwhile.
                     let left = std::mem::take(&mut *self.queue()).lines;
-                    self.lost(lines + left);
+                    self.count_dropped(lines + left);
                     break;
                 }
-                // A full disk, say: it may have room again later.
-                Err(_) => self.lost(lines),
+                // A full disk, for instance, may have room again later.
+                Err(_) => self.count_dropped(lines),
             }
             batch.clear();
-            batch.shrink_to(USUAL_BYTES);
+            batch.shrink_to(KEPT_BYTES);
             let queue = self.queue();
-            drop(self.more.wait_timeout_while(queue, GATHER, |queue| !queue.is_closed));
+            drop(self.more.wait_timeout_while(queue, BATCH_INTERVAL, |queue| !queue.is_closed));
         }
-        // Kept for whoever asks after this.
+        // `notify_one` is stored for a later `close`.
         self.ended.notify_one();
     }
 
-    fn lost(&self, lines: u64) {
-        self.queue().untold += lines;
+    fn count_dropped(&self, lines: u64) {
+        self.queue().unlogged += lines;
         self.dropped.fetch_add(lines, Relaxed);
     }
 
-    /// Waits for lines and puts them into `batch`; says how many, or `None` once there will be no more.
+    /// Waits for lines and moves them into `batch`. Returns their number, or `None` after the log is closed and empty.
     fn next(&self, batch: &mut Vec<u8>) -> Option<u64> {
         let waits = |queue: &mut Queue| queue.lines == 0 && !queue.is_closed;
         let waited = self.more.wait_while(self.queue(), waits);
         let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
-        queue.in_hand = queue.lines;
+        queue.in_flight = queue.lines;
         if queue.lines == 0 {
             return None;
         }
-        let untold = std::mem::take(&mut queue.untold);
+        let unlogged = std::mem::take(&mut queue.unlogged);
         std::mem::swap(batch, &mut queue.bytes);
         let lines = std::mem::take(&mut queue.lines);
         drop(queue);
-        if untold > 0 {
-            let told = Dropped { time: SystemTime::now(), event: "dropped", lines: untold };
-            if serde_json::to_writer(&mut *batch, &told).is_ok() {
+        if unlogged > 0 {
+            let dropped = Dropped { time: SystemTime::now(), event: "dropped", lines: unlogged };
+            if serde_json::to_writer(&mut *batch, &dropped).is_ok() {
                 batch.push(b'\n');
             }
         }

@@ -1,9 +1,9 @@
-//! What the sample services share: listening, limits, the access log, request ids, an orderly end.
+//! The HTTP server of the sample services: limits, access log, request ids, graceful shutdown.
 //!
-//! A [`Service`] is its routes only. What is answered for it: `/health/state`, and `/fault`, where it can be made slow or
-//! failing ([`Faults`]).
+//! A [`Service`] defines its routes. The server adds `/health/state`, and `/fault` for services with fault injection
+//! ([`Faults`]).
 //!
-//! Invariant: a client can take up a connection, 16 KiB of head, 64 KiB of body and a bounded time, and no more.
+//! Invariant: one client takes at most a connection, 16 KiB of head, 64 KiB of body, and a bounded time.
 
 mod access;
 mod activity;
@@ -34,7 +34,7 @@ use tokio::time::timeout;
 pub(super) use body::read_body;
 pub(super) use exchange::{Call, Exchange, micros_between, utc};
 pub(super) use fault::FAULT;
-pub use fault::{Asked, Fault, Faults};
+pub use fault::{Fault, FaultSpec, Faults};
 pub use identity::{Instance, Version};
 pub(super) use identity::{REQUEST_ID, TRACE_PARENT, X_INSTANCE};
 pub use log::Printer;
@@ -45,17 +45,17 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use access::Access;
 use log::Log;
 
-/// The routes of a service. `/health/state` is answered for it.
+/// The routes of a service, without `/health/state` and `/fault`.
 pub(super) trait Service: Send + Sync + 'static {
-    /// The name under which it is registered.
+    /// The name of the service in Consul.
     fn name(&self) -> &'static str;
 
-    /// Whether its access log tells the calls it made.
+    /// Whether its access log lists its calls to other services.
     fn calls_others(&self) -> bool {
         false
     }
 
-    /// Answers a request. Calls to others are noted in the exchange, which also holds what to pass on.
+    /// Answers a request. Calls to other services are recorded in the exchange, which has the headers to forward.
     fn answer(
         &self,
         request: Request<Incoming>,
@@ -63,17 +63,17 @@ pub(super) trait Service: Send + Sync + 'static {
     ) -> impl Future<Output = Reply> + Send;
 }
 
-/// What a client may take up, and for how long.
+/// The limits of connections and clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Connections at once; further ones wait to be accepted.
+    /// Connections at once. Further ones wait to be accepted.
     pub connections: usize,
-    /// For the head of a request to arrive, from its first byte on.
+    /// The deadline for the head of a request, from its first byte on.
     pub head: Duration,
-    /// Between two requests, and for a client that takes nothing of its answer. Longer than a proxy pauses between two
-    /// requests, so that it seldom sends one just when the connection is closed.
+    /// The longest pause between two requests, or in reading an answer. It is longer than the usual pauses of a proxy, so that
+    /// the server rarely closes a connection just when a request arrives.
     pub idle: Duration,
-    /// For requests under way when the service is stopped.
+    /// The deadline for requests in progress when the service stops.
     pub drain: Duration,
 }
 
@@ -88,30 +88,30 @@ impl Default for Limits {
     }
 }
 
-/// What any service needs to run.
+/// The options of a server.
 pub struct Options {
-    /// Where to listen; port 0 takes any that is free.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// Which of several instances this is; where it listens if nothing is said.
+    /// The name of this instance. `None`: the address it listens on.
     pub instance: Option<Instance>,
-    /// Which version it is.
+    /// The version of the service.
     pub version: Version,
-    /// What goes wrong on demand, if that may be asked for.
+    /// The fault of the service. `None`: no fault injection.
     pub faults: Option<Faults>,
-    /// Takes the log's lines, some at a time.
+    /// Prints the lines of the log.
     pub print: Printer,
-    /// What clients may take up.
+    /// The limits of clients.
     pub limits: Limits,
 }
 
-/// How a service ended.
+/// The end of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped {
-    /// How many lines of the log nobody took.
+    /// The number of dropped lines of the log.
     pub dropped: u64,
 }
 
-/// What all connections of a server share.
+/// The state that all connections share.
 struct Shared<S> {
     service: S,
     version: Version,
@@ -120,7 +120,7 @@ struct Shared<S> {
     limits: Limits,
 }
 
-/// Answers requests until `shutdown`; then takes no more, gives those under way a moment, and writes out the log.
+/// Serves requests until `shutdown`; then stops accepting, drains the requests in progress, and writes the log.
 pub(super) async fn run<S: Service>(
     service: S,
     options: Options,
@@ -132,7 +132,7 @@ pub(super) async fn run<S: Service>(
     let listener = TcpListener::bind(listen).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     let mut shutdown = pin!(shutdown);
-    // From now on a signal means an orderly end; whoever reads that it listens may rely on it.
+    // Registers for signals before the log line about listening: from then on a signal causes a graceful shutdown.
     if is_over(shutdown.as_mut()).await {
         return Ok(Stopped { dropped: 0 });
     }
@@ -169,7 +169,7 @@ async fn accept_until<S: Service>(
         }
     }
     drop(listener);
-    // Without receivers there is nobody to tell.
+    // It fails only without connections.
     let _ = stop.send(true);
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(shared.limits.drain, drained).await.is_err() {
@@ -177,7 +177,7 @@ async fn accept_until<S: Service>(
     }
 }
 
-/// The next connection, once there is room for it.
+/// Waits for a free slot, then for a connection.
 async fn accept_slot(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -187,19 +187,18 @@ async fn accept_slot(
     Some((stream, peer, slot))
 }
 
-/// Looks once, and so has it begin to wait.
+/// Polls a future once, which starts it.
 async fn is_over(mut future: Pin<&mut impl Future<Output = ()>>) -> bool {
     std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
 }
 
 fn cannot_listen(service: &str, listen: SocketAddr, error: &io::Error) -> Failure {
     let (kind, hint) = match error.kind() {
-        io::ErrorKind::AddrInUse => (
-            FailureKind::Failed,
-            "is something else there? `meshlab doctor` names the holders of the labs' ports",
-        ),
+        io::ErrorKind::AddrInUse => {
+            (FailureKind::Failed, "`meshlab doctor` names the processes that own the labs' ports")
+        }
         io::ErrorKind::PermissionDenied => {
-            (FailureKind::MissingRequirement, "ports below 1024 are for root; choose another with --listen")
+            (FailureKind::MissingRequirement, "ports below 1024 need root; choose another with --listen")
         }
         io::ErrorKind::AddrNotAvailable => (
             FailureKind::Usage,

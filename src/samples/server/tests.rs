@@ -1,4 +1,4 @@
-//! The limits, in times a test can wait for.
+//! Tests of the limits, with short times.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use tokio::time::{sleep, timeout};
 use super::*;
 use crate::core::until::assert_soon;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Answers after as many milliseconds as the path says.
+/// A service that answers after the milliseconds in the path.
 struct Slow;
 
 impl Service for Slow {
@@ -64,7 +64,7 @@ impl Running {
 
     async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        let ended = timeout(PATIENCE, self.ended).await.unwrap().unwrap().unwrap();
+        let ended = timeout(DEADLINE, self.ended).await.unwrap().unwrap().unwrap();
         assert_eq!(ended, Stopped { dropped: 0 });
     }
 }
@@ -78,7 +78,7 @@ fn short() -> Limits {
     }
 }
 
-/// How long it takes until the other side closes the connection.
+/// The time until the server closes the connection.
 async fn closed(stream: &mut TcpStream) -> Duration {
     let begun = std::time::Instant::now();
     let closed = async {
@@ -90,7 +90,7 @@ async fn closed(stream: &mut TcpStream) -> Duration {
             }
         }
     };
-    timeout(PATIENCE, closed).await.unwrap();
+    timeout(DEADLINE, closed).await.unwrap();
     begun.elapsed()
 }
 
@@ -103,7 +103,7 @@ async fn a_head_has_less_time_than_a_pause() {
     let slow = closed(&mut slow).await;
     assert!(slow >= Duration::from_millis(50), "{slow:?}");
     closed(&mut silent).await;
-    // After an answer it is a pause again, and so is the time an answer takes none at all.
+    // After an answer the connection is idle again, and the time of the answer does not count.
     let mut polite = server.connect().await;
     let begun = std::time::Instant::now();
     polite.write_all(b"GET /700 HTTP/1.1\r\n\r\n").await.unwrap();
@@ -117,7 +117,7 @@ async fn a_head_has_less_time_than_a_pause() {
 }
 
 #[tokio::test]
-async fn more_connections_wait_for_their_turn() {
+async fn more_connections_wait_for_a_free_slot() {
     let server = Running::start(Limits { connections: 1, ..Limits::default() }).await;
     let first = server.connect().await;
     let mut second = server.connect().await;
@@ -126,19 +126,19 @@ async fn more_connections_wait_for_their_turn() {
     let early = timeout(Duration::from_millis(100), second.read_to_end(&mut answer)).await;
     assert!(early.is_err() && answer.is_empty());
     drop(first);
-    timeout(PATIENCE, second.read_to_end(&mut answer)).await.unwrap().unwrap();
+    timeout(DEADLINE, second.read_to_end(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
     server.stop().await;
 }
 
 #[tokio::test]
-async fn the_end_waits_for_answers_but_not_for_long() {
+async fn shutdown_waits_for_answers_until_its_deadline() {
     let server = Running::start(short()).await;
     let mut quick = server.connect().await;
     quick.write_all(b"GET /150 HTTP/1.1\r\n\r\n").await.unwrap();
     let mut endless = server.connect().await;
     endless.write_all(b"GET /999999 HTTP/1.1\r\n\r\n").await.unwrap();
-    // Both are under way once a third has been answered.
+    // Both are in progress once a third is answered.
     let mut third = server.connect().await;
     third.write_all(b"GET /20 HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
     closed(&mut third).await;
@@ -150,14 +150,14 @@ async fn the_end_waits_for_answers_but_not_for_long() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_stuck_stops_nobody() {
+async fn a_blocked_reader_blocks_no_writer() {
     let (stuck, release) = std::sync::mpsc::channel::<()>();
     let (holds, has_hold) = std::sync::mpsc::channel::<()>();
     let written = Arc::new(Mutex::new(Vec::new()));
     let copy = Arc::clone(&written);
     let log = Log::start(Box::new(move |lines: &[u8]| {
         let _ = holds.send(());
-        // The first time it waits; after that nobody is there to wait for.
+        // The first call waits; later ones do not.
         let _ = release.recv();
         copy.lock().unwrap().extend_from_slice(lines);
         Ok(true)
@@ -165,8 +165,8 @@ async fn a_reader_that_is_stuck_stops_nobody() {
     .unwrap();
     let line = [&[b'x'; 1023][..], b"\n"].concat();
     log.write(&line);
-    // From here on the queue alone takes lines: it is told once, and exactly, what it had no room for.
-    has_hold.recv_timeout(PATIENCE).unwrap();
+    // From here on lines only fit into the queue. One line reports the exact number of dropped ones.
+    has_hold.recv_timeout(DEADLINE).unwrap();
     for _ in 0..10_000 {
         log.write(&line);
     }
@@ -177,13 +177,16 @@ async fn a_reader_that_is_stuck_stops_nobody() {
     assert_soon(|| String::from_utf8_lossy(&written.lock().unwrap()).lines().count() >= lines).await;
     assert_eq!(log.close().await, dropped);
     let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
-    let told = written.lines().filter(|line| !line.starts_with('x')).collect::<Vec<_>>();
-    assert!(matches!(told[..], [one] if one.ends_with(r#""event":"dropped","lines":5904}"#)), "{told:?}");
+    let reports = written.lines().filter(|line| !line.starts_with('x')).collect::<Vec<_>>();
+    assert!(
+        matches!(reports[..], [one] if one.ends_with(r#""event":"dropped","lines":5904}"#)),
+        "{reports:?}"
+    );
     assert_eq!(written.lines().count(), lines);
 }
 
 #[tokio::test]
-async fn what_a_reader_never_took_is_counted() {
+async fn lines_that_are_never_read_are_counted() {
     let (_stuck, release) = std::sync::mpsc::channel::<()>();
     let log = Log::start(Box::new(move |_: &[u8]| {
         let _ = release.recv();
@@ -194,7 +197,7 @@ async fn what_a_reader_never_took_is_counted() {
         log.write(b"line\n");
     }
     assert_eq!(log.close().await, 3);
-    // A full disk loses what it could not take; a reader that is gone loses all that follows.
+    // A full disk loses the lines of one batch; after the reader is gone, all lines are lost.
     let mut answers = vec![Ok(false), Err(Failure::failed("full"))];
     let log = Log::start(Box::new(move |_: &[u8]| answers.pop().unwrap())).unwrap();
     for count in 1..=2 {

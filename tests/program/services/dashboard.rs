@@ -67,7 +67,7 @@ fn shows_what_consul_tells_and_when_it_cannot_be_asked() {
     assert!(later["as_of"].is_string());
     std::fs::remove_file(token).unwrap();
     until("the token's absence is told", || {
-        state()["consul"]["error"] == "the token's file cannot be used: entity not found"
+        state()["consul"]["error"] == "cannot read the token file: entity not found"
     });
     assert!(!get(dashboard.address, "/health/state").body.contains("secret"));
 }

@@ -266,7 +266,7 @@ fn an_address_that_is_taken_or_wrong_is_told() {
     let ran =
         sandbox.run(&["svc", "frontend", "--listen", "127.0.0.1:0", "--add-svc", "x", "--sub-svc", "y:1"]);
     let ran = ran.expect(2);
-    assert!(ran.stderr.contains("no address of a service"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("invalid service address"), "{}", ran.stderr);
 }
 
 #[test]
@@ -299,8 +299,8 @@ fn a_fault_is_asked_for_and_taken_back_while_it_answers() {
         let ran = sandbox.run(&[&["svc", "fault", &url], arguments].concat()).expect(0);
         ran.stdout.trim_end().split_once(": ").unwrap().1.to_owned()
     };
-    assert_eq!(told(&["--delay", "20ms"]), "every answer after 20 ms, health checks excepted");
-    assert_eq!(told(&[]), "every answer after 20 ms, health checks excepted");
+    assert_eq!(told(&["--delay", "20ms"]), "every answer after 20 ms, except health checks");
+    assert_eq!(told(&[]), "every answer after 20 ms, except health checks");
     assert_eq!(told(&["--clear"]), "no fault");
     let refused = sandbox.run(&["svc", "fault", &url, "--fail", "200"]).expect(1);
     assert!(refused.stderr.contains("expected a status from 400 to 599, found 200"), "{}", refused.stderr);

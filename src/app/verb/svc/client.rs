@@ -65,7 +65,7 @@ impl Run for TlsArgs {
     const NEEDS_HOME: bool = false;
 
     async fn run(self, _: &Context) -> Result<ExitCode> {
-        print_line(&samples::stranger::describe((self.host, self.port).into()).await?)
+        print_line(&samples::tls_probe::describe((self.host, self.port).into()).await?)
     }
 }
 

@@ -10,8 +10,8 @@ use crate::app::ui;
 use crate::app::verb::{Context, Run, parse};
 use crate::core::failure::{Failure, Result};
 use crate::samples;
-use crate::samples::fault::Wish;
-use crate::samples::server::{Asked, Fault};
+use crate::samples::fault::FaultAction;
+use crate::samples::server::{Fault, FaultSpec};
 
 /// Make an instance of a sample service slow or failing, or print its current fault
 #[derive(Debug, Args)]
@@ -29,12 +29,12 @@ impl Run for FaultArgs {
     const NEEDS_HOME: bool = false;
 
     async fn run(self, _: &Context) -> Result<ExitCode> {
-        let wish = match self.fault.asked() {
-            _ if self.clear => Wish::Clear,
-            Some(asked) => Wish::Set(asked),
-            None => Wish::Tell,
+        let action = match self.fault.spec() {
+            _ if self.clear => FaultAction::Clear,
+            Some(spec) => FaultAction::Set(spec),
+            None => FaultAction::Read,
         };
-        let line = samples::fault::run(&self.url, wish).await?;
+        let line = samples::fault::run(&self.url, action).await?;
         ui::print_raw(format!("{line}\n").as_bytes())?;
         Ok(ExitCode::SUCCESS)
     }
@@ -59,18 +59,18 @@ pub(super) struct FaultFlags {
 
 impl FaultFlags {
     /// The flags that were given, if any.
-    fn asked(self) -> Option<Asked> {
+    fn spec(self) -> Option<FaultSpec> {
         let Self { delay, fail: status, share, health } = self;
-        let is_asked = delay.is_some() || status.is_some() || share.is_some() || health;
+        let is_given = delay.is_some() || status.is_some() || share.is_some() || health;
         let delay_ms = delay.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        is_asked.then_some(Asked { delay_ms, status, share, health })
+        is_given.then_some(FaultSpec { delay_ms, status, share, health })
     }
 
     /// The flags as a fault of a service, if any were given.
     pub(super) fn fault(self) -> Result<Option<Fault>> {
-        self.asked().map(Fault::try_from).transpose().map_err(|wrong| {
+        self.spec().map(Fault::try_from).transpose().map_err(|error| {
             Failure::usage("invalid fault")
-                .seen_text(wrong)
+                .seen(&error)
                 .hint("for instance --delay 300ms, or --fail 503 --share 0.5")
         })
     }

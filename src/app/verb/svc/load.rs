@@ -13,7 +13,7 @@ use crate::app::ui::{self, Look};
 use crate::app::verb::{Context, Output, Run, parse};
 use crate::core::failure::{Failure, Result};
 use crate::core::settings::Settings;
-use crate::samples::load::{HIGHEST_RATE, Load, MOST_CALLS, MOST_CONNECTIONS, Tally};
+use crate::samples::load::{Load, MAX_CALLS, MAX_CONNECTIONS, MAX_RATE, Tally};
 use crate::samples::local_url::{address_of, path_of};
 
 /// The number of calls without `--count` and `--duration`.
@@ -25,13 +25,13 @@ pub(crate) struct LoadArgs {
     /// URL to call: http://address:port/path
     url: Url,
     /// Number of calls [default: 100, with --duration no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CALLS)))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CALLS)))]
     count: Option<u32>,
     /// Number of calls at once, each on its own connection
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_CONNECTIONS)))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_CONNECTIONS)))]
     connections: u16,
     /// Calls per second [default: no limit]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(HIGHEST_RATE)))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RATE)))]
     rate: Option<u32>,
     /// Start no call after this time
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
@@ -67,7 +67,7 @@ impl LoadArgs {
     fn load(&self) -> Result<Load> {
         let mut headers = HeaderMap::new();
         headers.extend(self.header.iter().map(|(name, value)| (Some(name.clone()), value.clone())));
-        let calls = if self.duration.is_some() { MOST_CALLS } else { DEFAULT_CALLS };
+        let calls = if self.duration.is_some() { MAX_CALLS } else { DEFAULT_CALLS };
         let load = Load {
             address: address_of(&self.url)?,
             path: path_of(&self.url),
@@ -80,9 +80,8 @@ impl LoadArgs {
             duration: self.duration,
             by: self.by.clone(),
         };
-        load.check().map_err(|wrong| {
-            Failure::usage("invalid load").seen_text(wrong).hint("`meshlab svc load --help`")
-        })?;
+        load.check()
+            .map_err(|error| Failure::usage("invalid load").seen(&error).hint("`meshlab svc load --help`"))?;
         Ok(load)
     }
 }
@@ -96,7 +95,7 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 /// Makes the calls. The second value fails if one of them did and none may.
 async fn run(args: &LoadArgs, settings: &Settings) -> Result<(Output, Result<()>)> {
-    let tally = args.load()?.run().await.map_err(Failure::usage)?;
+    let tally = args.load()?.run().await.map_err(|error| Failure::usage("invalid load").seen(&error))?;
     let human = ui::load(&tally, args.by.as_ref().map(HeaderName::as_str), &Look::of_stdout(settings));
     let outcome = if args.fail_on_error && tally.failures() > 0 {
         Err(Failure::failed(format!("{} of {} calls failed", tally.failures(), tally.calls()))

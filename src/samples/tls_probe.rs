@@ -1,4 +1,4 @@
-//! A TLS client without a certificate: whom it meets at a port, and how it is sent away.
+//! A TLS client without a certificate: which certificate a server shows, and how it ends the connection.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,69 +12,81 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 
 use crate::core::failure::{Failure, Result, cause_chain};
 
-/// How long connecting, and each read, may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// The deadline of the connection, and of each read.
+const IO_DEADLINE: Duration = Duration::from_secs(3);
 
-/// What is asked for, should it come that far.
+/// What the client sends after its handshake.
 const REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 
-/// What became of a handshake.
+/// The outcome of a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Met {
-    /// The SPIFFE id in the certificate that the other side showed, if it showed one.
+pub struct Handshake {
+    /// The SPIFFE id in the server's certificate, if it has one.
     pub server: Option<String>,
-    /// How it ended.
+    /// How the connection ended.
     pub end: End,
 }
 
-/// How a visit ended.
+/// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// The other side answered a request.
+    /// The server answered the request.
     Answered,
-    /// It ended the connection, and said so.
+    /// The server refused the client with this TLS alert.
     Refused(String),
-    /// It ended the connection without a word.
+    /// The server closed the connection without a TLS alert.
     Closed,
 }
 
-/// Shakes hands with whoever listens, without a certificate and without any doubt about the other's.
-pub async fn knock(address: SocketAddr) -> Result<Met, String> {
-    let visit = tokio::task::spawn_blocking(move || visit(address));
-    visit.await.map_err(|error| error.to_string())?
+/// Why there was no handshake.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The connection failed.
+    #[error("{0}: {reason}", reason = cause_chain(.1))]
+    Io(SocketAddr, std::io::Error),
+    /// The client cannot be configured.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The thread of the client failed.
+    #[error(transparent)]
+    Thread(#[from] tokio::task::JoinError),
 }
 
-/// The same as lines for a person.
+/// Connects by TLS without a client certificate. The server's certificate is not verified.
+pub async fn handshake(address: SocketAddr) -> Result<Handshake, HandshakeError> {
+    tokio::task::spawn_blocking(move || connect(address)).await?
+}
+
+/// Connects as [`handshake`] does and describes the outcome in two lines.
 pub async fn describe(address: SocketAddr) -> Result<String> {
-    let met = knock(address).await.map_err(|seen| {
-        Failure::failed(format!("no TLS with {address}"))
-            .seen_text(seen)
-            .hint("does anybody listen there? `meshlab status` shows who listens where")
+    let handshake = handshake(address).await.map_err(|error| {
+        Failure::failed(format!("TLS handshake with {address} failed"))
+            .seen(&error)
+            .hint("`meshlab status` shows the ports of the lab's components")
     })?;
-    let server = met.server.unwrap_or_else(|| "nobody with a SPIFFE id".to_owned());
-    let end = match met.end {
+    let server = handshake.server.unwrap_or_else(|| "a server without a SPIFFE id".to_owned());
+    let end = match handshake.end {
         End::Answered => "it answers a client without a certificate".to_owned(),
-        End::Refused(why) => format!("it ends the connection: {why}"),
-        End::Closed => "it closes the connection without a word".to_owned(),
+        End::Refused(alert) => format!("it ends the connection: {alert}"),
+        End::Closed => "it closes the connection without a TLS alert".to_owned(),
     };
     Ok(format!("{address} is {server}\n{end}"))
 }
 
-fn visit(address: SocketAddr) -> Result<Met, String> {
-    let words = |error: std::io::Error| format!("{address}: {error}");
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(words)?;
-    socket.set_read_timeout(Some(PATIENCE)).map_err(words)?;
-    let shown = Arc::new(Shown::default());
+fn connect(address: SocketAddr) -> Result<Handshake, HandshakeError> {
+    let failed = |error| HandshakeError::Io(address, error);
+    let mut socket = TcpStream::connect_timeout(&address, IO_DEADLINE).map_err(failed)?;
+    socket.set_read_timeout(Some(IO_DEADLINE)).map_err(failed)?;
+    let recorder = Arc::new(Recorder::default());
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&shown) as Arc<dyn ServerCertVerifier>)
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     let name = ServerName::IpAddress(address.ip().into());
-    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    let mut connection = ClientConnection::new(Arc::new(config), name)?;
     let mut stream = Stream::new(&mut connection, &mut socket);
-    // In TLS 1.3 the client is done before the server has looked for its certificate: only an answer tells.
+    // In TLS 1.3 the client's handshake ends before the server checks for a client certificate: only an answer is proof.
     let mut answer = [0; 64];
     let outcome = stream.write_all(REQUEST).and_then(|()| stream.read(&mut answer));
     let end = match outcome {
@@ -86,12 +98,12 @@ fn visit(address: SocketAddr) -> Result<Met, String> {
         {
             End::Closed
         }
-        Err(error) => return Err(format!("{address}: {}", cause_chain(&error))),
+        Err(error) => return Err(failed(error)),
     };
-    Ok(Met { server: shown.spiffe_id(), end })
+    Ok(Handshake { server: recorder.spiffe_id(), end })
 }
 
-/// What the other side said when it ended the connection.
+/// The TLS alert with which the server ended the connection.
 fn refusal(error: &std::io::Error) -> Option<String> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
         rustls::Error::AlertReceived(alert) => Some(format!("TLS alert {alert:?}")),
@@ -99,19 +111,19 @@ fn refusal(error: &std::io::Error) -> Option<String> {
     }
 }
 
-/// Takes every certificate, and remembers it: this client wants to see who is there, and tells nothing.
+/// A verifier that accepts every certificate and stores it: this client sends no secret.
 #[derive(Debug, Default)]
-struct Shown {
+struct Recorder {
     certificate: Mutex<Vec<u8>>,
 }
 
-impl Shown {
+impl Recorder {
     fn spiffe_id(&self) -> Option<String> {
         spiffe_id(&self.certificate.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The SPIFFE id in a certificate: a URI among its alternative names, whose length stands before it.
+/// The SPIFFE id in a certificate: a URI among its alternative names, after a byte with its length.
 fn spiffe_id(certificate: &[u8]) -> Option<String> {
     const SCHEME: &[u8] = b"spiffe://";
     let at = certificate.windows(SCHEME.len()).position(|part| part == SCHEME)?;
@@ -119,7 +131,7 @@ fn spiffe_id(certificate: &[u8]) -> Option<String> {
     String::from_utf8(certificate.get(at..at + length)?.to_vec()).ok()
 }
 
-impl ServerCertVerifier for Shown {
+impl ServerCertVerifier for Recorder {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -160,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_found_in_a_certificate() {
+    fn the_spiffe_id_of_a_certificate_is_found() {
         let id = b"spiffe://d.consul/ns/default/dc/dc1/svc/echo";
         let mut certificate = vec![0x30, 0x82, 0x86, u8::try_from(id.len()).unwrap()];
         certificate.extend(id);
@@ -171,14 +183,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_speaks_no_tls_is_told_apart() {
+    async fn a_server_without_tls_closes_the_connection() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (stream, _) = listener.accept().await.unwrap();
             drop(stream);
         });
-        let met = knock(address).await.unwrap();
-        assert_eq!(met, Met { server: None, end: End::Closed });
+        let expected = Handshake { server: None, end: End::Closed };
+        assert_eq!(handshake(address).await.unwrap(), expected);
     }
 }
