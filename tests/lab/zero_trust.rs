@@ -26,7 +26,8 @@ fn strangers_stay_out_and_no_call_is_dropped(place: Place) {
     assert!(has(&["5 times 403 RBAC: access denied"]), "{evidence:?}");
     assert!(has(&["add-svc's Envoy, allowed: +8"]) && has(&["sub-svc's Envoy, allowed: +8"]), "{evidence:?}");
     assert!(
-        has(&["server certificate: spiffe://", "/svc/add-svc"]) && has(&["refused with CertificateRequired"]),
+        has(&["server certificate: spiffe://", "/svc/add-svc"])
+            && has(&["refused with TLS alert CertificateRequired"]),
         "{evidence:?}"
     );
     assert!(has(&["without a client certificate: +1"]), "{evidence:?}");
