@@ -322,7 +322,7 @@ async fn check(
 
 fn is_not_debian_12_in_lock(failure: &Failure) -> bool {
     let debian_12 = std::fs::read_to_string("/etc/os-release").is_ok_and(|text| text.contains("bookworm"));
-    !debian_12 && failure.message().contains("nothing of wrk")
+    !debian_12 && failure.message().contains("cannot fetch wrk")
 }
 
 /// All artifacts from package managers except Consul and Nomad, for both processors. Takes minutes.

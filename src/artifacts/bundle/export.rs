@@ -1,7 +1,6 @@
-//! From the store into a bundle.
+//! Exports files of the store into a bundle.
 //!
-//! Invariant: a file with the bundle's name is whole. It grows beside under another name and is renamed at the end;
-//! every byte was hashed on its way into it.
+//! Invariant: a bundle under its final name is complete, and all its bytes were hashed while they were written.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,10 +8,10 @@ use std::io::Read;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 
-use super::flow::{Stopped, Trouble, WriteBehind, pump};
-use super::manifest::{Bundled, BundledFile, Manifest, Program, Sum};
+use super::manifest::{BundledArtifact, BundledFile, BundledLock, BundledProgram, Manifest};
 use super::member::{self, END};
-use super::progress::Progress;
+use super::progress::BundleProgress;
+use super::write_behind::{CopyError, WriteBehind, WriterFailed, copy};
 use crate::artifacts::lockfile::{Artifact, Lock, LockedFile, SizeBound, Source};
 use crate::artifacts::store::{Store, hash_file};
 use crate::artifacts::work::blocking;
@@ -21,47 +20,47 @@ use crate::core::event::{BundleVerb, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hashed, Platform};
 
-/// The program that runs now, whatever became of its file.
+/// The running binary, even if its file was replaced.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// What a bundle is made of.
+/// What to export.
 #[derive(Debug)]
 pub struct Export<'a> {
-    /// The lock in force.
+    /// The lock.
     pub lock: &'a Lock,
-    /// Each artifact with the source, all of whose files are stored.
+    /// Each artifact with the source to export. All its files must be stored.
     pub chosen: Vec<(&'a Artifact, &'a Source)>,
-    /// The platform of the program, if it is to be in the bundle.
+    /// The platform of the meshlab binary, if the bundle includes it.
     pub program: Option<Platform>,
 }
 
-/// A bundle that is written.
+/// An exported bundle.
 #[derive(Debug, Clone)]
 pub struct Exported {
-    /// What is in it.
+    /// The content of the bundle.
     pub manifest: Manifest,
-    /// The file's length.
+    /// The size of the file in bytes.
     pub size: u64,
     /// The SHA-256 of the file.
     pub digest: Digest,
 }
 
-/// Writes a bundle in the place of whatever has its name. Dropping the future leaves what was there.
+/// Writes a bundle, and replaces an existing file. Dropping the future leaves the existing file unchanged.
 pub async fn export(
     export: &Export<'_>,
     store: &Store,
     path: &Utf8Path,
     reporter: &SharedReporter,
 ) -> Result<Exported> {
-    let files = sized(export, store)?;
+    let artifacts = bundled_artifacts(export, store)?;
     let program = export.program.map(own_program);
     let program = match program {
         Some(program) => Some(blocking(program).await?),
         None => None,
     };
     let text = export.lock.text.clone().into_bytes();
-    let sum = Sum { digest: Digest::sha256_of(&text), size: text.len() as u64 };
-    let manifest = Manifest::new(sum, program, files);
+    let lock = BundledLock { digest: Digest::sha256_of(&text), size: text.len() as u64 };
+    let manifest = Manifest::new(lock, program, artifacts);
     let json = manifest.to_json()?;
     let sources: Vec<LockedFile> = manifest
         .blobs()
@@ -73,18 +72,18 @@ pub async fn export(
         .collect();
     let target = AtomicFile::claim(path)?;
     let file = target.create()?;
-    let mut work = Writing {
+    let mut work = BundleWriter {
         out: WriteBehind::start(Hashed::new(file)).map_err(|error| cannot_write(path, &error))?,
         path: path.to_owned(),
         store: store.clone(),
-        progress: Progress::start(reporter, BundleVerb::Export, path.as_str(), &manifest),
+        progress: BundleProgress::start(reporter, BundleVerb::Export, path.as_str(), &manifest),
     };
     let (manifest, digest, size, progress) = blocking(move || {
         let outcome = work.write(&manifest, &json, &text, &sources);
-        let Writing { out, path, progress, .. } = work;
-        // Why the writer stopped says more than that it stopped.
+        let BundleWriter { out, path, progress, .. } = work;
+        // First the error of the writer, which is the cause of `ExportError::Writer`.
         let written = out.finish().map_err(|error| cannot_write(&path, &error))?;
-        if let Err(Broken::Failed(failure)) = outcome {
+        if let Err(ExportError::Failed(failure)) = outcome {
             return Err(failure);
         }
         let (digest, size, file) = written.finish();
@@ -97,8 +96,8 @@ pub async fn export(
     Ok(Exported { manifest, size, digest })
 }
 
-/// Every file with its length as it is stored.
-fn sized(export: &Export<'_>, store: &Store) -> Result<Vec<Bundled>> {
+/// The artifacts with the sizes of their stored files.
+fn bundled_artifacts(export: &Export<'_>, store: &Store) -> Result<Vec<BundledArtifact>> {
     export
         .chosen
         .iter()
@@ -107,10 +106,10 @@ fn sized(export: &Export<'_>, store: &Store) -> Result<Vec<Bundled>> {
                 Ok(BundledFile {
                     name: file.name.clone(),
                     digest: file.digest,
-                    size: size_of(file, artifact, store)?,
+                    size: stored_size(file, artifact, store)?,
                 })
             });
-            Ok(Bundled {
+            Ok(BundledArtifact {
                 name: artifact.name.clone(),
                 version: artifact.version.clone(),
                 platform: source.platform,
@@ -121,7 +120,7 @@ fn sized(export: &Export<'_>, store: &Store) -> Result<Vec<Bundled>> {
         .collect()
 }
 
-fn size_of(file: &LockedFile, artifact: &Artifact, store: &Store) -> Result<u64> {
+fn stored_size(file: &LockedFile, artifact: &Artifact, store: &Store) -> Result<u64> {
     let size = fs::metadata(store.path_of(&file.digest))?.len();
     let expected = match file.size {
         SizeBound::Exact(locked) if locked.0 != size => format!("{} bytes", locked.0),
@@ -135,101 +134,101 @@ fn size_of(file: &LockedFile, artifact: &Artifact, store: &Store) -> Result<u64>
 }
 
 fn changed(what: &str) -> Failure {
-    Failure::new(FailureKind::Untrusted, format!("{what} changed in the cache; no bundle was made of it"))
-        .hint("`meshlab deps verify` looks at all files; `meshlab clean --cache` and the same export fetch them anew")
+    Failure::new(FailureKind::Untrusted, format!("{what} has changed in the cache, so no bundle was written"))
+        .hint("check all files with `meshlab deps verify`, or run `meshlab clean --cache` and export again to fetch them again")
 }
 
-/// Looks at the program before it is written, since the manifest stands first.
-fn own_program(platform: Platform) -> impl FnOnce() -> Result<Program> + Send + 'static {
+/// Measures the running binary: the manifest needs its digest before it is written.
+fn own_program(platform: Platform) -> impl FnOnce() -> Result<BundledProgram> + Send + 'static {
     move || {
         let path = Utf8Path::new(OWN_PROGRAM);
         let size = fs::metadata(path)?.len();
-        Ok(Program { platform, digest: hash_file(path, DigestAlgorithm::Sha256)?, size })
+        Ok(BundledProgram { platform, digest: hash_file(path, DigestAlgorithm::Sha256)?, size })
     }
 }
 
-/// Why writing ended early.
-enum Broken {
+/// Why an export failed.
+enum ExportError {
     Failed(Failure),
-    /// The writer knows why.
-    Stopped,
+    /// The writer failed. [`WriteBehind::finish`] returns its error.
+    Writer,
 }
 
-impl From<Failure> for Broken {
+impl From<Failure> for ExportError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Stopped> for Broken {
-    fn from(_: Stopped) -> Self {
-        Self::Stopped
+impl From<WriterFailed> for ExportError {
+    fn from(_: WriterFailed) -> Self {
+        Self::Writer
     }
 }
 
-/// A bundle on its way to the disk.
-struct Writing {
+/// A bundle that is being written.
+struct BundleWriter {
     out: WriteBehind<Hashed<fs::File>>,
     path: Utf8PathBuf,
     store: Store,
-    progress: Progress,
+    progress: BundleProgress,
 }
 
-impl Writing {
+impl BundleWriter {
     fn write(
         &mut self,
         manifest: &Manifest,
         json: &[u8],
         lock: &[u8],
         sources: &[LockedFile],
-    ) -> Result<(), Broken> {
+    ) -> Result<(), ExportError> {
         self.text(&member::manifest_name(&Digest::sha256_of(json)), json)?;
         self.text(member::LOCK, lock)?;
         if let Some(program) = &manifest.meshlab {
             let found =
-                self.copy(Utf8Path::new(OWN_PROGRAM), member::PROGRAM, program.size, program.digest, "")?;
+                self.file(Utf8Path::new(OWN_PROGRAM), member::PROGRAM, program.size, program.digest, "")?;
             if found != Some(program.digest) {
-                return Err(Failure::failed("the program changed while it was read").into());
+                return Err(Failure::failed("the meshlab binary changed while it was exported").into());
             }
         }
         for ((artifact, file), locked) in manifest.blobs().into_iter().zip(sources) {
             let path = self.store.path_of(&file.digest);
             let name = member::blob_name(&file.digest);
-            let found = self.copy(&path, &name, file.size, file.digest, artifact.name.as_str())?;
+            let found = self.file(&path, &name, file.size, file.digest, artifact.name.as_str())?;
             if found != Some(file.digest) {
                 return Err(self.refuse(&path, locked, artifact, found).into());
             }
-            self.progress.over(file.size);
+            self.progress.complete_file(file.size);
         }
         Ok(self.out.write(&[0; END])?)
     }
 
-    fn text(&self, name: &str, text: &[u8]) -> Result<(), Broken> {
+    fn text(&self, name: &str, text: &[u8]) -> Result<(), ExportError> {
         let size = text.len() as u64;
         self.out.write(&member::header(name, size)?)?;
         self.out.write(text)?;
         Ok(self.out.write(&[0; member::BLOCK][..member::padding(size)])?)
     }
 
-    /// Copies a file and says what it hashes to; nothing if it has another length now.
-    fn copy(
+    /// Writes a file. Returns its digest, or `None` if its size has changed.
+    fn file(
         &mut self,
         from: &Utf8Path,
         name: &str,
         size: u64,
         digest: Digest,
         artifact: &str,
-    ) -> Result<Option<Digest>, Broken> {
+    ) -> Result<Option<Digest>, ExportError> {
         let mut file =
             File::open(from).map_err(|error| Failure::failed(format!("cannot read {from}")).seen(&error))?;
         self.out.write(&member::header(name, size)?)?;
         let progress = &mut self.progress;
-        let tell = |done| progress.tell(artifact, done);
-        let found = match pump(&mut file, size, digest.algorithm(), Some(&self.out), tell) {
+        let report = |done| progress.report(artifact, done);
+        let found = match copy(&mut file, size, digest.algorithm(), Some(&self.out), report) {
             Ok(found) => found,
-            Err(Trouble::Ended(_)) => return Ok(None),
-            Err(Trouble::Stopped) => return Err(Broken::Stopped),
-            Err(Trouble::Read(error)) => {
+            Err(CopyError::Ended(_)) => return Ok(None),
+            Err(CopyError::Writer) => return Err(ExportError::Writer),
+            Err(CopyError::Source(error)) => {
                 return Err(Failure::failed(format!("cannot read {from}")).seen(&error).into());
             }
         };
@@ -238,21 +237,21 @@ impl Writing {
         Ok(Some(found).filter(|_| !is_longer))
     }
 
-    /// Takes a file that is not what it was out of the store, so that it is fetched anew.
+    /// Removes a changed file from the store, so that it is fetched again. Returns the failure to report.
     fn refuse(
         &self,
         path: &Utf8Path,
         locked: &LockedFile,
-        artifact: &Bundled,
+        artifact: &BundledArtifact,
         found: Option<Digest>,
     ) -> Failure {
         let what = format!("{} of {}", locked.name, artifact.name);
-        let Some(found) = found else { return changed(&what).observed("another length") };
+        let Some(found) = found else { return changed(&what).observed("another size") };
         let size = fs::metadata(path).map_or(0, |found| found.len());
         let failure = self.store.reject(path, locked, &found, size);
-        let words = changed(&what);
-        failure.with_message(words.message()).hint(
-            "run the same export again: it fetches the file anew. `meshlab deps verify` looks at all files",
+        let message = changed(&what);
+        failure.with_message(message.message()).hint(
+            "run the export again: it fetches the file again. Check all files with `meshlab deps verify`",
         )
     }
 }

@@ -1,7 +1,7 @@
-//! From a bundle into the store.
+//! Imports files of a bundle into the store.
 //!
-//! Invariant: what gets into the store is named by the lock in force and was hashed on its way. A file that was stored
-//! before a failure or an interruption stays, and is passed over the next time.
+//! Invariant: only files of the current lock are stored, after they were hashed. Files that are stored before a failure
+//! or an interruption stay, and the next import skips them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -9,11 +9,11 @@ use std::fs::File;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use super::flow::WriteBehind;
-use super::manifest::{Bundled, BundledFile, Manifest, refuse};
+use super::manifest::{BundledArtifact, BundledFile, Manifest, refuse};
 use super::member;
-use super::progress::Progress;
-use super::reader::Reader;
+use super::progress::BundleProgress;
+use super::reader::BundleReader;
+use super::write_behind::WriteBehind;
 use crate::artifacts::download::waiting;
 use crate::artifacts::lockfile::{Lock, LockedFile};
 use crate::artifacts::store::Store;
@@ -23,22 +23,22 @@ use crate::core::event::{BundleVerb, Claimed, Event, Note, SharedReporter, Warni
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, Platform};
 
-/// What a bundle brought.
+/// The result of an import.
 #[derive(Debug, Clone)]
 pub struct Imported {
-    /// What the bundle says of itself.
+    /// The content of the bundle.
     pub manifest: Manifest,
-    /// Files that were stored.
+    /// The number of files that were stored.
     pub stored: usize,
-    /// Files that had been stored before.
+    /// The number of files that were stored already.
     pub present: usize,
-    /// Files that the lock in force does not name; they were not stored.
+    /// The number of files that are not in the current lock, and were not stored.
     pub unknown: usize,
-    /// Artifacts for this platform that can be installed now.
+    /// The artifacts for this platform that can be installed now.
     pub installable: Vec<ArtifactName>,
 }
 
-/// Reads a bundle once and stores what the lock names. Dropping the future stops after the file at hand.
+/// Imports a bundle: stores the files that are in the lock. Dropping the future stops after the current file.
 pub async fn import(
     path: &Utf8Path,
     lock: &Lock,
@@ -48,40 +48,46 @@ pub async fn import(
 ) -> Result<Imported> {
     let opened = path.to_owned();
     let (mut reader, manifest) = blocking(move || {
-        let mut reader = Reader::open(&opened)?;
+        let mut reader = BundleReader::open(&opened)?;
         let manifest = reader.head()?;
         Ok((reader, manifest))
     })
     .await?;
     let installable = compare(&manifest, lock, store, platform, reporter)?;
     let locked = files_of(lock);
-    let mut progress = Progress::start(reporter, BundleVerb::Import, path.as_str(), &manifest);
+    let mut progress = BundleProgress::start(reporter, BundleVerb::Import, path.as_str(), &manifest);
     let mut imported = Imported { installable, stored: 0, present: 0, unknown: 0, manifest };
     for (artifact, file) in imported.manifest.blobs() {
-        let wanted = locked.get(&file.digest).copied();
-        if let Some(wanted) = wanted.filter(|wanted| file.size > wanted.size.limit()) {
-            let limit = wanted.size.limit();
-            return Err(refuse(format!("{} is said to have {} bytes", file.name, file.size))
+        let locked_file = locked.get(&file.digest).copied();
+        if let Some(locked_file) = locked_file.filter(|locked_file| file.size > locked_file.size.limit()) {
+            let limit = locked_file.size.limit();
+            return Err(refuse(format!("{} has {} bytes according to the manifest", file.name, file.size))
                 .detail("expected", format!("{limit} bytes at most"))
                 .detail("bundle", path.as_str())
-                .hint("no file of this digest has that length: somebody else made this bundle, or it was damaged"));
+                .hint("no file with this digest has this size: the bundle is damaged or forged"));
         }
-        let claim = match wanted {
+        let claim = match locked_file {
             Some(file) => Some(claim(store, file, &artifact.name, reporter).await?),
             None => None,
         };
-        let wanted = wanted.filter(|_| !is_present(store, file));
-        match (&claim, wanted) {
+        let to_store = locked_file.filter(|_| !is_present(store, file));
+        match (&claim, to_store) {
             (None, _) => imported.unknown += 1,
             (Some(_), None) => imported.present += 1,
             (Some(_), Some(_)) => imported.stored += 1,
         }
         let (name, file) = (artifact.name.clone(), file.clone());
-        let (store, wanted) = (store.clone(), wanted.cloned());
+        let (store, to_store) = (store.clone(), to_store.cloned());
         (reader, progress) = blocking(move || {
-            // Held to the end even if nobody waits for it any more.
+            // Held until the file is stored, even if the future is dropped.
             let _claim = claim;
-            take(&mut reader, &mut progress, &name, &file, wanted.as_ref().map(|file| (&store, file)))?;
+            import_file(
+                &mut reader,
+                &mut progress,
+                &name,
+                &file,
+                to_store.as_ref().map(|file| (&store, file)),
+            )?;
             Ok((reader, progress))
         })
         .await?;
@@ -91,51 +97,51 @@ pub async fn import(
     Ok(imported)
 }
 
-/// One file: verified, and stored if it is wanted.
-fn take(
-    reader: &mut Reader<File>,
-    progress: &mut Progress,
+/// Reads and verifies one file, and stores it if it is missing.
+fn import_file(
+    reader: &mut BundleReader<File>,
+    progress: &mut BundleProgress,
     artifact: &ArtifactName,
     file: &BundledFile,
-    wanted: Option<(&Store, &LockedFile)>,
+    to_store: Option<(&Store, &LockedFile)>,
 ) -> Result<()> {
     let what = format!("{} of {artifact}", file.name);
     reader.header(&member::blob_name(&file.digest), file.size, &what)?;
-    let tell = |done| progress.tell(artifact.as_str(), done);
-    match wanted {
+    let report = |done| progress.report(artifact.as_str(), done);
+    match to_store {
         None => {
-            reader.content::<File>(&what, file.size, &file.digest, None, tell)?;
+            reader.content::<File>(&what, file.size, &file.digest, None, report)?;
         }
         Some((store, locked)) => {
             store.prepare(&locked.digest)?;
             let partial = store.partial_path(&locked.digest);
-            let stored = write(reader, &what, file, &partial, tell)
+            let stored = write(reader, &what, file, &partial, report)
                 .and_then(|()| store.admit_hashed(&partial, locked, file.digest, file.size));
             if stored.is_err() {
-                // Gone already if it never came into being.
+                // Fails if the file was never created.
                 let _ = fs::remove_file(&partial);
             }
             stored?;
         }
     }
-    progress.over(file.size);
+    progress.complete_file(file.size);
     Ok(())
 }
 
 fn write(
-    reader: &mut Reader<File>,
+    reader: &mut BundleReader<File>,
     what: &str,
     file: &BundledFile,
     partial: &Utf8Path,
-    tell: impl FnMut(u64),
+    report: impl FnMut(u64),
 ) -> Result<()> {
     let writer = WriteBehind::start(fs::File::create(partial)?)?;
-    let is_whole = reader.content(what, file.size, &file.digest, Some(&writer), tell)?;
+    let is_whole = reader.content(what, file.size, &file.digest, Some(&writer), report)?;
     writer.finish()?;
-    if is_whole { Ok(()) } else { Err(Failure::failed(format!("{partial} was not written to its end"))) }
+    if is_whole { Ok(()) } else { Err(Failure::failed(format!("{partial} was not written completely"))) }
 }
 
-/// Whether the file is stored. Its size tells it from a damaged one well enough: it is hashed again before it is used.
+/// Whether the file is stored with the right size. It is hashed before it is used.
 fn is_present(store: &Store, file: &BundledFile) -> bool {
     fs::metadata(store.path_of(&file.digest)).is_ok_and(|found| found.is_file() && found.len() == file.size)
 }
@@ -162,7 +168,7 @@ fn files_of(lock: &Lock) -> BTreeMap<Digest, &LockedFile> {
     sources.flat_map(|source| &source.files).map(|file| (file.digest, file)).collect()
 }
 
-/// What can be installed here after the import, or why nothing is imported: the lock in force wants other files.
+/// The artifacts that can be installed after the import. Fails if the current lock has other files for this platform.
 fn compare(
     manifest: &Manifest,
     lock: &Lock,
@@ -172,7 +178,7 @@ fn compare(
 ) -> Result<Vec<ArtifactName>> {
     let bundled: BTreeSet<Digest> = manifest.blobs().iter().map(|(_, file)| file.digest).collect();
     let mut installable = Vec::new();
-    let mut differing: Vec<(&Bundled, &str)> = Vec::new();
+    let mut differing: Vec<(&BundledArtifact, &str)> = Vec::new();
     for artifact in &manifest.artifacts {
         let Some(locked) = lock.artifacts.iter().find(|locked| locked.name == artifact.name) else {
             reporter.report(Event::Warning(Warning::NotInLock {
@@ -183,10 +189,10 @@ fn compare(
             }));
             continue;
         };
-        let is_there = |digest: &Digest| bundled.contains(digest) || store.contains(digest);
+        let is_available = |digest: &Digest| bundled.contains(digest) || store.contains(digest);
         let is_complete = locked
             .sources_for(artifact.platform)
-            .any(|source| source.files.iter().all(|file| is_there(&file.digest)));
+            .any(|source| source.files.iter().all(|file| is_available(&file.digest)));
         match (is_complete, artifact.platform == platform) {
             (true, true) => installable.push(artifact.name.clone()),
             (true, false) => {}
@@ -205,7 +211,7 @@ fn compare(
         return Err(outdated(&differing, lock));
     }
     if manifest.lock.digest != Digest::sha256_of(lock.text.as_bytes()) {
-        reporter.report(Event::Note(Note::OtherLock { lock: named(lock).to_owned() }));
+        reporter.report(Event::Note(Note::OtherLock { lock: lock_name(lock).to_owned() }));
     }
     if !manifest.artifacts.is_empty() && !manifest.platforms().contains(&platform) {
         let platforms = manifest.platforms();
@@ -214,26 +220,26 @@ fn compare(
     Ok(installable)
 }
 
-fn outdated(differing: &[(&Bundled, &str)], lock: &Lock) -> Failure {
+fn outdated(differing: &[(&BundledArtifact, &str)], lock: &Lock) -> Failure {
     let what = match differing.len() {
-        1 => "1 of its artifacts is".to_owned(),
-        count => format!("{count} of its artifacts are"),
+        1 => "1 artifact differs".to_owned(),
+        count => format!("{count} artifacts differ"),
     };
-    let message = format!("the bundle was made with another lock: {what} not what {} pins", named(lock));
+    let message = format!("the bundle was exported with another lock: {what} from {}", lock_name(lock));
     let failure = Failure::new(FailureKind::LockOutdated, message);
     let failure = differing.iter().fold(failure, |failure, (artifact, version)| {
         let difference = if artifact.version == *version {
-            format!("{version} in both, with other files")
+            format!("version {version} in both, with different files")
         } else {
             format!("{} in the bundle, {version} in the lock", artifact.version)
         };
         failure.detail(artifact.name.as_str(), difference)
     });
     failure.hint(
-        "export it anew with this lock; or take the bundle's own, `tar xf FILE meshlab-bundle/deps.lock`, and name it with --lock",
+        "export the bundle again with this lock, or extract the bundle's lock (`tar xf FILE meshlab-bundle/deps.lock`) and use it with --lock",
     )
 }
 
-fn named(lock: &Lock) -> &str {
+fn lock_name(lock: &Lock) -> &str {
     if lock.origin == "built in" { "the built-in lock" } else { &lock.origin }
 }

@@ -1,4 +1,4 @@
-//! What a bundle says of itself.
+//! The manifest of a bundle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,112 +8,116 @@ use super::member;
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Digest, FileName, Platform};
 
-/// Grows when an older meshlab could not read a bundle any more.
+/// The version of the format. Incremented when older versions of meshlab cannot read a bundle.
 const SCHEMA: u32 = 1;
 
-/// The longest manifest that is read, in bytes; one with all artifacts for all platforms has some 20,000.
-pub(super) const LONGEST: u64 = 1 << 20;
+/// The largest manifest in bytes. One with all artifacts for all platforms has about 20,000.
+pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 
-/// The longest lock, in bytes.
-const LONGEST_LOCK: u64 = 16 << 20;
+/// The largest lock in bytes.
+const MAX_LOCK: u64 = 16 << 20;
 
-/// The list of everything in a bundle. Written as JSON, in this order.
+/// The list of everything in a bundle, as JSON with this order of fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     schema: u32,
-    /// The lock that the bundle was made with.
-    pub lock: Sum,
-    /// The program itself, if it is in the bundle.
+    /// The lock that the bundle was exported with.
+    pub lock: BundledLock,
+    /// The meshlab binary, if the bundle includes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub meshlab: Option<Program>,
-    /// Each artifact for each platform, sorted.
-    pub artifacts: Vec<Bundled>,
+    pub meshlab: Option<BundledProgram>,
+    /// The artifacts for each platform, sorted by name and platform.
+    pub artifacts: Vec<BundledArtifact>,
 }
 
-/// What a file must be.
+/// The digest and size of the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Sum {
-    /// What its bytes hash to.
+pub struct BundledLock {
+    /// The required digest.
     pub digest: Digest,
-    /// How many there are.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// The program.
+/// The meshlab binary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Program {
-    /// Where it runs.
+pub struct BundledProgram {
+    /// The platform of the binary.
     pub platform: Platform,
-    /// What its bytes hash to.
+    /// The required digest.
     pub digest: Digest,
-    /// How many there are.
+    /// The size in bytes.
     pub size: u64,
 }
 
 /// An artifact for one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Bundled {
-    /// Its name.
+pub struct BundledArtifact {
+    /// The name.
     pub name: ArtifactName,
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// For which platform.
+    /// The platform.
     pub platform: Platform,
-    /// The kind of the source whose files these are: `url`, `pip`, `apt` or `go`.
+    /// The kind of source of the files: `url`, `pip`, `apt` or `go`.
     pub source: String,
-    /// The source's files.
+    /// The files of the source.
     pub files: Vec<BundledFile>,
 }
 
-/// One file of an artifact.
+/// A file of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BundledFile {
-    /// Its name in the lock.
+    /// The name in the lock.
     pub name: FileName,
-    /// What its bytes hash to.
+    /// The required digest.
     pub digest: Digest,
-    /// How many there are.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// The part of a manifest that every schema has.
+/// The field that every schema has.
 #[derive(Deserialize)]
-struct Numbered {
+struct SchemaOnly {
     schema: u32,
 }
 
 impl Manifest {
-    /// The manifest of these artifacts, whatever order they come in.
-    pub(super) fn new(lock: Sum, meshlab: Option<Program>, mut artifacts: Vec<Bundled>) -> Self {
+    /// Creates a manifest. The order of `artifacts` does not matter.
+    pub(super) fn new(
+        lock: BundledLock,
+        meshlab: Option<BundledProgram>,
+        mut artifacts: Vec<BundledArtifact>,
+    ) -> Self {
         artifacts.sort_by(|one, other| (&one.name, one.platform).cmp(&(&other.name, other.platform)));
         Self { schema: SCHEMA, lock, meshlab, artifacts }
     }
 
-    /// As it is written.
+    /// The manifest as JSON.
     pub(super) fn to_json(&self) -> Result<Vec<u8>> {
         let mut text = serde_json::to_vec_pretty(self)
             .map_err(|error| Failure::failed("cannot write the bundle's manifest").seen(&error))?;
         text.push(b'\n');
-        if text.len() as u64 > LONGEST {
-            return Err(Failure::failed("the bundle's manifest would be too long; choose fewer artifacts"));
+        if text.len() as u64 > MAX_MANIFEST {
+            return Err(Failure::failed("the bundle's manifest is too large: export fewer artifacts"));
         }
         Ok(text)
     }
 
-    /// Reads what a bundle says of itself; every number in it is within bounds afterwards.
+    /// Parses a manifest, and checks the sizes in it.
     pub(super) fn parse(text: &[u8]) -> Result<Self> {
-        let unreadable = |error: serde_json::Error| refuse("its manifest cannot be read").seen(&error);
-        let Numbered { schema } = serde_json::from_slice(text).map_err(unreadable)?;
+        let unreadable = |error: serde_json::Error| refuse("the manifest is invalid").seen(&error);
+        let SchemaOnly { schema } = serde_json::from_slice(text).map_err(unreadable)?;
         if schema != SCHEMA {
             return Err(Failure::failed(format!(
-                "the bundle has the schema {schema}, and this meshlab reads {SCHEMA}"
+                "the bundle has schema {schema}, but this version of meshlab reads schema {SCHEMA}"
             ))
-            .hint("use the meshlab that wrote it, or export it anew with this one"));
+            .hint("use the version of meshlab that exported it, or export it again with this version"));
         }
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         manifest.check()?;
@@ -121,35 +125,45 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<()> {
-        if self.lock.size > LONGEST_LOCK {
-            return Err(refuse(format!("its lock has {} bytes; no lock is that long", self.lock.size)));
+        if self.lock.size > MAX_LOCK {
+            return Err(refuse(format!(
+                "the lock has {} bytes according to the manifest; at most {MAX_LOCK} are allowed",
+                self.lock.size
+            )));
         }
         let mut seen = BTreeSet::new();
         let mut sizes = BTreeMap::new();
         for artifact in &self.artifacts {
             if !seen.insert((&artifact.name, artifact.platform)) {
                 let name = &artifact.name;
-                return Err(refuse(format!("its manifest has {name} twice for {}", artifact.platform)));
+                return Err(refuse(format!(
+                    "the manifest lists artifact {name} twice for {}",
+                    artifact.platform
+                )));
             }
             for file in &artifact.files {
-                if file.size > member::LARGEST {
-                    return Err(refuse(format!("{} is said to have {} bytes", file.name, file.size)));
+                if file.size > member::MAX_SIZE {
+                    return Err(refuse(format!(
+                        "{} has {} bytes according to the manifest",
+                        file.name, file.size
+                    )));
                 }
                 if *sizes.entry(file.digest).or_insert(file.size) != file.size {
-                    return Err(refuse(format!("{} is said to have two different sizes", file.name)));
+                    return Err(refuse(format!("{} has two different sizes in the manifest", file.name)));
                 }
             }
         }
         match &self.meshlab {
-            Some(program) if program.size > member::LARGEST => {
-                Err(refuse(format!("its program is said to have {} bytes", program.size)))
-            }
+            Some(program) if program.size > member::MAX_SIZE => Err(refuse(format!(
+                "the meshlab binary has {} bytes according to the manifest",
+                program.size
+            ))),
             _ => Ok(()),
         }
     }
 
-    /// Each file once, in the order they stand in the bundle, with the first artifact that has it.
-    pub fn blobs(&self) -> Vec<(&Bundled, &BundledFile)> {
+    /// Each file once, in the order of the bundle, with the first artifact that has it.
+    pub fn blobs(&self) -> Vec<(&BundledArtifact, &BundledFile)> {
         let mut seen = BTreeSet::new();
         self.artifacts
             .iter()
@@ -158,7 +172,7 @@ impl Manifest {
             .collect()
     }
 
-    /// How many bytes the files have together.
+    /// The size of all files in bytes.
     pub fn bytes(&self) -> u64 {
         self.blobs().iter().fold(0, |sum, (_, file)| sum.saturating_add(file.size))
     }
@@ -170,7 +184,7 @@ impl Manifest {
     }
 }
 
-/// The bundle is not one, or not whole in itself.
+/// The failure for an invalid bundle.
 pub(super) fn refuse(why: impl Into<String>) -> Failure {
-    Failure::new(FailureKind::Untrusted, format!("the bundle is not sound: {}", why.into()))
+    Failure::new(FailureKind::Untrusted, format!("the bundle is damaged or forged: {}", why.into()))
 }

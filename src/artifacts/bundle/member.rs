@@ -1,14 +1,14 @@
-//! The members of a bundle as tar sees them: their names, and the one header that each can have.
+//! The tar members of a bundle: their names and headers.
 
 use tar::{EntryType, Header};
 
 use crate::core::failure::{Failure, Result};
 use crate::core::model::Digest;
 
-/// Headers and contents begin at multiples of this.
+/// The block size of tar, in bytes. Headers and contents start at multiples of it.
 pub(super) const BLOCK: usize = 512;
 
-/// The zeros that end a tar file.
+/// The size of the end mark in bytes.
 pub(super) const END: usize = 2 * BLOCK;
 
 pub(super) const LOCK: &str = "meshlab-bundle/deps.lock";
@@ -16,16 +16,16 @@ pub(super) const PROGRAM: &str = "meshlab-bundle/meshlab";
 const MANIFEST_START: &str = "meshlab-bundle/manifest-";
 const MANIFEST_END: &str = ".json";
 
-/// 1980-01-01: the oldest time that no unpacker complains of.
+/// 1980-01-01, the oldest time that all unpackers accept.
 const TIME: u64 = 315_532_800;
 
-/// The most digits that a header has room for, in octal: 8 GiB.
-pub(super) const LARGEST: u64 = (1 << 33) - 1;
+/// The largest size of a file in a tar header: 8 GiB.
+pub(super) const MAX_SIZE: u64 = (1 << 33) - 1;
 
-/// A header, as it is written.
+/// A tar header.
 pub(super) type Block = [u8; BLOCK];
 
-/// The manifest's name holds its digest, so that everything else can be checked against what it says.
+/// The name of the manifest, with its digest, so that the manifest itself can be verified.
 pub(super) fn manifest_name(digest: &Digest) -> String {
     format!("{MANIFEST_START}{}{MANIFEST_END}", digest.hex())
 }
@@ -36,13 +36,13 @@ pub(super) fn manifest_digest(name: &str) -> Option<Digest> {
     format!("sha256:{hex}").parse().ok()
 }
 
-/// Whether these may be the first bytes of a bundle.
+/// Whether `bytes` may be the start of a bundle.
 pub(super) fn starts_like_manifest(bytes: &[u8]) -> bool {
     let length = bytes.len().min(MANIFEST_START.len());
     bytes[..length] == MANIFEST_START.as_bytes()[..length]
 }
 
-/// A stored file's name is its digest. SHA-512 is broken in two: no part of a name in tar has 128 letters.
+/// The name of a stored file: its digest. SHA-512 is split in two, because tar limits the parts of a name.
 pub(super) fn blob_name(digest: &Digest) -> String {
     let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
     match hex.split_at_checked(64) {
@@ -51,14 +51,16 @@ pub(super) fn blob_name(digest: &Digest) -> String {
     }
 }
 
-/// The header of a member. There is exactly one for a name and a size, so a reader only has to compare.
+/// The header of a member. It depends only on name and size, so a reader compares it with the expected one.
 pub(super) fn header(name: &str, size: u64) -> Result<Block> {
     let mut header = Header::new_ustar();
     header
         .set_path(name)
-        .map_err(|error| Failure::failed(format!("no tar header for {name}")).seen(&error))?;
-    if size > LARGEST {
-        return Err(Failure::failed(format!("{name} has {size} bytes, more than fit into a bundle")));
+        .map_err(|error| Failure::failed(format!("cannot write the tar header of {name}")).seen(&error))?;
+    if size > MAX_SIZE {
+        return Err(Failure::failed(format!(
+            "{name} has {size} bytes; at most {MAX_SIZE} fit into a bundle"
+        )));
     }
     header.set_entry_type(EntryType::Regular);
     header.set_size(size);
@@ -70,14 +72,14 @@ pub(super) fn header(name: &str, size: u64) -> Result<Block> {
     Ok(*header.as_bytes())
 }
 
-/// How many zeros follow a content.
+/// The number of padding bytes after a content of `size` bytes.
 pub(super) fn padding(size: u64) -> usize {
-    // Smaller than a block, so it fits.
+    // Less than a block, so it fits.
     let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
     (BLOCK - over) % BLOCK
 }
 
-/// What a header says that is not the expected one, as far as it can be told.
+/// A description of a header, for messages.
 pub(super) fn describe(block: &Block) -> String {
     if block.iter().all(|byte| *byte == 0) {
         return "the end of the archive".to_owned();
@@ -91,11 +93,11 @@ pub(super) fn describe(block: &Block) -> String {
         (EntryType::Regular, Ok(size)) => format!("{name} ({size} bytes)"),
         (EntryType::Symlink | EntryType::Link, _) => format!("the link {name}"),
         (EntryType::Directory, _) => format!("the folder {name}"),
-        (kind, _) => format!("{name}, a member of the kind {:?}", char::from(kind.as_byte())),
+        (kind, _) => format!("{name}, a member of kind {:?}", char::from(kind.as_byte())),
     }
 }
 
-/// The name and the size in a header that may be a manifest's.
+/// The name and size in a header.
 pub(super) fn name_and_size(block: &Block) -> Option<(String, u64)> {
     let header = Header::from_byte_slice(block);
     header.as_ustar()?;
@@ -103,20 +105,20 @@ pub(super) fn name_and_size(block: &Block) -> Option<(String, u64)> {
     Some((name, header.size().ok()?))
 }
 
-/// The sum of all bytes, with blanks where the sum itself stands.
+/// The checksum of a header: the sum of its bytes, with spaces in place of the checksum field.
 fn checksum(block: &Block) -> u32 {
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
     let own: u32 = block[148..156].iter().map(|byte| u32::from(*byte)).sum();
     sum - own + 8 * u32::from(b' ')
 }
 
-/// A name from outside: visible characters, and not many.
+/// A name for messages, without control characters and shortened.
 fn shown(name: &[u8]) -> String {
-    const MOST: usize = 200;
+    const MAX_LENGTH: usize = 200;
     let text = String::from_utf8_lossy(name);
     let visible = |letter: char| if letter.is_control() { '?' } else { letter };
-    let mut shown: String = text.chars().take(MOST).map(visible).collect();
-    if text.chars().nth(MOST).is_some() {
+    let mut shown: String = text.chars().take(MAX_LENGTH).map(visible).collect();
+    if text.chars().nth(MAX_LENGTH).is_some() {
         shown.push_str("...");
     }
     format!("{shown:?}")

@@ -1,21 +1,19 @@
-//! One file that moves a whole lab to a machine without a network: `deps.lock`, a manifest and the stored files.
+//! Bundles: one file with a manifest, `deps.lock` and files of the store, for machines without network.
 //!
-//! A bundle is a plain tar file, so that any tar can list it and take things out of it:
+//! A bundle is a tar archive that any tar program can list and extract:
 //!
 //! ```text
-//! meshlab-bundle/manifest-<sha256 of it>.json   what is in here: artifacts, versions, platforms, digests, sizes
-//! meshlab-bundle/deps.lock                      the lock it was made with
-//! meshlab-bundle/meshlab                        the program, where it was asked for
-//! meshlab-bundle/sha256/<hex>                   each file once, in the manifest's order
+//! meshlab-bundle/manifest-<its sha256>.json     artifacts, versions, platforms, digests, sizes
+//! meshlab-bundle/deps.lock                      the lock that it was exported with
+//! meshlab-bundle/meshlab                        the meshlab binary, if it is included
+//! meshlab-bundle/sha256/<hex>                   each file once, in the order of the manifest
 //! ```
 //!
-//! Invariant: the same lock and the same choice make the same bytes: no time, no owner, no name of a machine is in it.
+//! Invariant: the same lock and artifacts always produce the same bytes. A bundle contains no time, owner or host name.
 //!
-//! Invariant: a bundle is believed in nothing. The only files that get from it into the store are those that the lock
-//! in force names, after every byte was hashed.
+//! Invariant: a bundle is not trusted. Only files that are in the current lock are stored, after they were hashed.
 
 mod export;
-mod flow;
 mod import;
 mod manifest;
 mod member;
@@ -23,7 +21,8 @@ mod progress;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod write_behind;
 
 pub use export::{Export, Exported, export};
 pub use import::{Imported, import};
-pub use manifest::{Bundled, BundledFile, Manifest, Program};
+pub use manifest::{BundledArtifact, BundledFile, BundledLock, BundledProgram, Manifest};

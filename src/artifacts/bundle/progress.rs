@@ -1,4 +1,4 @@
-//! Telling how far a bundle is, and not too often.
+//! Reports the progress of an export or import, at most ten times a second.
 
 use std::time::{Duration, Instant};
 
@@ -7,20 +7,20 @@ use crate::core::model::ByteSize;
 
 use super::manifest::Manifest;
 
-const BETWEEN: Duration = Duration::from_millis(100);
+const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The bytes of all files, as they pass.
-pub(super) struct Progress {
+/// Counts the bytes of all files.
+pub(super) struct BundleProgress {
     reporter: SharedReporter,
     verb: BundleVerb,
     file: String,
-    began: Instant,
-    told: Instant,
-    /// Bytes of files that are over.
-    before: u64,
+    started: Instant,
+    last_report: Instant,
+    /// The bytes of completed files.
+    completed: u64,
 }
 
-impl Progress {
+impl BundleProgress {
     pub(super) fn start(
         reporter: &SharedReporter,
         verb: BundleVerb,
@@ -35,33 +35,40 @@ impl Progress {
             platforms: manifest.platforms(),
             size: ByteSize(manifest.bytes()),
         }));
-        Self { reporter: reporter.clone(), verb, file: file.to_owned(), began: now, told: now, before: 0 }
+        Self {
+            reporter: reporter.clone(),
+            verb,
+            file: file.to_owned(),
+            started: now,
+            last_report: now,
+            completed: 0,
+        }
     }
 
-    /// So many bytes of the file that belongs to `artifact` have passed.
-    pub(super) fn tell(&mut self, artifact: &str, done: u64) {
+    /// Reports that `done` bytes of a file of `artifact` are processed.
+    pub(super) fn report(&mut self, artifact: &str, done: u64) {
         let now = Instant::now();
-        if now.duration_since(self.told) < BETWEEN {
+        if now.duration_since(self.last_report) < REPORT_INTERVAL {
             return;
         }
-        self.told = now;
+        self.last_report = now;
         self.reporter.report(Event::Bundle(BundleEvent::Progress {
             artifact: artifact.to_owned(),
-            done: ByteSize(self.before.saturating_add(done)),
+            done: ByteSize(self.completed.saturating_add(done)),
         }));
     }
 
-    /// A file of this size is over.
-    pub(super) fn over(&mut self, size: u64) {
-        self.before = self.before.saturating_add(size);
+    /// Counts a completed file.
+    pub(super) fn complete_file(&mut self, size: u64) {
+        self.completed = self.completed.saturating_add(size);
     }
 
     pub(super) fn finish(self) {
         self.reporter.report(Event::Bundle(BundleEvent::Finished {
             verb: self.verb,
             file: self.file,
-            size: ByteSize(self.before),
-            took: self.began.elapsed(),
+            size: ByteSize(self.completed),
+            took: self.started.elapsed(),
         }));
     }
 }

@@ -1,5 +1,5 @@
-//! What container images come to: every artifact is unpacked anew from stored files that were hashed, and every layer
-//! is hashed. For the other platform as well, since nothing is run.
+//! Computes the pins of container images: verifies the stored files, unpacks every artifact, and hashes every layer.
+//! Works for any platform, because nothing is run.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use crate::artifacts::work::{WorkFolder, blocking};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{ArtifactName, Platform};
 
-/// Finds out what an image comes to. A trait, so that a test can say what is found.
+/// Computes the pin of an image. A trait, so that tests can replace it.
 pub(crate) trait PinImages {
     async fn pin(&mut self, lock: &Lock, image: &Image, platform: Platform) -> Result<ImagePin>;
 }
 
-/// Pins from the files in the store.
+/// Computes pins from the files in the store.
 pub(crate) struct FromStore<'a> {
     store: &'a Store,
     folder: Option<WorkFolder>,
     known: BTreeMap<Platform, Unpacked>,
 }
 
-/// What one platform's images share.
+/// The tools and layers that the images of one platform share.
 #[derive(Clone, Default)]
 struct Unpacked {
     tools: BTreeMap<ArtifactName, InstalledTool>,
@@ -35,7 +35,7 @@ impl<'a> FromStore<'a> {
         Self { store, folder: None, known: BTreeMap::new() }
     }
 
-    /// Removes what was unpacked.
+    /// Removes the unpacked tools.
     pub(crate) async fn remove(self) -> Result<()> {
         match self.folder {
             Some(folder) => folder.remove().await,
@@ -62,7 +62,7 @@ impl PinImages for FromStore<'_> {
             chosen.into_iter().map(|(artifact, source)| (artifact.clone(), source.clone())).collect();
         let (lock, image) = (lock.clone(), image.clone());
         let (pin, unpacked) = blocking(move || {
-            let mut wanted = Vec::with_capacity(chosen.len());
+            let mut contents = Vec::with_capacity(chosen.len());
             for (artifact, source) in &chosen {
                 let tool = match unpacked.tools.get(&artifact.name) {
                     Some(tool) if tool.source == source.kind.name() => tool.clone(),
@@ -73,9 +73,9 @@ impl PinImages for FromStore<'_> {
                     }
                 };
                 unpacked.tools.insert(artifact.name.clone(), tool.clone());
-                wanted.push(tool);
+                contents.push(tool);
             }
-            let pin = image::measure(&lock, &image, platform, &wanted, &mut unpacked.layers)?;
+            let pin = image::measure(&lock, &image, platform, &contents, &mut unpacked.layers)?;
             Ok((pin, unpacked))
         })
         .await?;
@@ -84,7 +84,7 @@ impl PinImages for FromStore<'_> {
     }
 }
 
-/// The source that is pinned, if its files are stored; else the first whose files are.
+/// The pinned source if its files are stored, else the first source whose files are stored.
 fn stored<'l>(
     artifact: &'l Artifact,
     platform: Platform,
@@ -97,7 +97,10 @@ fn stored<'l>(
     pinned.next().or_else(|| artifact.sources_for(platform).find(is_stored)).ok_or_else(|| {
         Failure::new(
             FailureKind::NotCached,
-            format!("the files of {} {} for {platform} are not stored", artifact.name, artifact.version),
+            format!(
+                "the files of {} {} for {platform} are not in the cache",
+                artifact.name, artifact.version
+            ),
         )
         .hint(format!("meshlab deps lock {}", artifact.name))
     })

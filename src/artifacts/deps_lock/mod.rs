@@ -1,12 +1,12 @@
-//! `meshlab deps lock`: the only thing that writes digests.
+//! `meshlab deps lock`: the only command that writes digests.
 //!
-//! Invariant: a digest is written only after the bytes it stands for were fetched or built, here and now.
+//! Invariant: a digest is written only after its file was fetched or built in this run.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use serde::Serialize;
 
-use crate::artifacts::lockfile::edit::{Change, IMAGE, LockEdit, SourcePlace};
+use crate::artifacts::lockfile::edit::{Change, IMAGE, LockEdit, SourceIndex};
 use crate::artifacts::lockfile::{Artifact, Image, Lock, Source, SourceKind};
 use crate::artifacts::measure::{Measure, MeasuredFile};
 use crate::core::assets;
@@ -19,57 +19,57 @@ mod images;
 pub(crate) use images::FromStore;
 use images::PinImages;
 
-/// What is asked for.
+/// What to lock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LockRequest<'a> {
-    /// The lock's path.
+    /// The path of the lock.
     pub(crate) path: &'a Utf8Path,
-    /// Artifacts; none means all.
+    /// The artifacts; empty for all.
     pub(crate) names: &'a [ArtifactName],
-    /// Write nothing; fail if something would change.
+    /// Write nothing, and fail if a value would change (`--check`).
     pub(crate) check: bool,
-    /// Look only at what takes no network, and write nothing.
+    /// Check only what needs no network, and write nothing (`--offline`).
     pub(crate) offline: bool,
 }
 
-/// What became of the lock.
+/// The result of locking.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LockReport {
-    /// The lock.
+    /// The path of the lock.
     pub path: Utf8PathBuf,
-    /// How many files were fetched and measured.
+    /// The number of files that were fetched and measured.
     pub measured: usize,
-    /// What was written, value by value.
+    /// The values that were written.
     pub changes: Vec<Change>,
-    /// Sources whose digests stay because they could not be had.
-    pub kept: Vec<Kept>,
+    /// The sources and images that could not be fetched. Their digests stay.
+    pub kept: Vec<KeptSource>,
 }
 
-/// A source that could not be had, whose digests stay as they are.
+/// A source or image that could not be fetched, whose digests stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Kept {
-    /// The artifact, or the image.
+pub(crate) struct KeptSource {
+    /// The name of the artifact or image.
     pub artifact: ArtifactName,
     /// The source's platform.
     pub platform: Platform,
-    /// The source's kind; `image` for an image.
+    /// The kind of the source; `image` for an image.
     pub kind: &'static str,
-    /// Why, in one line.
+    /// The reason in one line.
     pub reason: String,
 }
 
-/// Where the lock is that `deps lock` may write: the one given, or the one in the working directory.
+/// The path of the lock to write: `given`, or the one in the working directory.
 pub(crate) fn lock_path(given: Option<&Utf8Path>, directory: &Utf8Path) -> Result<Utf8PathBuf> {
     let path = given.map_or_else(|| directory.join("deps.lock"), Utf8Path::to_owned);
     if path.is_file() {
         return Ok(path);
     }
-    Err(Failure::usage(format!("there is no {path} to write to")).hint(
-        "the built-in lock can't be changed: run this in meshlab's source folder, or name a file with --lock",
+    Err(Failure::usage(format!("{path} does not exist")).hint(
+        "the built-in lock cannot be changed: run the command in meshlab's source folder, or choose a file with --lock",
     ))
 }
 
-/// Measures what the named artifacts' sources deliver and writes it into the lock.
+/// Measures the files of the artifacts' sources and writes digests and sizes into the lock.
 pub(crate) async fn deps_lock(
     request: LockRequest<'_>,
     measure: &impl Measure,
@@ -81,53 +81,60 @@ pub(crate) async fn deps_lock(
     for name in request.names {
         lock.artifact(name)?;
     }
-    let mut work =
-        Work { edit: LockEdit::parse(&text, request.path.as_str())?, lock, report: empty(request.path) };
-    for artifact in order(&work.lock, request.names) {
-        for source in 0..work.lock.artifacts[artifact].sources.len() {
-            let place = SourcePlace { artifact, source };
+    let mut locking = Locking {
+        edit: LockEdit::parse(&text, request.path.as_str())?,
+        lock,
+        report: empty_report(request.path),
+    };
+    for artifact in order(&locking.lock, request.names) {
+        for source in 0..locking.lock.artifacts[artifact].sources.len() {
+            let index = SourceIndex { artifact, source };
             if request.offline {
-                work.compare_inputs(place)?;
+                locking.compare_inputs(index)?;
             } else {
-                work.measure(place, measure, reporter).await?;
+                locking.measure(index, measure, reporter).await?;
             }
         }
     }
-    work.pin_images(request.names, images, reporter).await?;
-    let Work { edit, report, .. } = work;
+    locking.pin_images(request.names, images, reporter).await?;
+    let Locking { edit, report, .. } = locking;
     let text_now = edit.text();
     if text_now != text {
         if request.check || request.offline {
             return Err(outdated(&report));
         }
-        // Nothing is written that the next command would not accept.
+        // The new text must be a valid lock.
         Lock::parse(&text_now, request.path.as_str())?;
         replace(request.path, &text_now)?;
     }
-    match request.names.iter().find(|name| !request.offline && kept_whole(&report, &work.lock, name)) {
-        Some(name) => Err(nothing_of(name, &report)),
+    match request
+        .names
+        .iter()
+        .find(|name| !request.offline && has_no_measured_source(&report, &locking.lock, name))
+    {
+        Some(name) => Err(nothing_fetched(name, &report)),
         None => Ok(report),
     }
 }
 
-/// The lock on its way from what it said to what it will say.
-struct Work {
+/// The state of locking.
+struct Locking {
     edit: LockEdit,
-    /// Always what `edit` says: a toolchain that was measured anew is used as it is now.
+    /// The lock with all edits so far, so that builds use a changed toolchain.
     lock: Lock,
     report: LockReport,
 }
 
-impl Work {
-    fn at(&self, place: SourcePlace) -> (&Artifact, &Source) {
-        let artifact = &self.lock.artifacts[place.artifact];
-        (artifact, &artifact.sources[place.source])
+impl Locking {
+    fn source(&self, index: SourceIndex) -> (&Artifact, &Source) {
+        let artifact = &self.lock.artifacts[index.artifact];
+        (artifact, &artifact.sources[index.source])
     }
 
-    /// Without a network only this can be seen: whether a Go build still has the inputs it was pinned with.
-    fn compare_inputs(&mut self, place: SourcePlace) -> Result<()> {
-        if let Some((old, new)) = inputs(self.at(place).1)? {
-            let changes = self.edit.set_inputs(&self.lock, place, &old, &new)?;
+    /// Compares the inputs of a Go build with the lock, the only check that needs no network.
+    fn compare_inputs(&mut self, index: SourceIndex) -> Result<()> {
+        if let Some((old, new)) = inputs(self.source(index).1)? {
+            let changes = self.edit.set_inputs(&self.lock, index, &old, &new)?;
             self.report.changes.extend(changes);
         }
         Ok(())
@@ -135,16 +142,16 @@ impl Work {
 
     async fn measure(
         &mut self,
-        place: SourcePlace,
+        index: SourceIndex,
         measure: &impl Measure,
         reporter: &SharedReporter,
     ) -> Result<()> {
-        let (artifact, source) = self.at(place);
+        let (artifact, source) = self.source(index);
         let inputs = inputs(source)?;
         match measure.measure(&self.lock, artifact, source).await {
-            Ok(found) => self.write(place, &found, inputs),
-            Err(failure) if keeps(&failure) => {
-                let kept = Kept {
+            Ok(found) => self.write(index, &found, inputs),
+            Err(failure) if is_source_failure(&failure) => {
+                let kept = KeptSource {
                     artifact: artifact.name.clone(),
                     platform: source.platform,
                     kind: source.kind.name(),
@@ -157,7 +164,7 @@ impl Work {
         }
     }
 
-    fn keep(&mut self, kept: Kept, failure: Failure, reporter: &SharedReporter) {
+    fn keep(&mut self, kept: KeptSource, failure: Failure, reporter: &SharedReporter) {
         reporter.report(Event::Warning(Warning::SourceKept {
             name: kept.artifact.clone(),
             platform: kept.platform,
@@ -167,7 +174,7 @@ impl Work {
         self.report.kept.push(kept);
     }
 
-    /// After the artifacts, because an image's layers are what they are now.
+    /// Pins the images. Runs after the artifacts, because it uses their new digests.
     async fn pin_images(
         &mut self,
         names: &[ArtifactName],
@@ -181,7 +188,7 @@ impl Work {
             }
             let image = image.clone();
             for platform in Platform::ALL {
-                if !exists(&self.lock, &image, platform) {
+                if !is_locked_for(&self.lock, &image, platform) {
                     continue;
                 }
                 match images.pin(&self.lock, &image, platform).await {
@@ -189,9 +196,9 @@ impl Work {
                         let changes = self.edit.set_image_pin(&image, number, &pin)?;
                         self.report.changes.extend(changes);
                     }
-                    Err(failure) if keeps(&failure) => {
+                    Err(failure) if is_source_failure(&failure) => {
                         let (artifact, reason) = (image.name.clone(), failure.to_string());
-                        self.keep(Kept { artifact, platform, kind: IMAGE, reason }, failure, reporter);
+                        self.keep(KeptSource { artifact, platform, kind: IMAGE, reason }, failure, reporter);
                     }
                     Err(failure) => return Err(failure),
                 }
@@ -200,23 +207,23 @@ impl Work {
         Ok(())
     }
 
-    /// Inputs are written together with the digests that belong to them, or not at all.
+    /// Writes digests and sizes, together with the inputs they belong to.
     fn write(
         &mut self,
-        place: SourcePlace,
+        index: SourceIndex,
         found: &[MeasuredFile],
         inputs: Option<(Digest, Digest)>,
     ) -> Result<()> {
-        let wanted = self.at(place).1.files.len();
-        if found.len() != wanted {
-            return Err(Failure::failed(format!("{} of {wanted} files were measured", found.len())));
+        let expected = self.source(index).1.files.len();
+        if found.len() != expected {
+            return Err(Failure::failed(format!("{} of {expected} files were measured", found.len())));
         }
         let mut changes = Vec::new();
         if let Some((old, new)) = inputs {
-            changes.extend(self.edit.set_inputs(&self.lock, place, &old, &new)?);
+            changes.extend(self.edit.set_inputs(&self.lock, index, &old, &new)?);
         }
         for (number, MeasuredFile { digest, size }) in found.iter().enumerate() {
-            changes.extend(self.edit.set_file(&self.lock, place, number, digest, *size)?);
+            changes.extend(self.edit.set_file(&self.lock, index, number, digest, *size)?);
         }
         self.report.measured += found.len();
         if !changes.is_empty() {
@@ -227,18 +234,18 @@ impl Work {
     }
 }
 
-/// The digest of a Go source's wrapper, as locked and as it is.
+/// The digest of a Go source's wrapper in the lock, and of the embedded wrapper.
 fn inputs(source: &Source) -> Result<Option<(Digest, Digest)>> {
     let SourceKind::Go(build) = &source.kind else { return Ok(None) };
     let wrapper = assets::go_wrapper(&build.wrapper).ok_or_else(|| {
-        Failure::usage(format!("this meshlab has no assets/go/{}", build.wrapper))
+        Failure::usage(format!("this meshlab binary has no assets/go/{}", build.wrapper))
             .detail("known", assets::go_wrappers().join(", "))
-            .hint("a new wrapper is embedded when meshlab is built: use `cargo run`")
+            .hint("wrappers are embedded at build time: build meshlab again with `cargo run`")
     })?;
     Ok(Some((build.inputs, wrapper.digest())))
 }
 
-/// Places of the wanted artifacts: toolchains first, because what they build depends on them.
+/// The indexes of the artifacts to lock: toolchains first, because builds depend on them.
 fn order(lock: &Lock, names: &[ArtifactName]) -> Vec<usize> {
     let is_toolchain = |name: &ArtifactName| {
         lock.artifacts
@@ -246,25 +253,25 @@ fn order(lock: &Lock, names: &[ArtifactName]) -> Vec<usize> {
             .flat_map(|artifact| &artifact.sources)
             .any(|source| matches!(&source.kind, SourceKind::Go(build) if build.toolchain == *name))
     };
-    let wanted = |name: &ArtifactName| names.is_empty() || names.contains(name);
-    let mut places: Vec<usize> = (0..lock.artifacts.len())
-        .filter(|place| lock.artifacts.get(*place).is_some_and(|artifact| wanted(&artifact.name)))
+    let is_selected = |name: &ArtifactName| names.is_empty() || names.contains(name);
+    let mut indexes: Vec<usize> = (0..lock.artifacts.len())
+        .filter(|index| lock.artifacts.get(*index).is_some_and(|artifact| is_selected(&artifact.name)))
         .collect();
-    places
-        .sort_by_key(|place| lock.artifacts.get(*place).is_none_or(|artifact| !is_toolchain(&artifact.name)));
-    places
+    indexes
+        .sort_by_key(|index| lock.artifacts.get(*index).is_none_or(|artifact| !is_toolchain(&artifact.name)));
+    indexes
 }
 
 /// Whether all of an image's artifacts are locked for a platform.
-fn exists(lock: &Lock, image: &Image, platform: Platform) -> bool {
+fn is_locked_for(lock: &Lock, image: &Image, platform: Platform) -> bool {
     image
         .contents
         .iter()
         .all(|name| lock.artifact(name).is_ok_and(|artifact| artifact.sources_for(platform).next().is_some()))
 }
 
-/// Whether a source's failure leaves its digests as they are. The others concern the run itself.
-fn keeps(failure: &Failure) -> bool {
+/// Whether a source with this failure keeps its digests. Other failures end the run.
+fn is_source_failure(failure: &Failure) -> bool {
     matches!(
         failure.kind(),
         FailureKind::Failed
@@ -274,42 +281,44 @@ fn keeps(failure: &Failure) -> bool {
     )
 }
 
-fn empty(path: &Utf8Path) -> LockReport {
+fn empty_report(path: &Utf8Path) -> LockReport {
     LockReport { path: path.to_owned(), measured: 0, changes: Vec::new(), kept: Vec::new() }
 }
 
 fn outdated(report: &LockReport) -> Failure {
     let failure = Failure::new(
         FailureKind::LockOutdated,
-        format!("{} is out of date; values that would change: {}", report.path, report.changes.len()),
+        format!("{} is out of date: {} values would change", report.path, report.changes.len()),
     );
     let failure = report.changes.iter().fold(failure, |failure, change| {
-        failure.detail(change.place(), format!("{} -> {}", change.old, change.new))
+        failure.detail(change.label(), format!("{} -> {}", change.old, change.new))
     });
-    failure.hint("look at why, then `meshlab deps lock` without --check, --locked and --offline")
+    failure.hint(
+        "check why the values change, then run `meshlab deps lock` without --check, --locked and --offline",
+    )
 }
 
-fn kept_whole(report: &LockReport, lock: &Lock, name: &ArtifactName) -> bool {
+fn has_no_measured_source(report: &LockReport, lock: &Lock, name: &ArtifactName) -> bool {
     let sources =
         lock.artifacts.iter().find(|artifact| artifact.name == *name).map_or(0, |one| one.sources.len());
     sources > 0
         && report.kept.iter().filter(|kept| kept.artifact == *name && kept.kind != IMAGE).count() == sources
 }
 
-fn nothing_of(name: &ArtifactName, report: &LockReport) -> Failure {
-    let failure = Failure::failed(format!("nothing of {name} could be fetched, so nothing of it was locked"));
+fn nothing_fetched(name: &ArtifactName, report: &LockReport) -> Failure {
+    let failure = Failure::failed(format!("cannot fetch {name} from any source, so it was not locked"));
     let kept = report.kept.iter().filter(|kept| kept.artifact == *name && kept.kind != IMAGE);
     kept.fold(failure, |failure, kept| {
         failure.detail(format!("{} {}", kept.platform, kept.kind), kept.reason.clone())
     })
 }
 
-/// Puts the new text in place at once, or not at all.
+/// Replaces the lock atomically.
 fn replace(path: &Utf8Path, text: &str) -> Result<()> {
-    let beside = Utf8PathBuf::from(format!("{path}.new"));
-    fs::write(&beside, text)?;
-    fs::File::open(&beside)?.sync_all()?;
-    fs::rename(&beside, path)?;
+    let temporary = Utf8PathBuf::from(format!("{path}.new"));
+    fs::write(&temporary, text)?;
+    fs::File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, path)?;
     Ok(())
 }
 

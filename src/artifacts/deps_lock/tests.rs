@@ -5,27 +5,27 @@ use super::*;
 use crate::artifacts::lockfile::{EMBEDDED, ImagePin};
 use crate::core::event::Silent;
 
-/// Finds what it is told to find; everything else is as the lock says, or not to be had.
+/// Measures the given digests. All other files are as in the lock, or unreachable.
 #[derive(Default)]
-struct Scripted {
-    /// By artifact: the digest of every file.
+struct FakeMeasure {
+    /// The digest of all files of an artifact.
     changed: BTreeMap<&'static str, Digest>,
-    unreached: Vec<&'static str>,
-    asked: Mutex<Vec<String>>,
+    unreachable_kinds: Vec<&'static str>,
+    requested: Mutex<Vec<String>>,
 }
 
-impl Measure for Scripted {
+impl Measure for FakeMeasure {
     async fn measure(&self, lock: &Lock, artifact: &Artifact, source: &Source) -> Result<Vec<MeasuredFile>> {
         let kind = source.kind.name();
-        self.asked.lock().unwrap().push(format!("{} {kind}", artifact.name));
-        if self.unreached.contains(&kind) {
-            return Err(Failure::failed("no route to it"));
+        self.requested.lock().unwrap().push(format!("{} {kind}", artifact.name));
+        if self.unreachable_kinds.contains(&kind) {
+            return Err(Failure::failed("no route to host"));
         }
         if let SourceKind::Go(build) = &source.kind
             && let Some(digest) = self.changed.get("go")
         {
             let toolchain = lock.artifact(&build.toolchain).unwrap();
-            assert_eq!(toolchain.sources[0].files[0].digest, *digest, "the toolchain as it is now");
+            assert_eq!(toolchain.sources[0].files[0].digest, *digest, "the changed toolchain is used");
         }
         let measured = |file: &crate::artifacts::lockfile::LockedFile| MeasuredFile {
             digest: self.changed.get(artifact.name.as_str()).copied().unwrap_or(file.digest),
@@ -35,7 +35,7 @@ impl Measure for Scripted {
     }
 }
 
-/// No artifact is stored here, so no image can be made.
+/// Fails to pin images, because no artifact is stored.
 struct NothingStored;
 
 impl PinImages for NothingStored {
@@ -44,13 +44,13 @@ impl PinImages for NothingStored {
     }
 }
 
-struct Bench {
+struct Fixture {
     path: Utf8PathBuf,
     reporter: SharedReporter,
     _folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Fixture {
     fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("deps.lock");
@@ -60,7 +60,7 @@ impl Bench {
 
     async fn run(
         &self,
-        measure: &Scripted,
+        measure: &FakeMeasure,
         names: &[&str],
         check: bool,
         offline: bool,
@@ -76,82 +76,84 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_kept_and_told() {
-    let bench = Bench::new(EMBEDDED);
-    let measure = Scripted { unreached: vec!["url"], ..Scripted::default() };
-    let report = bench.run(&measure, &[], false, false).await.unwrap();
-    assert_eq!(bench.text(), EMBEDDED);
+async fn an_unreachable_source_keeps_its_digests_and_is_reported() {
+    let fixture = Fixture::new(EMBEDDED);
+    let measure = FakeMeasure { unreachable_kinds: vec!["url"], ..FakeMeasure::default() };
+    let report = fixture.run(&measure, &[], false, false).await.unwrap();
+    assert_eq!(fixture.text(), EMBEDDED);
     assert!(report.changes.is_empty() && report.measured > 20);
     let (images, sources): (Vec<_>, Vec<_>) = report.kept.iter().partition(|kept| kept.kind == "image");
-    assert!(sources.iter().all(|kept| kept.kind == "url" && kept.reason == "no route to it"));
+    assert!(sources.iter().all(|kept| kept.kind == "url" && kept.reason == "no route to host"));
     assert!(images.len() > 5 && images.iter().all(|kept| kept.reason == "busybox is not stored"));
-    // The toolchain is measured before anything that it builds.
-    assert_eq!(measure.asked.lock().unwrap()[0], "go pip");
-    let failure = bench.run(&measure, &["kibana"], false, false).await.unwrap_err();
+    // The toolchain is measured before the artifacts that it builds.
+    assert_eq!(measure.requested.lock().unwrap()[0], "go pip");
+    let failure = fixture.run(&measure, &["kibana"], false, false).await.unwrap_err();
     assert_eq!(failure.details()[0].label, "linux-x86_64 url");
 }
 
 #[tokio::test]
 async fn a_changed_digest_is_written_and_shown() {
-    let bench = Bench::new(EMBEDDED);
+    let fixture = Fixture::new(EMBEDDED);
     let digest = Digest::sha256_of(b"changed");
-    let measure = Scripted { changed: BTreeMap::from([("go", digest)]), ..Scripted::default() };
-    let report = bench.run(&measure, &["go", "cni-plugins"], false, false).await.unwrap();
+    let measure = FakeMeasure { changed: BTreeMap::from([("go", digest)]), ..FakeMeasure::default() };
+    let report = fixture.run(&measure, &["go", "cni-plugins"], false, false).await.unwrap();
     let changed: Vec<_> = report.changes.iter().filter(|change| change.artifact.as_str() == "go").collect();
     assert_eq!(changed.len(), 2);
     assert!(changed.iter().all(|change| change.field == "sha256" && change.new == digest.hex()));
-    assert_eq!(bench.text().matches(&digest.hex()).count(), 2);
-    assert_eq!(bench.text().matches('#').count(), EMBEDDED.matches('#').count());
+    assert_eq!(fixture.text().matches(&digest.hex()).count(), 2);
+    assert_eq!(fixture.text().matches('#').count(), EMBEDDED.matches('#').count());
 }
 
 #[tokio::test]
-async fn check_writes_nothing_and_says_what_would_change() {
-    let bench = Bench::new(EMBEDDED);
-    let measure =
-        Scripted { changed: BTreeMap::from([("nginx", Digest::sha256_of(b"x"))]), ..Scripted::default() };
-    let failure = bench.run(&measure, &["nginx"], true, false).await.unwrap_err();
+async fn check_writes_nothing_and_shows_the_changes() {
+    let fixture = Fixture::new(EMBEDDED);
+    let measure = FakeMeasure {
+        changed: BTreeMap::from([("nginx", Digest::sha256_of(b"x"))]),
+        ..FakeMeasure::default()
+    };
+    let failure = fixture.run(&measure, &["nginx"], true, false).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::LockOutdated);
     assert!(failure.details()[0].text.contains(" -> "), "{failure:?}");
-    assert_eq!(bench.text(), EMBEDDED);
-    assert!(bench.run(&Scripted::default(), &["nginx"], true, false).await.is_ok());
+    assert_eq!(fixture.text(), EMBEDDED);
+    assert!(fixture.run(&FakeMeasure::default(), &["nginx"], true, false).await.is_ok());
 }
 
 #[tokio::test]
-async fn offline_looks_at_the_inputs_only() {
-    let bench = Bench::new(EMBEDDED);
-    let measure = Scripted::default();
-    bench.run(&measure, &[], false, true).await.unwrap();
+async fn offline_compares_only_the_inputs() {
+    let fixture = Fixture::new(EMBEDDED);
+    let measure = FakeMeasure::default();
+    fixture.run(&measure, &[], false, true).await.unwrap();
     let lock = Lock::parse(EMBEDDED, "x").unwrap();
     let inputs = lock
         .artifacts
         .iter()
         .flat_map(|artifact| &artifact.sources)
         .find_map(|source| inputs(source).unwrap().map(|(locked, _)| locked.to_string()));
-    let other = Bench::new(&EMBEDDED.replace(&inputs.unwrap(), &Digest::sha256_of(b"").to_string()));
+    let other = Fixture::new(&EMBEDDED.replace(&inputs.unwrap(), &Digest::sha256_of(b"").to_string()));
     let failure = other.run(&measure, &[], false, true).await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::LockOutdated);
     assert!(failure.details().iter().all(|detail| detail.label.ends_with("go inputs")), "{failure:?}");
-    assert!(measure.asked.lock().unwrap().is_empty());
+    assert!(measure.requested.lock().unwrap().is_empty());
 }
 
-/// Inputs without the digests of what they make would be a lie.
+/// New inputs with old digests would not match.
 #[tokio::test]
-async fn inputs_stay_with_the_digests_they_belong_to() {
+async fn inputs_change_only_together_with_the_digests() {
     let text = EMBEDDED.replace("inputs = \"sha256:b", "inputs = \"sha256:c");
     assert_ne!(text, EMBEDDED);
-    let bench = Bench::new(&text);
-    let measure = Scripted { unreached: vec!["go", "url"], ..Scripted::default() };
-    let _ = bench.run(&measure, &[], false, false).await;
-    assert_eq!(bench.text(), text);
-    let report = bench.run(&Scripted::default(), &["cni-plugins"], false, false).await.unwrap();
+    let fixture = Fixture::new(&text);
+    let measure = FakeMeasure { unreachable_kinds: vec!["go", "url"], ..FakeMeasure::default() };
+    let _ = fixture.run(&measure, &[], false, false).await;
+    assert_eq!(fixture.text(), text);
+    let report = fixture.run(&FakeMeasure::default(), &["cni-plugins"], false, false).await.unwrap();
     assert!(report.changes.iter().any(|change| change.field == "inputs"));
-    assert_eq!(bench.text().matches("inputs = \"sha256:c").count(), 0);
+    assert_eq!(fixture.text().matches("inputs = \"sha256:c").count(), 0);
 }
 
 #[tokio::test]
 async fn unknown_names_and_missing_locks_are_usage_errors() {
-    let bench = Bench::new(EMBEDDED);
-    let failure = bench.run(&Scripted::default(), &["cosnul"], false, false).await.unwrap_err();
+    let fixture = Fixture::new(EMBEDDED);
+    let failure = fixture.run(&FakeMeasure::default(), &["cosnul"], false, false).await.unwrap_err();
     assert!(failure.hint_text().is_some_and(|hint| hint.contains("consul")));
     let failure = lock_path(None, Utf8Path::new("/nowhere")).unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Usage);

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{DownloadRequest, Downloader, Timeouts};
 use crate::artifacts::capacity::Capacity;
-use crate::artifacts::lockfile::{Content, Locator, LockedFile, SizeBound};
+use crate::artifacts::lockfile::{FileContent, Locator, LockedFile, SizeBound};
 use crate::artifacts::store::Store;
 use crate::core::event::{Event, ProvisionEvent, Reporter, SharedReporter};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -50,7 +50,7 @@ impl Scene {
             locator: Locator::Url(Url::parse(&server.url("/f")).unwrap()),
             digest: Digest::sha256_of(&body),
             size: SizeBound::Exact(ByteSize(body.len() as u64)),
-            content: Content::Raw { install: "f".parse().unwrap() },
+            content: FileContent::Raw { install: "f".parse().unwrap() },
         };
         // Long enough for a busy machine: only the tests of timeouts wait this long.
         let idle = Duration::from_secs(2);
@@ -221,7 +221,7 @@ async fn a_truncated_body_is_rejected() {
     scene.server.route("/f", &scene.body[..1000], &[Manner::Unsized]);
     let failure = scene.fetch().await.unwrap_err();
     scene.assert_rejected(&failure);
-    // With a Content-Length, nothing is downloaded.
+    // With a FileContent-Length, nothing is downloaded.
     scene.server.route("/f", &scene.body[..1000], &[Manner::Serve]);
     let failure = scene.fetch().await.unwrap_err();
     assert_eq!(failure.kind(), FailureKind::Untrusted);

@@ -1,12 +1,12 @@
-//! [`GlibcVersion`]: the C library that an artifact needs.
+//! Versions of glibc.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use crate::core::model::Invalid;
 
 /// A version of glibc, such as 2.34.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct GlibcVersion {
     major: u32,
@@ -14,20 +14,20 @@ pub struct GlibcVersion {
 }
 
 impl FromStr for GlibcVersion {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
         let parts = text
             .split_once('.')
             .and_then(|(major, minor)| Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? }));
-        parts.ok_or_else(|| format!("expected a glibc version such as 2.34, found {text:?}"))
+        parts.ok_or_else(|| Invalid::new("a glibc version such as 2.34", text))
     }
 }
 
 impl TryFrom<String> for GlibcVersion {
-    type Error = String;
+    type Error = Invalid;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, Invalid> {
         text.parse()
     }
 }

@@ -1,13 +1,13 @@
-//! `deps.lock`: every artifact with version, digests, sizes and ordered sources, for every platform.
+//! The lock file `deps.lock`: artifacts with versions, digests, sizes and sources for each platform.
 //!
-//! Invariant: a [`Lock`] is fully valid. Nothing after parsing asks whether a digest, a path or a reference is right.
+//! Invariant: a [`Lock`] is valid. Digests, paths and references are checked while parsing, and nowhere else.
 
 pub(crate) mod edit;
-mod fault;
+mod error;
 mod glibc;
 mod image;
 mod parse;
-pub(crate) use fault::position;
+pub(crate) use error::position;
 pub use glibc::GlibcVersion;
 pub use image::{Image, ImagePin};
 #[cfg(test)]
@@ -20,52 +20,52 @@ use url::Url;
 use crate::core::failure::Failure;
 use crate::core::model::{ArtifactName, ByteSize, Digest, FileName, Platform, RelativePath, Slug};
 
-/// The lock this program was built with; used where no other is given.
+/// The lock that is built into the binary; the default.
 pub const EMBEDDED: &str = include_str!("../../../deps.lock");
 
-/// All artifacts, sorted by name.
+/// A valid lock.
 #[derive(Debug, Clone)]
 pub struct Lock {
-    /// Where the lock was read: a path, or `built in`.
+    /// The path of the lock file, or `built in`.
     pub origin: String,
-    /// The text it was read from.
+    /// The text of the lock file.
     pub text: String,
-    /// The artifacts, sorted by name, names unique.
+    /// The artifacts, sorted by name; names are unique.
     pub artifacts: Vec<Artifact>,
-    /// Container images, sorted by name, names unique.
+    /// The container images, sorted by name; names are unique.
     pub images: Vec<Image>,
 }
 
 /// One tool or stack component at one version.
 #[derive(Debug, Clone)]
 pub struct Artifact {
-    /// Its name, the key of the lock.
+    /// The unique name.
     pub name: ArtifactName,
-    /// The version as its project writes it.
+    /// The version as the project writes it.
     pub version: String,
-    /// SPDX expression.
+    /// The license as an SPDX expression.
     pub license: String,
-    /// What it is, in a few words.
+    /// A short description.
     pub summary: String,
-    /// The profiles that contain it; empty for what is only fetched because another artifact needs it.
+    /// The profiles that contain it; empty for an artifact that only others need.
     pub profiles: Vec<Profile>,
-    /// Facts a user should know, for instance a compatibility that is proved by tests only.
+    /// A note for users, for example on compatibility.
     pub note: Option<String>,
-    /// The oldest glibc it runs with, if it uses the machine's.
+    /// The oldest glibc it runs with, if it uses the machine's glibc.
     pub glibc: Option<GlibcVersion>,
-    /// Command name to the file below the tool's tree that runs.
+    /// The file in the tool's tree for each command.
     pub commands: BTreeMap<FileName, RelativePath>,
-    /// Variables a command needs, each the path of a folder below the tool's tree.
+    /// Environment variables for the commands. Each value is a folder in the tool's tree.
     pub environment: BTreeMap<String, RelativePath>,
-    /// Ways to get it, in the order they are tried.
+    /// The sources, in the order they are tried.
     pub sources: Vec<Source>,
 }
 
-/// A set of artifacts with a purpose.
+/// A set of artifacts for one purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// What the numbered labs need.
+    /// The artifacts for the numbered labs.
     Core,
     /// Load generation.
     Bench,
@@ -76,7 +76,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The name used on the command line and in the lock.
+    /// The name on the command line and in the lock.
     pub fn name(self) -> &'static str {
         match self {
             Self::Core => "core",
@@ -87,45 +87,45 @@ impl Profile {
     }
 }
 
-/// One way to get an artifact for one platform: a set of files that together make the tool's tree.
+/// A source of an artifact for one platform: the files that together are the tool's tree.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The platform the files are for.
+    /// The platform of the files.
     pub platform: Platform,
-    /// Which client brings them.
+    /// The client that fetches them.
     pub kind: SourceKind,
     /// The files, at least one.
     pub files: Vec<LockedFile>,
 }
 
-/// The client that brings a source's files.
+/// The client that fetches a source's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
-    /// A release file of the project, by HTTP.
+    /// Release files of the project, by HTTP.
     Url,
-    /// A wheel, through the machine's pip.
+    /// Python wheels, with the machine's pip.
     Pip,
-    /// Debian packages, through the machine's apt.
+    /// Debian packages, with the machine's apt.
     Apt,
-    /// A Go module, built with a pinned toolchain from a committed go.mod and go.sum.
+    /// Go modules, built with a pinned toolchain from a committed go.mod and go.sum.
     Go(GoBuild),
 }
 
 /// How a Go module is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoBuild {
-    /// The folder below `assets/go` with go.mod and go.sum.
+    /// The folder in `assets/go` with go.mod and go.sum.
     pub wrapper: Slug,
-    /// The digest of go.mod followed by go.sum: another wrapper makes other binaries.
+    /// The digest of go.mod followed by go.sum, which decide the content of the binaries.
     pub inputs: Digest,
-    /// The artifact that holds the toolchain, with a `go` command.
+    /// The artifact of the toolchain, which has a `go` command.
     pub toolchain: ArtifactName,
-    /// Go string variables that the linker sets, by qualified name: what a project's own build script does.
+    /// Go string variables that the linker sets, by qualified name, as in the project's build script.
     pub variables: BTreeMap<String, String>,
 }
 
 impl SourceKind {
-    /// The name used in the lock and in messages.
+    /// The name in the lock and in messages.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Url => "url",
@@ -135,61 +135,61 @@ impl SourceKind {
         }
     }
 
-    /// Whether a package manager brings it (as opposed to the project's own release server).
+    /// Whether a package manager fetches it, as opposed to the project's release server.
     pub fn is_registry(&self) -> bool {
         !matches!(self, Self::Url)
     }
 }
 
-/// A file whose bytes are known beforehand.
+/// A file with a known digest.
 #[derive(Debug, Clone)]
 pub struct LockedFile {
-    /// Its name in the package repository.
+    /// The name in the package repository.
     pub name: FileName,
-    /// What its client is asked for.
+    /// What the client fetches.
     pub locator: Locator,
-    /// What its bytes must hash to.
+    /// The required digest.
     pub digest: Digest,
-    /// How long it is, or may be.
+    /// The exact or largest size.
     pub size: SizeBound,
-    /// What becomes of it in the tool's tree.
-    pub content: Content,
+    /// How it is installed in the tool's tree.
+    pub content: FileContent,
 }
 
-/// What a client is asked for.
+/// What a client fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Locator {
-    /// An address.
+    /// The file at a URL.
     Url(Url),
-    /// A package of a registry at one version (pip: project; apt: binary package).
+    /// A version of a package (pip: project; apt: binary package).
     Package {
-        /// The package's name.
+        /// The name of the package.
         package: String,
-        /// Its exact version.
+        /// The exact version.
         version: String,
     },
-    /// A Go package path of a main package.
+    /// The path of a Go main package.
     GoPackage(String),
 }
 
-/// The size of a file, as far as it was published or measured.
+/// The size of a file, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SizeBound {
-    /// Exactly this long.
+    /// The exact size.
     Exact(ByteSize),
-    /// Never measured by this project; longer is refused.
+    /// An upper limit, for a file that was never measured.
     AtMost(ByteSize),
 }
 
 impl SizeBound {
-    /// The most bytes that are accepted.
+    /// The largest accepted size in bytes.
     pub fn limit(self) -> u64 {
         match self {
             Self::Exact(size) | Self::AtMost(size) => size.0,
         }
     }
 
-    /// The size, where it is known.
+    /// The exact size in bytes, if it is known.
     pub fn exact(self) -> Option<u64> {
         match self {
             Self::Exact(size) => Some(size.0),
@@ -198,62 +198,62 @@ impl SizeBound {
     }
 }
 
-/// What a file holds.
+/// How a file is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// The file itself is installed, executable.
+pub enum FileContent {
+    /// The file itself is installed, with execute permission.
     Raw {
-        /// Where, below the tool's tree.
+        /// The path in the tool's tree.
         install: RelativePath,
     },
-    /// An archive.
+    /// The file is an archive to unpack.
     Archive(Unpack),
 }
 
-/// What is taken out of an archive, and how much that may be.
+/// How an archive is unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpack {
-    /// The archive's format.
+    /// The format of the archive.
     pub archive: ArchiveKind,
-    /// The most bytes that its members may have together.
+    /// The largest size of all members together.
     pub limit: ByteSize,
-    /// What to take; a member that no rule names is checked and left out.
+    /// The members to unpack. Other members are checked and skipped.
     pub rules: Vec<UnpackRule>,
-    /// Files and folders of the tool's tree that get run rights (wheels do not record them).
+    /// Files and folders in the tool's tree that get execute permission, which wheels do not record.
     pub executable: Vec<RelativePath>,
 }
 
-/// One member or folder of an archive and its place in the tool's tree.
+/// A rule that maps a member or folder of an archive to the tool's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnpackRule {
     /// A single member.
     File {
-        /// Its name in the archive.
+        /// The name in the archive.
         from: RelativePath,
-        /// Its place in the tree.
+        /// The path in the tree.
         to: RelativePath,
     },
-    /// A single member that no rule for a folder takes.
+    /// A single member to skip, as an exception from a folder rule.
     LeftOut {
-        /// Its name in the archive.
+        /// The name in the archive.
         from: RelativePath,
     },
-    /// All members below a folder.
+    /// All members in a folder.
     Folder {
-        /// The folder in the archive; `None` is its root.
+        /// The folder in the archive; `None` for the root.
         from: Option<RelativePath>,
-        /// The folder in the tree; `None` is its root.
+        /// The folder in the tree; `None` for the root.
         to: Option<RelativePath>,
     },
 }
 
-/// Formats that can be unpacked.
+/// The supported archive formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ArchiveKind {
     /// A zip file.
     #[serde(rename = "zip")]
     Zip,
-    /// A Python wheel, which is a zip file without run rights.
+    /// A Python wheel: a zip file without permissions.
     #[serde(rename = "wheel")]
     Wheel,
     /// A tar file, compressed with gzip.
@@ -262,24 +262,26 @@ pub enum ArchiveKind {
     /// A tar file, compressed with xz.
     #[serde(rename = "tar.xz")]
     TarXz,
-    /// A Debian package: ar with data.tar.xz or data.tar.zst.
+    /// A Debian package: an ar archive with data.tar.gz, data.tar.xz or data.tar.zst.
     #[serde(rename = "deb")]
     Deb,
 }
 
 impl Lock {
-    /// Reads a lock. `origin` names it in errors; they give line, column and what was expected.
+    /// Parses a lock. Errors have `origin`, line, column and the expected value.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Failure> {
         parse::parse(text, origin)
     }
 
-    /// The artifact of this name, or a failure with the nearest one.
+    /// The artifact with this name. The failure suggests a similar name.
     pub fn artifact(&self, name: &ArtifactName) -> Result<&Artifact, Failure> {
         self.artifacts.iter().find(|artifact| artifact.name == *name).ok_or_else(|| {
-            let failure = Failure::usage(format!("no artifact is called {name}"));
+            let failure = Failure::usage(format!("unknown artifact {name}"));
             let names = self.artifacts.iter().map(|artifact| artifact.name.as_str());
             match crate::core::nearest::nearest(name.as_str(), names) {
-                Some(near) => failure.hint(format!("did you mean {near}? `meshlab deps list` shows all")),
+                Some(near) => {
+                    failure.hint(format!("did you mean {near}? `meshlab deps list` shows all artifacts"))
+                }
                 None => failure.hint("`meshlab deps list` shows all artifacts"),
             }
         })
@@ -287,13 +289,15 @@ impl Lock {
 }
 
 impl Lock {
-    /// The image of this name, or a failure with the nearest one.
+    /// The image with this name. The failure suggests a similar name.
     pub fn image(&self, name: &Slug) -> Result<&Image, Failure> {
         self.images.iter().find(|image| image.name == *name).ok_or_else(|| {
-            let failure = Failure::usage(format!("no image is called {name}"));
+            let failure = Failure::usage(format!("unknown image {name}"));
             let names = self.images.iter().map(|image| image.name.as_str());
             match crate::core::nearest::nearest(name.as_str(), names) {
-                Some(near) => failure.hint(format!("did you mean {near}? `meshlab image list` shows all")),
+                Some(near) => {
+                    failure.hint(format!("did you mean {near}? `meshlab image list` shows all images"))
+                }
                 None => failure.hint("`meshlab image list` shows all images"),
             }
         })
@@ -308,7 +312,9 @@ impl Artifact {
 }
 
 impl Source {
-    /// What tells this source's tree from any other: the digest over its files' digests and what becomes of them.
+    /// Identifies the tree of this source: a digest of the files' digests, their rules, and the artifact's commands.
+    ///
+    /// Uses the `Debug` text of [`FileContent`]: renaming one of its variants or fields reinstalls all tools.
     pub fn identity(&self, artifact: &Artifact) -> Digest {
         let mut lines: Vec<String> =
             self.files.iter().map(|file| format!("{} {:?}", file.digest, file.content)).collect();

@@ -1,4 +1,4 @@
-//! TOML text to a valid [`Lock`], or an error with line and column.
+//! Parses TOML into a valid [`Lock`], or an error with line and column.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
-use super::fault::{Fault, position};
+use super::error::{LockError, position};
 use super::image::{RawImage, images};
 use super::{
-    ArchiveKind, Artifact, Content, GlibcVersion, GoBuild, Locator, Lock, LockedFile, Profile, SizeBound,
+    ArchiveKind, Artifact, FileContent, GlibcVersion, GoBuild, Locator, Lock, LockedFile, Profile, SizeBound,
     Source, SourceKind, Unpack, UnpackRule,
 };
 use crate::core::failure::Failure;
@@ -20,8 +20,8 @@ use crate::core::model::{
 
 const VERSION: u32 = 1;
 
-/// How much of a line an error shows.
-const LONGEST_SHOWN: usize = 300;
+/// The longest part of a line in an error, in characters.
+const MAX_SHOWN: usize = 300;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,33 +92,36 @@ struct RawFile {
 
 pub(super) fn parse(text: &str, origin: &str) -> Result<Lock, Failure> {
     let raw: RawLock = toml::from_str(text).map_err(|error| {
-        failure(text, origin, &Fault::new(error.span().unwrap_or(0..0), expectation(error.message())))
+        failure(text, origin, &LockError::new(error.span().unwrap_or(0..0), expectation(error.message())))
     })?;
-    lock(raw, text, origin).map_err(|fault| failure(text, origin, &fault))
+    lock(raw, text, origin).map_err(|error| failure(text, origin, &error))
 }
 
-fn failure(text: &str, origin: &str, fault: &Fault) -> Failure {
-    let (line, column) = position(text, fault.at.start);
+fn failure(text: &str, origin: &str, error: &LockError) -> Failure {
+    let (line, column) = position(text, error.at.start);
     let source_line: String =
-        text.lines().nth(line - 1).unwrap_or_default().trim_end().chars().take(LONGEST_SHOWN).collect();
-    Failure::usage(format!("{origin}:{line}:{column}: {}", fault.what))
+        text.lines().nth(line - 1).unwrap_or_default().trim_end().chars().take(MAX_SHOWN).collect();
+    Failure::usage(format!("{origin}:{line}:{column}: {}", error.what))
         .detail("line", source_line)
-        .hint("`meshlab deps lock` writes digests and sizes; names, versions and rules are yours to edit")
+        .hint("edit names, versions and rules by hand; `meshlab deps lock` writes digests and sizes")
 }
 
-/// What the TOML reader says, beginning with what was expected as every other message does.
+/// The message of the TOML parser, in the form `expected ...` of the other messages.
 fn expectation(message: &str) -> String {
     let message = message.trim();
     match message.strip_prefix("missing field ") {
-        Some(field) => format!("expected the field {field}, which is missing here"),
+        Some(field) => format!("expected the field {field}, found none"),
         None => message.to_owned(),
     }
 }
 
-fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, Fault> {
+fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, LockError> {
     if *raw.version.get_ref() != VERSION {
         let found = raw.version.get_ref();
-        return Err(Fault::new(raw.version.span(), format!("expected version = {VERSION}, found {found}")));
+        return Err(LockError::new(
+            raw.version.span(),
+            format!("expected version = {VERSION}, found {found}"),
+        ));
     }
     let mut artifacts: Vec<Artifact> = Vec::with_capacity(raw.artifact.len());
     let mut toolchains: Vec<(Range<usize>, ArtifactName)> = Vec::new();
@@ -128,7 +131,7 @@ fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, Fault> {
         if let Some(before) = artifacts.last()
             && before.name >= artifact.name
         {
-            return Err(Fault::new(
+            return Err(LockError::new(
                 span,
                 format!(
                     "expected artifacts sorted by name, each once; {} follows {}",
@@ -149,31 +152,37 @@ fn lock(raw: RawLock, text: &str, origin: &str) -> Result<Lock, Fault> {
         if !has_go {
             let what =
                 format!("expected toolchain to name an artifact with a `go` command, found {toolchain}");
-            return Err(Fault::new(span, what));
+            return Err(LockError::new(span, what));
         }
     }
     let images = images(raw.image, &artifacts)?;
     Ok(Lock { origin: origin.to_owned(), text: text.to_owned(), artifacts, images })
 }
 
-fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {
+fn artifact(raw: RawArtifact) -> Result<Artifact, LockError> {
     let name_at = raw.name.span();
     if raw.version.is_empty() || raw.license.is_empty() {
-        return Err(Fault::new(name_at, "expected a version and a licence, found an empty one"));
+        return Err(LockError::new(name_at, "expected a version and a license, found an empty string"));
     }
-    let said = [&raw.version, &raw.license, &raw.summary].into_iter().chain(&raw.note);
-    if let Some(text) = said.into_iter().find(|text| text.contains(char::is_control)) {
-        return Err(Fault::new(name_at, format!("expected text without control characters, found {text:?}")));
+    let texts = [&raw.version, &raw.license, &raw.summary].into_iter().chain(&raw.note);
+    if let Some(text) = texts.into_iter().find(|text| text.contains(char::is_control)) {
+        return Err(LockError::new(
+            name_at,
+            format!("expected text without control characters, found {text:?}"),
+        ));
     }
     if raw.source.is_empty() {
-        return Err(Fault::new(name_at, "expected at least one [[artifact.source]]"));
+        return Err(LockError::new(name_at, "expected at least one [[artifact.source]]"));
     }
-    let known_variable = |name: &str| {
+    let is_variable_name = |name: &str| {
         !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
     };
-    if let Some(variable) = raw.environment.keys().find(|name| !known_variable(name)) {
-        return Err(Fault::new(name_at, format!("expected a variable name in capitals, found {variable:?}")));
+    if let Some(variable) = raw.environment.keys().find(|name| !is_variable_name(name)) {
+        return Err(LockError::new(
+            name_at,
+            format!("expected a variable name in upper case, found {variable:?}"),
+        ));
     }
     let sources = raw.source.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     Ok(Artifact {
@@ -190,26 +199,28 @@ fn artifact(raw: RawArtifact) -> Result<Artifact, Fault> {
     })
 }
 
-fn source(raw: Spanned<RawSource>) -> Result<Source, Fault> {
+fn source(raw: Spanned<RawSource>) -> Result<Source, LockError> {
     let at = raw.span();
     let raw = raw.into_inner();
     let kind = match (raw.kind, raw.wrapper, raw.inputs, raw.toolchain) {
         (RawKind::Go, Some(wrapper), Some(inputs), Some(toolchain)) => {
-            // They become words of one linker argument, which Go splits at spaces and quotes.
-            let plain = |text: &str| {
+            // Go splits the linker argument at spaces and quotes.
+            let is_plain = |text: &str| {
                 !text.is_empty()
                     && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"./-_+~".contains(&byte))
             };
             if let Some((name, value)) =
-                raw.variables.iter().find(|(name, value)| !plain(name) || !plain(value))
+                raw.variables.iter().find(|(name, value)| !is_plain(name) || !is_plain(value))
             {
-                let what = format!("expected variables in plain characters, found {name:?} = {value:?}");
-                return Err(Fault::new(at, what));
+                let what = format!(
+                    "expected variables of letters, digits and . / - _ + ~, found {name:?} = {value:?}"
+                );
+                return Err(LockError::new(at, what));
             }
             SourceKind::Go(GoBuild { wrapper, inputs, toolchain, variables: raw.variables })
         }
         (RawKind::Go, ..) => {
-            return Err(Fault::new(at, "expected wrapper, inputs and toolchain with kind = \"go\""));
+            return Err(LockError::new(at, "expected wrapper, inputs and toolchain with kind = \"go\""));
         }
         (kind, None, None, None) if raw.variables.is_empty() => match kind {
             RawKind::Url => SourceKind::Url,
@@ -217,25 +228,28 @@ fn source(raw: Spanned<RawSource>) -> Result<Source, Fault> {
             RawKind::Apt | RawKind::Go => SourceKind::Apt,
         },
         _ => {
-            return Err(Fault::new(
+            return Err(LockError::new(
                 at,
-                "wrapper, inputs, toolchain and variables belong to kind = \"go\" only",
+                "expected wrapper, inputs, toolchain and variables only with kind = \"go\"",
             ));
         }
     };
     if raw.file.is_empty() {
-        return Err(Fault::new(at, "expected at least one [[artifact.source.file]]"));
+        return Err(LockError::new(at, "expected at least one [[artifact.source.file]]"));
     }
     let files =
         raw.file.into_iter().map(|file| locked_file(file, raw.kind)).collect::<Result<Vec<_>, _>>()?;
     let mut names = BTreeSet::new();
-    if let Some(twice) = files.iter().find(|file| !names.insert(&file.name)) {
-        return Err(Fault::new(at, format!("expected file names that differ, found {} twice", twice.name)));
+    if let Some(duplicate) = files.iter().find(|file| !names.insert(&file.name)) {
+        return Err(LockError::new(
+            at,
+            format!("expected unique file names, found {} twice", duplicate.name),
+        ));
     }
     Ok(Source { platform: raw.platform, kind, files })
 }
 
-fn locked_file(raw: Spanned<RawFile>, kind: RawKind) -> Result<LockedFile, Fault> {
+fn locked_file(raw: Spanned<RawFile>, kind: RawKind) -> Result<LockedFile, LockError> {
     let at = raw.span();
     let raw = raw.into_inner();
     let locator = locator(&raw, kind, &at)?;
@@ -247,10 +261,13 @@ fn locked_file(raw: Spanned<RawFile>, kind: RawKind) -> Result<LockedFile, Fault
             .unwrap_or_default()
             .parse()
             .map_err(|_| {
-                Fault::new(at.clone(), "expected name = \"...\": the url does not end in a file name")
+                LockError::new(
+                    at.clone(),
+                    "expected name = \"...\", because the url does not end with a file name",
+                )
             })?,
         (None, _) => {
-            return Err(Fault::new(at, "expected name = \"...\", the file's name in the repository"));
+            return Err(LockError::new(at, "expected name = \"...\", the file name in the repository"));
         }
     };
     Ok(LockedFile {
@@ -262,29 +279,29 @@ fn locked_file(raw: Spanned<RawFile>, kind: RawKind) -> Result<LockedFile, Fault
     })
 }
 
-fn locator(raw: &RawFile, kind: RawKind, at: &Range<usize>) -> Result<Locator, Fault> {
+fn locator(raw: &RawFile, kind: RawKind, at: &Range<usize>) -> Result<Locator, LockError> {
     match (kind, &raw.url, &raw.package, &raw.version) {
         (RawKind::Url, Some(url), None, None) => {
             let parsed =
                 Url::parse(url.get_ref()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             parsed.map(Locator::Url).ok_or_else(|| {
-                Fault::new(
+                LockError::new(
                     url.span(),
-                    format!("expected an http or https address, found {:?}", url.get_ref()),
+                    format!("expected an http or https URL, found {:?}", url.get_ref()),
                 )
             })
         }
         (RawKind::Pip | RawKind::Apt, None, Some(package), Some(version)) => {
-            // Both become arguments of the client: nothing that could be an option or another argument.
-            let plain = |text: &str| {
+            // Both are arguments of the client, so they must not be options or several arguments.
+            let is_plain = |text: &str| {
                 text.starts_with(|first: char| first.is_ascii_alphanumeric())
                     && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-_~:".contains(&byte))
             };
-            if !plain(package) || !plain(version) {
+            if !is_plain(package) || !is_plain(version) {
                 let what = format!(
-                    "expected a package and a version in plain characters, found {package:?} {version:?}"
+                    "expected a package and a version of letters, digits and . + - _ ~ :, found {package:?} {version:?}"
                 );
-                return Err(Fault::new(at.clone(), what));
+                return Err(LockError::new(at.clone(), what));
             }
             Ok(Locator::Package { package: package.clone(), version: version.clone() })
         }
@@ -294,55 +311,61 @@ fn locator(raw: &RawFile, kind: RawKind, at: &Range<usize>) -> Result<Locator, F
             {
                 Ok(Locator::GoPackage(package.clone()))
             } else {
-                Err(Fault::new(
+                Err(LockError::new(
                     at.clone(),
                     format!("expected the path of a Go main package, found {package:?}"),
                 ))
             }
         }
         (RawKind::Url, ..) => {
-            Err(Fault::new(at.clone(), "expected url = \"...\" and neither package nor version"))
+            Err(LockError::new(at.clone(), "expected url = \"...\" without package and version"))
         }
         (RawKind::Go, ..) => {
-            Err(Fault::new(at.clone(), "expected package = \"...\" and neither url nor version"))
+            Err(LockError::new(at.clone(), "expected package = \"...\" without url and version"))
         }
-        (RawKind::Pip | RawKind::Apt, ..) => Err(Fault::new(
+        (RawKind::Pip | RawKind::Apt, ..) => Err(LockError::new(
             at.clone(),
-            "expected package and version, and no url: the client knows its registry",
+            "expected package and version without url: the client has its own registry",
         )),
     }
 }
 
-fn digest(raw: &RawFile, at: &Range<usize>) -> Result<Digest, Fault> {
+fn digest(raw: &RawFile, at: &Range<usize>) -> Result<Digest, LockError> {
     let (algorithm, hex) = match (&raw.sha256, &raw.sha512) {
         (Some(hex), None) => (DigestAlgorithm::Sha256, hex),
         (None, Some(hex)) => (DigestAlgorithm::Sha512, hex),
-        _ => return Err(Fault::new(at.clone(), "expected either sha256 or sha512")),
+        _ => return Err(LockError::new(at.clone(), "expected either sha256 or sha512")),
     };
-    Digest::from_hex(algorithm, hex.get_ref()).map_err(|invalid| Fault::new(hex.span(), invalid.to_string()))
+    Digest::from_hex(algorithm, hex.get_ref())
+        .map_err(|invalid| LockError::new(hex.span(), invalid.to_string()))
 }
 
-fn size(raw: &RawFile, at: &Range<usize>) -> Result<SizeBound, Fault> {
+fn size(raw: &RawFile, at: &Range<usize>) -> Result<SizeBound, LockError> {
     match (&raw.size, &raw.size_limit) {
         (Some(size), None) => bytes(size).map(SizeBound::Exact),
         (None, Some(limit)) => bytes(limit).map(SizeBound::AtMost),
-        _ => Err(Fault::new(at.clone(), "expected either size or, where it was never measured, size_limit")),
+        _ => Err(LockError::new(
+            at.clone(),
+            "expected either size, or size_limit for a file that was never measured",
+        )),
     }
 }
 
-fn bytes(number: &Spanned<i64>) -> Result<ByteSize, Fault> {
+fn bytes(number: &Spanned<i64>) -> Result<ByteSize, LockError> {
     let found = *number.get_ref();
     match u64::try_from(found) {
         Ok(bytes) if bytes > 0 => Ok(ByteSize(bytes)),
-        _ => Err(Fault::new(number.span(), format!("expected a number of bytes above 0, found {found}"))),
+        _ => {
+            Err(LockError::new(number.span(), format!("expected a positive number of bytes, found {found}")))
+        }
     }
 }
 
-fn content(raw: &RawFile, at: &Range<usize>) -> Result<Content, Fault> {
+fn content(raw: &RawFile, at: &Range<usize>) -> Result<FileContent, LockError> {
     match (raw.archive, &raw.install, &raw.unpacked_limit, &raw.unpack) {
-        (None, Some(install), None, None) => Ok(Content::Raw { install: install.clone() }),
+        (None, Some(install), None, None) => Ok(FileContent::Raw { install: install.clone() }),
         (Some(archive), None, Some(limit), Some(rules)) if !rules.is_empty() => {
-            Ok(Content::Archive(Unpack {
+            Ok(FileContent::Archive(Unpack {
                 archive,
                 limit: bytes(limit)?,
                 rules: rules
@@ -352,28 +375,28 @@ fn content(raw: &RawFile, at: &Range<usize>) -> Result<Content, Fault> {
                 executable: raw.executable.clone(),
             }))
         }
-        _ => Err(Fault::new(
+        _ => Err(LockError::new(
             at.clone(),
             "expected either install = \"path\" (a single file) or archive, unpacked_limit and unpack = { \"member\" = \"path\" }",
         )),
     }
 }
 
-/// `"a/b" = "c"` takes one member, `"a/" = "c/"` a folder; `"./"` is the root on either side. `"a/b" = ""` leaves one
-/// member of such a folder out.
-fn rule(from: &str, to: &str, at: &Range<usize>) -> Result<UnpackRule, Fault> {
+/// Parses an unpack rule: `"a/b" = "c"` selects a member, `"a/" = "c/"` a folder, and `"a/b" = ""` excludes a member.
+/// `"./"` is the root on either side.
+fn rule(from: &str, to: &str, at: &Range<usize>) -> Result<UnpackRule, LockError> {
     let path = |text: &str| {
         text.parse::<RelativePath>()
-            .map_err(|invalid| Fault::new(at.clone(), format!("in unpack: {invalid}")))
+            .map_err(|invalid| LockError::new(at.clone(), format!("in unpack: {invalid}")))
     };
     let folder = |text: &str| if text == "." { Ok(None) } else { path(text).map(Some) };
     match (from.strip_suffix('/'), to.strip_suffix('/')) {
         (None, None) if to.is_empty() => Ok(UnpackRule::LeftOut { from: path(from)? }),
         (None, None) => Ok(UnpackRule::File { from: path(from)?, to: path(to)? }),
         (Some(from), Some(to)) => Ok(UnpackRule::Folder { from: folder(from)?, to: folder(to)? }),
-        _ => Err(Fault::new(
+        _ => Err(LockError::new(
             at.clone(),
-            format!("in unpack: expected both or neither of {from:?} and {to:?} to end in / (a folder)"),
+            format!("in unpack: expected both {from:?} and {to:?}, or neither, to end with / (a folder)"),
         )),
     }
 }

@@ -25,26 +25,26 @@ unpack = { "tool" = "tool", "share/" = "./" }
 "#;
 
 #[test]
-fn a_good_lock_is_read_whole() {
+fn a_valid_lock_is_parsed() {
     let lock = Lock::parse(GOOD, "deps.lock").unwrap();
     let source = &lock.artifacts[0].sources[0];
     assert_eq!(source.files[0].name.as_str(), "tool-1.0.zip");
     assert_eq!(source.files[0].size.exact(), Some(10));
-    let Content::Archive(unpack) = &source.files[0].content else { panic!("an archive") };
+    let FileContent::Archive(unpack) = &source.files[0].content else { panic!("an archive") };
     assert_eq!(unpack.rules.len(), 2);
 }
 
 #[test]
-fn the_embedded_lock_is_good() {
+fn the_built_in_lock_is_valid() {
     let lock = Lock::parse(EMBEDDED, "built in").unwrap();
     for name in ["consul", "envoy", "nomad", "wrk"] {
         assert!(lock.artifact(&name.parse().unwrap()).is_ok(), "{name}");
     }
 }
 
-/// Every way a lock can be wrong, with the place and the expectation that are shown.
+/// The errors of invalid locks, with position and expected value.
 #[test]
-fn errors_name_line_column_and_expectation() {
+fn errors_have_line_column_and_expected_value() {
     let cases = [
         ("version = 1", "version = 2"),
         ("version = 1\n", "version = 1\nflavour = 2\n"),
@@ -92,7 +92,7 @@ layers = [
 "#;
 
 #[test]
-fn images_are_read_with_their_pins() {
+fn images_are_parsed_with_their_pins() {
     let lock = Lock::parse(&format!("{GOOD}{IMAGE}"), "deps.lock").unwrap();
     let image = lock.image(&"tool".parse().unwrap()).unwrap();
     assert_eq!(image.tag, image.contents);
@@ -103,9 +103,9 @@ fn images_are_read_with_their_pins() {
     assert!(failure.hint_text().unwrap().contains("did you mean tool?"));
 }
 
-/// Every way an image can be wrong.
+/// The errors of invalid images.
 #[test]
-fn errors_of_images_name_line_column_and_expectation() {
+fn errors_of_images_have_line_column_and_expected_value() {
     let again = &IMAGE[IMAGE.find("[[image.pin]]").unwrap()..];
     let cases = [
         ("name = \"tool\"\nsummary = \"the", "name = \"box\"\nsummary = \"the".to_owned()),
@@ -140,7 +140,7 @@ fn errors_of_images_name_line_column_and_expectation() {
 }
 
 #[test]
-fn identity_follows_digest_and_rules() {
+fn the_identity_depends_on_digests_and_rules() {
     let identity = |text: &str| {
         let lock = Lock::parse(text, "x").unwrap();
         lock.artifacts[0].sources[0].identity(&lock.artifacts[0])
@@ -150,9 +150,9 @@ fn identity_follows_digest_and_rules() {
     assert_ne!(identity(GOOD), identity(&GOOD.replace("\"tool\" = \"tool\"", "\"tool2\" = \"tool\"")));
 }
 
-/// A changed wrapper without a changed lock would build what nobody pinned.
+/// With a changed wrapper and an unchanged lock, builds would differ from their pins.
 #[test]
-fn the_lock_names_the_wrappers_that_are_embedded() {
+fn the_lock_has_the_digests_of_all_embedded_wrappers() {
     let lock = Lock::parse(EMBEDDED, "built in").unwrap();
     let mut named = std::collections::BTreeSet::new();
     for artifact in &lock.artifacts {

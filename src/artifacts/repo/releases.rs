@@ -123,7 +123,7 @@ impl Binary {
     fn new(source: &Source) -> Option<Self> {
         let [file] = source.files.as_slice() else { return None };
         match (&source.kind, &file.content) {
-            (SourceKind::Go(_), lockfile::Content::Raw { install }) => Some(Self {
+            (SourceKind::Go(_), lockfile::FileContent::Raw { install }) => Some(Self {
                 digest: file.digest,
                 member: install.as_path().file_name().unwrap_or_default().to_owned(),
                 measured: Arc::default(),

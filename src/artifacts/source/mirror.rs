@@ -64,7 +64,7 @@ fn candidates(mirror: &Url, file: &LockedFile) -> Vec<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifacts::lockfile::{Content, SizeBound};
+    use crate::artifacts::lockfile::{FileContent, SizeBound};
     use crate::core::model::{ByteSize, Digest};
 
     #[test]
@@ -74,7 +74,7 @@ mod tests {
             locator: Locator::Url(Url::parse("https://up.test/a/1%2B2/a.zip").unwrap()),
             digest: Digest::sha256_of(b""),
             size: SizeBound::Exact(ByteSize(1)),
-            content: Content::Raw { install: "a".parse().unwrap() },
+            content: FileContent::Raw { install: "a".parse().unwrap() },
         };
         let shown = |mirror: &str, file: &LockedFile| {
             let urls = candidates(&Url::parse(mirror).unwrap(), file);

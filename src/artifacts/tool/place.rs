@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use camino::Utf8Path;
 use fs_err as fs;
 
-use crate::artifacts::lockfile::{Content, LockedFile, Source, Unpack};
+use crate::artifacts::lockfile::{FileContent, LockedFile, Source, Unpack};
 use crate::artifacts::store::{Store, hash_file};
 use crate::artifacts::unpack::{NamedArchive, UnpackedFile, unpack};
 use crate::core::failure::{Failure, FailureKind, Result};
@@ -21,10 +21,10 @@ pub(super) fn place(
     let mut placed: Vec<UnpackedFile> = Vec::new();
     for file in &source.files {
         match &file.content {
-            Content::Raw { install } => placed.push(copy(file, install, store, tree)?),
-            Content::Archive(rules) if placed.is_empty() => placed = archive(file, rules, store, tree)?,
+            FileContent::Raw { install } => placed.push(copy(file, install, store, tree)?),
+            FileContent::Archive(rules) if placed.is_empty() => placed = archive(file, rules, store, tree)?,
             // An unpacker only ever sees a folder of its own: no archive can reach what another one brought.
-            Content::Archive(rules) => {
+            FileContent::Archive(rules) => {
                 fs::create_dir(part)?;
                 let files = archive(file, rules, store, part)?;
                 for unpacked in &files {

@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::install::{launcher, link_target};
 use super::marker::{FileList, FileRecord};
 use super::{BIN, InstalledTool, TREE};
-use crate::artifacts::lockfile::{Artifact, Content, Source};
+use crate::artifacts::lockfile::{Artifact, FileContent, Source};
 use crate::artifacts::store::hash_file;
 use crate::core::failure::Result;
 use crate::core::model::{Digest, DigestAlgorithm};
@@ -46,7 +46,7 @@ impl InstalledTool {
         // The list could have been changed together with the tree, so files that the lock pins are compared with the
         // lock.
         for file in &source.files {
-            let Content::Raw { install } = &file.content else { continue };
+            let FileContent::Raw { install } = &file.content else { continue };
             let listed = list.files.iter().find(|record| record.path == *install);
             let locked = matches!(file.digest, Digest::Sha512(_))
                 || listed.is_some_and(|record| record.sha256 == file.digest);

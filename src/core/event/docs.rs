@@ -1,4 +1,5 @@
-//! The tables of docs/json.md follow from these types: their doc comments, serde's attributes, and a sample of each event.
+//! The tables of docs/json.md follow from these types: their doc comments, serde's attributes, and a sample of each
+//! event.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -79,7 +79,7 @@ fn output(report: &LockReport) -> Output {
     let changes: Vec<String> = report
         .changes
         .iter()
-        .map(|change| format!("{}\n  {} -> {}\n", change.place(), change.old, change.new))
+        .map(|change| format!("{}\n  {} -> {}\n", change.label(), change.old, change.new))
         .collect();
     // Events have reported what was kept, and why.
     let human = format!(

@@ -1,7 +1,7 @@
-//! Bundles made of a small lock, whole ones and broken ones.
+//! Tests with valid and invalid bundles of a small lock.
 
-mod broken;
-mod whole;
+mod invalid;
+mod valid;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::core::event::{Event, Reporter, SharedReporter};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{Digest, DigestAlgorithm, Hasher, Platform};
 
-/// Longer than a block of tar, and no multiple of one.
+/// Longer than a tar block, and not a multiple of one.
 const LONG: &[u8] = &[7; 1300];
 const SHORT: &[u8] = b"#!/bin/sh\n";
 const SHARED: &[u8] = b"the same file for both";
@@ -24,11 +24,11 @@ const OTHER: &[u8] = b"for the other platform";
 
 const HERE: Platform = Platform::LinuxX86_64;
 
-/// A folder with a store, a lock over it, and what was reported.
+/// A folder with a store, a lock, and the reported events.
 struct Scene {
     folder: tempfile::TempDir,
     lock: Lock,
-    told: Arc<Recorder>,
+    events: Arc<Recorder>,
 }
 
 #[derive(Default)]
@@ -41,7 +41,7 @@ impl Reporter for Recorder {
 }
 
 impl Scene {
-    /// With everything that the lock names in the store.
+    /// A scene with all files of the lock in the store.
     fn new() -> Self {
         let scene = Self::with_lock(&lock_text("1.0"));
         for content in [LONG, SHORT, SHARED, OTHER] {
@@ -53,7 +53,7 @@ impl Scene {
 
     fn with_lock(text: &str) -> Self {
         let lock = Lock::parse(text, "deps.lock").unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), lock, told: Arc::default() }
+        Self { folder: tempfile::tempdir().unwrap(), lock, events: Arc::default() }
     }
 
     fn path(&self, name: &str) -> Utf8PathBuf {
@@ -65,10 +65,10 @@ impl Scene {
     }
 
     fn reporter(&self) -> SharedReporter {
-        Arc::clone(&self.told) as SharedReporter
+        Arc::clone(&self.events) as SharedReporter
     }
 
-    /// All artifacts, for these platforms in this order.
+    /// Exports all artifacts for the given platforms, in this order.
     fn export(&self, name: &str, platforms: &[Platform]) -> Result<Exported> {
         let artifacts = self.lock.artifacts.iter().rev();
         let chosen = artifacts
@@ -84,7 +84,7 @@ impl Scene {
         block_on(import(&path, &self.lock, &store, HERE, &self.reporter()))
     }
 
-    /// A bundle of everything, as bytes.
+    /// A bundle with all artifacts for all platforms.
     fn bundle(&self) -> Vec<u8> {
         self.export("whole.tar", &Platform::ALL).unwrap();
         fs::read(self.path("whole.tar")).unwrap()
@@ -95,7 +95,7 @@ impl Scene {
         self.import("other.tar", store)
     }
 
-    /// Every file of a store, which must be what its name says.
+    /// Verifies all files of a store. Returns their number.
     fn verified(&self, store: &str) -> usize {
         let mut count = 0;
         for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha512] {
@@ -112,15 +112,15 @@ impl Scene {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let told = self.told.0.lock().unwrap();
+        let events = self.events.0.lock().unwrap();
         let text = |event: &Event| match event {
             Event::Warning(_) | Event::Note(_) => Some(serde_json::to_string(event).unwrap()),
             _ => None,
         };
-        told.iter().filter_map(text).collect()
+        events.iter().filter_map(text).collect()
     }
 
-    /// A failure as a person reads it, with its exit code.
+    /// A failure as text, with its exit code.
     fn shown(&self, failure: &Failure) -> String {
         let mut text = format!("exit {}: {}\n", failure.kind().exit_code(), failure.message());
         for detail in failure.details() {
@@ -146,7 +146,7 @@ fn sha512_of(content: &[u8]) -> Digest {
     hasher.finish()
 }
 
-/// Two artifacts that share a file; one has a file that is pinned by SHA-512, and another file for the other platform.
+/// A lock with two artifacts that share a file. One has a file pinned by SHA-512; both have files for another platform.
 fn lock_text(version: &str) -> String {
     let file = |name: &str, content: &[u8]| {
         let hex = Digest::sha256_of(content).hex();

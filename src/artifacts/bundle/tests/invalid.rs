@@ -1,4 +1,4 @@
-//! Bundles that were cut, changed or made by somebody else.
+//! Tests with truncated, changed and forged bundles.
 
 use proptest::prelude::*;
 use tar::{EntryType, Header};
@@ -7,7 +7,7 @@ use super::*;
 use crate::artifacts::bundle::manifest::Manifest;
 use crate::artifacts::bundle::member::{self, BLOCK};
 
-/// Where each header of a bundle begins, with its content's length.
+/// The offset of each header in a bundle, and the length of its content.
 fn headers(bytes: &[u8]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -20,7 +20,7 @@ fn headers(bytes: &[u8]) -> Vec<(usize, usize)> {
     found
 }
 
-/// The bundle with its third member, the first stored file, in another shape.
+/// A bundle with a changed header of its third member, the first stored file.
 fn with_header(bytes: &[u8], change: impl FnOnce(&mut Header)) -> Vec<u8> {
     let (at, _) = headers(bytes)[2];
     let mut changed = bytes.to_vec();
@@ -31,7 +31,7 @@ fn with_header(bytes: &[u8], change: impl FnOnce(&mut Header)) -> Vec<u8> {
     changed
 }
 
-/// A bundle with nothing but a manifest of this text.
+/// A bundle with only a manifest.
 fn only_manifest(text: &str) -> Vec<u8> {
     let name = member::manifest_name(&Digest::sha256_of(text.as_bytes()));
     let mut bytes = member::header(&name, text.len() as u64).unwrap().to_vec();
@@ -40,8 +40,8 @@ fn only_manifest(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// What is said of each; nothing that is not verified may have got into the store.
-fn verdicts(scene: &Scene, cases: &[(&str, Vec<u8>)]) -> String {
+/// The failures of importing each bundle. Checks that all stored files are verified.
+fn failures(scene: &Scene, cases: &[(&str, Vec<u8>)]) -> String {
     let mut shown = String::new();
     for (number, (what, bytes)) in cases.iter().enumerate() {
         let store = format!("to-{number}");
@@ -59,7 +59,7 @@ fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_was_cut_or_changed() {
+fn truncated_and_changed_bundles_are_refused() {
     let scene = Scene::new();
     let whole = scene.bundle();
     let places = headers(&whole);
@@ -78,11 +78,11 @@ fn what_was_cut_or_changed() {
         ("a changed byte behind a file", flipped(&whole, first + BLOCK + length)),
         ("a changed byte in a header", flipped(&whole, first + 3)),
     ];
-    insta::assert_snapshot!(verdicts(&scene, &cases));
+    insta::assert_snapshot!(failures(&scene, &cases));
 }
 
 #[test]
-fn members_that_do_not_belong_there() {
+fn unexpected_members_are_refused() {
     let scene = Scene::new();
     let whole = scene.bundle();
     let places = headers(&whole);
@@ -118,11 +118,11 @@ fn members_that_do_not_belong_there() {
         ("attributes", of_kind(EntryType::XHeader)),
         ("a long name", of_kind(EntryType::GNULongName)),
     ];
-    insta::assert_snapshot!(verdicts(&scene, &cases));
+    insta::assert_snapshot!(failures(&scene, &cases));
 }
 
 #[test]
-fn manifests_of_others() {
+fn invalid_manifests_are_refused() {
     let scene = Scene::new();
     let whole = scene.bundle();
     let (_, length) = headers(&whole)[0];
@@ -157,11 +157,11 @@ fn manifests_of_others() {
         ("an artifact twice", changed(&again)),
         ("two sizes", changed(&other_size)),
     ];
-    insta::assert_snapshot!(verdicts(&scene, &cases));
+    insta::assert_snapshot!(failures(&scene, &cases));
 }
 
 #[test]
-fn a_file_longer_than_its_lock_allows_is_not_even_read() {
+fn a_file_larger_than_the_lock_allows_is_not_read() {
     let scene = Scene::new();
     let whole = scene.bundle();
     let (_, size) = headers(&whole)[0];
@@ -176,7 +176,7 @@ fn a_file_longer_than_its_lock_allows_is_not_even_read() {
 }
 
 #[test]
-fn what_is_no_file_is_named() {
+fn a_missing_bundle_or_a_folder_is_reported() {
     let scene = Scene::new();
     fs::create_dir(scene.path("folder")).unwrap();
     let shown = ["missing.tar", "folder"].map(|name| scene.shown(&scene.import(name, "to").unwrap_err()));
@@ -186,9 +186,9 @@ fn what_is_no_file_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever happens to a bundle on its way, it is noticed, and what got into the store by then is sound.
+    /// Any changed byte in a bundle is detected, and all files stored before are valid.
     #[test]
-    fn any_change_is_noticed(place in any::<prop::sample::Index>(), flip in 1_u8..) {
+    fn any_changed_byte_is_detected(place in any::<prop::sample::Index>(), flip in 1_u8..) {
         let scene = Scene::new();
         let mut bytes = scene.bundle();
         let at = place.index(bytes.len());
@@ -198,7 +198,7 @@ proptest! {
     }
 
     #[test]
-    fn any_cut_is_noticed_and_the_whole_bundle_still_works(place in any::<prop::sample::Index>()) {
+    fn any_truncation_is_detected_and_the_complete_bundle_can_be_imported(place in any::<prop::sample::Index>()) {
         let scene = Scene::new();
         let bytes = scene.bundle();
         let length = place.index(bytes.len());
@@ -209,9 +209,9 @@ proptest! {
         prop_assert_eq!((imported.present, imported.stored), (stored, 5 - stored));
     }
 
-    /// Text that is no manifest at all, and manifests of a strange shape.
+    /// Random text, and JSON of other shapes.
     #[test]
-    fn a_manifest_is_read_or_refused(text in "\\{?(\"[a-z]{1,9}\"|[0-9]{1,20}|[\\[\\]{},:]){0,12}\\}?") {
+    fn parsing_a_manifest_never_panics(text in "\\{?(\"[a-z]{1,9}\"|[0-9]{1,20}|[\\[\\]{},:]){0,12}\\}?") {
         let _ = Manifest::parse(text.as_bytes());
     }
 }

@@ -1,20 +1,20 @@
-//! Where a lock is wrong.
+//! Errors in a lock.
 
 use std::ops::Range;
 
-/// What is wrong, and where.
-pub(super) struct Fault {
+/// An error at a range of bytes in the text of a lock.
+pub(super) struct LockError {
     pub(super) at: Range<usize>,
     pub(super) what: String,
 }
 
-impl Fault {
+impl LockError {
     pub(super) fn new(at: Range<usize>, what: impl Into<String>) -> Self {
         Self { at, what: what.into() }
     }
 }
 
-/// Line and column, both from 1, of a byte offset.
+/// The line and column of a byte offset, both starting at 1.
 pub(crate) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,4 +1,4 @@
-//! Bundles as they should be.
+//! Tests with valid bundles.
 
 use std::io::Read as _;
 
@@ -7,7 +7,7 @@ use crate::core::failure::FailureKind;
 use crate::core::model::ArtifactName;
 
 #[test]
-fn the_order_of_what_is_asked_does_not_change_the_bytes() {
+fn the_order_of_the_artifacts_does_not_change_the_bundle() {
     let scene = Scene::new();
     let one = scene.export("one.tar", &[Platform::LinuxX86_64, Platform::LinuxArm64]).unwrap();
     let two = scene.export("two.tar", &[Platform::LinuxArm64, Platform::LinuxX86_64]).unwrap();
@@ -15,13 +15,13 @@ fn the_order_of_what_is_asked_does_not_change_the_bytes() {
     assert_eq!(one.digest, two.digest);
     assert_eq!(one.digest, hash_file(&scene.path("one.tar"), DigestAlgorithm::Sha256).unwrap());
     assert_eq!(one.size, fs::metadata(scene.path("one.tar")).unwrap().len());
-    // Nothing else is left beside it.
+    // No other file is left.
     let names = fs::read_dir(scene.path("")).unwrap().count();
     assert_eq!(names, ["from", "one.tar", "two.tar"].len());
 }
 
 #[test]
-fn any_tar_reads_it_and_each_file_is_in_it_once() {
+fn the_tar_crate_reads_a_bundle_and_each_file_is_in_it_once() {
     let scene = Scene::new();
     let bytes = scene.bundle();
     let mut names = Vec::new();
@@ -48,7 +48,7 @@ fn any_tar_reads_it_and_each_file_is_in_it_once() {
 }
 
 #[test]
-fn the_manifest_reads_well() {
+fn the_manifest_lists_lock_and_artifacts() {
     let scene = Scene::new();
     let bytes = scene.bundle();
     let mut archive = tar::Archive::new(bytes.as_slice());
@@ -59,7 +59,7 @@ fn the_manifest_reads_well() {
 }
 
 #[test]
-fn everything_arrives_and_the_second_time_nothing_is_written() {
+fn an_import_stores_everything_and_a_second_one_writes_nothing() {
     let scene = Scene::new();
     let bytes = scene.bundle();
     let first = scene.import_bytes(&bytes, "to").unwrap();
@@ -72,7 +72,7 @@ fn everything_arrives_and_the_second_time_nothing_is_written() {
 }
 
 #[test]
-fn a_stored_file_that_was_cut_is_written_anew() {
+fn a_truncated_stored_file_is_replaced() {
     let scene = Scene::new();
     let store = scene.store("to");
     put(&store, &Digest::sha256_of(LONG), &LONG[..100]);
@@ -82,7 +82,7 @@ fn a_stored_file_that_was_cut_is_written_anew() {
 }
 
 #[test]
-fn what_the_lock_in_force_does_not_name_is_not_stored() {
+fn a_file_that_is_not_in_the_lock_is_not_stored() {
     let scene = Scene::new();
     let bytes = scene.bundle();
     let (head, _) = scene.lock.text.split_once("\n[[artifact]]\nname = \"two\"").unwrap();
@@ -98,7 +98,7 @@ fn what_the_lock_in_force_does_not_name_is_not_stored() {
 }
 
 #[test]
-fn another_lock_is_refused_before_anything_is_stored() {
+fn a_bundle_of_another_lock_is_refused_before_anything_is_stored() {
     let scene = Scene::new();
     let bytes = scene.bundle();
     let text = lock_text("2.0").replace(&Digest::sha256_of(LONG).hex(), &Digest::sha256_of(b"?").hex());
@@ -107,13 +107,13 @@ fn another_lock_is_refused_before_anything_is_stored() {
     assert_eq!(failure.kind(), FailureKind::LockOutdated);
     insta::assert_snapshot!(other.shown(&failure));
     assert!(!other.path("to").exists());
-    // With the missing file in the store it is no matter: all that this machine needs is there.
+    // With the missing file in the store, the import succeeds: this machine has all files.
     put(&other.store("to"), &Digest::sha256_of(b"?"), b"?");
     other.import_bytes(&bytes, "to").unwrap();
 }
 
 #[test]
-fn a_bundle_for_another_machine_is_stored_and_said() {
+fn a_bundle_for_another_platform_is_stored_with_a_warning() {
     let scene = Scene::new();
     scene.export("there.tar", &[Platform::LinuxArm64]).unwrap();
     let imported = scene.import("there.tar", "to").unwrap();
@@ -122,7 +122,7 @@ fn a_bundle_for_another_machine_is_stored_and_said() {
 }
 
 #[test]
-fn a_changed_file_is_not_exported_and_what_was_there_stays() {
+fn a_changed_file_is_not_exported_and_an_existing_bundle_stays() {
     let scene = Scene::new();
     fs::write(scene.path("whole.tar"), "before").unwrap();
     let mut changed = LONG.to_vec();
@@ -132,12 +132,12 @@ fn a_changed_file_is_not_exported_and_what_was_there_stays() {
     insta::assert_snapshot!(scene.shown(&failure));
     assert_eq!(fs::read(scene.path("whole.tar")).unwrap(), b"before");
     assert_eq!(fs::read_dir(scene.path("")).unwrap().count(), 2);
-    // It was taken out of the store, so that the next export fetches it.
+    // The file was removed from the store, so that the next export fetches it.
     assert!(!scene.store("from").contains(&Digest::sha256_of(LONG)));
 }
 
 #[test]
-fn a_file_of_another_length_is_not_exported() {
+fn a_file_of_another_size_is_not_exported() {
     let scene = Scene::new();
     put(&scene.store("from"), &Digest::sha256_of(SHORT), b"shorter");
     let failure = scene.export("whole.tar", &[HERE]).unwrap_err();
@@ -146,7 +146,7 @@ fn a_file_of_another_length_is_not_exported() {
 }
 
 #[test]
-fn places_that_cannot_be_written_are_named() {
+fn paths_that_cannot_be_written_are_reported() {
     let scene = Scene::new();
     fs::create_dir(scene.path("folder")).unwrap();
     let shown: Vec<String> =
@@ -155,7 +155,7 @@ fn places_that_cannot_be_written_are_named() {
 }
 
 #[test]
-fn what_a_killed_export_left_is_replaced() {
+fn the_partial_file_of_a_killed_export_is_replaced() {
     let scene = Scene::new();
     fs::write(scene.path("precious"), "precious").unwrap();
     std::os::unix::fs::symlink(scene.path("precious"), scene.path("whole.tar.partial")).unwrap();
@@ -165,12 +165,12 @@ fn what_a_killed_export_left_is_replaced() {
 }
 
 #[test]
-fn an_export_that_is_given_up_leaves_nothing() {
+fn a_cancelled_export_leaves_nothing() {
     let scene = Scene::new();
     let chosen = scene.lock.artifacts.iter().map(|artifact| (artifact, &artifact.sources[0])).collect();
     let export_of = Export { lock: &scene.lock, chosen, program: None };
     let (store, path, reporter) = (scene.store("from"), scene.path("whole.tar"), scene.reporter());
-    // The only thread for such work is held: the export cannot be done before it is given up.
+    // The only blocking thread is busy, so the export cannot finish before it is cancelled.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     let (release, held) = std::sync::mpsc::channel::<()>();
@@ -178,7 +178,7 @@ fn an_export_that_is_given_up_leaves_nothing() {
     runtime.block_on(async {
         tokio::select! {
             biased;
-            _ = export(&export_of, &store, &path, &reporter) => panic!("it was to be given up"),
+            _ = export(&export_of, &store, &path, &reporter) => panic!("the export was not cancelled"),
             () = std::future::ready(()) => {}
         }
     });

@@ -1,6 +1,6 @@
-//! Bytes on their way: read and hashed here, written on a thread of their own meanwhile.
+//! Reads and hashes bytes while a thread writes them.
 //!
-//! Invariant: never more than a few chunks are in memory, however large a file is.
+//! Invariant: at most [`CHUNKS`] chunks are in memory, whatever the size of a file.
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,30 +11,32 @@ use crate::core::model::{Digest, DigestAlgorithm, Hasher};
 const CHUNK: usize = 512 * 1024;
 const CHUNKS: usize = 4;
 
-/// A thread that writes what it is handed, in order.
+/// A thread that writes bytes in order.
 pub(super) struct WriteBehind<W> {
+    /// Chunks to write.
     full: SyncSender<Vec<u8>>,
+    /// Written chunks, to fill again.
     empty: Receiver<Vec<u8>>,
     thread: JoinHandle<io::Result<W>>,
 }
 
-/// The writer cannot go on; [`WriteBehind::finish`] says why.
+/// The writer failed. [`WriteBehind::finish`] returns its error.
 #[derive(Debug)]
-pub(super) struct Stopped;
+pub(super) struct WriterFailed;
 
 impl<W: Write + Send + 'static> WriteBehind<W> {
     pub(super) fn start(mut writer: W) -> io::Result<Self> {
         let (full, to_write) = sync_channel::<Vec<u8>>(CHUNKS);
-        let (give_back, empty) = sync_channel(CHUNKS);
+        let (recycle, empty) = sync_channel(CHUNKS);
         for _ in 0..CHUNKS {
-            // There is room for all of them.
-            let _ = give_back.try_send(Vec::new());
+            // The channel has room for all chunks.
+            let _ = recycle.try_send(Vec::new());
         }
         let thread = std::thread::Builder::new().name("bundle-writer".to_owned()).spawn(move || {
             for chunk in to_write {
                 writer.write_all(&chunk)?;
-                // Nobody takes it any more once the last bytes are handed over.
-                let _ = give_back.try_send(chunk);
+                // Fails after the last bytes, when no more chunks are needed.
+                let _ = recycle.try_send(chunk);
             }
             writer.flush()?;
             Ok(writer)
@@ -42,64 +44,65 @@ impl<W: Write + Send + 'static> WriteBehind<W> {
         Ok(Self { full, empty, thread })
     }
 
-    /// Hands over bytes that are in memory.
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Stopped> {
+    /// Writes bytes.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), WriterFailed> {
         for part in bytes.chunks(CHUNK) {
-            let mut chunk = self.empty.recv().map_err(|_| Stopped)?;
+            let mut chunk = self.empty.recv().map_err(|_| WriterFailed)?;
             chunk.clear();
             chunk.extend_from_slice(part);
-            self.full.send(chunk).map_err(|_| Stopped)?;
+            self.full.send(chunk).map_err(|_| WriterFailed)?;
         }
         Ok(())
     }
 
-    /// Waits until all is written and gives the writer back.
+    /// Waits until all bytes are written. Returns the writer.
     pub(super) fn finish(self) -> io::Result<W> {
         drop(self.full);
-        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writing thread broke off")))
+        self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the writer thread panicked")))
     }
 }
 
-/// Why bytes could not be moved.
+/// Why bytes could not be copied.
 #[derive(Debug)]
-pub(super) enum Trouble {
-    Read(io::Error),
-    /// The source ended after so many bytes.
+pub(super) enum CopyError {
+    Source(io::Error),
+    /// The source ended after this many bytes.
     Ended(u64),
-    Stopped,
+    /// The writer failed.
+    Writer,
 }
 
-/// Moves exactly `size` bytes and says what they hash to; without a writer they are only hashed. `tell` is told how
-/// many have been moved, chunk by chunk.
-pub(super) fn pump<W: Write + Send + 'static>(
+/// Copies exactly `size` bytes to the writer, if there is one, and returns their digest. Calls `report` with the number
+/// of bytes copied so far after each chunk.
+pub(super) fn copy<W: Write + Send + 'static>(
     source: &mut impl Read,
     size: u64,
     algorithm: DigestAlgorithm,
     writer: Option<&WriteBehind<W>>,
-    mut tell: impl FnMut(u64),
-) -> Result<Digest, Trouble> {
+    mut report: impl FnMut(u64),
+) -> Result<Digest, CopyError> {
     let mut hasher = Hasher::new(algorithm);
     let mut done = 0;
     let mut own = Vec::new();
     while done < size {
         let mut chunk = match writer {
-            Some(writer) => writer.empty.recv().map_err(|_| Trouble::Stopped)?,
+            Some(writer) => writer.empty.recv().map_err(|_| CopyError::Writer)?,
             None => std::mem::take(&mut own),
         };
-        let wanted = usize::try_from(size - done).unwrap_or(CHUNK).min(CHUNK);
-        chunk.resize(wanted, 0);
-        let length = read_some(source, &mut chunk).map_err(Trouble::Read)?;
+        let length = usize::try_from(size - done).unwrap_or(CHUNK).min(CHUNK);
+        chunk.resize(length, 0);
+        let length = read_some(source, &mut chunk).map_err(CopyError::Source)?;
         if length == 0 {
-            return Err(Trouble::Ended(done));
+            return Err(CopyError::Ended(done));
         }
         chunk.truncate(length);
         hasher.update(&chunk);
         done += length as u64;
         match writer {
-            Some(writer) => writer.full.send(chunk).map_err(|_| Trouble::Stopped)?,
+            Some(writer) => writer.full.send(chunk).map_err(|_| CopyError::Writer)?,
             None => own = chunk,
         }
-        tell(done);
+        report(done);
     }
     Ok(hasher.finish())
 }
