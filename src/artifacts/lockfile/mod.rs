@@ -4,6 +4,7 @@
 
 pub(crate) mod edit;
 mod error;
+mod file;
 mod glibc;
 mod image;
 mod parse;
