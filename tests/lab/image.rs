@@ -204,7 +204,7 @@ fn a_newer_image_takes_the_place_of_the_one_before() {
     let reference = format!("meshlab/{name}:1.0");
     let mut loaded = Loaded(vec![reference.clone()]);
     let ran = sandbox.run(&["image", "load"]).expect(0);
-    assert!(ran.stderr.contains("images loaded"), "{}", ran.stderr);
+    assert!(ran.stderr.contains(r#""image":"loaded""#), "{}", ran.stderr);
     let before = id_of(&reference);
     loaded.0.push(before.clone());
     // It was never pinned, so it was measured; what is loaded is what was measured.

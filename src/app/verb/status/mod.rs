@@ -15,8 +15,8 @@ use crate::app::ui::{self, Cell, Look, Note, Table, Weight};
 use crate::core::failure::{Failure, Result};
 use crate::core::numbers::words;
 use crate::core::settings::Settings;
-use crate::machine::program_of;
 use crate::machine::state::{RunDir, RunState, ServiceRecord, now};
+use crate::machine::{Role, program_of};
 use crate::mesh::jobs::{self, Condition, Jobs, Task};
 
 /// Show every component of every running lab: state, address, version, uptime
@@ -246,7 +246,8 @@ fn version(state: &RunState, program: &str) -> String {
 /// The tasks of a lab's jobs, what is wrong with them as a whole, and the jobs that were not started.
 async fn tasks(run: &RunDir, state: &RunState) -> (Vec<Row>, Vec<Note>, Vec<String>) {
     const MEND: &str = "`meshlab up` mends it";
-    if state.environment.is_none() {
+    // A lab with an environment may not have started Nomad yet.
+    if state.services.iter().all(|service| service.role != Role::Nomad) {
         return (Vec::new(), Vec::new(), Vec::new());
     }
     let mut notes = Vec::new();
