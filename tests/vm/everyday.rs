@@ -124,8 +124,8 @@ fn calls(vm: &Vm) {
         (&200.into(), &997.into())
     );
     for (expression, reason) in [
-        ("1+", "ends where an integer belongs"),
-        ("", "ends where an integer belongs at position 1"),
+        ("1+", "expected an integer, found the end"),
+        ("", "at position 1: expected an integer, found the end"),
         ("1*2", "'*'"),
     ] {
         let ran = vm.run(&["click", expression]).expect(2);

@@ -48,14 +48,14 @@ fn what_cannot_be_answered_says_why_in_every_language() {
         assert!(health.contains("\"status\":\"up\"") && health.ends_with(" 200"), "{health}");
         for (operands, said) in [
             ("1", "the parameter r is missing"),
-            ("a&r=1", "the parameter l, \\\"a\\\", is no integer"),
-            ("1&r=1&l=1", "the parameter l is there twice"),
+            ("a&r=1", "the parameter l is not an integer: \\\"a\\\""),
+            ("1&r=1&l=1", "the parameter l is given twice"),
             ("1&r=99999999999999999999", "does not fit in 64 bits"),
         ] {
             let answer = get(port, &format!("{EXECUTE}{operands}"));
             assert!(answer.contains(said) && answer.ends_with(" 400"), "{port} {operands}: {answer}");
         }
-        assert!(get(port, "/nowhere").contains("nothing is at /nowhere"), "{port}");
+        assert!(get(port, "/nowhere").contains("no such path: /nowhere"), "{port}");
     }
     assert_eq!(get(9090, &format!("{EXECUTE}9223372036854775806&r=1")), "9223372036854775807 200");
     assert_eq!(get(8080, &format!("{EXECUTE}-9223372036854775807&r=1")), "-9223372036854775808 200");
@@ -66,10 +66,10 @@ fn what_cannot_be_answered_says_why_in_every_language() {
     };
     assert_eq!(post(&json!({"expression": " 7 "}).to_string()), "{\"result\":7} 200");
     for (expression, said) in [
-        ("", "ends where an integer belongs at position 1"),
-        ("1+*2", "has '*' where an integer belongs at position 3"),
-        ("1 2", "has '2' where + or - belongs at position 3"),
-        ("9223372036854775808", "does not fit in 64 bits at position 1"),
+        ("", "at position 1: expected an integer, found the end"),
+        ("1+*2", "at position 3: expected an integer, found '*'"),
+        ("1 2", "at position 3: expected + or -, found '2'"),
+        ("9223372036854775808", "at position 1: the integer does not fit in 64 bits"),
     ] {
         let answer = post(&json!({"expression": expression}).to_string());
         assert!(answer.contains(said) && answer.ends_with(" 400"), "{expression}: {answer}");
