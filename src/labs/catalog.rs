@@ -1,4 +1,4 @@
-//! Which labs there are: those of the working directory, else those built in.
+//! Finds labs: those in `labs` of the working directory, or else the built-in ones.
 
 #[cfg(test)]
 mod tests;
@@ -17,22 +17,22 @@ use crate::core::model::{Invalid, LabAddress, LabId};
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
 
-/// The longest file of a lab that is read, in bytes.
-const LONGEST_FILE: u64 = 1024 * 1024;
+/// The limit of a lab's file, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
 
-/// The labs that can be run.
+/// The labs of a working directory.
 #[derive(Debug)]
 pub struct Catalog {
     entries: Vec<Entry>,
     unusable: Vec<Unusable>,
 }
 
-/// A folder with a `lab.toml` that cannot be a lab.
+/// A folder with a `lab.toml` whose name is not a lab id.
 #[derive(Debug)]
 pub struct Unusable {
-    /// Its name.
+    /// The folder's name.
     pub folder: String,
-    /// Why not.
+    /// The reason.
     pub why: Failure,
 }
 
@@ -41,17 +41,17 @@ struct Entry {
     id: LabId,
     origin: String,
     files: Vec<(String, String)>,
-    /// What lies there and cannot be one of its files, and why not.
+    /// Files that cannot be read, with the reason.
     unread: Vec<(String, &'static str)>,
 }
 
 impl Catalog {
-    /// The labs of `work_dir/labs` if there are any, else the built-in ones; sorted by number.
+    /// The labs in `work_dir/labs` if there are any, or else the built-in ones. Sorted by number.
     pub fn find(work_dir: &Utf8Path) -> Result<Self> {
         let folder = work_dir.join("labs");
         let (mut entries, unusable) =
             if folder.is_dir() { read_folder(&folder)? } else { (Vec::new(), Vec::new()) };
-        // Many a project has a folder of that name for something else.
+        // Other projects may have a folder `labs` for something else.
         if entries.is_empty() {
             entries = built_in();
         }
@@ -59,17 +59,17 @@ impl Catalog {
         Ok(Self { entries, unusable })
     }
 
-    /// The folders beside the labs that were to be labs, too. They stand in nobody's way.
+    /// Folders with a `lab.toml` that cannot be labs.
     pub fn unusable(&self) -> &[Unusable] {
         &self.unusable
     }
 
-    /// The names of all labs, in order.
+    /// The ids of all labs in order.
     pub fn ids(&self) -> impl Iterator<Item = &LabId> {
         self.entries.iter().map(|entry| &entry.id)
     }
 
-    /// Reads a lab as it is on an address. Its name may be shortened to what is unique (`1`, `tcp-echo`).
+    /// Reads a lab, by its id, its name or a unique prefix (`1`, `tcp-echo`), with its address filled in.
     pub fn lab(&self, name: &str, address: LabAddress) -> Result<Lab> {
         let entry = self.entry(name)?;
         let origin = format!("{}/lab.toml", entry.origin);
@@ -79,8 +79,8 @@ impl Catalog {
         })?;
         let base = match base(text) {
             Some(base) => Some(self.exactly(&base).ok_or_else(|| {
-                Failure::usage(format!("{origin}: base = {base:?}: there is no such lab"))
-                    .hint("the files of a base are taken from the same `labs` folder")
+                Failure::usage(format!("{origin}: base = {base:?}: no such lab"))
+                    .hint("a base is a lab in the same `labs` folder")
             })?),
             None => None,
         };
@@ -121,7 +121,7 @@ impl Catalog {
             [one] => Ok(one),
             [] => {
                 let near = crate::core::nearest::nearest(name, self.ids().map(LabId::as_str));
-                let failure = Failure::usage(format!("no lab is called {name:?}"));
+                let failure = Failure::usage(format!("no lab {name:?}"));
                 Err(match near {
                     Some(near) => failure.hint(format!("did you mean {near}? `meshlab lab list` shows all")),
                     None => failure.hint("`meshlab lab list` shows all labs"),
@@ -129,8 +129,8 @@ impl Catalog {
             }
             several => {
                 let names: Vec<&str> = several.iter().map(|entry| entry.id.as_str()).collect();
-                Err(Failure::usage(format!("{name:?} may be {}", names.join(" or ")))
-                    .hint("type more of the name"))
+                Err(Failure::usage(format!("{name:?} is ambiguous: {}", names.join(" or ")))
+                    .hint("use a longer prefix"))
             }
         }
     }
@@ -146,14 +146,13 @@ impl Entry {
     }
 }
 
-/// The lab whose files are used where there is none beside a definition. One that cannot be read has none: it is told
-/// when it is read in earnest.
+/// The value of `base` in a `lab.toml`. `None` if it cannot be parsed: [`Lab::parse`] reports the error.
 fn base(definition: &str) -> Option<String> {
     let table: toml::Table = definition.parse().ok()?;
     table.get("base")?.as_str().map(str::to_owned)
 }
 
-/// `10-x` comes after `2-y`; labs without a number come last.
+/// The number for sorting: `10-x` comes after `2-y`, labs without a number come last.
 fn number(id: &LabId) -> u32 {
     id.as_str().split('-').next().and_then(|number| number.parse().ok()).unwrap_or(u32::MAX)
 }
@@ -180,7 +179,7 @@ fn read_folder(folder: &Utf8Path) -> Result<(Vec<Entry>, Vec<Unusable>)> {
     let (mut entries, mut unusable) = (Vec::new(), Vec::new());
     for lab in fs::read_dir(folder)? {
         let path = lab?.path();
-        // One that is still being written has a name that is hidden.
+        // `lab new` writes a lab under a hidden name first.
         let is_hidden = path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"."));
         if is_hidden || !path.join("lab.toml").is_file() {
             continue;
@@ -201,13 +200,13 @@ fn read_lab(folder: &Path) -> Result<Entry> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let origin = folder.display().to_string();
     let id = name.parse().map_err(|invalid: Invalid| {
-        Failure::usage(format!("{origin} is no name for a lab: {invalid}"))
-            .hint("give the folder another name, for instance 7-rate-limits")
+        Failure::usage(format!("{origin}: invalid lab id: {invalid}"))
+            .hint("rename the folder, for example to 7-rate-limits")
     })?;
     let (mut files, mut unread) = (Vec::new(), Vec::new());
     for file in fs::read_dir(folder)? {
         let file = file?;
-        // An editor's or a compiler's file is none of the lab's: those it names are text, and so are their names.
+        // Files whose name is not UTF-8 do not belong to the lab.
         let Ok(name) = file.file_name().into_string() else { continue };
         match text_of(&file.path()) {
             Ok(Some(text)) => files.push((name, text)),
@@ -218,15 +217,15 @@ fn read_lab(folder: &Path) -> Result<Entry> {
     Ok(Entry { id, origin, files, unread })
 }
 
-/// The text of a file, or of what a link leads to; `None` for a folder and the like. `Err` says why it cannot be read.
+/// The text of a file or of a link's target. `None` for a folder and the like. `Err` is the reason, as a predicate.
 fn text_of(path: &Path) -> Result<Option<String>, &'static str> {
-    let metadata = fs::metadata(path).map_err(|_| "cannot be read, or is a link that leads nowhere")?;
+    let metadata = fs::metadata(path).map_err(|_| "cannot be read, or is a broken link")?;
     if !metadata.is_file() {
         return Ok(None);
     }
-    if metadata.len() > LONGEST_FILE {
+    if metadata.len() > MAX_FILE {
         return Err("is larger than 1 MiB");
     }
     let bytes = fs::read(path).map_err(|_| "cannot be read")?;
-    String::from_utf8(bytes).map(Some).map_err(|_| "is not text in UTF-8")
+    String::from_utf8(bytes).map(Some).map_err(|_| "is not UTF-8 text")
 }

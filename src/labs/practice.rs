@@ -1,4 +1,4 @@
-//! A step in somebody's own hands: looked at, undone, left to a reader.
+//! Steps that a reader does: check, undo, and wait for the reader.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::core::event::{Event, LabEvent, Note, RuntimeEvent};
 use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::Slug;
 
-/// How long a check may take to hold once a reader says that it should.
+/// The deadline of a check after the reader says that the task is done.
 pub const READER_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Session {
-    /// Looks at what says whether a step is done, whoever did it.
+    /// Runs the checks that decide whether a step is done.
     pub async fn check_step(&self, index: usize, patience: Duration) -> Result<()> {
         let step = &self.lab.steps[index];
         self.prove_closing(step, patience).await.map_err(|failure| with_step(failure, index + 1, step))
@@ -27,10 +27,10 @@ impl Session {
         Ok(())
     }
 
-    /// One look at what says whether a step is done: the first check that does not hold, with what was observed.
+    /// Probes the checks of a step once. Returns the claim and the observation of the first check that does not pass.
     pub async fn first_open_check(&self, index: usize) -> Option<(String, String)> {
         for check in self.lab.steps[index].closing_checks() {
-            if let Err(mismatch) = check.look_once(self.address, &self.machine).await {
+            if let Err(mismatch) = check.probe_once(self.address, &self.machine).await {
                 return Some((check.claim.clone(), mismatch.to_string()));
             }
         }
@@ -59,7 +59,7 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves to a reader what the lab leaves to one. `false`: the command is to run.
+    /// Gives the reader the task of a command, if there are both. Returns `false` if the command must run.
     pub(super) async fn is_done_by(
         &self,
         reader: Option<&dyn Reader>,
@@ -77,12 +77,15 @@ impl Session {
                 Turn::Hint => self.report_hint(hints.next(), step.hints.len()),
                 Turn::Done => match self.prove_closing(step, patience).await {
                     Ok(()) => return Ok(true),
-                    // Told already; the reader tries again.
+                    // Already reported. The reader tries again.
                     Err(failure) if failure.kind() == FailureKind::CheckFailed => {}
                     Err(failure) => return Err(failure),
                 },
                 Turn::Quit => {
-                    return Err(Failure::new(FailureKind::ReaderQuit, "stopped before it was done"));
+                    return Err(Failure::new(
+                        FailureKind::ReaderQuit,
+                        "the reader stopped before the step was done",
+                    ));
                 }
             }
         }

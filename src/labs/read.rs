@@ -1,4 +1,4 @@
-//! `lab.toml` to a valid [`Lab`], or an error with line and column.
+//! Reads a `lab.toml` into a valid [`Lab`]. Errors have line and column.
 
 mod placeholders;
 mod ready;
@@ -11,7 +11,7 @@ use toml::Spanned;
 use self::placeholders::Placeholders;
 use self::step::StepReader;
 use super::definition::Lab;
-use super::table::{Misplaced, Table};
+use super::table::{LabTomlError, Table};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::{ArtifactName, EnvironmentSpec, FileName, LabAddress, LabId, Port};
 use crate::machine::ports::NeededPort;
@@ -22,7 +22,7 @@ use crate::mesh::vm::{Component, is_own_file};
 struct RawLab {
     title: String,
     summary: String,
-    /// Whose files are used where there is none beside it; known by whoever gives the files.
+    /// Used by the catalog, which finds the files.
     #[serde(rename = "base")]
     _base: Option<LabId>,
     tools: Vec<ArtifactName>,
@@ -32,7 +32,7 @@ struct RawLab {
     learned: Vec<String>,
     #[serde(default)]
     port: Vec<RawPort>,
-    /// Read one by one.
+    /// Steps are read one by one.
     #[serde(rename = "step")]
     _steps: Vec<IgnoredAny>,
 }
@@ -48,18 +48,18 @@ struct RawPort {
     published: bool,
 }
 
-/// Why the text of a file that a lab names is not there.
+/// Why a file that a lab names cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
-    /// There is no such file.
-    #[error("there is no {0} beside it")]
+    /// The file does not exist.
+    #[error("no file {0} in the lab's folder")]
     Missing(String),
-    /// It cannot be read.
-    #[error("{name} beside it {why}")]
+    /// The file cannot be read.
+    #[error("file {name} {why}")]
     Unreadable {
-        /// The file.
+        /// The file name.
         name: String,
-        /// What is wrong with it, as what follows its name.
+        /// The reason, as a predicate: `is larger than 1 MiB`.
         why: &'static str,
     },
 }
@@ -71,8 +71,8 @@ impl From<RawPort> for NeededPort {
 }
 
 impl Lab {
-    /// Reads a lab as it is on an address. `origin` names it in errors; `file` gives the text of a file beside it,
-    /// or says why there is none.
+    /// Reads the definition of a lab on an address. `origin` names the file in errors. `file` returns the text of another
+    /// file of the lab.
     pub fn parse<'a>(
         id: LabId,
         text: &str,
@@ -93,7 +93,7 @@ fn read<'a>(
     text: &str,
     placeholders: &Placeholders,
     file: impl Fn(&str) -> Result<&'a str, FileError>,
-) -> Result<Lab, Misplaced> {
+) -> Result<Lab, LabTomlError> {
     let mut table = Table::parse(text)?;
     table.change_texts(&|text| placeholders.fill(text));
     let steps = table.take_list("step");
@@ -106,16 +106,16 @@ fn read<'a>(
     });
     let own = raw.files.into_iter().map(|name| (name.span(), name.into_inner()));
     for (at, name) in own.chain(of_environment) {
-        let content =
-            placeholders.fill(file(name.as_str()).map_err(|error| Misplaced::new(&at, error.to_string()))?);
+        let content = placeholders
+            .fill(file(name.as_str()).map_err(|error| LabTomlError::new(&at, error.to_string()))?);
         if environment.is_some() && is_own_file(name.as_str()) {
-            let what = format!("{name} is a file of the environment's own: give this one another name");
-            return Err(Misplaced::new(&at, what));
+            let what = format!("file {name} belongs to the environment: use another name");
+            return Err(LabTomlError::new(&at, what));
         }
         files.push((name, content));
     }
     if steps.is_empty() {
-        return Err(Misplaced::new(&(0..0), "expected at least one [[step]]"));
+        return Err(LabTomlError::new(&(0..0), "expected at least one [[step]]"));
     }
     let mut reader = StepReader::new(environment.is_some(), &raw.tools);
     let steps = steps.into_iter().map(|step| reader.step(step)).collect::<Result<_, _>>()?;
@@ -173,7 +173,7 @@ bytes = 1
     }
 
     #[test]
-    fn the_address_is_filled_in_everywhere() {
+    fn placeholders_are_replaced_everywhere() {
         let lab = parse(GOOD).unwrap();
         assert_eq!(lab.files[0].1, "on 127.0.0.9");
         assert_eq!(lab.steps[0].text, "at 127.0.0.9");
@@ -181,7 +181,7 @@ bytes = 1
         assert_eq!(run.command, "server 127.0.0.9");
     }
 
-    /// What is replaced in [`GOOD`], by something wrong.
+    /// Replacements in [`GOOD`] that make it wrong.
     const WRONG: &[(&str, &str)] = &[
         ("title = \"t\"\n", "title = \"t\"\ncolour = 1\n"),
         ("learned = []\n", "learned = []\n[environment]\nsources = { add-svc = \"add.py\" }\n"),

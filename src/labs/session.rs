@@ -113,7 +113,7 @@ impl Session {
         Ok(Self { lab, address: run.address(), machine, vm, reporter: reporter.clone() })
     }
 
-    /// Starts the whole environment, in the order in which components need each other. Returns whether anything had to be
+    /// Starts the whole environment, in the order in which components need each other. Returns whether any component was
     /// started.
     pub async fn bring_up_all(&mut self, patience: Duration) -> Result<bool> {
         let mut changed = false;
@@ -123,8 +123,8 @@ impl Session {
         Ok(changed)
     }
 
-    /// Starts those of these components that do not run, side by side, and waits until all are ready. Says whether
-    /// anything had to be started.
+    /// Starts those of these components that do not run, in parallel, and waits until all are ready. Returns whether any
+    /// was started.
     async fn bring_up(&mut self, components: &[Component], patience: Duration) -> Result<bool> {
         let started = Instant::now();
         let mut missing = Vec::new();
@@ -132,7 +132,7 @@ impl Session {
             if !self.machine.is_alive(component.name()).await {
                 let spec = component.spec(self.environment()?);
                 self.report_runtime(RuntimeEvent::Starting { component: spec.name.clone() });
-                // A leader that was killed may have left workers, and they its ports. Nomad's are the jobs' own.
+                // A killed leader may have left workers that hold its ports. Nomad's children are tasks, which go on.
                 if *component != Component::Nomad {
                     self.machine.stop(&spec.name).await?;
                 }
@@ -155,7 +155,7 @@ impl Session {
         Ok(!missing.is_empty())
     }
 
-    /// Waits until a component is ready, and for one of the environment until what is left to do is done.
+    /// Waits until a component is ready. A component of the environment then also completes its setup.
     pub(super) async fn await_settled(
         &self,
         spec: &ServiceSpec,
@@ -173,7 +173,7 @@ impl Session {
         self.reporter.report(Event::Runtime(event));
     }
 
-    /// Reports from here on to somebody else.
+    /// Replaces the reporter.
     pub fn report_to(&mut self, reporter: SharedReporter) {
         self.reporter = reporter;
     }
@@ -183,13 +183,13 @@ impl Session {
         &self.lab
     }
 
-    /// Leaves everything running.
+    /// Marks the lab as kept, so that it runs on when the session ends.
     pub fn keep(&mut self) -> Result<()> {
         self.machine.keep()
     }
 
     pub(super) fn environment(&self) -> Result<&Vm> {
-        // The definition was checked when it was read.
+        // The reader of `lab.toml` rejects `up` without [environment].
         self.vm.as_ref().ok_or_else(|| Failure::usage("this lab has no [environment]"))
     }
 
@@ -198,7 +198,7 @@ impl Session {
     }
 }
 
-/// Writes those of the lab's files that were not written before.
+/// Writes the lab's files that have not been written before.
 fn write_files(lab: &Lab, run: &RunDir, state: &mut RunState) -> Result<()> {
     for (name, text) in &lab.files {
         if !state.files.contains(name) {
@@ -211,6 +211,7 @@ fn write_files(lab: &Lab, run: &RunDir, state: &mut RunState) -> Result<()> {
 
 fn recorded(run: &RunDir) -> Result<RunState> {
     run.load().ok_or_else(|| {
-        Failure::failed(format!("the record of {} is lost", run.root())).hint("`meshlab down` ends it")
+        Failure::failed(format!("cannot read the state of the lab in {}", run.root()))
+            .hint("`meshlab down` takes the lab down")
     })
 }

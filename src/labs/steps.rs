@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::check::{Check, Verdict};
+use super::check::{Check, CheckResult};
 use super::reader::Reader;
 use super::session::Session;
 use super::{Action, RunAction, Step};
@@ -80,12 +80,12 @@ impl Session {
             self.report(LabEvent::CheckWaiting { claim: claim.clone(), observed: observed.to_owned() });
         };
         match check.prove(self.address, &self.machine, patience, waiting).await {
-            Verdict::Holds { evidence } => {
+            CheckResult::Passed { evidence } => {
                 tracing::info!(millis = started.elapsed().as_millis(), "check passed: {claim}");
                 self.report(LabEvent::CheckPassed { claim, evidence, took: started.elapsed() });
                 Ok(())
             }
-            Verdict::Fails { observed } => {
+            CheckResult::Failed { observed } => {
                 tracing::warn!("check failed: {claim}: {observed}");
                 let expected = check.expected();
                 let failure = Failure::new(FailureKind::CheckFailed, format!("check failed: {claim}"))

@@ -8,14 +8,14 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 /// An error in a `lab.toml`, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Misplaced {
+pub(super) struct LabTomlError {
     /// Byte offset in the file.
     pub(super) at: usize,
     /// What was expected, and what was found.
     pub(super) what: String,
 }
 
-impl Misplaced {
+impl LabTomlError {
     pub(super) fn new(at: &Range<usize>, what: impl Into<String>) -> Self {
         Self { at: at.start, what: what.into() }
     }
@@ -38,17 +38,19 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// Parses a file.
-    pub(super) fn parse(text: &'a str) -> Result<Self, Misplaced> {
-        let root = DeTable::parse(text).map_err(|error| Misplaced::of(&error, &(0..0)))?;
+    pub(super) fn parse(text: &'a str) -> Result<Self, LabTomlError> {
+        let root = DeTable::parse(text).map_err(|error| LabTomlError::of(&error, &(0..0)))?;
         Ok(Self { position: root.span(), entries: root.into_inner() })
     }
 
     /// The table that a value is.
-    pub(super) fn of(value: Value<'a>) -> Result<Self, Misplaced> {
+    pub(super) fn of(value: Value<'a>) -> Result<Self, LabTomlError> {
         let position = value.span();
         match value.into_inner() {
             DeValue::Table(entries) => Ok(Self { entries, position }),
-            other => Err(Misplaced::new(&position, format!("expected a table, found {}", other.type_str()))),
+            other => {
+                Err(LabTomlError::new(&position, format!("expected a table, found {}", other.type_str())))
+            }
         }
     }
 
@@ -87,18 +89,18 @@ impl<'a> Table<'a> {
 
     /// Turns the value `{ KEY = "NAME", ... }` of key `of` into `{ NAME = { ... } }`, which serde reads as an enum without
     /// losing positions.
-    pub(super) fn put_name_first(&mut self, of: &str, key: &str) -> Result<(), Misplaced> {
+    pub(super) fn put_name_first(&mut self, of: &str, key: &str) -> Result<(), LabTomlError> {
         let Some(value) = self.entries.get_mut(of) else { return Ok(()) };
         let position = value.span();
-        let missing = || Misplaced::new(&position, format!("missing field `{key}`"));
+        let missing = || LabTomlError::new(&position, format!("missing field `{key}`"));
         let DeValue::Table(entries) = value.get_mut() else {
             let what = format!("expected {{ {key} = ... }}, found {}", value.get_ref().type_str());
-            return Err(Misplaced::new(&position, what));
+            return Err(LabTomlError::new(&position, what));
         };
         let name = entries.remove(key).ok_or_else(missing)?;
         let at = name.span();
         let DeValue::String(name) = name.into_inner() else {
-            return Err(Misplaced::new(&at, format!("expected {key} = \"a name\"")));
+            return Err(LabTomlError::new(&at, format!("expected {key} = \"a name\"")));
         };
         let rest = Spanned::new(position, DeValue::Table(std::mem::take(entries)));
         entries.insert(Spanned::new(at, name), rest);
@@ -106,9 +108,10 @@ impl<'a> Table<'a> {
     }
 
     /// Deserializes the table. An error points to the wrong key or value, or to the table if a key is missing.
-    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, Misplaced> {
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, LabTomlError> {
         let value = Spanned::new(self.position.clone(), DeValue::Table(self.entries));
-        T::deserialize(ValueDeserializer::from(value)).map_err(|error| Misplaced::of(&error, &self.position))
+        T::deserialize(ValueDeserializer::from(value))
+            .map_err(|error| LabTomlError::of(&error, &self.position))
     }
 }
 

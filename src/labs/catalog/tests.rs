@@ -16,22 +16,22 @@ fn catalog(ids: &[&str]) -> Catalog {
 }
 
 #[test]
-fn names_may_be_shortened_to_what_is_unique() {
+fn a_lab_is_found_by_a_unique_prefix() {
     let catalog = catalog(&["1-tcp-echo", "2-calculator", "10-tcp-more"]);
     for (typed, meant) in
         [("1", "1-tcp-echo"), ("tcp-e", "1-tcp-echo"), ("2-c", "2-calculator"), ("10", "10-tcp-more")]
     {
         assert_eq!(catalog.entry(typed).unwrap().id.as_str(), meant, "{typed}");
     }
-    for (typed, told) in [("tcp", "may be"), ("", "no lab"), ("9", "no lab")] {
-        let refused = catalog.entry(typed).unwrap_err();
-        assert!(refused.message().contains(told), "{refused}");
+    for (typed, message) in [("tcp", "ambiguous"), ("", "no lab"), ("9", "no lab")] {
+        let failure = catalog.entry(typed).unwrap_err();
+        assert!(failure.message().contains(message), "{failure}");
     }
     assert!(catalog.entry("calcluator").unwrap_err().hint_text().unwrap().contains("meshlab lab list"));
 }
 
 #[test]
-fn every_built_in_lab_is_good() {
+fn every_built_in_lab_is_valid() {
     let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
     let ids: Vec<&str> = catalog.ids().map(LabId::as_str).collect();
     let all =
@@ -43,7 +43,7 @@ fn every_built_in_lab_is_good() {
     }
 }
 
-/// What lab 6 says of itself: the services are others, the mesh is the same.
+/// Lab 6 claims it: other services in the same mesh.
 #[test]
 fn the_mesh_of_lab_6_is_that_of_lab_2() {
     let catalog = Catalog::find(Utf8Path::new("/nonexistent")).unwrap();
@@ -75,11 +75,11 @@ fn a_lab_uses_the_files_of_its_base() {
     let base = entry("1-tcp-echo", vec![("services.hcl".into(), "of the base".into())]);
     assert_eq!(with(vec![base]).unwrap().files[0].1, "of the base");
     let missing = with(Vec::new()).unwrap_err();
-    assert_eq!(missing.message(), "labs/2-own/lab.toml: base = \"1-tcp-echo\": there is no such lab");
+    assert_eq!(missing.message(), "labs/2-own/lab.toml: base = \"1-tcp-echo\": no such lab");
 }
 
 #[test]
-fn a_file_may_be_a_link_and_one_that_cannot_be_used_says_why() {
+fn a_file_may_be_a_link_and_errors_name_the_reason() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("labs/1-own");
     std::fs::create_dir_all(&folder).unwrap();
@@ -87,36 +87,36 @@ fn a_file_may_be_a_link_and_one_that_cannot_be_used_says_why() {
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
     write("../../text.toml", text.as_bytes());
     std::os::unix::fs::symlink("../../text.toml", folder.join("lab.toml")).unwrap();
-    let told = || {
+    let outcome = || {
         let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
         catalog.lab("1", LabAddress::DEFAULT).map(drop).map_err(|failure| failure.message().to_owned())
     };
-    assert!(told().unwrap_err().ends_with("there is no services.hcl beside it"));
+    assert!(outcome().unwrap_err().ends_with("no file services.hcl in the lab's folder"));
     write("services.hcl", &[0xff]);
-    assert!(told().unwrap_err().ends_with("services.hcl beside it is not text in UTF-8"));
+    assert!(outcome().unwrap_err().ends_with("file services.hcl is not UTF-8 text"));
     write("services.hcl", &vec![b' '; 1024 * 1024 + 1]);
-    assert!(told().unwrap_err().ends_with("services.hcl beside it is larger than 1 MiB"));
+    assert!(outcome().unwrap_err().ends_with("file services.hcl is larger than 1 MiB"));
     write("services.hcl", b"");
-    assert_eq!(told(), Ok(()));
+    assert_eq!(outcome(), Ok(()));
 }
 
 #[test]
-fn a_file_that_is_no_text_breaks_nothing() {
+fn other_files_may_be_binary() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path().join("labs/1-own");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("lab.toml"), "title = 1").unwrap();
     std::fs::write(folder.join(".lab.toml.swp"), [0xff, 0xfe]).unwrap();
     let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
-    let told = catalog.lab("1", LabAddress::DEFAULT).unwrap_err();
-    assert!(told.message().contains("lab.toml:1:9"), "{told}");
+    let failure = catalog.lab("1", LabAddress::DEFAULT).unwrap_err();
+    assert!(failure.message().contains("lab.toml:1:9"), "{failure}");
 }
 
 #[test]
-fn a_folder_of_that_name_without_labs_hides_nothing() {
+fn a_labs_folder_without_labs_is_ignored() {
     let temporary = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(temporary.path().join("labs/photographs")).unwrap();
-    // What `lab new` leaves if it is killed in the middle.
+    // A killed `lab new` leaves this.
     std::fs::create_dir_all(temporary.path().join("labs/.meshlab-x")).unwrap();
     std::fs::write(temporary.path().join("labs/.meshlab-x/lab.toml"), "").unwrap();
     let catalog = Catalog::find(Utf8Path::from_path(temporary.path()).unwrap()).unwrap();
@@ -124,7 +124,7 @@ fn a_folder_of_that_name_without_labs_hides_nothing() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_a_lab_is_told_and_in_nobodys_way() {
+fn a_folder_with_an_invalid_name_is_reported_and_skipped() {
     let temporary = tempfile::tempdir().unwrap();
     let labs = temporary.path().join("labs");
     let write = |folder: &OsStr, text: &str| {
@@ -141,14 +141,13 @@ fn a_folder_that_cannot_be_a_lab_is_told_and_in_nobodys_way() {
     assert_eq!(catalog.lab("1", LabAddress::DEFAULT).unwrap().id.as_str(), "1-good");
     let folders: Vec<&str> = catalog.unusable().iter().map(|unusable| unusable.folder.as_str()).collect();
     assert_eq!(folders, ["2-\u{fffd}", "Bad Name"]);
-    let told = catalog.lab("Bad Name", LabAddress::DEFAULT).unwrap_err();
-    let words =
-        "is no name for a lab: expected lower-case letters, digits and single dashes, found \"Bad Name\"";
-    assert_eq!(told.message(), format!("{}/Bad Name {words}", labs.display()));
-    assert!(told.hint_text().unwrap().contains("another name"));
+    let failure = catalog.lab("Bad Name", LabAddress::DEFAULT).unwrap_err();
+    let reason = "invalid lab id: expected lower-case letters, digits and single dashes, found \"Bad Name\"";
+    assert_eq!(failure.message(), format!("{}/Bad Name: {reason}", labs.display()));
+    assert!(failure.hint_text().unwrap().contains("rename the folder"));
 }
 
-/// The built-in labs, and the one that a new one begins as.
+/// The built-in labs, and the template of a new lab.
 fn definitions() -> Vec<(String, Vec<(String, String)>)> {
     let new = ["lab.toml", "greeting.txt"].map(|name| (name, crate::core::assets::lab_file(name).unwrap()));
     let new = new.map(|(name, text)| (name.to_owned(), text.replace("{name}", "9-new")));
@@ -156,7 +155,7 @@ fn definitions() -> Vec<(String, Vec<(String, String)>)> {
     built_in.chain([("9-new".to_owned(), new.into())]).collect()
 }
 
-/// The lines, from 0, that are a key and its whole value.
+/// The indexes of lines with a key and its whole value.
 fn lines_of_keys(text: &str) -> Vec<usize> {
     let mut inside = false;
     let mut found = Vec::new();
@@ -173,13 +172,13 @@ fn lines_of_keys(text: &str) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn an_error_points_to_its_line_wherever_it_is(lab in any::<Index>(), line in any::<Index>()) {
+    fn an_error_points_to_its_line(lab in any::<Index>(), line in any::<Index>()) {
         let labs = definitions();
         let (id, files) = lab.get(&labs);
         let text = &files.iter().find(|(name, _)| name == "lab.toml").unwrap().1;
         let number = *line.get(&lines_of_keys(text));
         let line = text.lines().nth(number).unwrap();
-        let told = |changed: &str| {
+        let read_with = |changed: &str| {
             let mut lines: Vec<&str> = text.lines().collect();
             lines[number] = changed;
             let mut entries = built_in();
@@ -191,18 +190,18 @@ proptest! {
             entries.push(Entry { id: id.parse().unwrap(), origin: String::new(), files, unread });
             Catalog { entries, unusable: Vec::new() }.lab(id, LabAddress::DEFAULT).map(drop)
         };
-        prop_assert!(told(line).is_ok());
-        // A key that nobody knows, before this one in the same table.
-        let failure = told(&format!("colour = 1\n{line}")).unwrap_err();
+        prop_assert!(read_with(line).is_ok());
+        // An unknown key before this one in the same table.
+        let failure = read_with(&format!("colour = 1\n{line}")).unwrap_err();
         let place = format!("/lab.toml:{}:1: unknown field `colour`", number + 1);
         prop_assert!(failure.message().starts_with(&place), "{failure}");
-        // A value that nothing has, or almost: a request's body may be anything.
+        // A value of a wrong type. Only a request's body may be anything.
         let (key, _) = line.split_once(" = ").unwrap();
         if key != "body" {
-            let failure = told(&format!("{key} = [[[2000-01-01]]]")).unwrap_err();
+            let failure = read_with(&format!("{key} = [[[2000-01-01]]]")).unwrap_err();
             let mut place = failure.message().split(':').skip(1).map(|part| part.parse().unwrap_or(0));
             prop_assert_eq!(place.next(), Some(number + 1), "{}", failure);
-            // At the value, or at the first thing in it that is wrong.
+            // The position of the value, or of the first wrong part of it.
             prop_assert!(place.next() > Some(key.len() + 3), "{failure}");
         }
     }

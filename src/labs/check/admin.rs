@@ -1,4 +1,4 @@
-//! Which Envoys are meant, and what their admin pages say as they stand.
+//! The key `admin` of checks, and the check `envoy-config`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use futures_util::future::BoxFuture;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::{LabAddress, Port};
 use crate::mesh::api::consul::ADMIN_LABEL;
 use crate::mesh::api::envoy;
 
-/// One Envoy, by the port of its admin page, or all that a service has: Consul knows where theirs are.
+/// One Envoy by its admin port, or all Envoys of a service: Consul has the addresses of their admin pages.
 #[derive(Debug, Clone)]
 pub(super) enum Admin {
-    /// At the lab's address.
+    /// A port on the lab's address.
     Port(Port),
-    /// The name of a sidecar whose label says where the page is.
+    /// The name of a sidecar, whose label has the address of its admin page.
     Service(String),
 }
 
@@ -45,21 +45,21 @@ impl<'de> Deserialize<'de> for Admin {
 }
 
 impl Admin {
-    /// Where the pages are. `at` is the address of a port that is not the lab's.
+    /// The addresses of the admin pages. `at` is the address of the Envoy, if it is not the lab's.
     pub(super) async fn pages(
         &self,
         at: Option<LabAddress>,
-        place: Place<'_>,
+        context: CheckContext<'_>,
     ) -> Result<Vec<SocketAddr>, Mismatch> {
         let service = match self {
             Self::Service(service) => service,
-            Self::Port(port) => return Ok(vec![at.unwrap_or(place.address).port(port.get())]),
+            Self::Port(port) => return Ok(vec![at.unwrap_or(context.address).port(port.get())]),
         };
-        let services = place.consul().agent_services().await?;
+        let services = context.consul().agent_services().await?;
         let own = services.iter().filter(|known| known.service == *service);
         let pages: Vec<SocketAddr> = own.filter_map(|known| known.label(ADMIN_LABEL)?.parse().ok()).collect();
         if pages.is_empty() {
-            return Err(format!("no {service} in Consul says where its admin page is ({ADMIN_LABEL})").into());
+            return Err(format!("no instance of {service} in Consul has the label {ADMIN_LABEL}, the address of its admin page").into());
         }
         Ok(pages)
     }
@@ -71,35 +71,39 @@ impl Admin {
         }
     }
 
-    /// The text of a page of each of them.
-    pub(super) async fn texts(&self, path: &'static str, place: Place<'_>) -> Result<Vec<String>, Mismatch> {
+    /// The text of an admin page of each Envoy.
+    pub(super) async fn texts(
+        &self,
+        path: &'static str,
+        context: CheckContext<'_>,
+    ) -> Result<Vec<String>, Mismatch> {
         let mut texts = Vec::new();
-        for at in self.pages(None, place).await? {
+        for at in self.pages(None, context).await? {
             texts.push(envoy::text(at, path).await?);
         }
         Ok(texts)
     }
 }
 
-/// Each Envoy's configuration says something.
+/// `envoy-config`: each Envoy's configuration contains a text.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Configured {
+pub(super) struct EnvoyConfig {
     admin: Admin,
     contains: String,
 }
 
-impl Kind for Configured {
+impl CheckKind for EnvoyConfig {
     fn expected(&self) -> String {
         format!("{:?} in the configuration of {}", self.contains, self.admin.in_words())
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let texts = self.admin.texts("/config_dump", place).await?;
-            let having = texts.iter().filter(|text| text.contains(&self.contains)).count();
-            let line = format!("{having} of {} have {:?}", texts.len(), self.contains);
-            if having == texts.len() { Ok(vec![line]) } else { Err(line.into()) }
+            let texts = self.admin.texts("/config_dump", context).await?;
+            let matching = texts.iter().filter(|text| text.contains(&self.contains)).count();
+            let line = format!("{matching} of {} contain {:?}", texts.len(), self.contains);
+            if matching == texts.len() { Ok(vec![line]) } else { Err(line.into()) }
         })
     }
 }

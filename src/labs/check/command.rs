@@ -1,40 +1,40 @@
-//! A command whose success, and whose output, is the proof.
+//! The check `command`.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Kind, Look, Place};
+use super::{CheckContext, CheckKind, ProbeResult};
 
-/// The most lines that are compared.
-const MOST_LINES: usize = 1000;
+/// The limit of compared output lines.
+const MAX_LINES: usize = 1000;
 
-/// By how much a command's own deadline is later than the look's.
-const SPARE: Duration = Duration::from_secs(1);
+/// How much later the command's own deadline is than that of the probe.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(1);
 
-/// A command succeeds and prints what it should.
+/// A command succeeds with the expected output.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CommandCheck {
     command: String,
-    /// Its whole output, without white space at either end.
+    /// The whole output, trimmed.
     prints: String,
 }
 
-impl Kind for CommandCheck {
+impl CheckKind for CommandCheck {
     fn expected(&self) -> String {
         format!("`{}` prints:\n{}", self.command, self.prints)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
             let mut printed = Vec::new();
-            let finished = place
+            let finished = context
                 .machine
-                // The look as a whole ends first: what was seen before tells more than that this one took too long.
-                .execute(&self.command, place.deadline + SPARE, |line| {
-                    if printed.len() < MOST_LINES {
+                // The probe times out before the command: the last observation says more than a timeout.
+                .execute(&self.command, context.deadline + DEADLINE_MARGIN, |line| {
+                    if printed.len() < MAX_LINES {
                         printed.push(line.text);
                     }
                 })
@@ -43,7 +43,7 @@ impl Kind for CommandCheck {
             if !finished.status.success() {
                 return Err(format!("{} ({})", text.trim(), finished.status).into());
             }
-            // Columns are padded with blanks that nobody sees.
+            // Columns are padded with invisible spaces.
             let lines: Vec<&str> = text.trim().lines().map(str::trim_end).collect();
             let shown = lines.join("\n");
             if shown == self.prints.trim() { Ok(vec![lines.join(", ")]) } else { Err(shown.into()) }

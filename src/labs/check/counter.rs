@@ -1,4 +1,4 @@
-//! Envoy's own counters as witnesses: they must grow by what was sent.
+//! `[[step.do.counter]]`: Envoy counters that must grow during a check.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,105 +10,105 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 
 use super::admin::Admin;
-use super::{Look, Mismatch, Place};
+use super::{CheckContext, Mismatch, ProbeResult};
 use crate::core::model::LabAddress;
 use crate::core::numbers::figure;
 use crate::core::until::{Observed, POLL_INTERVAL, until};
 use crate::mesh::api::envoy;
 use crate::samples::load::Tally;
 
-/// How long Envoy may take to count what has already happened.
+/// How long Envoy may take to count what has happened.
 const COUNT_GRACE: Duration = Duration::from_secs(3);
 
-/// A counter that has to grow while a check acts, by what the check does.
+/// A counter that must grow during a check. `S` is what the check sends.
 #[derive(Debug, Clone, serde::Deserialize)]
-#[serde(deny_unknown_fields, bound = "S: Does")]
+#[serde(deny_unknown_fields, bound = "S: Sends")]
 pub(super) struct Counter<S> {
-    /// Who counts what, for the evidence.
+    /// A description of the counter, for the evidence.
     who: String,
-    /// The Envoy's admin port, or the name of a service all of whose Envoys are asked.
+    /// The Envoy's admin port, or the name of a service for all its Envoys.
     admin: Admin,
-    /// The Envoy's address, where it is not the lab's.
+    /// The Envoy's address, if it is not the lab's.
     at: Option<LabAddress>,
-    /// The counter's name; `*` stands for anything. Several that match are added up.
+    /// The counter's name. `*` matches any text. All matching counters are added up.
     name: String,
-    /// By how much, at least.
+    /// The minimum growth.
     grows: Amount<S>,
-    /// Whether each Envoy's counter has to grow by that much, rather than all of them together.
+    /// Whether the counter of each Envoy must grow by this amount, not only their sum.
     #[serde(default)]
     each: bool,
 }
 
-/// What a check does that counters may grow by: without it, a counter that asks for it would hold whatever happens.
-pub(super) trait Does: fmt::Debug + Clone {
-    /// What stands for all that it sends.
+/// What a check sends, and so which amounts its counters may have: `bytes` of a check that sends none would always pass.
+pub(super) trait Sends: fmt::Debug + Clone {
+    /// The word for everything that it sends.
     const ALL: Option<&'static str>;
-    /// Whether its answers can be told apart.
-    const TELLS_APART: bool = false;
-    /// What there may be, in words.
+    /// Whether it counts answers by a header.
+    const COUNTS_ANSWERS: bool = false;
+    /// The allowed values of `grows`, for errors.
     const EXPECTED: &'static str;
 }
 
-/// It sends nothing that is counted.
+/// A check that sends nothing that is counted.
 #[derive(Debug, Clone)]
 pub(super) struct Nothing;
 
-/// It sends bytes.
+/// A check that sends bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes;
 
-/// It makes calls.
+/// A check that makes calls.
 #[derive(Debug, Clone)]
 pub(super) struct Calls;
 
-/// It makes calls, and may tell their answers apart.
+/// A check that makes calls, and may count their answers by a header.
 #[derive(Debug, Clone)]
 pub(super) struct Answers;
 
-impl Does for Nothing {
+impl Sends for Nothing {
     const ALL: Option<&'static str> = None;
     const EXPECTED: &'static str = "a number";
 }
 
-impl Does for Bytes {
+impl Sends for Bytes {
     const ALL: Option<&'static str> = Some("bytes");
     const EXPECTED: &'static str = "a number or \"bytes\"";
 }
 
-impl Does for Calls {
+impl Sends for Calls {
     const ALL: Option<&'static str> = Some("calls");
     const EXPECTED: &'static str = "a number or \"calls\"";
 }
 
-impl Does for Answers {
+impl Sends for Answers {
     const ALL: Option<&'static str> = Some("calls");
-    const TELLS_APART: bool = true;
+    const COUNTS_ANSWERS: bool = true;
     const EXPECTED: &'static str = "a number, \"calls\" or { answered = \"a value\" }";
 }
 
-/// What the Envoys of one counter say, by their admin pages.
+/// The values of one counter, by the address of the Envoy's admin page.
 type Values = BTreeMap<SocketAddr, u64>;
 
 #[derive(Debug, Clone)]
 enum Amount<S> {
     Number(u64),
-    /// By the number of bytes that were sent or of calls that were made.
+    /// The number of bytes or calls that the check sent.
     Sent(PhantomData<S>),
     By(Answered),
 }
 
-/// By the number of calls that were answered with this value of the header that tells answers apart.
+/// The number of answers with this value of the header `by`.
 #[derive(Debug, Clone, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answered {
     answered: String,
 }
 
-impl<'de, S: Does> Deserialize<'de> for Amount<S> {
+impl<'de, S: Sends> Deserialize<'de> for Amount<S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any<S>(PhantomData<S>);
 
-        impl<'de, S: Does> Visitor<'de> for Any<S> {
+        impl<'de, S: Sends> Visitor<'de> for Any<S> {
             type Value = Amount<S>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,7 +129,7 @@ impl<'de, S: Does> Deserialize<'de> for Amount<S> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Amount<S>, A::Error> {
-                if S::TELLS_APART {
+                if S::COUNTS_ANSWERS {
                     Answered::deserialize(MapAccessDeserializer::new(entries)).map(Amount::By)
                 } else {
                     Err(A::Error::invalid_type(Unexpected::Map, &self))
@@ -141,44 +141,47 @@ impl<'de, S: Does> Deserialize<'de> for Amount<S> {
     }
 }
 
-/// What counters said before the act.
+/// Counters with their values before the check sends anything.
 pub(super) struct Growth<'a, S> {
     counters: &'a [Counter<S>],
-    place: Place<'a>,
+    context: CheckContext<'a>,
     before: Vec<Values>,
 }
 
 impl<'a, S> Growth<'a, S> {
-    pub(super) async fn before(counters: &'a [Counter<S>], place: Place<'a>) -> Result<Self, Mismatch> {
+    pub(super) async fn before(
+        counters: &'a [Counter<S>],
+        context: CheckContext<'a>,
+    ) -> Result<Self, Mismatch> {
         let mut before = Vec::with_capacity(counters.len());
         for counter in counters {
-            before.push(values(counter, place).await?);
+            before.push(values(counter, context).await?);
         }
-        Ok(Self { counters, place, before })
+        Ok(Self { counters, context, before })
     }
 
-    /// The evidence, once every counter has grown by what was sent.
-    pub(super) async fn after(self, sent: u64) -> Look {
+    /// Waits until every counter has grown, if the check sent `sent`. Returns the evidence.
+    pub(super) async fn after(self, sent: u64) -> ProbeResult {
         self.grown(sent, |_| None).await
     }
 
-    /// The evidence, once every counter has grown by the calls that were made.
-    pub(super) async fn after_load(self, tally: &Tally) -> Look {
+    /// Waits until every counter has grown by the calls of a load. Returns the evidence.
+    pub(super) async fn after_load(self, tally: &Tally) -> ProbeResult {
         let by = |value: &str| tally.by().get(value).map(|calls| calls.calls.into());
         self.grown(tally.calls().into(), by).await
     }
 
-    async fn grown(self, sent: u64, answered: impl Fn(&str) -> Option<u64>) -> Look {
+    async fn grown(self, sent: u64, answered: impl Fn(&str) -> Option<u64>) -> ProbeResult {
         let mut evidence = Vec::with_capacity(self.counters.len());
         for (counter, before) in self.counters.iter().zip(&self.before) {
             let least = match &counter.grows {
                 Amount::Number(number) => *number,
                 Amount::Sent(_) => sent,
                 Amount::By(Answered { answered: value }) => answered(value)
-                    .ok_or_else(|| format!("{}: no call was answered by {value:?}", counter.who))?,
+                    .ok_or_else(|| format!("{}: no answer came from {value:?}", counter.who))?,
             };
             let outcome = until(COUNT_GRACE, POLL_INTERVAL, async || -> Result<_, Mismatch> {
-                let grown = growth(before, &values(counter, self.place).await?);
+                let grown = growth(before, &values(counter, self.context).await?);
                 let words: Vec<String> =
                     grown.iter().map(|grown| format!("+{}", figure::count(*grown))).collect();
                 let words = words.join(", ");
@@ -188,7 +191,7 @@ impl<'a, S> Growth<'a, S> {
             let grown = outcome.await?.map_err(|late| {
                 let each = if counter.each { " each" } else { "" };
                 let (grown, least) = (late.last_seen(), figure::count(least));
-                format!("{}: {} grew by {grown}, not by {least}{each}", counter.who, counter.name)
+                format!("{}: {} grew by {grown}, expected at least {least}{each}", counter.who, counter.name)
             })?;
             evidence.push(format!("{}: {grown} ({})", counter.who, counter.name));
         }
@@ -197,8 +200,8 @@ impl<'a, S> Growth<'a, S> {
 }
 
 impl<S> Counter<S> {
-    /// Whether it is about answers that are told apart.
-    pub(super) fn tells_answers_apart(&self) -> bool {
+    /// Whether it depends on the answers by header.
+    pub(super) fn needs_answers(&self) -> bool {
         matches!(self.grows, Amount::By(_))
     }
 
@@ -211,14 +214,14 @@ impl<S> Counter<S> {
     }
 }
 
-/// What each Envoy has counted since. One that came meanwhile began at nothing; one that has gone counts no more.
+/// The growth per Envoy. A new Envoy started at 0, and an Envoy that has gone does not count.
 fn growth(before: &Values, now: &Values) -> Vec<u64> {
     now.iter().map(|(at, now)| now.saturating_sub(before.get(at).copied().unwrap_or_default())).collect()
 }
 
-async fn values<S>(counter: &Counter<S>, place: Place<'_>) -> Result<Values, Mismatch> {
+async fn values<S>(counter: &Counter<S>, context: CheckContext<'_>) -> Result<Values, Mismatch> {
     let mut values = Values::new();
-    for at in counter.admin.pages(counter.at, place).await? {
+    for at in counter.admin.pages(counter.at, context).await? {
         values.insert(at, envoy::sum(&envoy::text(at, "/stats").await?, &counter.name));
     }
     Ok(values)

@@ -1,4 +1,4 @@
-//! What Envoy's admin port knows: configuration that was acknowledged, certificates, mutual TLS.
+//! The checks `xds`, `mutual-tls` and `envoy-stat`, which read Envoy's admin pages.
 
 use std::net::SocketAddr;
 
@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::admin::Admin;
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::{Port, Slug};
 use crate::mesh::api::envoy::{accepted_names, certificates, json, requires_client_certificate, sum, text};
 
-/// Envoy acknowledged these listeners and clusters.
+/// `xds`: Envoy has these listeners and clusters, and rejected no update.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Xds {
@@ -20,14 +20,14 @@ pub(super) struct Xds {
     clusters: Vec<String>,
 }
 
-impl Kind for Xds {
+impl CheckKind for Xds {
     fn expected(&self) -> String {
         format!("listeners {} and clusters {}", self.listeners.join(", "), self.clusters.join(", "))
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let admin = place.at(self.admin);
+            let admin = context.at(self.admin);
             let stats = text(admin, "/stats").await?;
             for (counter, what) in [
                 ("listener_manager.lds.update_rejected", "listeners"),
@@ -52,7 +52,7 @@ impl Kind for Xds {
     }
 }
 
-/// The names in a list, sorted, without what Consul adds: the address to a listener's, the trust domain to a cluster's.
+/// The sorted names in a list, without the address or trust domain that Consul appends.
 fn names(answer: &Value, list: &str) -> Vec<String> {
     let entries = answer.pointer(list).and_then(Value::as_array);
     let mut names: Vec<String> = entries
@@ -66,7 +66,7 @@ fn names(answer: &Value, list: &str) -> Vec<String> {
     names
 }
 
-/// Two Envoys show certificates of one authority and insist on each other's.
+/// `mutual-tls`: two Envoys have certificates of one trust domain and require each other's.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MutualTls {
@@ -81,7 +81,7 @@ struct Side {
     admin: Port,
 }
 
-impl Kind for MutualTls {
+impl CheckKind for MutualTls {
     fn expected(&self) -> String {
         format!(
             "SPIFFE ids ending in /svc/{} and /svc/{} of one trust domain, client certificates required, \
@@ -90,10 +90,10 @@ impl Kind for MutualTls {
         )
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let server = place.at(self.server.admin);
-            let client = place.at(self.client.admin);
+            let server = context.at(self.server.admin);
+            let client = context.at(self.client.admin);
             let server_id = spiffe_id(server, &self.server.service).await?;
             let client_id = spiffe_id(client, &self.client.service).await?;
             let domain = |id: &str| id.split('/').nth(2).map(str::to_owned);
@@ -104,7 +104,7 @@ impl Kind for MutualTls {
                 requires_client_certificate(&json(server, "/config_dump?resource=dynamic_listeners").await?);
             if !demands {
                 return Err(format!(
-                    "the mesh listener of {} takes connections without a certificate",
+                    "the mesh listener of {} accepts connections without a certificate",
                     self.server.service
                 )
                 .into());
@@ -143,24 +143,24 @@ impl Kind for MutualTls {
     }
 }
 
-/// One of Envoy's statistics has the value it should: what counters cannot say, which only grow.
+/// `envoy-stat`: a statistic of Envoy has a minimum value.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Stat {
+pub(super) struct EnvoyStat {
     admin: Admin,
-    /// Its name; `*` stands for anything. Several that match are added up.
+    /// The name. `*` matches any text. All matching statistics are added up.
     name: String,
     at_least: u64,
 }
 
-impl Kind for Stat {
+impl CheckKind for EnvoyStat {
     fn expected(&self) -> String {
         format!("{} of {} is at least {}", self.name, self.admin.in_words(), self.at_least)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let texts = self.admin.texts("/stats", place).await?;
+            let texts = self.admin.texts("/stats", context).await?;
             let value: u64 = texts.iter().map(|stats| sum(stats, &self.name)).sum();
             let line = format!("{}: {value}", self.name);
             if value >= self.at_least { Ok(vec![line]) } else { Err(line.into()) }
@@ -174,5 +174,5 @@ async fn spiffe_id(admin: SocketAddr, service: &Slug) -> Result<String, Mismatch
         return Ok(own.id.clone());
     }
     let ids: Vec<&str> = certificates.iter().map(|certificate| certificate.id.as_str()).collect();
-    Err(format!("Envoy at {admin} shows {ids:?}, none ends in /svc/{service}").into())
+    Err(format!("the Envoy at {admin} has the certificates {ids:?}, none ends in /svc/{service}").into())
 }

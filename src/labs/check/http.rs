@@ -1,4 +1,4 @@
-//! A request that gets the answer it should, once or many times.
+//! The check `http`.
 
 use std::time::Duration;
 
@@ -8,52 +8,52 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::counter::{Calls, Counter, Growth};
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::http::{self, HttpRequest};
 use crate::core::model::{Bounded, HttpStatus, Port};
 
-/// How long one request may take.
+/// The deadline of one request.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// The most requests of one look.
-const MOST_TIMES: i64 = 10_000;
+/// The limit of `times`.
+const MAX_TIMES: i64 = 10_000;
 
-/// How much of a wrong answer is shown, in characters.
+/// How many characters of an answer are shown.
 const SHOWN: usize = 300;
 
-/// Every request gets the answer it should, and counters grow with them.
+/// Every request gets the expected answer, and the counters grow.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Http {
+pub(super) struct HttpCheck {
     #[serde(default)]
-    method: Verb,
+    method: HttpMethod,
     port: Port,
     path: String,
     /// Sent as JSON.
     body: Option<Value>,
     status: HttpStatus,
-    /// Members that a JSON answer must have.
+    /// Members of the JSON answer.
     json: Option<toml::Table>,
-    /// Text that the answer must have.
+    /// Text in the answer.
     contains: Option<String>,
-    times: Option<Bounded<u32, 1, MOST_TIMES>>,
+    times: Option<Bounded<u32, 1, MAX_TIMES>>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter<Calls>>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Verb {
+enum HttpMethod {
     #[default]
     Get,
     Post,
     Put,
 }
 
-impl Kind for Http {
+impl CheckKind for HttpCheck {
     fn expected(&self) -> String {
         let mut expected = format!("{} :{}{} answers {}", self.method(), self.port, self.path, self.status);
-        if let Some(json) = self.wanted() {
+        if let Some(json) = self.expected_json() {
             expected = format!("{expected} with {json}");
         }
         if let Some(text) = &self.contains {
@@ -62,13 +62,13 @@ impl Kind for Http {
         if self.times() > 1 { format!("{expected}, {} times", self.times()) } else { expected }
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let growth = Growth::before(&self.counters, place).await?;
+            let growth = Growth::before(&self.counters, context).await?;
             let times = self.times();
             let mut last = String::new();
             for number in 1..=times {
-                last = self.request(place).await.map_err(|wrong| {
+                last = self.request(context).await.map_err(|wrong| {
                     if times > 1 { format!("request {number} of {times}: {wrong}").into() } else { wrong }
                 })?;
             }
@@ -83,12 +83,12 @@ impl Kind for Http {
     }
 }
 
-impl Http {
+impl HttpCheck {
     fn method(&self) -> Method {
         match self.method {
-            Verb::Get => Method::GET,
-            Verb::Post => Method::POST,
-            Verb::Put => Method::PUT,
+            HttpMethod::Get => Method::GET,
+            HttpMethod::Post => Method::POST,
+            HttpMethod::Put => Method::PUT,
         }
     }
 
@@ -96,12 +96,12 @@ impl Http {
         self.times.map_or(1, Bounded::get)
     }
 
-    fn wanted(&self) -> Option<Value> {
+    fn expected_json(&self) -> Option<Value> {
         self.json.as_ref().and_then(|json| serde_json::to_value(json).ok())
     }
 
-    async fn request(&self, place: Place<'_>) -> Result<String, Mismatch> {
-        let at = place.at(self.port);
+    async fn request(&self, context: CheckContext<'_>) -> Result<String, Mismatch> {
+        let at = context.at(self.port);
         let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let headers: &[(&str, &str)] =
             if self.body.is_some() { &[("Content-Type", "application/json")] } else { &[] };
@@ -111,17 +111,18 @@ impl Http {
         if answer.status.as_u16() != self.status.get() {
             return Err(format!("{}: {}", answer.status, shortened(text.trim())).into());
         }
-        if let Some(Value::Object(wanted)) = self.wanted() {
+        if let Some(Value::Object(expected_json)) = self.expected_json() {
             let json: Value = serde_json::from_str(&text).unwrap_or_default();
-            if let Some((name, _)) = wanted.iter().find(|(name, value)| json.get(*name) != Some(value)) {
-                return Err(format!("{name} is not as it should be: {}", shortened(text.trim())).into());
+            if let Some((name, _)) = expected_json.iter().find(|(name, value)| json.get(*name) != Some(value))
+            {
+                return Err(format!("{name} has a wrong value: {}", shortened(text.trim())).into());
             }
         }
         match &self.contains {
             Some(part) if !text.contains(part.as_str()) => {
                 Err(format!("no {part:?} in: {}", shortened(text.trim())).into())
             }
-            // A page is not worth showing whole.
+            // Long pages are not shown.
             Some(part) if text.len() > SHOWN => Ok(format!("with {part:?}")),
             _ => Ok(text),
         }

@@ -1,17 +1,17 @@
-//! Checks: what a step claims, proved by looking. A look is repeated until it holds or the deadline passes.
+//! Checks: each proves the claim of a step. A check probes the lab until the probe succeeds or the deadline passes.
 
 mod admin;
 mod binomial;
-mod catalog;
 mod command;
-mod consul;
+mod consul_service;
 mod counter;
 mod envoy;
 mod http;
-mod nomad;
+mod nomad_task;
 mod parsed;
 mod refused_without_certificate;
 mod renewed;
+mod sidecar;
 mod spread;
 mod tcp;
 
@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use toml::Spanned;
 
-use super::table::{Misplaced, Table};
+use super::table::{LabTomlError, Table};
 use crate::core::failure::{Failure, Result};
 use crate::core::model::call_path::{CallPath, PathQuery};
 use crate::core::model::{LabAddress, Port, Slug};
@@ -40,73 +40,75 @@ use crate::mesh::api::nomad::Nomad;
 use crate::mesh::vm::{CONSUL_HTTP, NOMAD_HTTP, Secrets};
 use crate::mesh::why;
 
-/// The pause between two looks grows from here ...
+/// The interval between two probes: the first one, doubled each time ...
 const FIRST_INTERVAL: Duration = Duration::from_millis(4);
 
-/// ... up to here.
-const LONGEST_INTERVAL: Duration = Duration::from_millis(100);
+/// ... up to this one.
+const MAX_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The first pause after a look that is drawn by lot. The pauses double without a limit, so the looks are few: seven in 30 s.
+/// The first interval after a random probe. Intervals double without a limit, so there are few probes: seven in 30 s.
 const FIRST_RANDOM_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The most that a look may take which is not repeated.
-const SINGLE_LOOK_DEADLINE: Duration = Duration::from_secs(20);
+/// The deadline of a probe that is not repeated.
+const SINGLE_PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long it may take to find out where a way stops.
+/// The deadline for finding out where a call stops.
 const PATH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Something that has to hold.
+/// A check of a step.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// What must hold, as a sentence.
+    /// What the check proves, as a sentence.
     pub claim: String,
-    /// The component whose log tells most when it fails.
+    /// The component whose log is shown when the check fails.
     pub component: Option<Slug>,
-    /// The services between which it sends something: when it fails, the way from one to the other tells most.
+    /// Source and destination of its call. When the check fails, the path of the call is shown.
     pub between: Option<(Slug, Slug)>,
-    kind: Arc<dyn Kind>,
+    kind: Arc<dyn CheckKind>,
 }
 
-/// A way to look.
-trait Kind: fmt::Debug + Send + Sync {
-    /// What a look should find.
+/// What a check probes, and what it expects.
+trait CheckKind: fmt::Debug + Send + Sync {
+    /// The expected observation, in words.
     fn expected(&self) -> String;
 
-    /// One look.
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look>;
+    /// Probes the lab once.
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult>;
 
-    /// Whether chance has a say in what a look finds. Each look gives what is wrong another chance to seem right.
+    /// Whether a probe is random. Each further probe is another chance to pass although the lab is wrong.
     fn is_random(&self) -> bool {
         false
     }
 }
 
-/// Reads what is particular to a kind of check.
-type ReadKind = fn(Table<'_>) -> Result<Arc<dyn Kind>, Misplaced>;
+/// Reads the keys of one kind of check.
+type ReadKind = fn(Table<'_>) -> Result<Arc<dyn CheckKind>, LabTomlError>;
 
-/// The kinds of checks, by the names that labs call them by.
+/// The kinds of checks, by their names in `lab.toml`.
 const KINDS: [(&str, ReadKind); 14] = [
     ("command", read::<command::CommandCheck>),
-    ("consul-service", read::<catalog::Service>),
-    ("envoy-config", read::<admin::Configured>),
-    ("envoy-stat", read::<envoy::Stat>),
-    ("http", read::<http::Http>),
+    ("consul-service", read::<consul_service::ConsulService>),
+    ("envoy-config", read::<admin::EnvoyConfig>),
+    ("envoy-stat", read::<envoy::EnvoyStat>),
+    ("http", read::<http::HttpCheck>),
     ("mutual-tls", read::<envoy::MutualTls>),
-    ("nomad-task", read::<nomad::Task>),
+    ("nomad-task", read::<nomad_task::NomadTask>),
     ("refused-without-certificate", read::<refused_without_certificate::RefusedWithoutCertificate>),
     ("renewed", read::<renewed::Renewed>),
-    ("sidecar", read::<consul::Sidecar>),
+    ("sidecar", read::<sidecar::Sidecar>),
     ("spread", read::<spread::Spread>),
     ("tcp-denied", read::<tcp::TcpDenied>),
     ("tcp-echo", read::<tcp::TcpEcho>),
     ("xds", read::<envoy::Xds>),
 ];
 
-fn read<K: Kind + DeserializeOwned + 'static>(table: Table<'_>) -> Result<Arc<dyn Kind>, Misplaced> {
-    table.read::<K>().map(|kind| Arc::new(kind) as Arc<dyn Kind>)
+fn read<K: CheckKind + DeserializeOwned + 'static>(
+    table: Table<'_>,
+) -> Result<Arc<dyn CheckKind>, LabTomlError> {
+    table.read::<K>().map(|kind| Arc::new(kind) as Arc<dyn CheckKind>)
 }
 
-/// What all checks have.
+/// The keys of all checks.
 #[derive(Deserialize)]
 struct Common {
     check: Spanned<String>,
@@ -119,22 +121,22 @@ impl Common {
     const KEYS: [&'static str; 4] = ["check", "claim", "component", "between"];
 }
 
-/// What a look found: the evidence, or why the check does not hold.
-pub type Look = Result<Vec<String>, Mismatch>;
+/// The result of a probe: the evidence, or why the check does not pass.
+pub type ProbeResult = Result<Vec<String>, Mismatch>;
 
-/// Why a check does not hold.
+/// Why a check does not pass.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// Something else was observed than is expected.
+    /// The observation is not the expected one.
     #[error("{0}")]
     Observed(String),
-    /// Consul or Nomad cannot be asked, or a command cannot run.
+    /// A request to Consul or Nomad failed, or a command did not run.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// An Envoy cannot be asked.
+    /// A request to an Envoy's admin port failed.
     #[error(transparent)]
     Page(#[from] PageError),
-    /// The look took too long.
+    /// The probe exceeded its deadline.
     #[error("no result within {0:?}")]
     Timeout(Duration),
 }
@@ -151,19 +153,19 @@ impl From<std::io::Error> for Mismatch {
     }
 }
 
-/// Where a check looks.
+/// The lab that a check probes.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct CheckContext<'a> {
     /// The lab's address.
     pub address: LabAddress,
-    /// The lab's components and commands.
+    /// Runs the lab's components and commands.
     pub machine: &'a Machine,
-    /// The most that one look may take.
+    /// The time left for this probe.
     pub deadline: Duration,
 }
 
-impl Place<'_> {
-    /// A port of the lab.
+impl CheckContext<'_> {
+    /// The address of a port of the lab.
     fn at(&self, port: Port) -> SocketAddr {
         self.address.port(port.get())
     }
@@ -183,70 +185,70 @@ impl Place<'_> {
 
 /// How a check ended.
 #[derive(Debug, Clone)]
-pub enum Verdict {
-    /// It held.
-    Holds {
-        /// The proof, a line each.
+pub enum CheckResult {
+    /// A probe succeeded.
+    Passed {
+        /// The proof, in lines.
         evidence: Vec<String>,
     },
-    /// It did not hold by the deadline.
-    Fails {
-        /// What was seen last.
+    /// No probe succeeded before the deadline.
+    Failed {
+        /// The last observation.
         observed: String,
     },
 }
 
 impl Check {
     /// Reads a check of a lab.
-    pub(super) fn read(mut table: Table<'_>) -> Result<Self, Misplaced> {
+    pub(super) fn read(mut table: Table<'_>) -> Result<Self, LabTomlError> {
         let common: Common = table.take(&Common::KEYS).read()?;
-        let wanted = common.check.get_ref();
-        let (_, read) = KINDS.iter().find(|(name, _)| name == wanted).ok_or_else(|| {
+        let name = common.check.get_ref();
+        let (_, read) = KINDS.iter().find(|(known, _)| known == name).ok_or_else(|| {
             let names = KINDS.map(|(name, _)| name).join(", ");
-            let what = format!("no kind of check is called {wanted:?}, expected one of {names}");
-            Misplaced::new(&common.check.span(), what)
+            let what = format!("unknown check {name:?}: expected one of {names}");
+            LabTomlError::new(&common.check.span(), what)
         })?;
-        let between = common.between.map(two_services).transpose()?;
+        let between = common.between.map(source_and_destination).transpose()?;
         Ok(Self { claim: common.claim, component: common.component, between, kind: read(table)? })
     }
 
-    /// What a look should find.
+    /// The expected observation, in words.
     pub fn expected(&self) -> String {
         self.kind.expected()
     }
 
-    /// A single look, with time enough for it.
-    pub async fn look_once(&self, address: LabAddress, machine: &Machine) -> Look {
-        let place = Place { address, machine, deadline: SINGLE_LOOK_DEADLINE };
-        match tokio::time::timeout(SINGLE_LOOK_DEADLINE, self.kind.look(place)).await {
+    /// Probes once, with a deadline of 20 s.
+    pub async fn probe_once(&self, address: LabAddress, machine: &Machine) -> ProbeResult {
+        let context = CheckContext { address, machine, deadline: SINGLE_PROBE_DEADLINE };
+        match tokio::time::timeout(SINGLE_PROBE_DEADLINE, self.kind.probe(context)).await {
             Ok(look) => look,
-            Err(_) => Err(Mismatch::Timeout(SINGLE_LOOK_DEADLINE)),
+            Err(_) => Err(Mismatch::Timeout(SINGLE_PROBE_DEADLINE)),
         }
     }
 
-    /// The way between the services that it is about, and where it stops: what tells most once it has failed.
+    /// The path of the check's call and where it stops, to explain a failure. `None` without `between`.
     pub async fn call_path(&self, run: &RunDir) -> Option<Result<CallPath>> {
         let (source, destination) = self.between.as_ref()?;
-        let question =
+        let query =
             PathQuery { source: source.to_string(), destination: destination.to_string(), request: None };
-        let looked = tokio::time::timeout(PATH_DEADLINE, Box::pin(why::look(question, run))).await;
+        let looked = tokio::time::timeout(PATH_DEADLINE, Box::pin(why::look(query, run))).await;
         let late = || Failure::failed(format!("no answer within {PATH_DEADLINE:?}"));
         Some(looked.unwrap_or_else(|_| Err(late())))
     }
 
-    /// Looks until it holds or `timeout` passes. `waiting` is told what was seen whenever that changes.
+    /// Probes until a probe succeeds or `timeout` passes. Calls `waiting` with each new observation.
     pub async fn prove(
         &self,
         address: LabAddress,
         machine: &Machine,
         timeout: Duration,
         waiting: impl FnMut(&str),
-    ) -> Verdict {
+    ) -> CheckResult {
         let deadline = Deadline::after(timeout);
         let seen = Mutex::new((String::new(), waiting));
         let probe = async || -> Result<_, Infallible> {
-            let place = Place { address, machine, deadline: deadline.left().max(MIN_PROBE_TIME) };
-            let look = self.kind.look(place).await.map_err(|mismatch| mismatch.to_string());
+            let context = CheckContext { address, machine, deadline: deadline.left().max(MIN_PROBE_TIME) };
+            let look = self.kind.probe(context).await.map_err(|mismatch| mismatch.to_string());
             if let Err(observed) = &look {
                 let (last, waiting) = &mut *seen.lock().await;
                 if last != observed {
@@ -258,27 +260,27 @@ impl Check {
         };
         let Ok(outcome) = until(timeout, interval(self.kind.is_random()), probe).await;
         match outcome {
-            Ok(evidence) => Verdict::Holds { evidence },
-            Err(late) => Verdict::Fails { observed: late.last_seen() },
+            Ok(evidence) => CheckResult::Passed { evidence },
+            Err(late) => CheckResult::Failed { observed: late.last_seen() },
         }
     }
 }
 
-/// The ends of a way.
-fn two_services(names: Spanned<Vec<Slug>>) -> Result<(Slug, Slug), Misplaced> {
+/// Reads `between`.
+fn source_and_destination(names: Spanned<Vec<Slug>>) -> Result<(Slug, Slug), LabTomlError> {
     let at = names.span();
     match <[Slug; 2]>::try_from(names.into_inner()) {
         Ok([source, destination]) if source != destination => Ok((source, destination)),
-        _ => Err(Misplaced::new(&at, "expected [\"SOURCE\", \"DESTINATION\"], two services that differ")),
+        _ => Err(LabTomlError::new(&at, "expected [\"SOURCE\", \"DESTINATION\"], two different services")),
     }
 }
 
-/// The pauses between looks: doubling, and with a limit unless they are drawn by lot.
+/// The intervals between probes: doubling, with a limit unless the probes are random.
 fn interval(is_random: bool) -> Interval {
     if is_random {
         Interval::doubling(FIRST_RANDOM_INTERVAL, Duration::MAX)
     } else {
-        Interval::doubling(FIRST_INTERVAL, LONGEST_INTERVAL)
+        Interval::doubling(FIRST_INTERVAL, MAX_INTERVAL)
     }
 }
 
@@ -289,19 +291,19 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn looks_at_lots_are_few_and_others_are_quick() {
-        let looks = async |is_random: bool| {
-            let mut looks = 0;
+    async fn random_probes_are_few_and_others_are_frequent() {
+        let probes = async |is_random: bool| {
+            let mut probes = 0;
             let probe = || {
-                looks += 1;
+                probes += 1;
                 ready(Ok::<Observed<(), ()>, Infallible>(Observed::Pending(())))
             };
             let Ok(outcome) = until(Duration::from_secs(30), interval(is_random), probe).await;
             assert!(outcome.is_err());
-            looks
+            probes
         };
-        assert_eq!(looks(true).await, 7);
-        let quick = looks(false).await;
+        assert_eq!(probes(true).await, 7);
+        let quick = probes(false).await;
         assert!((300..400).contains(&quick), "{quick}");
     }
 }

@@ -1,4 +1,4 @@
-//! Parts of a definition that other crates have types for, parsed where they stand: an error points there.
+//! Values of other crates' types in a `lab.toml`, parsed by serde so that an error has their position.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// What a text stands for.
+/// A value parsed from a text.
 #[derive(Debug, Clone)]
 pub(super) struct Parsed<T>(pub(super) T);
 
@@ -17,7 +17,7 @@ impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Parsed<T> {
     }
 }
 
-/// The headers of a request.
+/// Request headers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Headers(pub(super) HeaderMap);
 

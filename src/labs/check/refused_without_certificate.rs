@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::counter::{Counter, Growth, Nothing};
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::Port;
 use crate::samples::tls_probe::{End, handshake};
 
@@ -36,7 +36,7 @@ enum Protocol {
     Tls,
 }
 
-impl Kind for RefusedWithoutCertificate {
+impl CheckKind for RefusedWithoutCertificate {
     fn expected(&self) -> String {
         match self.speaks {
             Protocol::PlainText => {
@@ -49,10 +49,10 @@ impl Kind for RefusedWithoutCertificate {
         }
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let growth = Growth::before(&self.counters, place).await?;
-            let address = place.at(self.port);
+            let growth = Growth::before(&self.counters, context).await?;
+            let address = context.at(self.port);
             let mut evidence = match self.speaks {
                 Protocol::PlainText => vec![try_plain_text(address).await?],
                 Protocol::Tls => try_tls(address).await?,
@@ -80,7 +80,7 @@ async fn try_plain_text(address: SocketAddr) -> Result<String, Mismatch> {
     Ok(format!("{address} accepted the connection and closed it after {} bytes", answer.len()))
 }
 
-async fn try_tls(address: SocketAddr) -> Look {
+async fn try_tls(address: SocketAddr) -> ProbeResult {
     let handshake = handshake(address).await.map_err(|error| error.to_string())?;
     let Some(server) = handshake.server else {
         return Err(format!("{address} showed no certificate with a SPIFFE id").into());

@@ -1,18 +1,18 @@
-//! Certificates that are others than they were.
+//! The check `renewed`.
 
 use camino::Utf8Path;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::{FileName, Port, Slug};
 use crate::mesh::api::envoy::{Certificate, certificates, json};
 
-/// The longest page that is compared, in bytes.
-const LONGEST_PAGE: u64 = 1 << 20;
+/// The limit of a saved page, in bytes.
+const MAX_PAGE: u64 = 1 << 20;
 
-/// An Envoy shows another certificate than it did when its `/certs` page was put into a file, for the same service.
+/// An Envoy's certificate for a service differs from the one in a saved `/certs` page.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Renewed {
@@ -22,22 +22,22 @@ pub(super) struct Renewed {
     since: FileName,
 }
 
-impl Kind for Renewed {
+impl CheckKind for Renewed {
     fn expected(&self) -> String {
-        format!("{}'s Envoy shows another certificate than in {}", self.service, self.since)
+        format!("{}'s Envoy has another certificate than in {}", self.service, self.since)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let before = read(&place.machine.run().work().join(self.since.as_str()))?;
-            let now = json(place.at(self.admin), "/certs").await?;
+            let before = read(&context.machine.run().work().join(self.since.as_str()))?;
+            let now = json(context.at(self.admin), "/certs").await?;
             self.compare(&before, &now)
         })
     }
 }
 
 impl Renewed {
-    fn compare(&self, before: &Value, now: &Value) -> Look {
+    fn compare(&self, before: &Value, now: &Value) -> ProbeResult {
         let own = |page: &Value, which: &str| {
             let mut own = certificates(page);
             own.retain(|certificate| certificate.is_of(self.service.as_str()));
@@ -48,7 +48,7 @@ impl Renewed {
             }
         };
         let (old, shown) = (own(before, "before")?, own(now, "now")?);
-        // What connections from before still use is listed for as long as they last.
+        // Envoy lists an old certificate as long as a connection uses it.
         let is_new = |certificate: &&Certificate| old.iter().all(|known| known.serial != certificate.serial);
         let words = |certificate: &Certificate| {
             format!("serial {}, until {}", certificate.serial, certificate.expires)
@@ -62,11 +62,12 @@ impl Renewed {
 
 fn read(path: &Utf8Path) -> Result<Value, Mismatch> {
     let length = fs_err::metadata(path)?.len();
-    if length > LONGEST_PAGE {
-        return Err(format!("{path} is longer than {LONGEST_PAGE} bytes").into());
+    if length > MAX_PAGE {
+        return Err(format!("{path} is longer than {MAX_PAGE} bytes").into());
     }
     let text = fs_err::read_to_string(path)?;
-    serde_json::from_str(&text).map_err(|error| format!("{path} is no page of certificates: {error}").into())
+    serde_json::from_str(&text)
+        .map_err(|error| format!("{path} is not a page of certificates: {error}").into())
 }
 
 #[cfg(test)]
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_another_serial_number_of_the_same_service_counts() {
+    fn a_renewed_certificate_has_another_serial_number() {
         let check: Renewed =
             toml::from_str("service = \"echo\"\nadmin = 1\nsince = \"before.json\"").unwrap();
         let page = |service: &str, serials: &[&str]| {

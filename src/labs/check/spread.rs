@@ -1,12 +1,12 @@
-//! Who answers many calls: evenly, or in the shares that were configured.
+//! The check `spread`: which instances answer many calls, evenly or in configured shares.
 //!
-//! A share is drawn by lot for each call, so it is measured against the configured one with an exact binomial interval.
-//! [`ERROR`] is the probability that one look finds a share outside of it although all is as configured; the shares of a
-//! look divide it among themselves. A lab chooses its number of calls so that the shares it tells apart have intervals
-//! that do not touch: 1000 calls tell 10 % (56 to 151) from nothing and from 50 % (421 to 579).
+//! Envoy picks the instance of each call at random, so the share of each instance is compared with an exact binomial
+//! interval. [`ERROR`] is the probability that a probe finds a share outside its interval although the configuration is
+//! right. It is divided among the shares of a probe. A lab needs enough calls for disjoint intervals: 1000 calls
+//! distinguish 10 % (56 to 151) from 0 % and from 50 % (421 to 579).
 //!
-//! A look that finds something else is repeated, as a configuration takes a while to reach every sidecar. The pauses double,
-//! so a wrong share has few chances to be met by luck: seven in 30 s, not one for every second of it.
+//! A probe with another result is repeated, since a configuration takes some time to reach every sidecar. The intervals
+//! double, so that a wrong share has few chances to pass: seven in 30 s.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -20,23 +20,23 @@ use serde::Deserialize;
 use super::binomial::accepted;
 use super::counter::{Answers, Counter, Growth};
 use super::parsed::{Headers, Parsed};
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::{Bounded, HttpStatus, Port};
 use crate::core::numbers::figure;
 use crate::samples::load::{Load, MAX_CONNECTIONS, MAX_TIMEOUT, Tally};
 
-/// How likely a right mesh may be found wrong by one look.
+/// The probability that one probe rejects a right configuration.
 const ERROR: f64 = 1e-6;
 
-/// The most calls of one look.
+/// The limit of `calls`.
 const MAX_CALLS: i64 = 10_000;
 
-/// For one call, if the lab says nothing.
-const TIMEOUT_MILLIS: u64 = 10_000;
+/// The default of `timeout_ms`.
+const DEFAULT_TIMEOUT_MILLIS: u64 = 10_000;
 
 const MAX_TIMEOUT_MILLIS: i64 = 1000 * MAX_TIMEOUT.as_secs().cast_signed();
 
-/// Many calls are answered by those who should, as they should.
+/// Many calls get the expected answers from the expected instances.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Raw")]
 pub(super) struct Spread {
@@ -53,34 +53,34 @@ struct Raw {
     headers: Headers,
     calls: Bounded<u32, 1, MAX_CALLS>,
     connections: Option<Bounded<u16, 1, { MAX_CONNECTIONS as i64 }>>,
-    /// For one call, in milliseconds.
+    /// The timeout of one call.
     timeout_ms: Option<Bounded<u64, 1, MAX_TIMEOUT_MILLIS>>,
-    /// The header that tells answers apart.
+    /// The response header by which answers are counted.
     by: Option<Parsed<HeaderName>>,
-    /// How many different ones answer.
+    /// The number of different values of `by`.
     instances: Option<Bounded<u32, 1, MAX_CALLS>>,
-    /// By how much each may be off what would be even: 0.1 is a tenth.
+    /// How far the number of answers of each instance may be from the mean: 0.1 is 10 %.
     even_within: Option<f64>,
-    /// Who answers which share of the calls, and nobody else does. Measured with the interval.
+    /// The share of answers for each value of `by`. There are no other values.
     share: Option<Shares>,
-    /// How many calls may fail.
+    /// The maximum number of failed calls.
     #[serde(default)]
     failures: u32,
-    /// By status, how many answers there must be at least.
+    /// The minimum number of answers by status.
     #[serde(default)]
     answers: BTreeMap<HttpStatus, u32>,
-    /// The longest that any call may take, in milliseconds.
+    /// The maximum latency.
     slowest_ms: Option<u64>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter<Answers>>,
 }
 
-/// The shares of all that answer.
+/// Shares from 0 to 1 with a sum of 1.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "BTreeMap<String, f64>")]
 struct Shares(BTreeMap<String, f64>);
 
-/// Why shares are wrong.
+/// Why shares are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 enum SharesError {
     #[error("expected shares with a sum of 1, found a sum of {0}")]
@@ -112,17 +112,17 @@ impl TryFrom<Raw> for Spread {
         if needs_by != raw.by.is_some() {
             return Err("expected by = \"a header\" together with instances or share");
         }
-        if raw.by.is_none() && raw.counters.iter().any(Counter::tells_answers_apart) {
-            return Err("expected by = \"a header\", which answered is about");
+        if raw.by.is_none() && raw.counters.iter().any(Counter::needs_answers) {
+            return Err("expected by = \"a header\", which answered needs");
         }
         if raw.even_within.is_some() && raw.instances.is_none() {
-            return Err("expected instances = ..., which even_within is about");
+            return Err("expected instances = ..., which even_within needs");
         }
         Ok(Self { raw })
     }
 }
 
-impl Kind for Spread {
+impl CheckKind for Spread {
     fn expected(&self) -> String {
         let Raw { port, path, calls, failures, .. } = &self.raw;
         let headers: String = self.raw.headers.0.iter().map(header).collect();
@@ -154,10 +154,10 @@ impl Kind for Spread {
         self.raw.share.is_some() || self.raw.even_within.is_some()
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let growth = Growth::before(&self.raw.counters, place).await?;
-            let tally = self.load(place).run().await.map_err(|error| error.to_string())?;
+            let growth = Growth::before(&self.raw.counters, context).await?;
+            let tally = self.load(context).run().await.map_err(|error| error.to_string())?;
             let mut evidence = self.judge(&tally)?;
             evidence.extend(growth.after_load(&tally).await?);
             Ok(evidence)
@@ -174,29 +174,29 @@ impl Spread {
         self.raw.connections.map_or(1, Bounded::get)
     }
 
-    fn load(&self, place: Place<'_>) -> Load {
+    fn load(&self, context: CheckContext<'_>) -> Load {
         Load {
-            address: place.at(self.raw.port),
+            address: context.at(self.raw.port),
             path: self.raw.path.clone(),
             method: self.method().clone(),
             headers: self.raw.headers.0.clone(),
             count: self.raw.calls.get(),
             connections: self.connections(),
             rate: None,
-            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(TIMEOUT_MILLIS, Bounded::get)),
+            timeout: Duration::from_millis(self.raw.timeout_ms.map_or(DEFAULT_TIMEOUT_MILLIS, Bounded::get)),
             duration: None,
             by: self.raw.by.as_ref().map(|by| by.0.clone()),
         }
     }
 
-    /// The calls that a share may get.
+    /// The accepted number of answers for a share.
     fn interval(&self, share: f64) -> RangeInclusive<u32> {
         let shares = self.raw.share.as_ref().map_or(1, |share| share.0.len());
         accepted(self.raw.calls.get(), share, ERROR / f64::from(u32::try_from(shares).unwrap_or(u32::MAX)))
     }
 
-    /// The evidence, or what is not as it should be.
-    fn judge(&self, tally: &Tally) -> Look {
+    /// Compares the answers with what is expected.
+    fn judge(&self, tally: &Tally) -> ProbeResult {
         let mut evidence = vec![figures(tally)];
         if tally.failures() > self.raw.failures {
             return Err(format!("{} ({})", evidence.join(""), tally.failures_in_words()).into());
@@ -224,7 +224,7 @@ impl Spread {
         Ok(evidence)
     }
 
-    fn shares(&self, tally: &Tally, shares: &BTreeMap<String, f64>) -> Look {
+    fn shares(&self, tally: &Tally, shares: &BTreeMap<String, f64>) -> ProbeResult {
         let found = |name: &str| tally.by().get(name).map_or(0, |calls| calls.calls);
         let line = |name: &str, share: f64| {
             let (calls, range) = (found(name), self.interval(share));
@@ -238,25 +238,31 @@ impl Spread {
             (range.contains(&calls), line)
         };
         let lines: Vec<_> = shares.iter().map(|(name, share)| line(name, *share)).collect();
-        let strangers: Vec<_> = tally.by().keys().filter(|name| !shares.contains_key(*name)).collect();
-        if strangers.is_empty() && lines.iter().all(|(holds, _)| *holds) {
+        let unexpected: Vec<_> = tally.by().keys().filter(|name| !shares.contains_key(*name)).collect();
+        if unexpected.is_empty() && lines.iter().all(|(holds, _)| *holds) {
             if shares.values().all(|share| *share <= 0.0 || *share >= 1.0) {
-                // Nothing was drawn by lot.
+                // All shares are 0 or 1: not random.
                 let all = shares.keys().filter(|name| found(name) > 0);
                 return Ok(all.map(|name| format!("{name}: all {} calls", found(name))).collect());
             }
-            let error = format!("(by chance alone, at most {ERROR:e} of all looks leave these intervals)");
+            let error = format!(
+                "(a right configuration is outside these intervals with a probability of at most {ERROR:e})"
+            );
             return Ok(lines.into_iter().map(|(_, line)| line).chain([error]).collect());
         }
         let mut seen: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
-        seen.extend(strangers.into_iter().map(|name| format!("{name}: {}, configured nothing", found(name))));
+        seen.extend(
+            unexpected.into_iter().map(|name| format!("{name}: {} calls, not configured", found(name))),
+        );
         Err(seen.join("; ").into())
     }
 
     fn even_in_words(&self, instances: u32) -> String {
         match self.raw.even_within {
-            Some(within) => format!("{instances} that differ, even within {} %", percent(within)),
-            None => format!("{instances} that differ"),
+            Some(within) => {
+                format!("{instances} different values, each within {} % of the mean", percent(within))
+            }
+            None => format!("{instances} different values"),
         }
     }
 
@@ -264,13 +270,13 @@ impl Spread {
         let seen: Vec<String> =
             tally.by().iter().map(|(name, calls)| format!("{name}: {}", calls.calls)).collect();
         let mut line = seen.join(", ");
-        let even = f64::from(tally.calls()) / f64::from(instances);
+        let mean = f64::from(tally.calls()) / f64::from(instances);
         let within = self.raw.even_within;
         if let Some(within) = within {
-            line = format!("{line} (even: {even:.0}, {} % off are accepted)", percent(within));
+            line = format!("{line} (mean: {mean:.0}, accepted: {} % more or less)", percent(within));
         }
         let is_even =
-            |calls: u32| within.is_none_or(|within| (f64::from(calls) - even).abs() <= within * even + 1e-9);
+            |calls: u32| within.is_none_or(|within| (f64::from(calls) - mean).abs() <= within * mean + 1e-9);
         let as_many = u32::try_from(tally.by().len()) == Ok(instances);
         if as_many && tally.by().values().all(|calls| is_even(calls.calls)) {
             return Ok(line);
@@ -279,7 +285,7 @@ impl Spread {
     }
 }
 
-/// A header of the calls, as it is told.
+/// A request header in words.
 fn header((name, value): (&HeaderName, &HeaderValue)) -> String {
     format!(" with {name}: {}", value.to_str().unwrap_or_default())
 }
@@ -298,7 +304,7 @@ fn figures(tally: &Tally) -> String {
     )
 }
 
-/// A share in percent, without digits that say nothing.
+/// A share in percent, rounded to four digits.
 fn percent(share: f64) -> f64 {
     (share * 1e6).round() / 1e4
 }
@@ -317,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_makes_sense() {
+    fn contradicting_keys_are_rejected() {
         let wrong = [
             "calls = 0",
             "calls = 10001",
@@ -337,44 +343,44 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_measured_against_the_configured_one() {
+    fn shares_are_compared_with_the_configured_ones() {
         let tenth = read("calls = 1000\nby = \"x-version\"\nshare = { v1 = 0.9, v2 = 0.1 }").unwrap();
-        let looks = [
+        let tallies = [
             tally([("v1", 200, 897), ("v2", 200, 103)]),
             tally([("v1", 200, 1000)]),
             tally([("v1", 200, 840), ("v2", 200, 160)]),
             tally([("v1", 200, 900), ("v2", 200, 99), ("(none)", 200, 1)]),
             tally([("v1", 200, 900), ("v2", 200, 99), ("v2", 503, 1)]),
         ];
-        let told = looks.map(|tally| match tenth.judge(&tally) {
+        let results = tallies.map(|tally| match tenth.judge(&tally) {
             Ok(evidence) => evidence.join("\n"),
             Err(observed) => format!("fails: {observed}"),
         });
-        insta::assert_snapshot!(format!("{}\n{}", tenth.expected(), told.join("\n")));
+        insta::assert_snapshot!(format!("{}\n{}", tenth.expected(), results.join("\n")));
     }
 
     #[test]
     fn instances_are_counted_and_compared() {
         let even = read("calls = 300\nby = \"x-instance\"\ninstances = 3\neven_within = 0.1").unwrap();
-        let looks = [
+        let tallies = [
             tally([("a", 200, 90), ("b", 200, 110), ("c", 200, 100)]),
             tally([("a", 200, 89), ("b", 200, 111), ("c", 200, 100)]),
             tally([("a", 200, 150), ("b", 200, 150)]),
         ];
-        let told = looks.map(|tally| match even.judge(&tally) {
+        let results = tallies.map(|tally| match even.judge(&tally) {
             Ok(evidence) => evidence.join("\n"),
             Err(observed) => format!("fails: {observed}"),
         });
-        insta::assert_snapshot!(format!("{}\n{}", even.expected(), told.join("\n")));
+        insta::assert_snapshot!(format!("{}\n{}", even.expected(), results.join("\n")));
     }
 
     #[test]
-    fn failures_can_be_what_is_expected() {
+    fn failures_may_be_expected() {
         let busy =
             read("calls = 9\nconnections = 3\nfailures = 9\nanswers = { 503 = 2 }\nslowest_ms = 4").unwrap();
-        let told = |tally| busy.judge(&tally).map(|evidence| evidence.join("\n"));
-        assert!(told(tally([("a", 200, 7), ("(none)", 503, 2)])).is_ok());
-        let few = told(tally([("a", 200, 8), ("(none)", 503, 1)])).unwrap_err();
+        let judged = |tally| busy.judge(&tally).map(|evidence| evidence.join("\n"));
+        assert!(judged(tally([("a", 200, 7), ("(none)", 503, 2)])).is_ok());
+        let few = judged(tally([("a", 200, 8), ("(none)", 503, 1)])).unwrap_err();
         assert!(few.to_string().contains("1 answers with status 503, expected at least 2"), "{few}");
         let slow = Spread { raw: Raw { slowest_ms: Some(3), ..busy.raw.clone() } };
         assert!(

@@ -1,4 +1,4 @@
-//! Bytes that come back, and bytes that must not.
+//! The checks `tcp-echo` and `tcp-denied`.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -10,36 +10,36 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::counter::{Bytes, Counter, Growth, Nothing};
-use super::{Kind, Look, Mismatch, Place};
+use super::{CheckContext, CheckKind, Mismatch, ProbeResult};
 use crate::core::model::{Bounded, ByteSize, Port};
 
-/// How long a closed connection may take to show. Longer silence is no refusal.
-const REFUSAL: Duration = Duration::from_secs(3);
+/// How long the server may take to close a connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The most a lab may send in one check: 64 MiB. What was sent and what came back are both kept, to be compared.
-const MOST_BYTES: i64 = 64 * 1024 * 1024;
+/// The limit of `bytes`: 64 MiB. The sent and the received bytes are both in memory.
+const MAX_BYTES: i64 = 64 * 1024 * 1024;
 
-/// What is sent over TCP comes back, byte for byte.
+/// `tcp-echo`: random bytes come back unchanged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpEcho {
     port: Port,
-    bytes: Bounded<usize, 1, MOST_BYTES>,
+    bytes: Bounded<usize, 1, MAX_BYTES>,
     #[serde(default, rename = "counter")]
     counters: Vec<Counter<Bytes>>,
 }
 
-impl Kind for TcpEcho {
+impl CheckKind for TcpEcho {
     fn expected(&self) -> String {
         format!("{} sent to port {} come back unchanged", ByteSize(self.bytes.get() as u64), self.port)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
             let bytes = self.bytes.get();
             let sent = random_bytes(bytes)?;
-            let growth = Growth::before(&self.counters, place).await?;
-            let received = exchange(place.at(self.port), &sent).await?;
+            let growth = Growth::before(&self.counters, context).await?;
+            let received = exchange(context.at(self.port), &sent).await?;
             if received != sent {
                 let same = received.iter().zip(&sent).take_while(|(back, there)| back == there).count();
                 return Err(format!(
@@ -55,7 +55,7 @@ impl Kind for TcpEcho {
     }
 }
 
-/// A TCP connection is closed without an answer.
+/// `tcp-denied`: the server accepts a connection and closes it without an answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TcpDenied {
@@ -64,31 +64,36 @@ pub(super) struct TcpDenied {
     counters: Vec<Counter<Nothing>>,
 }
 
-impl Kind for TcpDenied {
+impl CheckKind for TcpDenied {
     fn expected(&self) -> String {
         format!("a connection to port {} is accepted and closed without an answer", self.port)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            const MESSAGE: &[u8] = b"is anybody there?";
-            let growth = Growth::before(&self.counters, place).await?;
-            let address = place.at(self.port);
-            // A port where nobody listens would prove nothing about a rule.
+            const MESSAGE: &[u8] = b"hello?";
+            let growth = Growth::before(&self.counters, context).await?;
+            let address = context.at(self.port);
+            // A port without a listener would prove nothing about an intention.
             let mut stream =
                 TcpStream::connect(address).await.map_err(|error| format!("{address}: {error}"))?;
             let mut answer = [0; 64];
             let read = async {
-                // The other side may close before it has read anything: what counts is what comes back.
+                // Errors are ignored: the server may close the connection before it reads. Only the answer counts.
                 let _ = stream.write_all(MESSAGE).await;
                 stream.read(&mut answer).await
             };
-            let how = match tokio::time::timeout(REFUSAL, read).await {
+            let how = match tokio::time::timeout(CLOSE_TIMEOUT, read).await {
                 Ok(Ok(0)) => "closed".to_owned(),
                 Ok(Err(error)) if error.kind() == ErrorKind::ConnectionReset => "reset".to_owned(),
                 Ok(Ok(length)) => return Err(format!("{length} bytes came back").into()),
                 Ok(Err(error)) => return Err(error.to_string().into()),
-                Err(_) => return Err(format!("neither an answer nor an end within {REFUSAL:?}").into()),
+                Err(_) => {
+                    return Err(format!(
+                        "no answer, and the connection is still open after {CLOSE_TIMEOUT:?}"
+                    )
+                    .into());
+                }
             };
             let mut evidence =
                 vec![format!("connection to {address} accepted, then {how}: 0 bytes came back")];
@@ -106,7 +111,7 @@ fn random_bytes(length: usize) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Sends everything, then says so; reads until the other side is done or has sent as much.
+/// Sends everything and closes the sending side. Reads until the server closes, or one byte more than was sent.
 async fn exchange(address: SocketAddr, sent: &[u8]) -> Result<Vec<u8>, Mismatch> {
     let words = |error: std::io::Error| format!("{address}: {error}");
     let mut stream = TcpStream::connect(address).await.map_err(words)?;

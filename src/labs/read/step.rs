@@ -11,7 +11,7 @@ use super::ready::RawReady;
 use crate::core::model::{ArtifactName, Bounded, Slug, StepId};
 use crate::labs::check::Check;
 use crate::labs::definition::{Action, Reset, RunAction, ServiceAction, Step};
-use crate::labs::table::{Misplaced, Table, Value};
+use crate::labs::table::{LabTomlError, Table, Value};
 use crate::machine::host::PORT_FORWARDER;
 use crate::mesh::vm::Component;
 
@@ -101,30 +101,30 @@ impl StepReader {
         }
     }
 
-    pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, Misplaced> {
+    pub(super) fn step(&mut self, value: Value<'_>) -> Result<Step, LabTomlError> {
         let mut table = Table::of(value)?;
         let at = table.position().clone();
         let (actions, reset) = (table.take_list("do"), table.take_list("reset"));
         let raw: RawStep = table.read()?;
         if !self.steps.insert(raw.id.get_ref().clone()) {
             let what = format!("step {} is defined twice: expected a unique id", raw.id);
-            return Err(Misplaced::new(&raw.id.span(), what));
+            return Err(LabTomlError::new(&raw.id.span(), what));
         }
         if let Some(first) = reset.first()
             && !raw.changes
         {
             let what = "expected no reset of a step with changes = false";
-            return Err(Misplaced::new(&first.span(), what));
+            return Err(LabTomlError::new(&first.span(), what));
         }
         if let Some(before) = &self.teardown {
-            return Err(Misplaced::new(before, "expected teardown = true at the last step alone"));
+            return Err(LabTomlError::new(before, "expected teardown = true at the last step alone"));
         }
         let teardown = raw.teardown.filter(|teardown| *teardown.get_ref());
         if let Some(teardown) = &teardown
             && (!raw.changes || self.steps.len() == 1)
         {
             let what = "expected teardown = true at a step after others that changes something";
-            return Err(Misplaced::new(&teardown.span(), what));
+            return Err(LabTomlError::new(&teardown.span(), what));
         }
         self.teardown = teardown.as_ref().map(Spanned::span);
         let positions: Vec<_> = actions.iter().map(Spanned::span).collect();
@@ -141,17 +141,17 @@ impl StepReader {
         };
         if step.closing_checks().next().is_none() {
             let what = "expected a check after the last command, to prove that the step is done";
-            return Err(Misplaced::new(&at, what));
+            return Err(LabTomlError::new(&at, what));
         }
         if let Some(early) = step.early_task().and_then(|index| positions.get(index)) {
             let what = "expected task at the last command of the step: the checks after it decide whether the task is done";
-            return Err(Misplaced::new(early, what));
+            return Err(LabTomlError::new(early, what));
         }
         Ok(step)
     }
 
     /// Checks what depends on all steps.
-    pub(super) fn finish(self) -> Result<(), Misplaced> {
+    pub(super) fn finish(self) -> Result<(), LabTomlError> {
         match self.shown.iter().find(|name| !self.knows(name.get_ref())) {
             None => Ok(()),
             Some(name) => Err(self.unknown("in this lab", name)),
@@ -162,7 +162,7 @@ impl StepReader {
         self.services.contains(name) || (self.has_environment && Component::by_name(name.as_str()).is_some())
     }
 
-    fn unknown(&self, which: &str, name: &Spanned<Slug>) -> Misplaced {
+    fn unknown(&self, which: &str, name: &Spanned<Slug>) -> LabTomlError {
         let of_environment = Component::ALL.into_iter().filter(|_| self.has_environment);
         let mut known: Vec<&str> = of_environment.map(Component::name).collect();
         known.extend(self.services.iter().map(Slug::as_str));
@@ -171,20 +171,20 @@ impl StepReader {
             known => format!("expected one of {}", known.join(", ")),
         };
         let what = format!("no service {:?} {which}: {expected}", name.get_ref().as_str());
-        Misplaced::new(&name.span(), what)
+        LabTomlError::new(&name.span(), what)
     }
 
-    fn tool(&self, tool: Spanned<ArtifactName>) -> Result<ArtifactName, Misplaced> {
+    fn tool(&self, tool: Spanned<ArtifactName>) -> Result<ArtifactName, LabTomlError> {
         if self.tools.contains(tool.get_ref()) {
             return Ok(tool.into_inner());
         }
         let known: Vec<&str> = self.tools.iter().map(ArtifactName::as_str).collect();
         let what =
             format!("expected one of the lab's tools ({}), found {}", known.join(", "), tool.get_ref());
-        Err(Misplaced::new(&tool.span(), what))
+        Err(LabTomlError::new(&tool.span(), what))
     }
 
-    fn action(&mut self, value: Value<'_>) -> Result<Action, Misplaced> {
+    fn action(&mut self, value: Value<'_>) -> Result<Action, LabTomlError> {
         let table = Table::of(value)?;
         if table.has("check") {
             let at = table.position_of("component");
@@ -195,7 +195,7 @@ impl StepReader {
         if table.has("up") {
             if !self.has_environment {
                 let what = "up starts a component of an environment: expected [environment] in this lab";
-                return Err(Misplaced::new(table.position(), what));
+                return Err(LabTomlError::new(table.position(), what));
             }
             return Ok(Action::Up(table.read::<RawUp>()?.up));
         }
@@ -203,10 +203,10 @@ impl StepReader {
             return self.command(table).map(Action::Run);
         }
         let what = "expected run = \"a command\", up = \"a component\" or check = \"a kind of check\"";
-        Err(Misplaced::new(table.position(), what))
+        Err(LabTomlError::new(table.position(), what))
     }
 
-    fn reset(&mut self, value: Value<'_>) -> Result<Reset, Misplaced> {
+    fn reset(&mut self, value: Value<'_>) -> Result<Reset, LabTomlError> {
         let table = Table::of(value)?;
         if table.has("stop") {
             let stop = table.read::<RawStop>()?.stop;
@@ -217,16 +217,16 @@ impl StepReader {
         }
         if !table.has("run") {
             let what = "expected run = \"a command\" or stop = \"a component\"";
-            return Err(Misplaced::new(table.position(), what));
+            return Err(LabTomlError::new(table.position(), what));
         }
         if let Some(at) = table.position_of("service").or_else(|| table.position_of("task")) {
             let what = "expected run without service and task: a reset only runs commands";
-            return Err(Misplaced::new(&at, what));
+            return Err(LabTomlError::new(&at, what));
         }
         self.command(table).map(Reset::Run)
     }
 
-    fn command(&mut self, mut table: Table<'_>) -> Result<RunAction, Misplaced> {
+    fn command(&mut self, mut table: Table<'_>) -> Result<RunAction, LabTomlError> {
         table.put_name_first("ready", "kind")?;
         let raw: RawRun = table.read()?;
         let service = match (raw.service, raw.ready) {
@@ -235,11 +235,11 @@ impl StepReader {
                 let name = name.into_inner();
                 if RESERVED.contains(&name.as_str()) {
                     let what = format!("the name {name} is reserved: expected another name");
-                    return Err(Misplaced::new(&at, what));
+                    return Err(LabTomlError::new(&at, what));
                 }
                 if !self.services.insert(name.clone()) {
                     let what = format!("service {name} is defined twice: expected a unique name");
-                    return Err(Misplaced::new(&at, what));
+                    return Err(LabTomlError::new(&at, what));
                 }
                 let tool = raw.tool.map(|tool| self.tool(tool)).transpose()?;
                 Some(ServiceAction { name, tool, ready: ready.into_inner().into(), listens: raw.listens })
@@ -248,16 +248,16 @@ impl StepReader {
                 None => None,
                 Some(tool) => {
                     let what = "tool belongs to a service: expected service = \"a name\"";
-                    return Err(Misplaced::new(&tool.span(), what));
+                    return Err(LabTomlError::new(&tool.span(), what));
                 }
             },
             (Some(name), None) => {
                 let what = format!("expected ready = {{ kind = ... }}: when is {name} ready?");
-                return Err(Misplaced::new(&name.span(), what));
+                return Err(LabTomlError::new(&name.span(), what));
             }
             (None, Some(ready)) => {
                 let what = "ready belongs to a service: expected service = \"a name\"";
-                return Err(Misplaced::new(&ready.span(), what));
+                return Err(LabTomlError::new(&ready.span(), what));
             }
         };
         let shown_lines = raw.lines.unwrap_or(DEFAULT_LINES);

@@ -10,7 +10,7 @@ use crate::app::ui::{self, Look};
 use crate::app::verb::{Context, Output, Run};
 use crate::core::failure::Result;
 use crate::core::settings::Settings;
-use crate::labs::{Lab, Progress, Standing};
+use crate::labs::{Lab, Progress, RunProgress};
 use crate::machine::state::RunDir;
 
 /// Show one more hint for a step
@@ -42,7 +42,7 @@ fn hint(name: &str, named: Option<&str>, settings: &Settings) -> Result<Output> 
     let running = where_it_runs(&lab, settings)?;
     let is_running = running.is_some();
     let run = running.unwrap_or_else(|| RunDir::of(settings));
-    let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+    let mut standing = RunProgress::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     // Of the running lab, else of the reader's progress.
     let open = if is_running { standing.current(&lab) } else { standing.progress().current(&lab) };
     let index = step(&lab, open, named)?;

@@ -5,14 +5,14 @@ use crate::core::event::SharedReporter;
 use crate::core::failure::{Failure, Result};
 use crate::core::model::LabAddress;
 use crate::core::settings::Settings;
-use crate::labs::{Catalog, Lab, Launcher, Progress, Standing};
+use crate::labs::{Catalog, Lab, Launcher, Progress, RunProgress};
 use crate::machine::state::{RunDir, RunState};
 
 /// A named lab with its progress.
 pub(super) struct Practised<'a> {
     pub(super) lab: Lab,
     pub(super) run: RunDir,
-    pub(super) standing: Standing,
+    pub(super) standing: RunProgress,
     pub(super) launcher: Launcher<'a>,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Practised<'a> {
         let settings = &launcher.settings;
         let lab = lab(named.id.as_str(), settings.address, settings)?;
         let run = RunDir::of(settings);
-        let standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+        let standing = RunProgress::load(&run, Progress::load(&settings.dirs.state, &lab.id));
         Ok(Self { lab, run, standing, launcher })
     }
 

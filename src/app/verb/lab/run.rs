@@ -17,7 +17,7 @@ use crate::core::failure::{Failure, FailureKind, Result};
 use crate::core::model::{LabAddress, LabId};
 use crate::core::settings::Settings;
 use crate::core::signals::interrupted;
-use crate::labs::{Catalog, Lab, Launcher, Progress, Session, Standing};
+use crate::labs::{Catalog, Lab, Launcher, Progress, RunProgress, Session};
 use crate::machine::state::RunDir;
 
 #[derive(Debug, Args)]
@@ -118,7 +118,7 @@ pub(super) async fn run_lab(
     launcher.enter_netns(&lab).await?;
     let run = launcher.run();
     let mut run_lock = run.lock().await?;
-    let mut standing = Standing::load(&run, Progress::load(&settings.dirs.state, &lab.id));
+    let mut standing = RunProgress::load(&run, Progress::load(&settings.dirs.state, &lab.id));
     let resumes = is_resumable(&run, &lab, &standing);
     let plan = if resumes {
         Plan::resumed(mode, &lab, &standing, run.address())?.without_teardown(mode, &lab)?
@@ -149,7 +149,7 @@ pub(super) async fn run_lab(
 }
 
 /// Whether a running lab can be continued.
-fn is_resumable(run: &RunDir, lab: &Lab, standing: &Standing) -> bool {
+fn is_resumable(run: &RunDir, lab: &Lab, standing: &RunProgress) -> bool {
     // Without a step begun, it is an environment that `up` started.
     run.load().is_some_and(|state| state.kept && state.lab == lab.id) && standing.is_begun()
 }
@@ -170,7 +170,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn resumed(mode: RunMode, lab: &Lab, standing: &Standing, address: LabAddress) -> Result<Self> {
+    fn resumed(mode: RunMode, lab: &Lab, standing: &RunProgress, address: LabAddress) -> Result<Self> {
         let (id, steps) = (&lab.id, lab.steps.len());
         let open = standing.current(lab);
         if open.is_none() && matches!(mode.selection, StepSelection::Rest | StepSelection::Next) {
@@ -238,7 +238,7 @@ struct LabRun<'a> {
 }
 
 impl LabRun<'_> {
-    async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut Standing) -> Result<()> {
+    async fn work(&self, lab: Lab, plan: Plan, keep: bool, standing: &mut RunProgress) -> Result<()> {
         let Plan { first, shown, resumes, skipped, .. } = plan;
         let reporter = self.reporter;
         let components = if resumes {
@@ -306,7 +306,7 @@ impl LabRun<'_> {
         session: &mut Session,
         lab: &Lab,
         shown: &[usize],
-        standing: &mut Standing,
+        standing: &mut RunProgress,
     ) -> Result<ShownSteps> {
         let mut seen =
             ShownSteps { steps: Vec::with_capacity(shown.len()), outcome: Ok(()), took: Duration::ZERO };

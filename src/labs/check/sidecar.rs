@@ -1,13 +1,13 @@
-//! What Consul's agent knows of a sidecar.
+//! The check `sidecar`.
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Kind, Look, Place};
+use super::{CheckContext, CheckKind, ProbeResult};
 use crate::core::model::{Port, Slug};
 
-/// The agent has a sidecar of this shape.
+/// The Consul agent has a sidecar with this configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sidecar {
@@ -25,7 +25,7 @@ struct Upstream {
     port: Port,
 }
 
-impl Kind for Sidecar {
+impl CheckKind for Sidecar {
     fn expected(&self) -> String {
         let upstreams: Vec<String> = self
             .upstreams
@@ -42,15 +42,15 @@ impl Kind for Sidecar {
         )
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let services = place.consul().agent_services_json().await?;
+            let services = context.consul().agent_services_json().await?;
             let Some(service) = services.get(self.id.as_str()) else {
                 let known: Vec<&str> = services
                     .as_object()
                     .map(|known| known.keys().map(String::as_str).collect())
                     .unwrap_or_default();
-                return Err(format!("the agent knows no {}, only: {}", self.id, known.join(", ")).into());
+                return Err(format!("the agent has no {}, only {}", self.id, known.join(", ")).into());
             };
             let observed = observe(service);
             if observed == self.expected() { Ok(vec![observed]) } else { Err(observed.into()) }
@@ -74,7 +74,7 @@ fn observe(service: &Value) -> String {
         .collect();
     let upstreams = if upstreams.is_empty() { "none".to_owned() } else { upstreams.join(", ") };
     describe(
-        text("/Kind"),
+        text("/CheckKind"),
         number(service, "Port"),
         text("/Proxy/DestinationServiceName"),
         number(proxy, "LocalServicePort"),

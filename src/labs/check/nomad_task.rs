@@ -1,32 +1,32 @@
-//! What Nomad says of a task.
+//! The check `nomad-task`.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 
-use super::{Kind, Look, Place};
+use super::{CheckContext, CheckKind, ProbeResult};
 
-/// A task runs, perhaps after it was started again.
+/// A task runs, and Nomad has restarted it a minimum number of times.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Task {
+pub(super) struct NomadTask {
     job: String,
     #[serde(rename = "task")]
     name: String,
-    /// How often it must have been started again, at least.
+    /// The minimum number of restarts.
     #[serde(default)]
     restarts: u64,
 }
 
-impl Kind for Task {
+impl CheckKind for NomadTask {
     fn expected(&self) -> String {
         format!("task {} of {} runs, restarted at least {} times", self.name, self.job, self.restarts)
     }
 
-    fn look<'a>(&'a self, place: Place<'a>) -> BoxFuture<'a, Look> {
+    fn probe<'a>(&'a self, context: CheckContext<'a>) -> BoxFuture<'a, ProbeResult> {
         Box::pin(async move {
-            let nomad = place.nomad();
+            let nomad = context.nomad();
             let (allocations, _) = nomad.allocations(0, Duration::ZERO).await?;
             let mut seen = format!("no allocation of {} has a task {}", self.job, self.name);
             for allocation in allocations.iter().filter(|allocation| allocation.job == self.job) {

@@ -1,5 +1,5 @@
-//! Which steps are done in the lab that is running on an address. A reader's progress with a lab outlives it and is the same
-//! everywhere; this is about what is there now, and goes when that goes.
+//! The done steps of a running lab. They are stored in the lab's folder and removed with it, unlike the reader's
+//! [`Progress`], which outlives the lab.
 
 use std::collections::BTreeSet;
 
@@ -12,52 +12,52 @@ use crate::core::failure::{Failure, Result};
 use crate::core::model::StepId;
 use crate::machine::state::RunDir;
 
-/// The steps of a running lab that are done, on disk; and its reader's progress, which is told of them as well.
+/// The done steps of a running lab, together with the reader's progress: both are updated.
 #[derive(Debug)]
-pub struct Standing {
+pub struct RunProgress {
     run: RunDir,
-    /// None before any step has ended.
+    /// `None` until the first step has ended.
     done: Option<BTreeSet<StepId>>,
     progress: Progress,
 }
 
-impl Standing {
-    /// What is known of the lab in this folder; none of its steps is done where there is nothing.
+impl RunProgress {
+    /// Loads the done steps of the lab in this folder. A missing file is no done step.
     pub fn load(run: &RunDir, progress: Progress) -> Self {
         Self { done: read(&file(run)), run: run.clone(), progress }
     }
 
-    /// Looks again: another meshlab may be at work here.
+    /// Reads the file again: another meshlab may have changed it.
     pub fn refresh(&mut self) {
         self.done = read(&file(&self.run));
     }
 
-    /// The reader's progress with the lab, wherever it ran.
+    /// The reader's progress with the lab.
     pub fn progress(&mut self) -> &mut Progress {
         &mut self.progress
     }
 
-    /// Whether any step has ended here, well or not: what is running is a lab at work.
+    /// Whether a step of the running lab has ended, passed or not.
     pub fn is_begun(&self) -> bool {
         self.done.is_some()
     }
 
-    /// Whether a step is done here.
+    /// Whether a step is done in the running lab.
     pub fn is_done(&self, step: &StepId) -> bool {
         self.done.as_ref().is_some_and(|done| done.contains(step))
     }
 
-    /// The first step that is not done here, from 0; `None` once all are.
+    /// The index of the first step that is not done, from 0. `None` if all are done.
     pub fn current(&self, lab: &Lab) -> Option<usize> {
         lab.steps.iter().position(|step| !self.is_done(&step.id))
     }
 
-    /// Whether any step is done here, of those from this one on.
+    /// Whether a step with this index or a later one is done.
     pub fn is_any_done(&self, lab: &Lab, from: usize) -> bool {
         lab.steps.iter().skip(from).any(|step| self.is_done(&step.id))
     }
 
-    /// Records how a step ended. Of a lab that has been taken down meanwhile, only its reader's progress is left.
+    /// Records whether a step is done. If the lab has been taken down meanwhile, only the reader's progress is updated.
     pub fn mark(&mut self, lab: &Lab, step: &StepId, done: bool) -> Result<()> {
         self.progress.mark(lab, step, done)?;
         if self.run.load().is_none_or(|state| state.lab != lab.id) {
@@ -71,7 +71,7 @@ impl Standing {
             steps.remove(step);
         }
         let text = serde_json::to_string(steps)
-            .map_err(|error| Failure::failed("cannot record which steps are done").seen(&error))?;
+            .map_err(|error| Failure::failed("cannot save the done steps").seen(&error))?;
         write_state_file(&file(&self.run), &text)
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     use crate::machine::state::RunState;
 
     #[test]
-    fn what_is_done_here_is_not_what_was_done_elsewhere() {
+    fn done_steps_of_a_run_are_independent_of_the_readers_progress() {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Utf8Path::from_path(temporary.path()).unwrap();
         let lab =
@@ -105,23 +105,23 @@ mod tests {
         let run = RunDir::new(folder, LabAddress::DEFAULT);
         run.create().unwrap();
         run.save(&RunState::on_host(lab.id.as_str(), run.address(), &[])).unwrap();
-        let load = || Standing::load(&run, Progress::load(folder, &lab.id));
-        let mut standing = load();
-        assert!(!standing.is_begun());
-        assert_eq!((standing.current(&lab), standing.is_any_done(&lab, 0)), (Some(0), false));
-        let mut beside = load();
-        for (step, from) in [(&lab.steps[0].id, &mut standing), (&lab.steps[1].id, &mut beside)] {
+        let load = || RunProgress::load(&run, Progress::load(folder, &lab.id));
+        let mut progress_here = load();
+        assert!(!progress_here.is_begun());
+        assert_eq!((progress_here.current(&lab), progress_here.is_any_done(&lab, 0)), (Some(0), false));
+        let mut other = load();
+        for (step, from) in [(&lab.steps[0].id, &mut progress_here), (&lab.steps[1].id, &mut other)] {
             from.mark(&lab, step, true).unwrap();
         }
-        assert_eq!((beside.current(&lab), beside.is_any_done(&lab, 2)), (Some(2), false));
-        standing.mark(&lab, &lab.steps[0].id, false).unwrap();
-        assert_eq!((standing.current(&lab), standing.is_any_done(&lab, 1)), (Some(0), true));
-        assert_eq!(standing.progress().current(&lab), Some(0));
+        assert_eq!((other.current(&lab), other.is_any_done(&lab, 2)), (Some(2), false));
+        progress_here.mark(&lab, &lab.steps[0].id, false).unwrap();
+        assert_eq!((progress_here.current(&lab), progress_here.is_any_done(&lab, 1)), (Some(0), true));
+        assert_eq!(progress_here.progress().current(&lab), Some(0));
         std::fs::write(run.root().join("steps.json"), "{").unwrap();
         assert_eq!((load().current(&lab), load().is_begun()), (Some(0), true));
-        // It was taken down, and another one may be there.
+        // The lab was taken down.
         std::fs::remove_dir_all(run.root()).unwrap();
-        standing.mark(&lab, &lab.steps[0].id, true).unwrap();
+        progress_here.mark(&lab, &lab.steps[0].id, true).unwrap();
         assert!(!load().is_begun());
         assert!(Progress::load(folder, &lab.id).is_done(&lab.steps[0].id));
     }
