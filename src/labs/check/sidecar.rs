@@ -74,7 +74,7 @@ fn observe(service: &Value) -> String {
         .collect();
     let upstreams = if upstreams.is_empty() { "none".to_owned() } else { upstreams.join(", ") };
     describe(
-        text("/CheckKind"),
+        text("/Kind"),
         number(service, "Port"),
         text("/Proxy/DestinationServiceName"),
         number(proxy, "LocalServicePort"),
