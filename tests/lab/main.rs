@@ -243,7 +243,7 @@ port = 9090
     let error = &ran.stderr[ran.stderr.find("error:").unwrap()..];
     let error = error.replace(&lab.address, "[address]");
     let mut settings = insta::Settings::clone_current();
-    assert!(error.contains(" sent 17 bytes, all sent back\n"), "{error}");
+    assert!(error.contains(" sent 6 bytes, all sent back\n"), "{error}");
     // How many looks fit into the time is not the same twice, nor is how the last one ends.
     settings.add_filter(r"(  log of server:\n)(    .*\n)+", "$1    [a line per look]\n");
     settings.bind(|| insta::assert_snapshot!("failed-check", error));
