@@ -106,22 +106,22 @@ mod tests {
         run.create().unwrap();
         run.save(&RunState::on_host(lab.id.as_str(), run.address(), &[])).unwrap();
         let load = || RunProgress::load(&run, Progress::load(folder, &lab.id));
-        let mut progress_here = load();
-        assert!(!progress_here.is_begun());
-        assert_eq!((progress_here.current(&lab), progress_here.is_any_done(&lab, 0)), (Some(0), false));
+        let mut run_progress = load();
+        assert!(!run_progress.is_begun());
+        assert_eq!((run_progress.current(&lab), run_progress.is_any_done(&lab, 0)), (Some(0), false));
         let mut other = load();
-        for (step, from) in [(&lab.steps[0].id, &mut progress_here), (&lab.steps[1].id, &mut other)] {
+        for (step, from) in [(&lab.steps[0].id, &mut run_progress), (&lab.steps[1].id, &mut other)] {
             from.mark(&lab, step, true).unwrap();
         }
         assert_eq!((other.current(&lab), other.is_any_done(&lab, 2)), (Some(2), false));
-        progress_here.mark(&lab, &lab.steps[0].id, false).unwrap();
-        assert_eq!((progress_here.current(&lab), progress_here.is_any_done(&lab, 1)), (Some(0), true));
-        assert_eq!(progress_here.progress().current(&lab), Some(0));
+        run_progress.mark(&lab, &lab.steps[0].id, false).unwrap();
+        assert_eq!((run_progress.current(&lab), run_progress.is_any_done(&lab, 1)), (Some(0), true));
+        assert_eq!(run_progress.progress().current(&lab), Some(0));
         std::fs::write(run.root().join("steps.json"), "{").unwrap();
         assert_eq!((load().current(&lab), load().is_begun()), (Some(0), true));
         // The lab was taken down.
         std::fs::remove_dir_all(run.root()).unwrap();
-        progress_here.mark(&lab, &lab.steps[0].id, true).unwrap();
+        run_progress.mark(&lab, &lab.steps[0].id, true).unwrap();
         assert!(!load().is_begun());
         assert!(Progress::load(folder, &lab.id).is_done(&lab.steps[0].id));
     }
